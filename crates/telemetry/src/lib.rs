@@ -1,0 +1,9 @@
+//! Logs and metrics, set up once: one line of JSON an event, one registry a process.
+
+mod logs;
+mod metrics;
+
+pub use logs::{LogConfig, LogFormat, start_logs};
+pub use metrics::{Metrics, seconds_buckets};
+// Named here once, so that every crate counts with the same library.
+pub use prometheus_client::{encoding::EncodeLabelSet, metrics as instruments, registry::Registry};
