@@ -1,1 +1,32 @@
-//! stub
+//! Rows on disk: tables declared once, a working set that a batch of commands changes in memory, and the
+//! engine (SQLite) that makes a whole batch durable with one sync.
+//!
+//! No other crate names the engine. What others see is a [`Row`] declared by [`table!`], a [`Tx`] to read
+//! and change rows by key, and a [`Snapshot`] to query them with SQL.
+
+mod cell;
+mod erasable;
+mod error;
+mod group;
+mod keys;
+mod migrate;
+mod reader;
+mod row;
+mod snapshot;
+mod sqlite;
+mod table_set;
+mod tx;
+mod writer;
+
+pub use cell::{Cell, CellRef, Column, ColumnType, Corrupt};
+pub use erasable::{ERASABLE_BYTES_MAX, Erasable, ErasableKey};
+pub use error::StoreError;
+pub use group::{Full, Group};
+pub use keys::Keys;
+pub use migrate::{Migration, Schema};
+pub use reader::{ReaderConfig, Readers};
+pub use row::{ColumnDef, Durability, Row, RowKey, Table, read_column};
+pub use snapshot::{Cells, Snapshot};
+pub use sqlite::SqliteConfig;
+pub use tx::{Changes, Effect, Scan, Tx};
+pub use writer::{Batch, Memory, Store, Writer};

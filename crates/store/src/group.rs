@@ -1,0 +1,132 @@
+//! Where work waits while the disk syncs. Batches form by themselves: no timer waits.
+
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+/// A bounded place to wait, emptied by one taker.
+#[derive(Debug)]
+pub struct Group<T> {
+    state: Mutex<State<T>>,
+    arrived: Condvar,
+    waiting_max: usize,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    waiting: Vec<T>,
+    closed: bool,
+}
+
+/// There is no room, or no taker any more; here is the work back.
+#[derive(Debug)]
+pub enum Full<T> {
+    Crowded(T),
+    Closed(T),
+}
+
+impl<T> Group<T> {
+    /// A place where at most `waiting_max` wait.
+    #[must_use]
+    pub fn new(waiting_max: usize) -> Self {
+        Self {
+            state: Mutex::new(State { waiting: Vec::new(), closed: false }),
+            arrived: Condvar::new(),
+            waiting_max,
+        }
+    }
+
+    /// Lets one more wait.
+    ///
+    /// # Errors
+    /// When there is no room, or nobody will take it.
+    pub fn join(&self, work: T) -> Result<(), Full<T>> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Full::Closed(work));
+        }
+        if state.waiting.len() >= self.waiting_max {
+            return Err(Full::Crowded(work));
+        }
+        state.waiting.push(work);
+        let first = state.waiting.len() == 1;
+        drop(state);
+        // The taker sleeps only when nobody waits, so only the first to come need wake it.
+        if first {
+            self.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits until somebody waits, then takes all of them, up to `batch_max`, into the empty `batch`.
+    /// Returns false when the place is closed and empty.
+    pub fn take(&self, batch: &mut Vec<T>, batch_max: usize) -> bool {
+        let state = self.lock();
+        let mut state = self
+            .arrived
+            .wait_while(state, |state| state.waiting.is_empty() && !state.closed)
+            .expect("nobody panics while holding the group");
+        if state.waiting.len() <= batch_max {
+            std::mem::swap(&mut state.waiting, batch);
+        } else {
+            batch.extend(state.waiting.drain(..batch_max));
+        }
+        !batch.is_empty()
+    }
+
+    /// Lets nobody join any more; those who wait are still taken.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_all();
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    /// Does nobody wait?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().expect("nobody panics while holding the group")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_who_wait_are_taken_together_and_in_order() {
+        let group = Group::new(10);
+        (0..5).for_each(|work| group.join(work).expect("there is room"));
+        let mut batch = Vec::new();
+        assert!(group.take(&mut batch, 3));
+        assert_eq!(batch, [0, 1, 2]);
+        batch.clear();
+        assert!(group.take(&mut batch, 3));
+        assert_eq!(batch, [3, 4]);
+    }
+
+    #[test]
+    fn a_full_place_gives_the_work_back() {
+        let group = Group::new(1);
+        group.join(1).expect("there is room");
+        assert!(matches!(group.join(2), Err(Full::Crowded(2))));
+    }
+
+    #[test]
+    fn a_closed_place_is_emptied_before_it_ends() {
+        let group = Group::new(2);
+        group.join(1).expect("there is room");
+        group.close();
+        assert!(matches!(group.join(2), Err(Full::Closed(2))));
+        let mut batch = Vec::new();
+        assert!(group.take(&mut batch, 9));
+        batch.clear();
+        assert!(!group.take(&mut batch, 9));
+    }
+}

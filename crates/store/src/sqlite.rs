@@ -1,0 +1,215 @@
+//! SQLite: how it is opened, and the few statements that a table needs.
+
+use std::{num::NonZeroU32, path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, Statement, ToSql, types::ToSqlOutput, types::ValueRef};
+use serde::Deserialize;
+
+use crate::{
+    cell::{Cell, CellRef, Corrupt},
+    error::StoreError,
+    row::{Row, Table},
+    tx::Scan,
+};
+
+/// How the embedded database is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SqliteConfig {
+    /// Memory for database pages, for each connection.
+    pub page_cache_mib: NonZeroU32,
+    /// Pages of 4 KiB that the write-ahead log may reach before it is folded into the database.
+    pub log_pages_max: NonZeroU32,
+    /// How long a connection waits for another that holds the file.
+    pub busy_timeout_ms: NonZeroU32,
+    /// Whether a commit waits for the disk. Off, an answer promises nothing: it exists for the tests that
+    /// prove they would notice.
+    pub sync: bool,
+}
+
+impl Default for SqliteConfig {
+    fn default() -> Self {
+        let positive = |number| NonZeroU32::new(number).expect("a positive constant");
+        Self {
+            page_cache_mib: positive(64),
+            log_pages_max: positive(8192),
+            busy_timeout_ms: positive(5000),
+            sync: true,
+        }
+    }
+}
+
+/// The statements of one table, written out once.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    pub(crate) select: String,
+    pub(crate) put: String,
+    pub(crate) delete: String,
+}
+
+impl Statements {
+    pub(crate) fn of(table: &Table) -> Self {
+        let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+        let (keys, fields) = names.split_at(table.key_columns);
+        let listed =
+            |names: &[&str]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+        let places: Vec<_> = (1..=names.len()).map(|place| format!("?{place}")).collect();
+        let found: Vec<_> =
+            keys.iter().zip(&places).map(|(key, place)| format!("\"{key}\" = {place}")).collect();
+        let found = found.join(" AND ");
+        let set: Vec<_> = fields.iter().map(|field| format!("\"{field}\" = excluded.\"{field}\"")).collect();
+        let action =
+            if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
+        Self {
+            select: format!("SELECT {} FROM {} WHERE {found}", listed(&names), table.name),
+            put: format!(
+                "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {action}",
+                table.name,
+                listed(&names),
+                places.join(", "),
+                listed(keys),
+            ),
+            delete: format!("DELETE FROM {} WHERE {found}", table.name),
+        }
+    }
+}
+
+impl ToSql for Cell<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Cell::Null => ValueRef::Null,
+            Cell::Integer(number) => ValueRef::Integer(*number),
+            Cell::Text(text) => ValueRef::Text(text.as_bytes()),
+            Cell::Bytes(bytes) => ValueRef::Blob(bytes),
+            Cell::Short(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// Opens the one connection that writes.
+pub(crate) fn open_writer(path: &Path, config: &SqliteConfig) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let connection = open(path, flags, config)?;
+    let prepare = || -> rusqlite::Result<()> {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", if config.sync { "FULL" } else { "OFF" })?;
+        connection.pragma_update(None, "wal_autocheckpoint", config.log_pages_max.get())?;
+        // What is erased is overwritten, not only unlinked.
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        Ok(())
+    };
+    prepare().map_err(|source| describe(path, source))?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(crate) fn open_reader(path: &Path, config: &SqliteConfig) -> Result<Connection, StoreError> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, config)
+}
+
+fn open(path: &Path, flags: OpenFlags, config: &SqliteConfig) -> Result<Connection, StoreError> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|source| describe(path, source))?;
+    connection.set_prepared_statement_cache_capacity(256);
+    connection.busy_timeout(Duration::from_millis(config.busy_timeout_ms.get().into()))?;
+    let prepare = || -> rusqlite::Result<()> {
+        connection.pragma_update(None, "cache_size", -i64::from(config.page_cache_mib.get()) * 1024)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.pragma_update(None, "foreign_keys", false)
+    };
+    prepare().map_err(|source| describe(path, source))?;
+    Ok(connection)
+}
+
+/// Tells a damaged file from one that cannot be opened.
+fn describe(path: &Path, source: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    if matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)) {
+        return StoreError::Damaged { path: path.to_owned(), found: source.to_string() };
+    }
+    StoreError::Open { path: path.to_owned(), source }
+}
+
+/// Runs a statement that answers no rows.
+pub(crate) fn run(statement: &mut Statement<'_>, cells: &[Cell<'_>]) -> Result<usize, StoreError> {
+    for (place, cell) in cells.iter().enumerate() {
+        statement.raw_bind_parameter(place + 1, cell)?;
+    }
+    Ok(statement.raw_execute()?)
+}
+
+/// The one row that a statement finds.
+pub(crate) fn select_row<R: Row>(
+    connection: &Connection,
+    sql: &str,
+    cells: &[Cell<'_>],
+) -> Result<Option<R>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    for (place, cell) in cells.iter().enumerate() {
+        statement.raw_bind_parameter(place + 1, cell)?;
+    }
+    let mut rows = statement.raw_query();
+    rows.next()?.map(read_row).transpose()
+}
+
+/// Rows by the beginning of their keys, in the order of their keys.
+pub(crate) fn scan_rows<R: Row>(
+    connection: &Connection,
+    scan: &Scan<'_>,
+    limit: usize,
+) -> Result<Vec<R>, StoreError> {
+    let names: Vec<_> = R::TABLE.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
+    let keys = &names[..R::TABLE.key_columns];
+    let mut conditions: Vec<_> = keys
+        .iter()
+        .take(scan.prefix.len())
+        .enumerate()
+        .map(|(place, key)| format!("{key} = ?{}", place + 1))
+        .collect();
+    if let (Some(_), Some(key)) = (&scan.below, keys.get(scan.prefix.len())) {
+        conditions.push(format!("{key} < ?{}", scan.prefix.len() + 1));
+    }
+    let condition = if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
+    let sql = format!(
+        "SELECT {} FROM {} WHERE {condition} ORDER BY {} LIMIT {limit}",
+        names.join(", "),
+        R::TABLE.name,
+        keys.join(", "),
+    );
+    let cells: Vec<_> = scan.prefix.iter().chain(&scan.below).cloned().collect();
+    select_rows(connection, &sql, &cells)
+}
+
+/// Every row that a statement finds.
+pub(crate) fn select_rows<R: Row>(
+    connection: &Connection,
+    sql: &str,
+    cells: &[Cell<'_>],
+) -> Result<Vec<R>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    for (place, cell) in cells.iter().enumerate() {
+        statement.raw_bind_parameter(place + 1, cell)?;
+    }
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read_row(row)?);
+    }
+    Ok(found)
+}
+
+fn read_row<R: Row>(row: &rusqlite::Row<'_>) -> Result<R, StoreError> {
+    R::from_cells(&mut |place| row.get_ref(place).map_or(CellRef::Null, cell_ref))
+        .map_err(|source: Corrupt| StoreError::Corrupt { table: R::TABLE.name, source })
+}
+
+/// A stored value as a cell. Text that is not UTF-8 and numbers with a point are told apart from all that
+/// we ever store by being no column's value.
+pub(crate) fn cell_ref(value: ValueRef<'_>) -> CellRef<'_> {
+    match value {
+        ValueRef::Integer(number) => CellRef::Integer(number),
+        ValueRef::Text(text) => std::str::from_utf8(text).map_or(CellRef::Bytes(text), CellRef::Text),
+        ValueRef::Blob(bytes) => CellRef::Bytes(bytes),
+        ValueRef::Null | ValueRef::Real(_) => CellRef::Null,
+    }
+}

@@ -1,0 +1,177 @@
+//! The working set: what commands read and change, in memory, before anything is sent to the engine.
+
+use std::{any::TypeId, cmp::Ordering, fmt};
+
+use hashbrown::HashMap;
+use rusqlite::Connection;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    cell::Cell,
+    error::StoreError,
+    row::Row,
+    table_set::{AnySet, TableSet},
+};
+
+/// Keyed rows as one command sees them: those on disk, changed by the commands before it in the batch and
+/// by itself. A command that is refused leaves no change behind.
+#[derive(Debug)]
+pub struct Tx<'b> {
+    working: &'b mut Working,
+    source: Option<&'b Connection>,
+}
+
+/// Digest of the rows that one command changed, in the order it changed them, table by table. Two runs of
+/// the same command that do not do the same have different effects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effect(pub [u8; 32]);
+
+/// Rows whose keys begin alike, in the order of their keys.
+#[derive(Debug)]
+pub struct Scan<'a> {
+    /// The first columns of the key have these values.
+    pub prefix: Vec<Cell<'a>>,
+    /// The column after them is below this.
+    pub below: Option<Cell<'a>>,
+    /// At most so many rows.
+    pub limit: usize,
+}
+
+/// Every row that a batch changed, for those who keep a view of some table in memory.
+#[derive(Debug)]
+pub struct Changes<'b>(&'b Working);
+
+/// The tables of the batch at hand. Kept from batch to batch for its memory and its statements.
+#[derive(Default)]
+pub(crate) struct Working {
+    sets: Vec<Box<dyn AnySet>>,
+    places: HashMap<TypeId, usize>,
+    effect: Vec<u8>,
+    /// Rows that a command read without having named them.
+    pub(crate) unplanned_reads: u64,
+}
+
+impl<'b> Tx<'b> {
+    pub(crate) fn new(working: &'b mut Working, source: Option<&'b Connection>) -> Self {
+        Self { working, source }
+    }
+
+    /// The row with this key.
+    ///
+    /// # Errors
+    /// When the engine fails, or holds what no program of ours wrote.
+    pub fn get<R: Row>(&mut self, key: impl Into<R::Key>) -> Result<Option<R>, StoreError> {
+        let key = key.into();
+        let source = self.source;
+        let set = self.working.set::<R>();
+        if set.seen(&key).is_none() {
+            set.load(key.clone(), source)?;
+            self.working.unplanned_reads += 1;
+        }
+        Ok(self.working.set::<R>().seen(&key).flatten().cloned())
+    }
+
+    /// Rows whose keys begin alike.
+    ///
+    /// # Errors
+    /// When the engine fails, or holds what no program of ours wrote.
+    pub fn scan<R: Row>(&mut self, scan: &Scan<'_>) -> Result<Vec<R>, StoreError> {
+        let source = self.source;
+        self.working.set::<R>().scan(scan, source)
+    }
+
+    /// Writes the row, new or changed.
+    pub fn put<R: Row>(&mut self, row: R) {
+        self.working.set::<R>().put(row, false);
+    }
+
+    /// Deletes the row; the whole row is asked for because the effect tells what went.
+    pub fn delete<R: Row>(&mut self, row: R) {
+        self.working.set::<R>().put(row, true);
+    }
+}
+
+impl Working {
+    pub(crate) fn set<R: Row>(&mut self) -> &mut TableSet<R> {
+        let sets = &mut self.sets;
+        let place = *self.places.entry(TypeId::of::<R>()).or_insert_with(|| {
+            sets.push(Box::new(TableSet::<R>::new()));
+            sets.len() - 1
+        });
+        self.sets[place].as_any_mut().downcast_mut().expect("a type's place holds its own set")
+    }
+
+    pub(crate) fn load_wanted(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.sets.iter_mut().try_for_each(|set| set.load_wanted(connection))
+    }
+
+    pub(crate) fn discard(&mut self) {
+        self.sets.iter_mut().for_each(|set| set.drop_overlay());
+    }
+
+    pub(crate) fn keep(&mut self) -> Effect {
+        let mut touched: Vec<_> = self.sets.iter_mut().filter(|set| set.has_overlay()).collect();
+        touched.sort_unstable_by_key(|set| set.table().name);
+        self.effect.clear();
+        for set in touched {
+            set.keep_overlay(&mut self.effect);
+        }
+        Effect(Sha256::digest(&self.effect).into())
+    }
+
+    pub(crate) fn flush(&mut self, connection: &Connection) -> Result<u64, StoreError> {
+        self.sets.iter_mut().map(|set| set.flush(connection)).sum()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.sets.iter_mut().for_each(|set| set.clear());
+        self.unplanned_reads = 0;
+    }
+}
+
+impl<'b> Changes<'b> {
+    pub(crate) fn new(working: &'b Working) -> Self {
+        Self(working)
+    }
+
+    /// The changed rows of one table: each key, and the row as it is now, or nothing if it was deleted.
+    pub fn of<R: Row>(&self) -> impl Iterator<Item = (&'b R::Key, Option<&'b R>)> + use<'b, R> {
+        let place = self.0.places.get(&TypeId::of::<R>());
+        let set = place.and_then(|place| self.0.sets[*place].as_any().downcast_ref::<TableSet<R>>());
+        set.into_iter().flat_map(TableSet::changes)
+    }
+}
+
+impl Scan<'_> {
+    pub(crate) fn covers(&self, key: &[Cell<'_>]) -> bool {
+        let begins = self.prefix.iter().zip(key).all(|(wanted, cell)| order(wanted, cell).is_eq());
+        let below = match (&self.below, key.get(self.prefix.len())) {
+            (Some(bound), Some(cell)) => order(cell, bound).is_lt(),
+            (Some(_), None) | (None, _) => true,
+        };
+        begins && below
+    }
+}
+
+/// The order both engines sort keys by.
+fn order(left: &Cell<'_>, right: &Cell<'_>) -> Ordering {
+    match (left, right) {
+        (Cell::Integer(left), Cell::Integer(right)) => left.cmp(right),
+        (Cell::Text(left), Cell::Text(right)) => left.as_bytes().cmp(right.as_bytes()),
+        _ => bytes(left).cmp(&bytes(right)),
+    }
+}
+
+fn bytes<'c>(cell: &'c Cell<'_>) -> Option<&'c [u8]> {
+    match cell {
+        Cell::Bytes(bytes) => Some(bytes),
+        Cell::Short(bytes) => Some(bytes),
+        Cell::Null | Cell::Integer(_) | Cell::Text(_) => None,
+    }
+}
+
+impl fmt::Debug for Working {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Working").field("sets", &self.sets).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,258 @@
+//! What every engine must do with rows.
+
+use ids::Id;
+use store::{Cell, Erasable, ReaderConfig, Scan, Schema, SqliteConfig, Store, StoreError};
+
+store::table! {
+    /// A boat and where it lies.
+    struct Boat in "boats", Replayed {
+        key { number: u32 }
+        berth: Option<String>,
+        owner: Erasable,
+    }
+}
+
+store::table! {
+    /// A night that a boat spent in a harbour.
+    struct Night in "nights", Replayed {
+        key { harbour: String, day: u64 }
+        boat: u32,
+    }
+}
+
+const BOATS: &str = "
+    CREATE TABLE boats (number BIGINT PRIMARY KEY, berth TEXT, owner BYTEA NOT NULL);
+    CREATE TABLE nights (harbour TEXT NOT NULL, day BIGINT NOT NULL, boat BIGINT NOT NULL, PRIMARY KEY (harbour, day));
+";
+
+struct Harbour {
+    folder: tempfile::TempDir,
+}
+
+impl Harbour {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    fn open_with(&self, schema: &Schema) -> Result<Store, StoreError> {
+        let path = self.folder.path().join("harbour.db");
+        Store::open(&path, schema, &SqliteConfig::default(), &ReaderConfig::default())
+    }
+
+    fn open(&self) -> Store {
+        self.open_with(&schema()).expect("it opens")
+    }
+}
+
+fn schema() -> Schema {
+    Schema::new().migration("harbour/0001_boats", BOATS).table::<Boat>().table::<Night>()
+}
+
+fn boat(number: u32, berth: &str) -> Boat {
+    Boat { number, berth: Some(berth.to_owned()), owner: Erasable::new([1; 16], b"Ada".to_vec()) }
+}
+
+fn night(day: u64, boat: u32) -> Night {
+    Night { harbour: "Kiel".to_owned(), day, boat }
+}
+
+fn commit(store: &mut Store, change: impl FnOnce(&mut store::Tx<'_>)) {
+    let mut batch = store.writer.begin().expect("it begins");
+    change(&mut batch.tx());
+    batch.keep();
+    batch.flush().expect("it flushes");
+    batch.commit().expect("it commits");
+}
+
+fn read_boat(store: &Store, number: u32) -> Option<Boat> {
+    store.writer.read(|snapshot| snapshot.get(&number)).expect("it reads")
+}
+
+#[test]
+fn a_committed_row_reads_back_after_the_store_is_opened_again() {
+    let harbour = Harbour::new();
+    commit(&mut harbour.open(), |tx| tx.put(boat(7, "A1")));
+    assert_eq!(read_boat(&harbour.open(), 7), Some(boat(7, "A1")));
+}
+
+#[test]
+fn a_batch_that_is_not_committed_leaves_nothing_behind() {
+    let harbour = Harbour::new();
+    let mut store = harbour.open();
+    let mut batch = store.writer.begin().expect("it begins");
+    batch.tx().put(boat(7, "A1"));
+    batch.keep();
+    batch.flush().expect("it flushes");
+    drop(batch);
+    assert_eq!(read_boat(&store, 7), None);
+}
+
+#[test]
+fn a_discarded_change_leaves_the_batch_as_it_was() {
+    let harbour = Harbour::new();
+    let mut store = harbour.open();
+    commit(&mut store, |tx| tx.put(boat(7, "A1")));
+    let mut batch = store.writer.begin().expect("it begins");
+    batch.tx().put(boat(7, "B2"));
+    batch.tx().delete(boat(7, "B2"));
+    assert_eq!(batch.tx().get::<Boat>(7u32).expect("it reads"), None);
+    batch.discard();
+    assert_eq!(batch.tx().get::<Boat>(7u32).expect("it reads"), Some(boat(7, "A1")));
+}
+
+#[test]
+fn a_command_sees_what_the_one_before_it_did() {
+    let harbour = Harbour::new();
+    let mut store = harbour.open();
+    let mut batch = store.writer.begin().expect("it begins");
+    batch.tx().put(boat(7, "A1"));
+    batch.keep();
+    assert_eq!(batch.tx().get::<Boat>(7u32).expect("it reads"), Some(boat(7, "A1")));
+    batch.tx().delete(boat(7, "A1"));
+    batch.keep();
+    batch.flush().expect("it flushes");
+    batch.commit().expect("it commits");
+    drop(batch);
+    assert_eq!(read_boat(&store, 7), None);
+}
+
+#[test]
+fn rows_named_in_advance_are_not_read_alone() {
+    let harbour = Harbour::new();
+    let mut store = harbour.open();
+    commit(&mut store, |tx| tx.put(boat(7, "A1")));
+    let mut batch = store.writer.begin().expect("it begins");
+    batch.keys().want::<Boat>(7);
+    batch.load().expect("it loads");
+    assert!(batch.tx().get::<Boat>(7u32).expect("it reads").is_some());
+    assert_eq!(batch.unplanned_reads(), 0);
+    assert!(batch.tx().get::<Boat>(8u32).expect("it reads").is_none());
+    assert_eq!(batch.unplanned_reads(), 1);
+}
+
+#[test]
+fn a_scan_sees_disk_and_memory_as_one_in_key_order() {
+    let harbour = Harbour::new();
+    let mut store = harbour.open();
+    commit(&mut store, |tx| [1, 2, 4, 9].into_iter().for_each(|day| tx.put(night(day, 7))));
+    let mut batch = store.writer.begin().expect("it begins");
+    batch.tx().delete(night(2, 7));
+    batch.tx().put(night(3, 8));
+    batch.keep();
+    batch.tx().put(night(4, 9));
+    let scan = Scan { prefix: vec![Cell::Text("Kiel".into())], below: Some(Cell::Integer(9)), limit: 3 };
+    let found = batch.tx().scan::<Night>(&scan).expect("it scans");
+    assert_eq!(found, [night(1, 7), night(3, 8), night(4, 9)]);
+}
+
+#[test]
+fn the_same_changes_have_the_same_effect_and_others_another() {
+    let effect = |berth| {
+        let mut memory = store::Memory::default();
+        let mut batch = memory.batch();
+        batch.tx().put(boat(7, berth));
+        batch.tx().put(night(1, 7));
+        batch.keep()
+    };
+    assert_eq!(effect("A1"), effect("A1"));
+    assert_ne!(effect("A1"), effect("A2"));
+}
+
+#[test]
+fn an_effect_does_not_depend_on_erasable_content_that_is_gone() {
+    let effect = |owner| {
+        let mut memory = store::Memory::default();
+        let mut batch = memory.batch();
+        batch.tx().put(Boat { number: 7, berth: None, owner });
+        batch.keep()
+    };
+    let held = Erasable::new([1; 16], b"Ada".to_vec());
+    let text = serde_json::to_string(&held).expect("it has a JSON form");
+    let erased: Erasable = serde_json::from_str(&text).expect("it reads back");
+    assert_eq!(effect(held), effect(erased));
+}
+
+#[test]
+fn a_changed_row_is_told_to_those_who_keep_a_view() {
+    let harbour = Harbour::new();
+    let mut store = harbour.open();
+    let mut batch = store.writer.begin().expect("it begins");
+    batch.tx().put(boat(7, "A1"));
+    batch.keep();
+    batch.tx().delete(night(1, 7));
+    batch.keep();
+    let boats: Vec<_> = batch.changes().of::<Boat>().map(|(key, row)| (*key, row.cloned())).collect();
+    assert_eq!(boats, [(7, Some(boat(7, "A1")))]);
+    assert_eq!(batch.changes().of::<Night>().filter(|(_, row)| row.is_none()).count(), 1);
+}
+
+#[test]
+fn a_table_that_is_not_what_the_program_takes_it_for_is_refused() {
+    let harbour = Harbour::new();
+    let other = BOATS.replace("berth TEXT", "berth BIGINT").leak();
+    let schema = Schema::new().migration("harbour/0001_boats", other).table::<Boat>();
+    assert!(matches!(harbour.open_with(&schema), Err(StoreError::Schema { table: "boats", .. })));
+}
+
+#[test]
+fn a_migration_that_was_changed_or_is_not_known_is_refused() {
+    let harbour = Harbour::new();
+    drop(harbour.open());
+    let changed = Schema::new().migration("harbour/0001_boats", "CREATE TABLE boats (number BIGINT);");
+    assert!(matches!(harbour.open_with(&changed), Err(StoreError::MigrationChanged { .. })));
+    assert!(matches!(harbour.open_with(&Schema::new()), Err(StoreError::MigrationUnknown { .. })));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_called_damaged() {
+    let harbour = Harbour::new();
+    std::fs::write(harbour.folder.path().join("harbour.db"), [7; 8192]).expect("it is written");
+    assert!(matches!(harbour.open_with(&schema()), Err(StoreError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn a_reader_sees_what_was_committed_before_it_began() {
+    let harbour = Harbour::new();
+    let mut store = harbour.open();
+    let readers = store.readers.clone();
+    commit(&mut store, |tx| (0..100).for_each(|number| tx.put(boat(number, "A1"))));
+    let found = readers.read(|snapshot| {
+        snapshot.rows::<Boat>(
+            "WHERE number >= $1 ORDER BY number LIMIT $2",
+            &[Cell::Integer(90), Cell::Integer(3)],
+        )
+    });
+    let numbers: Vec<_> = found.await.expect("it reads").into_iter().map(|boat| boat.number).collect();
+    assert_eq!(numbers, [90, 91, 92]);
+}
+
+#[tokio::test]
+async fn a_read_that_panics_costs_itself_alone() {
+    let harbour = Harbour::new();
+    let store = harbour.open();
+    let failed = store.readers.read(|_| -> Result<(), StoreError> { panic!("a bug in a query") }).await;
+    assert!(matches!(failed, Err(StoreError::Stopped)));
+    for _ in 0..10 {
+        store.readers.read(|snapshot| snapshot.get::<Boat>(&1)).await.expect("others still read");
+    }
+}
+
+#[test]
+fn ids_and_times_keep_their_order_as_keys() {
+    store::table! {
+        struct Stay in "stays", Operational {
+            key { id: Id<Boat> }
+            until: clock::Timestamp,
+        }
+    }
+    let harbour = Harbour::new();
+    let sql = "CREATE TABLE stays (id BYTEA PRIMARY KEY, until BIGINT NOT NULL);";
+    let schema = schema().migration("harbour/0002_stays", sql).table::<Stay>();
+    let mut store = harbour.open_with(&schema).expect("it opens");
+    let stays: Vec<_> = (1..50u8)
+        .map(|n| Stay { id: Id::new(n.into(), [200 - n; 10]), until: clock::Timestamp::EPOCH })
+        .collect();
+    commit(&mut store, |tx| stays.iter().rev().cloned().for_each(|stay| tx.put(stay)));
+    let found = store.writer.read(|snapshot| snapshot.rows::<Stay>("ORDER BY id", &[])).expect("it reads");
+    assert_eq!(found, stays);
+}
