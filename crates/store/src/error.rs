@@ -33,6 +33,16 @@ pub enum StoreError {
     Stopped,
 }
 
+impl StoreError {
+    /// Did the disk fail in a way that leaves open whether the last commit happened? After a failed sync
+    /// the kernel may have dropped what it held, so that trying again proves nothing.
+    #[must_use]
+    pub fn leaves_doubt(&self) -> bool {
+        let Self::Sqlite(error) = self else { return false };
+        error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {

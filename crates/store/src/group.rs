@@ -78,6 +78,12 @@ impl<T> Group<T> {
         self.arrived.notify_all();
     }
 
+    /// Has it been closed?
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {

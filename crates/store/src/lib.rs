@@ -5,6 +5,7 @@
 //! and change rows by key, and a [`Snapshot`] to query them with SQL.
 
 mod cell;
+mod difference;
 mod erasable;
 mod error;
 mod group;
@@ -19,6 +20,7 @@ mod tx;
 mod writer;
 
 pub use cell::{Cell, CellRef, Column, ColumnType, Corrupt};
+pub use difference::{Difference, first_difference};
 pub use erasable::{ERASABLE_BYTES_MAX, Erasable, ErasableKey};
 pub use error::StoreError;
 pub use group::{Full, Group};

@@ -28,6 +28,8 @@ pub enum Durability {
     Replayed,
     /// From nowhere: claims, caches and keys of the moment, which a replay leaves out.
     Operational,
+    /// It is the ledger: the log that the others are replayed from.
+    Log,
 }
 
 /// A row of one table. [`table!`] writes this.

@@ -1,11 +1,11 @@
 //! The database as it was at one moment, for queries.
 
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 
 use crate::{
     cell::{Cell, CellRef, Column, Corrupt},
     error::StoreError,
-    row::{Row, RowKey},
+    row::{Row, RowKey, Table},
     sqlite::{self, Statements},
 };
 
@@ -58,6 +58,14 @@ impl<'c> Snapshot<'c> {
         let condition = condition.replace('$', "?");
         let sql = format!("SELECT {} FROM {} {condition}", names.join(", "), R::TABLE.name);
         sqlite::select_rows(self.0, &sql, values)
+    }
+
+    /// Every row of a table, all columns, in key order, as the engine has them.
+    pub(crate) fn table_rows(&self, table: &Table) -> Result<CachedStatement<'c>, StoreError> {
+        let names: Vec<_> = table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
+        let keys = names[..table.key_columns].join(", ");
+        let sql = format!("SELECT {} FROM {} ORDER BY {keys}", names.join(", "), table.name);
+        Ok(self.0.prepare_cached(&sql)?)
     }
 
     /// Calls `each` for every row that a query finds, in the query's order; `$1` stands for values.

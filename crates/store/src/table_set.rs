@@ -21,6 +21,8 @@ pub(crate) struct TableSet<R: Row> {
     base: HashMap<R::Key, Slot<R>>,
     /// Keys whose slots differ from the engine's rows, in the order they first did.
     changed: Vec<R::Key>,
+    /// Rows that are written and not looked at again in this batch.
+    appended: Vec<R>,
     /// Changes of the command that runs now, in the order it made them; few, so a list finds them fastest.
     overlay: Vec<Change<R>>,
 }
@@ -63,6 +65,7 @@ impl<R: Row> TableSet<R> {
             wanted: Vec::new(),
             base: HashMap::new(),
             changed: Vec::new(),
+            appended: Vec::new(),
             overlay: Vec::new(),
         }
     }
@@ -87,6 +90,10 @@ impl<R: Row> TableSet<R> {
             .flatten();
         self.base.insert(key, Slot { row, changed: false });
         Ok(())
+    }
+
+    pub(crate) fn append(&mut self, row: R) {
+        self.appended.push(row);
     }
 
     pub(crate) fn put(&mut self, row: R, deleted: bool) {
@@ -186,13 +193,17 @@ impl<R: Row> AnySet for TableSet<R> {
                 None => sqlite::run(&mut delete, &key.cells())?,
             };
         }
-        Ok(self.changed.len() as u64)
+        for row in &self.appended {
+            sqlite::run(&mut put, &row.cells())?;
+        }
+        Ok((self.changed.len() + self.appended.len()) as u64)
     }
 
     fn clear(&mut self) {
         self.wanted.clear();
         self.base.clear();
         self.changed.clear();
+        self.appended.clear();
         self.overlay.clear();
     }
 

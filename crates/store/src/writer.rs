@@ -9,6 +9,7 @@ use crate::{
     keys::Keys,
     migrate::Schema,
     reader::{ReaderConfig, Readers},
+    row::Row,
     snapshot::Snapshot,
     sqlite::{self, SqliteConfig},
     tx::{Changes, Effect, Tx, Working},
@@ -129,6 +130,11 @@ impl Batch<'_> {
     /// Forgets what the last command changed.
     pub fn discard(&mut self) {
         self.working.discard();
+    }
+
+    /// Writes a row that nothing in this batch will read: a log's next line.
+    pub fn append<R: Row>(&mut self, row: R) {
+        self.working.set::<R>().append(row);
     }
 
     /// Runs one statement that changes rows by something other than their key, `$1` standing for values.

@@ -1,0 +1,35 @@
+-- What happened, one row a command, in order; never changed but for the erasable part.
+CREATE TABLE entries (
+    "index" BIGINT PRIMARY KEY,
+    at BIGINT NOT NULL,
+    command TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    subject BYTEA,
+    salt BYTEA NOT NULL,
+    body BYTEA NOT NULL,
+    erasable BYTEA,
+    effect BYTEA NOT NULL
+);
+
+-- Finds what an erasure takes away; entries without an erasable part cost it nothing.
+CREATE INDEX entries_erasable ON entries (subject) WHERE erasable IS NOT NULL;
+
+-- The Merkle tree's hashes, in the tiles of C2SP tlog-tiles: 256 a row.
+CREATE TABLE tiles (
+    level BIGINT NOT NULL,
+    "index" BIGINT NOT NULL,
+    hashes BYTEA NOT NULL,
+    PRIMARY KEY (level, "index")
+);
+
+-- What was answered to a request that carried an Idempotency-Key, by the day it came.
+CREATE TABLE idempotency (
+    day BIGINT NOT NULL,
+    key BYTEA NOT NULL,
+    body BYTEA NOT NULL,
+    entry BIGINT NOT NULL,
+    leaf BYTEA NOT NULL,
+    done BYTEA NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (day, key)
+);

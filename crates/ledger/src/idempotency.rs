@@ -1,0 +1,100 @@
+//! Doing a request once, however often it is sent (the Idempotency-Key header field of the IETF HTTPAPI
+//! draft).
+
+use std::time::Duration;
+
+use authz::By;
+use clock::Timestamp;
+use sha2::{Digest, Sha256};
+use store::table;
+
+/// How long a key is remembered.
+pub const KEY_LIFE: Duration = Duration::from_hours(24);
+
+/// The longest key, in bytes.
+pub const KEY_BYTES_MAX: usize = 255;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+table! {
+    /// What was answered to a request with a key. It is not replayed: a key matters for a day.
+    pub(crate) struct Answered in "idempotency", Operational {
+        /// The day it came, so that a day's keys lie together and go together.
+        key { day: u64, key: [u8; 32] }
+        body: [u8; 32],
+        entry: u64,
+        leaf: [u8; 32],
+        done: Vec<u8>,
+        at: Timestamp,
+    }
+}
+
+/// One request that must not be done twice: the same caller, route and key are the same request, and must
+/// come with the same body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Once {
+    pub(crate) key: [u8; 32],
+    pub(crate) body: [u8; 32],
+}
+
+impl Once {
+    /// The request `by` sends to `route` ("POST /api/v1/persons") with this key and body.
+    #[must_use]
+    pub fn new(by: &By, route: &str, key: &str, body: &[u8]) -> Self {
+        let mut hash = Sha256::new_with_prefix(b"holdfast/idempotency/v1\n");
+        for part in [by.to_string().as_str(), route, key] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self { key: hash.finalize().into(), body: Sha256::digest(body).into() }
+    }
+
+    /// Where its answer would be kept: today, or yesterday.
+    pub(crate) fn places(&self, at: Timestamp) -> [(u64, [u8; 32]); 2] {
+        let today = at.millis() / DAY_MS;
+        [(today, self.key), (today.saturating_sub(1), self.key)]
+    }
+
+    pub(crate) fn answered(&self, at: Timestamp, entry: u64, leaf: [u8; 32], done: Vec<u8>) -> Answered {
+        Answered { day: at.millis() / DAY_MS, key: self.key, body: self.body, entry, leaf, done, at }
+    }
+}
+
+impl Answered {
+    /// Is the key still remembered?
+    pub(crate) fn holds(&self, at: Timestamp) -> bool {
+        at < self.at.plus(KEY_LIFE)
+    }
+}
+
+/// The first day whose keys are still remembered at `at`.
+pub(crate) fn first_day_kept(at: Timestamp) -> u64 {
+    (at.millis() / DAY_MS).saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_caller_route_or_key_is_another_request() {
+        let once = |route, key| Once::new(&By::Anonymous, route, key, b"");
+        assert_eq!(once("POST /a", "k"), once("POST /a", "k"));
+        assert_ne!(once("POST /a", "k").key, once("POST /b", "k").key);
+        assert_ne!(once("POST /a", "k").key, once("POST /a", "l").key);
+        assert_ne!(once("POST /a", "k").key, once("POST /", "ak").key);
+        assert_ne!(Once::new(&By::Service("x".into()), "POST /a", "k", b"").key, once("POST /a", "k").key);
+    }
+
+    #[test]
+    fn a_key_is_remembered_for_a_day_across_midnight() {
+        let once = Once::new(&By::Anonymous, "POST /a", "k", b"");
+        let noon = Timestamp::from_millis(DAY_MS * 100 + DAY_MS / 2);
+        let answered = once.answered(noon, 0, [0; 32], vec![]);
+        let just_before = noon.plus(KEY_LIFE).minus(Duration::from_millis(1));
+        assert!(answered.holds(just_before));
+        assert!(once.places(just_before).contains(&(answered.day, answered.key)));
+        assert!(!answered.holds(noon.plus(KEY_LIFE)));
+        assert!(first_day_kept(just_before) <= answered.day);
+    }
+}

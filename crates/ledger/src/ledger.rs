@@ -1,0 +1,245 @@
+//! A ledger as others hold it: a handle that takes commands and gives receipts.
+
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use authz::Permitted;
+use clock::{Clock, Timestamp};
+use seal::Keys;
+use serde::Deserialize;
+use store::{Full, Group, Readers, Store, StoreError};
+use telemetry::Metrics;
+use tokio::sync::watch;
+
+use crate::{
+    command::Command,
+    idempotency::Once,
+    instruments::Instruments,
+    merkle::Hash,
+    pending::{Pending, Waiting},
+    publisher::{PublishError, Published, Publisher},
+    receipt::{Receipt, SubmitError},
+    tree::{Tree, TreeError},
+    writer::{LedgerWriter, Watcher},
+};
+
+/// How a ledger works.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LedgerConfig {
+    /// Commands that may wait for the writer; more are refused at once.
+    pub waiting_max: NonZeroUsize,
+    /// Commands that become durable together, at most.
+    pub batch_max: NonZeroUsize,
+    /// The shortest time between two published checkpoints.
+    pub checkpoint_interval_ms: u32,
+}
+
+impl Default for LedgerConfig {
+    fn default() -> Self {
+        let positive = |number| NonZeroUsize::new(number).expect("a positive constant");
+        Self { waiting_max: positive(65_536), batch_max: positive(4096), checkpoint_interval_ms: 500 }
+    }
+}
+
+/// How far a ledger has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Entries that are durable.
+    pub size: u64,
+    /// Root of the Merkle tree over them.
+    pub root: Hash,
+    /// When the last of them was applied.
+    pub at: Timestamp,
+}
+
+/// What a ledger is opened with.
+pub struct Opening {
+    /// The service's name, and the ledger's.
+    pub name: &'static str,
+    /// The origin line of its checkpoints: a schema-less URL that no other ledger has.
+    pub origin: String,
+    pub store: Store,
+    pub keys: Keys,
+    pub clock: Clock,
+    pub config: LedgerConfig,
+    /// Where the newest checkpoint is kept, apart from the database, to notice if that goes back in time.
+    pub checkpoint_path: PathBuf,
+    pub watchers: Vec<Watcher>,
+    pub metrics: Metrics,
+}
+
+/// Why a ledger does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the ledger's database cannot be read")]
+    Store(#[from] StoreError),
+    #[error("the ledger's tree is damaged")]
+    Tree(#[from] TreeError),
+    #[error("the ledger does not fit its newest checkpoint")]
+    Checkpoint(#[from] PublishError),
+    #[error("a thread of the ledger does not start")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A running ledger. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger(Arc<Shared>);
+
+struct Shared {
+    name: Arc<str>,
+    clock: Clock,
+    waiting: Arc<Group<Box<dyn Pending>>>,
+    readers: Readers,
+    head: watch::Receiver<Head>,
+    published: watch::Receiver<Option<Arc<Published>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Ledger {
+    /// Opens the ledger, checks it against its newest checkpoint, and starts its threads.
+    ///
+    /// # Errors
+    /// When the database is damaged, is older than its own checkpoint, or cannot be read.
+    pub fn open(opening: Opening) -> Result<Self, OpenError> {
+        let Opening { name, origin, store, keys, clock, config, checkpoint_path, watchers, metrics } = opening;
+        let (tree, last_at) = store.writer.read(Tree::load)??;
+        let head = Head { size: tree.size(), root: tree.root(), at: last_at };
+        let (publisher, published) = Publisher::open(origin, checkpoint_path, keys, clock.clone(), |size| {
+            store.writer.read(|snapshot| Ok(Tree::root_at(snapshot, size)))
+        })?;
+        let waiting = Arc::new(Group::new(config.waiting_max.get()));
+        let (head_sender, head) = watch::channel(head);
+        let writer = LedgerWriter {
+            store: store.writer,
+            waiting: Arc::clone(&waiting),
+            batch_max: config.batch_max.get(),
+            tree,
+            last_at,
+            forgot_at: last_at,
+            clock: clock.clone(),
+            watchers,
+            head: head_sender,
+            instruments: metrics.register(|registry| Instruments::register(registry, name)),
+        };
+        let interval = Duration::from_millis(config.checkpoint_interval_ms.into());
+        let heads = head.clone();
+        let threads = vec![
+            thread::Builder::new().name(format!("{name}-writer")).spawn(move || writer.run())?,
+            thread::Builder::new()
+                .name(format!("{name}-checkpoints"))
+                .spawn(move || publisher.run(heads, interval))?,
+        ];
+        let threads = Mutex::new(threads);
+        let name = Arc::from(name);
+        Ok(Self(Arc::new(Shared { name, clock, waiting, readers: store.readers, head, published, threads })))
+    }
+
+    /// Has the command applied, and answers once it is durable.
+    ///
+    /// # Errors
+    /// When the command's rule refuses it, or the ledger cannot take or keep it; nothing has happened then.
+    pub async fn submit<C: Command>(
+        &self,
+        permitted: Permitted<C>,
+    ) -> Result<Receipt<C::Done>, SubmitError<C::Refused>> {
+        self.submit_once(permitted, None).await
+    }
+
+    /// As [`Ledger::submit`]; a request that was sent before gets the answer it got then.
+    ///
+    /// # Errors
+    /// As [`Ledger::submit`], and when the key was used with another body.
+    pub async fn submit_once<C: Command>(
+        &self,
+        permitted: Permitted<C>,
+        once: Option<Once>,
+    ) -> Result<Receipt<C::Done>, SubmitError<C::Refused>> {
+        let (by, command) = permitted.into_parts();
+        let shared = &self.0;
+        let (waiting, answered) = Waiting::new(Arc::clone(&shared.name), by, command, once, &shared.clock)?;
+        shared.waiting.join(Box::new(waiting)).map_err(|full| match full {
+            Full::Crowded(_) => SubmitError::Busy,
+            Full::Closed(_) => SubmitError::Stopped,
+        })?;
+        answered.await.unwrap_or(Err(SubmitError::Stopped))
+    }
+
+    /// The service's name.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// What time the ledger goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Reads of the ledger's database.
+    #[must_use]
+    pub fn readers(&self) -> &Readers {
+        &self.0.readers
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        *self.0.head.borrow()
+    }
+
+    /// Tells how far it has come, after every batch.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Head> {
+        self.0.head.clone()
+    }
+
+    /// The newest checkpoint, once there is one.
+    #[must_use]
+    pub fn published(&self) -> Option<Arc<Published>> {
+        self.0.published.borrow().clone()
+    }
+
+    /// Tells of every checkpoint that is published.
+    #[must_use]
+    pub fn checkpoints(&self) -> watch::Receiver<Option<Arc<Published>>> {
+        self.0.published.clone()
+    }
+
+    /// Can it take commands?
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.0.waiting.is_closed()
+    }
+
+    /// Takes no more commands, writes those that wait, publishes a last checkpoint and ends. Blocks
+    /// until then; call it from a thread that may wait.
+    pub fn stop(&self) {
+        self.0.waiting.close();
+        let threads = std::mem::take(&mut *self.0.threads.lock().expect("nobody panics holding the threads"));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!(code = "ledger/thread-panicked", "a thread of the ledger had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.waiting.close();
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger").field("name", &self.0.name).field("head", &self.head()).finish_non_exhaustive()
+    }
+}
