@@ -1,0 +1,183 @@
+//! Argon2id on threads of its own, behind a bounded queue: a flood of passwords can fill the queue, and
+//! nothing else.
+
+use std::{
+    fmt,
+    num::{NonZeroU32, NonZeroUsize},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
+    password_hash::phc::{PasswordHash, Salt},
+};
+use clock::Clock;
+use problem::Problem;
+use serde::Deserialize;
+use store::{Full, Group};
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::password::Password;
+
+/// What one hash costs, and how many may wait. The costs are those OWASP and the draft of RFC 9106's
+/// second choice come down to on small machines: 19 MiB, two passes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HasherConfig {
+    pub memory_kib: NonZeroU32,
+    pub passes: NonZeroU32,
+    /// Threads that hash; none means one a core.
+    pub threads: Option<NonZeroUsize>,
+    /// Passwords that may wait; more are refused at once.
+    pub waiting_max: NonZeroUsize,
+}
+
+impl Default for HasherConfig {
+    fn default() -> Self {
+        let positive = |number| NonZeroU32::new(number).expect("a positive constant");
+        Self {
+            memory_kib: positive(19 * 1024),
+            passes: positive(2),
+            threads: None,
+            waiting_max: NonZeroUsize::new(256).expect("256 is positive"),
+        }
+    }
+}
+
+/// Why a password was not hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HasherError {
+    #[error("too many people are signing in with passwords right now; try again soon, or use a device key")]
+    Busy,
+    #[error("the parameters of Argon2 are out of range")]
+    Parameters,
+    #[error("a stored password verifier cannot be read")]
+    Verifier,
+    #[error("the password hasher has stopped")]
+    Stopped,
+}
+
+impl From<HasherError> for Problem {
+    fn from(error: HasherError) -> Self {
+        match error {
+            HasherError::Busy => Self::unavailable("identity/passwords-busy", error, Duration::from_secs(2)),
+            HasherError::Parameters | HasherError::Verifier | HasherError::Stopped => Self::internal(&error),
+        }
+    }
+}
+
+/// A handle to the hashing threads; they end when the last handle is gone.
+#[derive(Clone)]
+pub struct Hasher(Arc<Pool>);
+
+struct Pool {
+    waiting: Arc<Group<Work>>,
+    argon2: Argon2<'static>,
+    clock: Clock,
+    /// A verifier of no password, so that an unknown name costs what a known one does.
+    nobody: String,
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+impl Hasher {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the costs are out of Argon2's range.
+    pub fn start(config: &HasherConfig, clock: Clock) -> Result<Self, HasherError> {
+        let params = Params::new(config.memory_kib.get(), config.passes.get(), 1, None);
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.map_err(|_| HasherError::Parameters)?);
+        let waiting = Arc::new(Group::<Work>::new(config.waiting_max.get()));
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        for _ in 0..config.threads.map_or(cores, NonZeroUsize::get) {
+            let waiting = Arc::clone(&waiting);
+            let hashing = move || {
+                give_way();
+                let mut batch = Vec::new();
+                while waiting.take(&mut batch, 1) {
+                    batch.drain(..).for_each(|work| work());
+                }
+            };
+            let thread = thread::Builder::new().name("password-hasher".to_owned());
+            drop(thread.spawn(hashing).map_err(|_| HasherError::Stopped)?);
+        }
+        let nobody = hash(&argon2, &clock, &clock.random::<32>())?;
+        Ok(Self(Arc::new(Pool { waiting, argon2, clock, nobody })))
+    }
+
+    /// A verifier for the password, in the PHC string format.
+    ///
+    /// # Errors
+    /// [`HasherError::Busy`] at once when too many wait.
+    pub async fn hash(&self, password: Password) -> Result<Zeroizing<String>, HasherError> {
+        let (argon2, clock) = (self.0.argon2.clone(), self.0.clock.clone());
+        self.run(move || hash(&argon2, &clock, password.as_bytes()).map(Zeroizing::new)).await?
+    }
+
+    /// Is this the password that the verifier was made for? Without a verifier the answer is no, and takes
+    /// as long.
+    ///
+    /// # Errors
+    /// [`HasherError::Busy`] at once when too many wait.
+    pub async fn verify(
+        &self,
+        password: Password,
+        verifier: Option<Zeroizing<String>>,
+    ) -> Result<bool, HasherError> {
+        let argon2 = self.0.argon2.clone();
+        let known = verifier.is_some();
+        let verifier = verifier.unwrap_or_else(|| Zeroizing::new(self.0.nobody.clone()));
+        let verified = self.run(move || {
+            let verifier = PasswordHash::new(&verifier).map_err(|_| HasherError::Verifier)?;
+            Ok(argon2.verify_password(password.as_bytes(), &verifier).is_ok())
+        });
+        Ok(verified.await?? && known)
+    }
+
+    /// How many passwords wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.waiting.len()
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HasherError> {
+        let (answer, answered) = oneshot::channel();
+        // Whoever asked may have gone away meanwhile.
+        let work: Work = Box::new(move || drop(answer.send(work())));
+        self.0.waiting.join(work).map_err(|full| match full {
+            Full::Crowded(_) => HasherError::Busy,
+            Full::Closed(_) => HasherError::Stopped,
+        })?;
+        answered.await.map_err(|_| HasherError::Stopped)
+    }
+}
+
+fn hash(argon2: &Argon2<'_>, clock: &Clock, password: &[u8]) -> Result<String, HasherError> {
+    let salt: [u8; 16] = clock.random();
+    let salt = Salt::new(&salt).map_err(|_| HasherError::Parameters)?;
+    let hashed = argon2.hash_password_with_salt(password, &salt).map_err(|_| HasherError::Parameters)?;
+    Ok(hashed.to_string())
+}
+
+/// Lets the threads that serve go first.
+fn give_way() {
+    if let Err(error) = rustix::process::nice(10) {
+        tracing::warn!(code = "identity/hasher-not-nice", %error, "password hashing runs at full priority");
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.waiting.close();
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! What is true of tokens right now, in memory: epochs by person, and sessions that were ended. A commit
+//! changes it after its sync and before its answers.
+
+use std::sync::{
+    OnceLock, RwLock, RwLockReadGuard,
+    atomic::{AtomicU32, Ordering},
+};
+
+use clock::Timestamp;
+use hashbrown::HashSet;
+use ids::Id;
+use store::{Changes, Snapshot, StoreError};
+
+use crate::{
+    person::PersonEpoch,
+    session::RevokedSession,
+    sql,
+};
+
+/// Persons whose epochs lie together; a block is made when one of them first has one.
+const BLOCK: usize = 1 << 16;
+
+type Block = Box<[AtomicU32]>;
+
+/// Epochs and ended sessions.
+pub struct Live {
+    blocks: Box<[OnceLock<Block>]>,
+    revoked: RwLock<Revoked>,
+}
+
+/// Sessions that were ended before their tokens expire.
+#[derive(Debug, Default)]
+pub struct Revoked {
+    /// By the 62 random bits of the session's identifier: half the memory of the whole, and nobody can
+    /// choose them. A sweep of the expired rows takes them out again.
+    sessions: HashSet<u64>,
+}
+
+impl Live {
+    /// What the database says.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn load(snapshot: &Snapshot<'_>, now: Timestamp) -> Result<Self, StoreError> {
+        let blocks = (0..=u32::MAX as usize / BLOCK).map(|_| OnceLock::new()).collect();
+        let live = Self { blocks, revoked: RwLock::default() };
+        sql::each_epoch(snapshot, |number, epoch| live.set_epoch(number, epoch))?;
+        let mut revoked = Revoked::default();
+        sql::each_revoked(snapshot, now, |session| revoked.insert(session))?;
+        *live.revoked.write().expect("nobody panics while revoking") = revoked;
+        Ok(live)
+    }
+
+    /// The epoch that a token of the person with this number must have.
+    #[must_use]
+    pub fn epoch(&self, number: u32) -> u32 {
+        let (block, place) = split(number);
+        self.blocks[block].get().map_or(0, |block| block[place].load(Ordering::Acquire))
+    }
+
+    fn set_epoch(&self, number: u32, epoch: u32) {
+        let (block, place) = split(number);
+        let block = self.blocks[block].get_or_init(|| (0..BLOCK).map(|_| AtomicU32::new(0)).collect());
+        block[place].store(epoch, Ordering::Release);
+    }
+
+    /// The ended sessions, to look up one or many.
+    pub fn revoked(&self) -> RwLockReadGuard<'_, Revoked> {
+        self.revoked.read().expect("nobody panics while revoking")
+    }
+
+    /// Follows a commit.
+    pub fn follow(&self, changes: &Changes<'_>) {
+        for (number, row) in changes.of::<PersonEpoch>() {
+            self.set_epoch(*number, row.map_or(0, |row| row.epoch));
+        }
+        let mut ended = changes.of::<RevokedSession>().peekable();
+        if ended.peek().is_none() {
+            return;
+        }
+        let mut revoked = self.revoked.write().expect("nobody panics while revoking");
+        for ((_, session), row) in ended {
+            match row {
+                Some(_) => revoked.insert(*session),
+                None => revoked.forget(*session),
+            }
+        }
+    }
+}
+
+impl Revoked {
+    /// Was this session ended?
+    #[must_use]
+    pub fn contains(&self, session: Id<authz::Session>) -> bool {
+        self.sessions.contains(&random_part(session))
+    }
+
+    /// How many are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Is none remembered?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    fn insert(&mut self, session: Id<authz::Session>) {
+        self.sessions.insert(random_part(session));
+    }
+
+    fn forget(&mut self, session: Id<authz::Session>) {
+        self.sessions.remove(&random_part(session));
+    }
+}
+
+fn split(number: u32) -> (usize, usize) {
+    let number = number as usize;
+    (number / BLOCK, number % BLOCK)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+fn random_part(session: Id<authz::Session>) -> u64 {
+    session.as_u128() as u64
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("revoked", &self.revoked().len()).finish_non_exhaustive()
+    }
+}
