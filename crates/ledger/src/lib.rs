@@ -1,1 +1,5 @@
-//! stub
+//! Commands, batches, the Merkle log and its checkpoints.
+
+pub mod checkpoint;
+pub mod merkle;
+pub mod note;
