@@ -13,8 +13,10 @@ const LEAF_LABEL: &[u8] = b"holdfast/entry/v1\n";
 table! {
     /// One command that was accepted.
     pub struct Entry in "entries", Log {
-        /// Its place in the ledger, from nought.
-        key { pub index: u64 }
+        key {
+            /// Its place in the ledger, from nought.
+            pub index: u64,
+        }
         /// When it was applied; never before the entry in front of it.
         pub at: Timestamp,
         /// The command's permanent name.

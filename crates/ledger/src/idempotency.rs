@@ -19,13 +19,16 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 table! {
     /// What was answered to a request with a key. It is not replayed: a key matters for a day.
     pub(crate) struct Answered in "idempotency", Operational {
-        /// The day it came, so that a day's keys lie together and go together.
-        key { day: u64, key: [u8; 32] }
-        body: [u8; 32],
-        entry: u64,
-        leaf: [u8; 32],
-        done: Vec<u8>,
-        at: Timestamp,
+        key {
+            /// The day it came, so that a day's keys lie together and go together.
+            pub(crate) day: u64,
+            pub(crate) key: [u8; 32],
+        }
+        pub(crate) body: [u8; 32],
+        pub(crate) entry: u64,
+        pub(crate) leaf: [u8; 32],
+        pub(crate) done: Vec<u8>,
+        pub(crate) at: Timestamp,
     }
 }
 

@@ -28,8 +28,9 @@ pub(crate) struct Outcome {
 
 impl Instruments {
     pub(crate) fn register(registry: &mut Registry, ledger: &str) -> Self {
-        let registry =
-            registry.sub_registry_with_prefix("ledger").sub_registry_with_label(("ledger".into(), ledger.to_owned().into()));
+        let registry = registry
+            .sub_registry_with_prefix("ledger")
+            .sub_registry_with_label(("ledger".into(), ledger.to_owned().into()));
         let sizes = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0];
         let this = Self {
             commands: Family::default(),

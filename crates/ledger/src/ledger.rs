@@ -3,7 +3,7 @@
 use std::{
     fmt,
     num::NonZeroUsize,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::Duration,
@@ -23,9 +23,9 @@ use crate::{
     instruments::Instruments,
     merkle::Hash,
     pending::{Pending, Waiting},
-    publisher::{PublishError, Published, Publisher},
+    publisher::{PublishError, Published, Publisher, read_published},
     receipt::{Receipt, SubmitError},
-    tree::{Tree, TreeError},
+    tree::{self, Tree, TreeError},
     writer::{LedgerWriter, Watcher},
 };
 
@@ -108,12 +108,15 @@ impl Ledger {
     /// # Errors
     /// When the database is damaged, is older than its own checkpoint, or cannot be read.
     pub fn open(opening: Opening) -> Result<Self, OpenError> {
-        let Opening { name, origin, store, keys, clock, config, checkpoint_path, watchers, metrics } = opening;
-        let (tree, last_at) = store.writer.read(Tree::load)??;
+        let Opening { name, origin, store, keys, clock, config, checkpoint_path, watchers, metrics } =
+            opening;
+        let (tree, last_at) = store.writer.read(|snapshot| Ok(Tree::load(snapshot)))??;
         let head = Head { size: tree.size(), root: tree.root(), at: last_at };
-        let (publisher, published) = Publisher::open(origin, checkpoint_path, keys, clock.clone(), |size| {
-            store.writer.read(|snapshot| Ok(Tree::root_at(snapshot, size)))
-        })?;
+        let log_keys = Publisher::log_keys(&origin, &keys)?;
+        let newest = read_published(&checkpoint_path, &log_keys)?;
+        if let Some(newest) = &newest {
+            check_published(&store, newest, head.size, &checkpoint_path)?;
+        }
         let waiting = Arc::new(Group::new(config.waiting_max.get()));
         let (head_sender, head) = watch::channel(head);
         let writer = LedgerWriter {
@@ -128,13 +131,21 @@ impl Ledger {
             head: head_sender,
             instruments: metrics.register(|registry| Instruments::register(registry, name)),
         };
-        let interval = Duration::from_millis(config.checkpoint_interval_ms.into());
-        let heads = head.clone();
+        let (sender, published) = watch::channel(newest.map(Arc::new));
+        let publisher = Publisher {
+            origin,
+            path: checkpoint_path,
+            keys,
+            clock: clock.clone(),
+            interval: Duration::from_millis(config.checkpoint_interval_ms.into()),
+            heads: published_heads(&head),
+            published: sender,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let checkpoints = move || runtime.block_on(publisher.run());
         let threads = vec![
             thread::Builder::new().name(format!("{name}-writer")).spawn(move || writer.run())?,
-            thread::Builder::new()
-                .name(format!("{name}-checkpoints"))
-                .spawn(move || publisher.run(heads, interval))?,
+            thread::Builder::new().name(format!("{name}-checkpoints")).spawn(checkpoints)?,
         ];
         let threads = Mutex::new(threads);
         let name = Arc::from(name);
@@ -232,6 +243,24 @@ impl Ledger {
     }
 }
 
+/// The first thing the publisher sees is the head at the start: entries may have come after the newest
+/// checkpoint before the process ended.
+fn published_heads(head: &watch::Receiver<Head>) -> watch::Receiver<Head> {
+    let mut heads = head.clone();
+    heads.mark_changed();
+    heads
+}
+
+/// A database that holds less than its checkpoint, or something else, has lost what was acknowledged.
+fn check_published(store: &Store, newest: &Published, have: u64, path: &Path) -> Result<(), OpenError> {
+    let (path, published) = (path.to_owned(), newest.checkpoint.size());
+    if published > have {
+        return Err(PublishError::Behind { path, have, published }.into());
+    }
+    let root = store.writer.read(|snapshot| Ok(tree::ask(snapshot, |tree| tree.root(published))))??;
+    if root == newest.checkpoint.root() { Ok(()) } else { Err(PublishError::Rewritten { path }.into()) }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         self.waiting.close();
@@ -240,6 +269,9 @@ impl Drop for Shared {
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger").field("name", &self.0.name).field("head", &self.head()).finish_non_exhaustive()
+        f.debug_struct("Ledger")
+            .field("name", &self.0.name)
+            .field("head", &self.head())
+            .finish_non_exhaustive()
     }
 }

@@ -65,6 +65,9 @@ pub(crate) enum Settled {
 
 type Answer<C> = Result<Receipt<<C as Command>::Done>, SubmitError<<C as Command>::Refused>>;
 
+/// A command that can wait, and where its answer will come.
+type Prepared<C> = (Waiting<C>, oneshot::Receiver<Answer<C>>);
+
 /// A command of a known type, waiting.
 pub(crate) struct Waiting<C: Command> {
     ledger: Arc<str>,
@@ -91,7 +94,7 @@ impl<C: Command> Waiting<C> {
         mut command: C,
         once: Option<Once>,
         clock: &Clock,
-    ) -> Result<(Self, oneshot::Receiver<Answer<C>>), SubmitError<C::Refused>> {
+    ) -> Result<Prepared<C>, SubmitError<C::Refused>> {
         let mut contents = Vec::new();
         command.erasables(&mut |field| contents.push(field.to_held_bytes()));
         let body = serde_json::to_vec(&command).map_err(SubmitError::Encoding)?;
@@ -146,7 +149,9 @@ impl<C: Command> Pending for Waiting<C> {
     fn settle(self: Box<Self>, settled: Settled) {
         let Self { ledger, stage, answer, .. } = *self;
         let answered = match (settled, stage) {
-            (Settled::Durable { index, leaf }, Stage::Applied(done)) => Ok(Receipt { done, ledger, index, leaf }),
+            (Settled::Durable { index, leaf }, Stage::Applied(done)) => {
+                Ok(Receipt { done, ledger, index, leaf })
+            }
             (Settled::Refused, Stage::Refused(refused)) => Err(SubmitError::Refused(refused)),
             (Settled::Repeated { index, leaf, done }, _) => serde_json::from_slice(&done)
                 .map(|done| Receipt { done, ledger, index, leaf })
@@ -154,7 +159,9 @@ impl<C: Command> Pending for Waiting<C> {
             (Settled::KeyReused, _) => Err(SubmitError::KeyReused),
             (Settled::Panicked, _) => Err(SubmitError::Panicked),
             (Settled::InDoubt, _) => Err(SubmitError::InDoubt),
-            (Settled::NotDurable | Settled::Durable { .. } | Settled::Refused, _) => Err(SubmitError::NotDurable),
+            (Settled::NotDurable | Settled::Durable { .. } | Settled::Refused, _) => {
+                Err(SubmitError::NotDurable)
+            }
         };
         // Whoever asked may have gone away meanwhile; what was done stays done.
         drop(answer.send(answered));

@@ -34,7 +34,9 @@ pub enum SubmitError<Refused: Error> {
     TooLarge,
     #[error("the change could not be written to disk, so it was not made; try again")]
     NotDurable,
-    #[error("the disk failed during the change; send it again with the same Idempotency-Key once the server is back")]
+    #[error(
+        "the disk failed during the change; send it again with the same Idempotency-Key once the server is back"
+    )]
     InDoubt,
     #[error("a command panicked")]
     Panicked,
@@ -42,7 +44,7 @@ pub enum SubmitError<Refused: Error> {
     Encoding(#[source] serde_json::Error),
 }
 
-impl<Refused: Error + Into<Problem> + 'static> From<SubmitError<Refused>> for Problem {
+impl<Refused: Error + Into<Self> + 'static> From<SubmitError<Refused>> for Problem {
     fn from(error: SubmitError<Refused>) -> Self {
         let soon = Duration::from_secs(1);
         match error {

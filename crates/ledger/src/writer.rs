@@ -52,7 +52,10 @@ impl LedgerWriter {
             if let Err(error) = self.write(&mut batch)
                 && error.leaves_doubt()
             {
-                tracing::error!(code = "ledger/stopped-in-doubt", "the disk failed during a sync; restart to learn what it holds");
+                tracing::error!(
+                    code = "ledger/stopped-in-doubt",
+                    "the disk failed during a sync; restart to learn what it holds"
+                );
                 self.waiting.close();
             }
         }
@@ -87,7 +90,11 @@ impl LedgerWriter {
         }
     }
 
-    fn commit(&mut self, pending: &mut [Box<dyn Pending>], at: Timestamp) -> Result<Vec<Settled>, StoreError> {
+    fn commit(
+        &mut self,
+        pending: &mut [Box<dyn Pending>],
+        at: Timestamp,
+    ) -> Result<Vec<Settled>, StoreError> {
         let mut batch = self.store.begin()?;
         for command in pending.iter() {
             command.reads(&mut batch.keys());
@@ -139,7 +146,11 @@ fn apply(
         };
         let same = once.is_some_and(|once| once.body == answered.body);
         let Answered { entry, leaf, done, .. } = answered;
-        return Ok(if same { Settled::Repeated { index: entry, leaf: Hash(leaf), done } } else { Settled::KeyReused });
+        return Ok(if same {
+            Settled::Repeated { index: entry, leaf: Hash(leaf), done }
+        } else {
+            Settled::KeyReused
+        });
     }
     // A panic in one command is that command's alone: its changes are dropped, the batch goes on.
     let verdict = catch_unwind(AssertUnwindSafe(|| command.apply(&mut batch.tx(), at)));
@@ -178,7 +189,11 @@ fn apply(
 }
 
 /// Sends the batch's rows to the engine, and takes away what was erased and what is out of date.
-fn finish(batch: &mut Batch<'_>, erased: &[Id<Person>], forget_at: Option<Timestamp>) -> Result<(), StoreError> {
+fn finish(
+    batch: &mut Batch<'_>,
+    erased: &[Id<Person>],
+    forget_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
     batch.flush()?;
     for person in erased {
         let subject = Cell::Short(person.to_bytes());

@@ -94,6 +94,12 @@ impl Schema {
         Ok(transaction.commit()?)
     }
 
+    /// Checks a database that may not be changed: every step applied, every table as it should be.
+    pub(crate) fn check(&self, connection: &Connection) -> Result<(), StoreError> {
+        self.refuse_newer(connection)?;
+        self.tables.iter().try_for_each(|table| check_table(connection, table))
+    }
+
     fn refuse_newer(&self, connection: &Connection) -> Result<(), StoreError> {
         let mut statement = connection.prepare("SELECT name FROM migrations ORDER BY name")?;
         let mut names = statement.query([])?;

@@ -64,6 +64,16 @@ impl Store {
 }
 
 impl Writer {
+    /// Opens a database that must be there already and must not change: to look at it.
+    ///
+    /// # Errors
+    /// When it is not there, is damaged, or belongs to another version of the program.
+    pub fn open_to_read(path: &Path, schema: &Schema, sqlite: &SqliteConfig) -> Result<Self, StoreError> {
+        let connection = sqlite::open_reader(path, sqlite)?;
+        schema.check(&connection)?;
+        Ok(Self { path: path.to_owned(), connection, working: Working::default() })
+    }
+
     /// Begins a batch.
     ///
     /// # Errors

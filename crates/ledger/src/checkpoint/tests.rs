@@ -115,7 +115,7 @@ fn witnesses_cosign_beside_the_log() {
     note.add(Signature { name: witness.name().clone(), id: witness.id(), bytes }).unwrap();
     let note = note.to_string();
     assert_eq!(log().open(note.as_bytes(), &[]).unwrap().witnesses, []);
-    let opened = log().open(note.as_bytes(), &[witness.clone()]).unwrap();
+    let opened = log().open(note.as_bytes(), std::slice::from_ref(&witness)).unwrap();
     assert_eq!(opened.witnesses, [(witness.name().clone(), Some(99))]);
 }
 

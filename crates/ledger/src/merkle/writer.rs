@@ -92,6 +92,16 @@ impl TileWriter {
         self.edges.first().map_or(&[], Vec::as_slice)
     }
 
+    /// The rows of higher levels that are stored and still growing.
+    pub fn growing(&self) -> impl Iterator<Item = TileRow> {
+        let levels = (0_u8..).zip(&self.edges).skip(1).filter(|(_, edge)| !edge.is_empty());
+        levels.map(|(level, edge)| TileRow {
+            level,
+            index: edge_index(self.size(), level),
+            hashes: Hash::join(edge),
+        })
+    }
+
     /// Adds a run of leaves, by their hashes, and answers with the rows to write: full tiles of level 0,
     /// and whichever tiles of higher levels grew, once each.
     pub fn append(&mut self, leaves: &[Hash]) -> Vec<TileRow> {

@@ -1,0 +1,15 @@
+//! The tables that every ledger has.
+
+use store::Schema;
+
+use crate::{entry::Entry, idempotency::Answered, tree::StoredTile};
+
+/// The ledger's own tables; a service adds its own with [`Schema::and`].
+#[must_use]
+pub fn schema() -> Schema {
+    Schema::new()
+        .migration("ledger/0001_entries", include_str!("../migrations/0001_entries.sql"))
+        .table::<Entry>()
+        .table::<StoredTile>()
+        .table::<Answered>()
+}
