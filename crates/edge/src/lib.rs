@@ -1,1 +1,31 @@
-//! stub
+//! Everything between a socket and a handler.
+//!
+//! A port is served by a thread per core, each with its own listener, its own runtime and its own
+//! counters, so that nothing a request touches is shared ([`serve`]). A request passes one list of layers
+//! ([`protect`]); its body and its caller come to the handler through the extractors ([`Body`],
+//! [`Caller`] and their kin). Whatever the edge refuses, it refuses with a problem document (RFC 9457)
+//! whose code begins with `edge/`.
+//!
+//! **No limit is implicit**: each stands in [`EdgeConfig`], and none is off. **No timer runs for each
+//! request** that is answered on the spot ([`Direct`]).
+
+mod config;
+mod connection;
+mod direct;
+mod gate;
+mod http;
+mod listener;
+mod policy;
+mod request_id;
+mod server;
+mod tls;
+mod traffic;
+
+pub use config::{EdgeConfig, ListenConfig};
+pub use direct::{Answer, Ask, Direct};
+pub use http::{Body, Caller, Params, Query, RawBody, protect};
+pub use policy::{Edge, Identify};
+pub use request_id::{REQUEST_ID, RequestId};
+pub use server::{Handle, serve};
+pub use tls::{TlsConfig, TlsError};
+pub use traffic::Traffic;

@@ -1,0 +1,357 @@
+//! What a connection is doing and since when, so that one sweep a second can end those that take too long.
+//!
+//! A connection writes down its phase with plain stores of a coarse time; no timer is set and no clock is
+//! read for a request.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    task::Context,
+    time::Duration,
+};
+
+use futures_util::task::AtomicWaker;
+
+use crate::{EdgeConfig, config::millis, gate::Place};
+
+/// How long a caller whose body we refused may go on sending before the connection is cut.
+const LINGER_MAX: Duration = Duration::from_secs(2);
+
+/// The time as the sweep last saw it, in milliseconds since the thread began.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Coarse(Arc<AtomicU64>);
+
+impl Coarse {
+    pub(crate) fn set(&self, since_start: Duration) {
+        self.0.store(u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Phase {
+    /// Nothing has been read yet.
+    Fresh,
+    /// A request's header section is arriving.
+    Head,
+    /// At least one request is being answered.
+    Busy,
+    /// Between requests.
+    Idle,
+    /// It was told to finish while idle.
+    Closing,
+    /// Its caller still sends what we will not read.
+    Lingering,
+}
+
+impl Phase {
+    const ALL: [Self; 6] =
+        [Self::Fresh, Self::Head, Self::Busy, Self::Idle, Self::Closing, Self::Lingering];
+}
+
+/// What a connection was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Order {
+    Go,
+    /// Answer what was asked, take no more, close.
+    Finish,
+    /// Tell the caller that the request took too long, and end.
+    Expire,
+    /// End now.
+    Cut,
+}
+
+impl Order {
+    const ALL: [Self; 4] = [Self::Go, Self::Finish, Self::Expire, Self::Cut];
+
+    pub(crate) const fn ends_now(self) -> bool {
+        matches!(self, Self::Expire | Self::Cut)
+    }
+}
+
+/// One connection, as its thread's sweep sees it.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    now: Coarse,
+    phase: AtomicU8,
+    since_ms: AtomicU64,
+    requests: AtomicU32,
+    /// When writing began to wait for the caller, plus one; zero if it does not wait.
+    stalled_ms: AtomicU64,
+    order: AtomicU8,
+    listening: AtomicBool,
+    waker: AtomicWaker,
+    http2: AtomicBool,
+    lengths: AtomicU32,
+    unread: AtomicBool,
+}
+
+impl Watch {
+    fn new(now: Coarse) -> Self {
+        Self {
+            phase: AtomicU8::new(Phase::Fresh as u8),
+            since_ms: AtomicU64::new(now.get()),
+            now,
+            requests: AtomicU32::new(0),
+            stalled_ms: AtomicU64::new(0),
+            order: AtomicU8::new(Order::Go as u8),
+            listening: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+            http2: AtomicBool::new(false),
+            lengths: AtomicU32::new(0),
+            unread: AtomicBool::new(false),
+        }
+    }
+
+    /// The order given, and who to wake when there is another.
+    pub(crate) fn listen(&self, cx: &Context<'_>) -> Order {
+        // A task's waker stays the same, so it is kept once and not at every poll.
+        if !self.listening.swap(true, Relaxed) {
+            self.waker.register(cx.waker());
+        }
+        self.ordered()
+    }
+
+    pub(crate) fn ordered(&self) -> Order {
+        Order::ALL[usize::from(self.order.load(Relaxed))]
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        self.order.store(order as u8, Relaxed);
+        self.waker.wake();
+    }
+
+    pub(crate) fn speaks_http2(&self, http2: bool) {
+        self.http2.store(http2, Relaxed);
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.http2.load(Relaxed)
+    }
+
+    /// Bytes came in, with so many `Content-Length` fields among them.
+    pub(crate) fn heard(&self, lengths: u32) {
+        if lengths > 0 {
+            self.lengths.fetch_add(lengths, Relaxed);
+        }
+        // HTTP/2 has frames that are not requests: only time without one counts there.
+        if matches!(self.phase(), Phase::Fresh | Phase::Idle) && !self.is_http2() {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// A request with one `Content-Length` was read.
+    pub(crate) fn length_was_read(&self) {
+        self.lengths.store(self.lengths.load(Relaxed).saturating_sub(1), Relaxed);
+    }
+
+    /// Did a `Content-Length` come in that no request had?
+    pub(crate) fn has_stray_length(&self) -> bool {
+        self.lengths.load(Relaxed) > 0
+    }
+
+    /// A request was read and answered on the spot.
+    pub(crate) fn answered_at_once(&self) {
+        if self.requests.load(Relaxed) == 0 {
+            self.enter(Phase::Idle);
+        }
+    }
+
+    /// A request was read and is being answered, until the guard is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
+        self.requests.fetch_add(1, Relaxed);
+        self.enter(Phase::Busy);
+        Busy(self.clone())
+    }
+
+    /// The answer could not be written on, or could.
+    pub(crate) fn stalled(&self, stalled: bool) {
+        let waits = self.stalled_ms.load(Relaxed) > 0;
+        if stalled != waits {
+            self.stalled_ms.store(if stalled { self.now.get() + 1 } else { 0 }, Relaxed);
+        }
+    }
+
+    /// A body was refused that may still be arriving.
+    pub(crate) fn left_unread(&self) {
+        self.unread.store(true, Relaxed);
+    }
+
+    pub(crate) fn must_linger(&self) -> bool {
+        let linger = self.unread.load(Relaxed);
+        if linger && self.phase() != Phase::Lingering {
+            self.enter(Phase::Lingering);
+        }
+        linger
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::ALL[usize::from(self.phase.load(Relaxed))]
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+        self.since_ms.store(self.now.get(), Relaxed);
+    }
+
+    /// Gives the order that the time calls for, if any.
+    fn judge(&self, limits: &EdgeConfig) {
+        let now = self.now.get();
+        let stalled = self.stalled_ms.load(Relaxed);
+        if stalled > 0 && now.saturating_sub(stalled) > millis_of(millis(limits.write_stall_ms_max)) {
+            return self.order(Order::Cut);
+        }
+        let phase = self.phase();
+        let limit = match phase {
+            Phase::Fresh | Phase::Head | Phase::Closing => millis(limits.header_read_ms_max),
+            Phase::Idle => millis(limits.idle_ms_max),
+            Phase::Lingering => LINGER_MAX,
+            // The layers keep the time of requests.
+            Phase::Busy => return,
+        };
+        if now.saturating_sub(self.since_ms.load(Relaxed)) <= millis_of(limit) {
+            return;
+        }
+        match phase {
+            Phase::Head => self.order(Order::Expire),
+            Phase::Idle => {
+                self.enter(Phase::Closing);
+                self.order(Order::Finish);
+            }
+            Phase::Fresh | Phase::Closing | Phase::Lingering | Phase::Busy => self.order(Order::Cut),
+        }
+    }
+}
+
+fn millis_of(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub(crate) struct Busy(Arc<Watch>);
+
+impl Busy {
+    pub(crate) fn watch(&self) -> &Arc<Watch> {
+        &self.0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.0.requests.fetch_sub(1, Relaxed) == 1 {
+            self.0.enter(Phase::Idle);
+        }
+    }
+}
+
+/// The connections of one thread.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watches {
+    now: Coarse,
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    watches: HashMap<u64, Arc<Watch>>,
+}
+
+/// A connection's place among those of its thread, and among all, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    number: u64,
+    watch: Arc<Watch>,
+    watches: Watches,
+    _place: Place,
+}
+
+impl Entry {
+    pub(crate) fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.watches.with(|open| open.watches.remove(&self.number));
+    }
+}
+
+impl Watches {
+    pub(crate) fn enter(&self, place: Place) -> Entry {
+        let watch = Arc::new(Watch::new(self.now.clone()));
+        let number = self.with(|open| {
+            open.next += 1;
+            open.watches.insert(open.next, watch.clone());
+            open.next
+        });
+        Entry { number, watch, watches: self.clone(), _place: place }
+    }
+
+    /// Ends the connections that take too long, as of `since_start`.
+    pub(crate) fn sweep(&self, since_start: Duration, limits: &EdgeConfig) {
+        self.now.set(since_start);
+        self.with(|open| open.watches.values().for_each(|watch| watch.judge(limits)));
+    }
+
+    pub(crate) fn finish(&self) {
+        self.with(|open| open.watches.values().for_each(|watch| watch.order(Order::Finish)));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.with(|open| open.watches.is_empty())
+    }
+
+    /// Only its own thread asks, so nobody ever waits here.
+    fn with<T>(&self, look: impl FnOnce(&mut Open) -> T) -> T {
+        look(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(prepare: impl FnOnce(&Watch), after_ms: u64, expected: Order) {
+        let now = Coarse::default();
+        let watch = Watch::new(now.clone());
+        prepare(&watch);
+        now.set(Duration::from_millis(after_ms));
+        watch.judge(&EdgeConfig::default());
+        assert_eq!(watch.ordered(), expected);
+    }
+
+    #[test]
+    fn a_caller_who_says_nothing_is_cut() {
+        check(|_| (), 10_001, Order::Cut);
+        check(|_| (), 10_000, Order::Go);
+    }
+
+    #[test]
+    fn a_caller_who_says_half_a_request_is_told() {
+        check(|watch| watch.heard(0), 10_001, Order::Expire);
+    }
+
+    #[test]
+    fn a_caller_between_requests_has_more_time() {
+        check(Watch::answered_at_once, 75_000, Order::Go);
+        check(Watch::answered_at_once, 75_001, Order::Finish);
+    }
+
+    #[test]
+    fn a_caller_who_does_not_read_is_cut() {
+        check(|watch| watch.stalled(true), 30_002, Order::Cut);
+    }
+}

@@ -1,0 +1,53 @@
+//! The path of a request from hyper to a handler, in order, and what handlers take from it.
+
+mod arriving;
+mod extract;
+mod json;
+mod layers;
+mod service;
+
+use axum::{
+    Extension, Router,
+    middleware::{from_fn, from_fn_with_state, map_response},
+};
+use problem::Problem;
+use tower::ServiceBuilder;
+
+pub use extract::{Caller, Params, Query, RawBody};
+pub use json::Body;
+pub(crate) use service::EdgeService;
+
+use crate::Edge;
+
+/// The routes of a port.
+pub(crate) type Routes = Router;
+
+/// Wraps `routes` in everything a port needs, outermost first. [`crate::serve`] does it for you.
+pub fn protect(routes: Router, edge: &Edge) -> Router {
+    routes.fallback(no_such_route).method_not_allowed_fallback(no_such_method).layer(
+        ServiceBuilder::new()
+            // First, so that all others, and every answer, can name the request.
+            .layer(from_fn_with_state(edge.clone(), layers::name))
+            // Sees every answer, refusals too, and the whole time it took.
+            .layer(from_fn_with_state(edge.clone(), layers::observe))
+            // Outside of whatever may answer, so that no answer goes without.
+            .layer(map_response(layers::harden))
+            // A handler that panics costs its caller an answer, and nobody else anything.
+            .layer(from_fn(layers::survive))
+            // A place in the process is not held for ever, whatever a handler waits for.
+            .layer(from_fn_with_state(edge.clone(), layers::answer_in_time))
+            // Refuses a declared size before a byte of it is read; cuts an undeclared one.
+            .layer(from_fn_with_state(edge.clone(), layers::bound_body))
+            // Only hands on the rule: routes that do not ask who calls pay nothing for it.
+            .layer(Extension(edge.identify().clone())),
+    )
+}
+
+async fn no_such_route() -> Problem {
+    Problem::not_found("edge/no-such-route", "nothing is served at this path")
+}
+
+/// The router adds the `Allow` field, which only it knows.
+async fn no_such_method() -> Problem {
+    Problem::method_not_allowed("edge/method-not-allowed", "this path is served with other methods", None)
+}

@@ -1,0 +1,103 @@
+//! What a handler takes from a request besides JSON; each says no with a problem.
+
+use std::{error::Error, fmt::Display};
+
+use authz::Actor;
+use axum::{
+    extract::{FromRequest, FromRequestParts, Path, Request, rejection::PathRejection},
+};
+use bytes::Bytes;
+use http::request::Parts;
+use http_body_util::BodyExt;
+use problem::Problem;
+use serde::de::DeserializeOwned;
+
+use super::arriving::BodyError;
+use crate::Identify;
+
+/// Who sent the request, by the rule the port was given: [`Actor::ANONYMOUS`] if it names nobody, and a
+/// refusal if it names somebody it cannot prove to be.
+#[derive(Debug, Clone)]
+pub struct Caller(pub Actor);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // Without the rule nobody can be known, which is the safe side to err on.
+        let rule = parts.extensions.get::<Identify>();
+        rule.map_or(Ok(Actor::ANONYMOUS), |rule| rule.actor(&parts.headers)).map(Self)
+    }
+}
+
+/// A body as it came, of any type, at most as large as the port allows.
+#[derive(Debug, Clone)]
+pub struct RawBody(pub Bytes);
+
+impl<S: Sync> FromRequest<S> for RawBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let collected = request.into_body().collect().await;
+        collected.map(|body| Self(body.to_bytes())).map_err(|error| unread(&error))
+    }
+}
+
+/// What the path's template captured, as a `T`: one value, a tuple, or a struct named as the captures.
+#[derive(Debug, Clone, Copy)]
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(params)) => Ok(Self(params)),
+            Err(PathRejection::FailedToDeserializePathParams(refused)) if refused.status().is_client_error() => {
+                Err(Problem::bad_request("edge/malformed-path", refused.body_text()))
+            }
+            // The route and its handler disagree on what is captured: no caller can mend that.
+            Err(rejection) => Err(Problem::internal(&rejection)),
+        }
+    }
+}
+
+/// The query string, as a `T`.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::try_from_uri(&parts.uri) {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(malformed_query(rejection.body_text())),
+        }
+    }
+}
+
+fn malformed_query(detail: impl Display) -> Problem {
+    Problem::bad_request("edge/malformed-query", detail)
+}
+
+/// What the sender of a body that is too large is told.
+pub(super) fn too_large() -> Problem {
+    Problem::content_too_large("edge/body-too-large", "the body is larger than this server takes")
+}
+
+/// Why a body could not be read, as its sender is told.
+fn unread(error: &axum::Error) -> Problem {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref() {
+            Some(BodyError::TooLarge) => return too_large(),
+            Some(BodyError::TooSlow) => {
+                let detail = "the body did not arrive in time";
+                return Problem::request_timeout("edge/request-too-slow", detail);
+            }
+            Some(BodyError::Lost(_)) | None => cause = error.source(),
+        }
+    }
+    Problem::bad_request("edge/broken-body", "the body did not arrive whole")
+}

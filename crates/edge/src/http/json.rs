@@ -1,0 +1,110 @@
+//! A JSON body as a value of ours, or exactly what is wrong with it.
+
+use axum::extract::{FromRequest, Request};
+use http::{HeaderMap, header};
+use problem::Problem;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::extract::RawBody;
+
+/// A request's JSON body, as a `T`. It must come as `application/json`, or a type that ends in `+json`.
+///
+/// Refuses with 415 another type, with 400 what is not JSON (and says where), with 422 JSON of another
+/// shape (and names the field), with 413 what is too large.
+#[derive(Debug, Clone, Copy)]
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            let detail = "send the body as application/json";
+            return Err(Problem::unsupported_media_type("edge/not-json", detail));
+        }
+        let RawBody(bytes) = RawBody::from_request(request, state).await?;
+        read(&bytes).map(Self)
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let subtype = essence
+        .split_once('/')
+        .filter(|(kind, _)| kind.eq_ignore_ascii_case("application"))
+        .map(|(_, subtype)| subtype.to_ascii_lowercase());
+    subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        Category::Data => wrong_shape::<T>(bytes, &error),
+        Category::Syntax | Category::Eof | Category::Io => {
+            Problem::bad_request("edge/malformed-json", &error)
+                .with("line", error.line())
+                .with("column", error.column())
+        }
+    })
+}
+
+/// Reads once more, slowly, to find out which field it was.
+fn wrong_shape<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Problem {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let field = serde_path_to_error::deserialize::<_, T>(&mut reader)
+        .err()
+        .map(|error| error.path().to_string())
+        .filter(|path| path != ".");
+    let detail = field.as_ref().map_or_else(|| error.to_string(), |field| format!("{field}: {error}"));
+    let problem = Problem::unprocessable("edge/wrong-shape", detail);
+    match field {
+        Some(field) => problem.with("field", field),
+        None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    struct Visit {
+        #[expect(dead_code, reason = "it is only read into")]
+        minutes: Vec<u16>,
+    }
+
+    #[track_caller]
+    fn check(body: &str, code: &str, member: &str, value: impl Into<serde_json::Value>) {
+        let problem = read::<Visit>(body.as_bytes()).expect_err("it is wrong");
+        assert_eq!(problem.code(), code);
+        let document: serde_json::Value = serde_json::from_slice(&problem.to_json()).expect("JSON");
+        assert_eq!(document[member], value.into(), "{document}");
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_with_its_place() {
+        check("{\n\"minutes\" [", "edge/malformed-json", "line", 2);
+        check("{\"minutes\": [1", "edge/malformed-json", "column", 14);
+    }
+
+    #[test]
+    fn another_shape_is_refused_with_the_name_of_the_field() {
+        check(r#"{"minutes": [1, "x"]}"#, "edge/wrong-shape", "field", "minutes[1]");
+        check("{}", "edge/wrong-shape", "detail", "missing field `minutes` at line 1 column 2");
+    }
+
+    #[test]
+    fn json_is_known_by_its_type() {
+        let typed = |text: &'static str| {
+            HeaderMap::from_iter([(header::CONTENT_TYPE, http::HeaderValue::from_static(text))])
+        };
+        for text in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+            assert!(is_json(&typed(text)), "{text}");
+        }
+        for text in ["text/json", "text/plain", "application/jsonx", "json", ""] {
+            assert!(!is_json(&typed(text)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The layers themselves; their order, with its reasons, is in [`super::protect`].
+
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+
+use axum::{
+    body::HttpBody,
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use http::{HeaderValue, header};
+use problem::{Code, Problem};
+
+use super::arriving::Bounded;
+use crate::{Edge, REQUEST_ID, RequestId, config::millis, traffic::UNMATCHED};
+
+/// A handler panicked; with what, the log knows.
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked: {0}")]
+struct Panicked(String);
+
+/// Gives the request its name, and the answer the same.
+pub(super) async fn name(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::of(request.headers(), edge.clock());
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(REQUEST_ID, id.into_value());
+    response
+}
+
+/// Counts the request, takes its time, and writes the log.
+pub(super) async fn observe(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    let stopwatch = edge.clock().stopwatch();
+    let in_flight = edge.traffic().enter();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let id = request.extensions().get::<RequestId>().cloned();
+    let response = next.run(request).await;
+    drop(in_flight);
+    let took = stopwatch.elapsed();
+    // The template and never the path: paths hold names, and there is no end of them.
+    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let status = response.status();
+    edge.traffic().count(route, &method, status, took);
+    let code = || response.extensions().get::<Code>().map(|code| code.0);
+    let id = || id.as_ref().map(RequestId::as_str);
+    if status.is_server_error() {
+        let (status, took_us) = (status.as_u16(), took.as_micros());
+        tracing::error!(request.id = id(), %method, route, status, code = code(), took_us, "{method} {route} failed: {status}");
+    } else {
+        tracing::debug!(request.id = id(), %method, route, status = status.as_u16(), code = code(), "{method} {route}: {status}");
+    }
+    response
+}
+
+/// Tells browsers not to guess.
+pub(super) async fn harden(mut response: Response) -> Response {
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
+/// Turns a panic into an answer.
+pub(super) async fn survive(request: Request, next: Next) -> Response {
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answered.unwrap_or_else(|panic| panicked(&*panic).into_response())
+}
+
+/// What the caller of a handler that panicked is told.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Problem {
+    let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
+    let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
+    Problem::internal(&Panicked(words.unwrap_or_else(|| "without a word".to_owned())))
+}
+
+/// Gives up on a handler that takes too long.
+pub(super) async fn answer_in_time(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    let limit = millis(edge.config().answer_ms_max);
+    let answered = tokio::time::timeout(limit, next.run(request)).await;
+    answered.unwrap_or_else(|_| {
+        let detail = "the answer took too long; what was asked may have happened or not";
+        Problem::unavailable("edge/answer-too-late", detail, Duration::from_secs(1)).into_response()
+    })
+}
+
+/// Bounds the size of a body and the time it takes to arrive.
+pub(super) async fn bound_body(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let limits = edge.config();
+    if request.body().size_hint().lower() > u64::from(limits.body_bytes_max.get()) {
+        return super::extract::too_large().into_response();
+    }
+    next.run(request.map(|body| Bounded::new(body, limits).into_body())).await
+}

@@ -1,0 +1,57 @@
+//! Sockets that share one port, one for each thread: the kernel deals the connections out.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::{ListenConfig, config::size};
+
+/// Opens one listener a thread, all on the same port, and tells the address they got.
+pub(crate) fn open(config: &ListenConfig) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+    let threads = config.threads.map_or_else(std::thread::available_parallelism, Ok);
+    let threads = threads.unwrap_or(NonZeroUsize::MIN).get();
+    let backlog = i32::try_from(size(config.backlog_max)).unwrap_or(i32::MAX);
+    let first = bind(config.address, backlog)?;
+    // With port 0 the first has chosen; the others must follow it there.
+    let address = first.local_addr()?;
+    let mut listeners = vec![first];
+    for _ in 1..threads {
+        listeners.push(bind(address, backlog)?);
+    }
+    Ok((address, listeners))
+}
+
+fn bind(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the connections of the last run to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit it on Linux, which saves each of them a system call.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_threads_share_the_port_the_system_chose() {
+        let config = ListenConfig {
+            address: "127.0.0.1:0".parse().expect("an address"),
+            threads: NonZeroUsize::new(3),
+            ..ListenConfig::default()
+        };
+        let (address, listeners) = open(&config).expect("a port is free");
+        assert_ne!(address.port(), 0);
+        assert_eq!(listeners.len(), 3);
+        assert!(listeners.iter().all(|listener| listener.local_addr().ok() == Some(address)));
+    }
+}

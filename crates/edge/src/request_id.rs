@@ -1,0 +1,124 @@
+//! The name of a request, by which a caller, the log and the next service mean the same one.
+
+use std::cell::RefCell;
+
+use bytes::{Bytes, BytesMut};
+use clock::Clock;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The header field that carries it, both ways.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest name that is taken over from a caller, in characters.
+const LENGTH_MAX: usize = 64;
+/// A name of ours: 16 hexadecimal digits for the thread's series, a hyphen, 8 for the number in it.
+const LENGTH: usize = 25;
+/// Names cut from one allocation.
+const BATCH: usize = 64;
+
+/// The name of one request: the caller's if it is sane, otherwise ours. Handlers find it among the
+/// request's extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The name to answer to.
+    pub(crate) fn of(headers: &HeaderMap, clock: &Clock) -> Self {
+        let theirs = headers.get(REQUEST_ID).filter(|name| is_sane(name.as_bytes()));
+        Self(theirs.cloned().unwrap_or_else(|| SERIES.with_borrow_mut(|series| series.next(clock))))
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    pub(crate) fn into_value(self) -> HeaderValue {
+        self.0
+    }
+}
+
+/// It will stand in logs and go on to others, so it may hold nothing that means anything to them.
+fn is_sane(name: &[u8]) -> bool {
+    let letters = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    (1..=LENGTH_MAX).contains(&name.len()) && name.iter().all(letters)
+}
+
+/// The names this thread gives: told apart from all other series by 64 random bits, and within it by
+/// counting. They are not secrets, so one throw of the dice serves four billion of them.
+#[derive(Default)]
+struct Series {
+    prefix: Option<[u8; 16]>,
+    next: u32,
+    ready: Bytes,
+}
+
+thread_local! {
+    static SERIES: RefCell<Series> = RefCell::default();
+}
+
+impl Series {
+    fn next(&mut self, clock: &Clock) -> HeaderValue {
+        if self.ready.is_empty() {
+            self.ready = self.batch(clock);
+        }
+        HeaderValue::from_maybe_shared(self.ready.split_to(LENGTH)).expect("hexadecimal digits are visible")
+    }
+
+    fn batch(&mut self, clock: &Clock) -> Bytes {
+        if self.next.checked_add(BATCH as u32).is_none() {
+            *self = Self::default();
+        }
+        let prefix = *self.prefix.get_or_insert_with(|| digits(u64::from_be_bytes(clock.random())));
+        let mut names = BytesMut::with_capacity(LENGTH * BATCH);
+        for _ in 0..BATCH {
+            names.extend_from_slice(&prefix);
+            names.extend_from_slice(b"-");
+            names.extend_from_slice(&digits(u64::from(self.next))[8..]);
+            self.next += 1;
+        }
+        names.freeze()
+    }
+}
+
+fn digits(number: u64) -> [u8; 16] {
+    let mut text = [0; 16];
+    for (digit, shift) in text.iter_mut().rev().zip((0u32..).step_by(4)) {
+        *digit = b"0123456789abcdef"[usize::from((number >> shift) as u8 & 15)];
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[track_caller]
+    fn check(theirs: &'static str, kept: bool) {
+        let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(theirs))]);
+        assert_eq!(RequestId::of(&headers, &Clock::System).as_str() == theirs, kept, "{theirs}");
+    }
+
+    #[test]
+    fn a_sane_name_is_taken_over() {
+        check("3f2a-b.C_9", true);
+    }
+
+    #[test]
+    fn a_name_that_could_forge_a_log_line_is_not() {
+        check("a b", false);
+        check("{\"level\":1}", false);
+        check("", false);
+        check("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false);
+    }
+
+    #[test]
+    fn our_names_never_repeat() {
+        let name = |_| RequestId::of(&HeaderMap::new(), &Clock::System).as_str().to_owned();
+        let names: HashSet<_> = (0..1000).map(name).collect();
+        assert_eq!(names.len(), 1000);
+        assert!(names.iter().all(|name| name.len() == LENGTH), "{names:?}");
+    }
+}

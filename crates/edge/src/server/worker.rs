@@ -1,0 +1,109 @@
+//! One thread of a port: it accepts, looks its connections over now and then, and drains them at the end.
+
+use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
+
+use clock::Clock;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::{self, Runtime},
+    sync::watch,
+};
+
+use super::Port;
+use crate::{
+    config::millis,
+    connection::{self, Watches, too_many_connections},
+};
+
+/// How long accepting rests when the process is out of something, such as file descriptors.
+const REST: Duration = Duration::from_millis(50);
+/// How often a draining thread looks whether it is done.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
+
+/// A thread's own runtime, listener and connections.
+pub(super) struct Worker {
+    port: Arc<Port>,
+    runtime: Runtime,
+    listener: TcpListener,
+    stop: watch::Receiver<bool>,
+    drain_ms_max: NonZeroU32,
+    watches: Watches,
+    full: Vec<u8>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        port: Arc<Port>,
+        listener: std::net::TcpListener,
+        stop: watch::Receiver<bool>,
+        drain_ms_max: NonZeroU32,
+    ) -> io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _entered = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
+        let full = too_many_connections(port.edge.clock());
+        Ok(Self { port, runtime, listener, stop, drain_ms_max, watches: Watches::default(), full })
+    }
+
+    pub(super) fn run(self, seat: usize) {
+        crate::traffic::take_seat(seat);
+        let Self { port, runtime, listener, mut stop, drain_ms_max, watches, full } = self;
+        // Sockets live in real time, whatever the clock of the rest says.
+        let running = Clock::System.stopwatch();
+        runtime.block_on(async {
+            let limits = port.edge.config();
+            let mut sweeps = tokio::time::interval(limits.sweep_every());
+            loop {
+                tokio::select! {
+                    // The channel is never dropped unheard: dropping the handle says stop, too.
+                    _ = stop.wait_for(|stop| *stop) => break,
+                    accepted = listener.accept() => match accepted {
+                        Ok((socket, _)) => welcome(socket, &port, &watches, &full),
+                        Err(error) => rest(&error).await,
+                    },
+                    _ = sweeps.tick() => watches.sweep(running.elapsed(), limits),
+                }
+            }
+            drop(listener);
+            let drained = tokio::time::timeout(millis(drain_ms_max), drain(&watches)).await;
+            if drained.is_err() {
+                tracing::warn!("requests were still in flight when the time to stop was over");
+            }
+        });
+        // What is left ends here: a runtime that is dropped drops its connections.
+        drop(runtime);
+    }
+}
+
+fn welcome(socket: TcpStream, port: &Arc<Port>, watches: &Watches, full: &[u8]) {
+    let Some(place) = port.edge.gate().enter() else {
+        // The send buffer of a new socket is empty, so this never waits. Over TLS there is no cheap way
+        // to say anything.
+        if port.tls.is_none() {
+            let _sent = socket.try_write(full);
+        }
+        port.edge.traffic().count_unread(http::StatusCode::SERVICE_UNAVAILABLE);
+        return;
+    };
+    tokio::spawn(connection::serve(socket, port.clone(), watches.enter(place)));
+}
+
+/// One caller's failure costs nothing; a shortage of ours is waited out instead of asked about in a loop.
+async fn rest(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+        tracing::warn!(error = %error, "cannot accept connections for now");
+        tokio::time::sleep(REST).await;
+    }
+}
+
+/// Lets every connection finish what it was asked.
+async fn drain(watches: &Watches) {
+    let mut looks = tokio::time::interval(DRAIN_LOOK);
+    watches.finish();
+    while !watches.is_empty() {
+        looks.tick().await;
+    }
+}

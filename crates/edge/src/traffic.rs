@@ -1,0 +1,179 @@
+//! What went through: requests by method, route and status, how long they took, how many are in flight.
+//!
+//! **No counter is shared between threads.** Each thread has its shelf behind a lock of its own, which is
+//! only ever contended while metrics are read, so counting costs the same on two cores and on sixty-four.
+
+mod shelf;
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{Method, StatusCode};
+use telemetry::Metrics;
+
+pub(crate) use shelf::RouteSlot;
+use shelf::Shelves;
+
+thread_local! {
+    /// Which shelf this thread counts on.
+    static SEAT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Gives this thread the shelf of its number.
+pub(crate) fn take_seat(number: usize) {
+    SEAT.set(number);
+}
+
+/// The name under which requests to no route are counted: their paths are anybody's invention.
+pub(crate) const UNMATCHED: &str = "unmatched";
+
+/// Counts requests for a whole process: `http_requests_total`, `http_request_duration_seconds` and
+/// `http_requests_in_flight`. Make one, and give it to every [`crate::Edge`].
+#[derive(Debug, Clone)]
+pub struct Traffic(Arc<Shelves>);
+
+impl Traffic {
+    /// Registers the metrics. A second one on the same registry would write each name twice.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let shelves = Arc::new(Shelves::new(cores));
+        metrics.register(|registry| registry.register_collector(Box::new(shelves.clone())));
+        Self(shelves)
+    }
+
+    /// Binds a route, so that counting it needs no search. Only for a handful of routes, at start.
+    pub(crate) fn bind(&self, route: &'static str) -> RouteSlot {
+        self.0.bind(route)
+    }
+
+    /// Counts an answer of a route that was bound.
+    pub(crate) fn count_bound(&self, slot: RouteSlot, method: &Method, status: StatusCode, took: Duration) {
+        self.0.of(SEAT.get()).lock().slot(slot).count(Verb::of(method), status, took);
+    }
+
+    /// Counts an answer of the route whose template is `route`.
+    pub(crate) fn count(&self, route: &str, method: &Method, status: StatusCode, took: Duration) {
+        self.0.of(SEAT.get()).lock().route(route).count(Verb::of(method), status, took);
+    }
+
+    /// Counts a request that was refused before its method could be read.
+    pub(crate) fn count_unread(&self, status: StatusCode) {
+        self.0.of(SEAT.get()).lock().route(UNMATCHED).count(Verb::Other, status, Duration::ZERO);
+    }
+
+    /// Holds a place among the requests in flight.
+    pub(crate) fn enter(&self) -> InFlight {
+        let seat = SEAT.get();
+        self.0.of(seat).in_flight().fetch_add(1, Ordering::Relaxed);
+        InFlight { shelves: self.0.clone(), seat }
+    }
+}
+
+/// A request in flight, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    shelves: Arc<Shelves>,
+    seat: usize,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let in_flight: &AtomicI64 = self.shelves.of(self.seat).in_flight();
+        in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Methods as they are counted: callers may invent methods, and must not invent time series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verb {
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+    Options,
+    Other,
+}
+
+impl Verb {
+    fn of(method: &Method) -> Self {
+        match *method {
+            Method::GET => Self::Get,
+            Method::HEAD => Self::Head,
+            Method::POST => Self::Post,
+            Method::PUT => Self::Put,
+            Method::PATCH => Self::Patch,
+            Method::DELETE => Self::Delete,
+            Method::OPTIONS => Self::Options,
+            _ => Self::Other,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            // The name that the OpenTelemetry conventions have for it.
+            Self::Other => "_OTHER",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_threads_counted_apart_is_read_as_one() {
+        let metrics = Metrics::new();
+        let traffic = Traffic::new(&metrics);
+        let slot = traffic.bind("/session");
+        let took = Duration::from_micros(200);
+        for seat in 0..2 {
+            take_seat(seat);
+            traffic.count_bound(slot, &Method::GET, StatusCode::OK, took);
+            traffic.count("/visits/{visit}", &Method::POST, StatusCode::CREATED, took);
+        }
+        let text = metrics.encode();
+        for line in [
+            r#"http_requests_total{method="GET",route="/session",status="200"} 2"#,
+            r#"http_requests_total{method="POST",route="/visits/{visit}",status="201"} 2"#,
+            r#"http_request_duration_seconds_count{route="/session"} 2"#,
+            r#"http_request_duration_seconds_bucket{le="0.0001",route="/session"} 0"#,
+            r#"http_request_duration_seconds_bucket{le="0.00025",route="/session"} 2"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn invented_methods_make_no_new_series() {
+        let metrics = Metrics::new();
+        let invented = Method::from_bytes(b"BREW").expect("it is a token");
+        Traffic::new(&metrics).count(UNMATCHED, &invented, StatusCode::NOT_FOUND, Duration::ZERO);
+        assert!(metrics.encode().contains(r#"method="_OTHER""#), "{}", metrics.encode());
+    }
+
+    #[test]
+    fn a_request_is_in_flight_until_its_place_is_dropped() {
+        let metrics = Metrics::new();
+        let traffic = Traffic::new(&metrics);
+        let place = traffic.enter();
+        assert!(metrics.encode().contains("http_requests_in_flight 1"), "{}", metrics.encode());
+        drop(place);
+        assert!(metrics.encode().contains("http_requests_in_flight 0"), "{}", metrics.encode());
+    }
+}
