@@ -12,7 +12,9 @@ use crate::{EdgeConfig, Traffic, gate::Gate};
 /// Finds out who sent a request from its header fields, or says why it will not believe them. It runs
 /// only for routes that ask ([`crate::Caller`]), on the thread that serves them: it must not block.
 #[derive(Clone)]
-pub struct Identify(Arc<dyn Fn(&HeaderMap) -> Result<Actor, Problem> + Send + Sync>);
+pub struct Identify(Arc<Rule>);
+
+type Rule = dyn Fn(&HeaderMap) -> Result<Actor, Problem> + Send + Sync;
 
 impl Identify {
     /// By this rule.

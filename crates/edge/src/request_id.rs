@@ -14,7 +14,7 @@ const LENGTH_MAX: usize = 64;
 /// A name of ours: 16 hexadecimal digits for the thread's series, a hyphen, 8 for the number in it.
 const LENGTH: usize = 25;
 /// Names cut from one allocation.
-const BATCH: usize = 64;
+const BATCH: u8 = 64;
 
 /// The name of one request: the caller's if it is sane, otherwise ours. Handlers find it among the
 /// request's extensions.
@@ -67,11 +67,11 @@ impl Series {
     }
 
     fn batch(&mut self, clock: &Clock) -> Bytes {
-        if self.next.checked_add(BATCH as u32).is_none() {
+        if self.next.checked_add(u32::from(BATCH)).is_none() {
             *self = Self::default();
         }
         let prefix = *self.prefix.get_or_insert_with(|| digits(u64::from_be_bytes(clock.random())));
-        let mut names = BytesMut::with_capacity(LENGTH * BATCH);
+        let mut names = BytesMut::with_capacity(LENGTH * usize::from(BATCH));
         for _ in 0..BATCH {
             names.extend_from_slice(&prefix);
             names.extend_from_slice(b"-");
@@ -84,8 +84,9 @@ impl Series {
 
 fn digits(number: u64) -> [u8; 16] {
     let mut text = [0; 16];
-    for (digit, shift) in text.iter_mut().rev().zip((0u32..).step_by(4)) {
-        *digit = b"0123456789abcdef"[usize::from((number >> shift) as u8 & 15)];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
     text
 }

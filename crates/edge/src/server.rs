@@ -40,7 +40,7 @@ pub struct Handle {
 ///
 /// # Errors
 /// When the port cannot be opened, the TLS files cannot be used, or a thread cannot be started.
-pub fn serve(config: &ListenConfig, edge: &Edge, routes: Routes, direct: &Direct) -> io::Result<Handle> {
+pub fn serve(config: &ListenConfig, edge: &Edge, routes: &Routes, direct: &Direct) -> io::Result<Handle> {
     let tls = config.tls.acceptor().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let direct: Vec<_> =
         direct.0.iter().map(|route| (route.clone(), edge.traffic().bind(route.path))).collect();

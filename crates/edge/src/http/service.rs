@@ -69,33 +69,32 @@ impl EdgeService {
         self.port.direct.iter().find(|(route, _)| route.path == path && route.method == *method)
     }
 
-    /// Asks a direct route; gives the request back if the route declines.
+    /// Asks a direct route; nothing if the route declines.
     fn ask(
         &self,
         (route, slot): &(DirectRoute, RouteSlot),
-        request: Request<Incoming>,
-    ) -> Result<Response<AnswerBody>, Request<Incoming>> {
+        request: &mut Request<Incoming>,
+    ) -> Option<Response<AnswerBody>> {
         let edge = &self.port.edge;
         let stopwatch = edge.clock().stopwatch();
         let ask = Ask { uri: request.uri(), headers: request.headers() };
         let response = match catch_unwind(AssertUnwindSafe(|| (route.respond)(ask))) {
-            Ok(None) => return Err(request),
+            Ok(None) => return None,
             Ok(Some(answer)) => self.written(answer, request),
             Err(panic) => self.refused(panicked(&*panic), request.headers()),
         };
         self.watch.answered_at_once();
         edge.traffic().count_bound(*slot, &route.method, response.status(), stopwatch.elapsed());
-        Ok(response)
+        Some(response)
     }
 
-    fn written(&self, answer: Answer, request: Request<Incoming>) -> Response<AnswerBody> {
+    fn written(&self, answer: Answer, request: &mut Request<Incoming>) -> Response<AnswerBody> {
         let id = RequestId::of(request.headers(), self.port.edge.clock());
-        let (head, body) = request.into_parts();
-        if !body.is_end_stream() {
+        if !request.body().is_end_stream() {
             self.watch.left_unread();
         }
         // The request's map has room already, and hyper gets it back for the next request.
-        let mut headers = head.headers;
+        let mut headers = std::mem::take(request.headers_mut());
         headers.clear();
         headers.insert(header::CONTENT_TYPE, answer.content_type);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -131,7 +130,7 @@ impl hyper::service::Service<Request<Incoming>> for EdgeService {
     type Error = Infallible;
     type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
         if let Some(problem) = self.fault(request.headers()) {
             let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::BAD_REQUEST);
             self.port.edge.traffic().count_unread(status);
@@ -143,10 +142,9 @@ impl hyper::service::Service<Request<Incoming>> for EdgeService {
             }
             return Answering::Now(Some(response));
         }
-        let Some(route) = self.direct(&request) else { return self.routed(request) };
-        match self.ask(route, request) {
-            Ok(response) => Answering::Now(Some(response)),
-            Err(declined) => self.routed(declined),
+        match self.direct(&request).and_then(|route| self.ask(route, &mut request)) {
+            Some(response) => Answering::Now(Some(response)),
+            None => self.routed(request),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! A port to measure: a session-like answer on the spot at `/session`, the same through the router at
 //! `/routed`. Arguments: the port, and the number of threads.
 
+mod http;
+
 use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 use clock::Clock;
 use edge::{Answer, Direct, Edge, EdgeConfig, Identify, ListenConfig, Traffic, serve};
-use http::{HeaderMap, Method, header};
+use ::http::{HeaderMap, Method, header};
 use telemetry::Metrics;
 
 const SESSION: &str = r#"{"session":"019a5f3c-7e21-7cc3-98c4-dc0c0c07398f","person":"019a5f3c-7e21-7cc3-98c4-dc0c0c073990","kind":"citizen","roles":["support"],"ends":"2026-03-01"}"#;
@@ -28,23 +30,8 @@ fn main() -> std::io::Result<()> {
     let config = ListenConfig { address: ([127, 0, 0, 1], port).into(), threads, ..ListenConfig::default() };
     let direct =
         Direct::none().route(Method::GET, "/session", |ask| session(ask.headers).map(Answer::json));
-    let _handle = serve(&config, &edge, http_routes::routes(), &direct)?;
+    let _handle = serve(&config, &edge, &http::routes(), &direct)?;
     loop {
         std::thread::park();
-    }
-}
-
-mod http_routes {
-    //! What goes through the router.
-
-    use axum::{Router, http::header, response::IntoResponse, routing::get};
-    use http::HeaderMap;
-
-    pub(crate) fn routes() -> Router {
-        Router::new().route("/routed", get(routed))
-    }
-
-    async fn routed(headers: HeaderMap) -> impl IntoResponse {
-        ([(header::CONTENT_TYPE, "application/json")], super::session(&headers).unwrap_or_default())
     }
 }

@@ -1,0 +1,113 @@
+//! Each limit holds, and says so.
+
+use std::{io::Write, time::Duration};
+
+use crate::rig::{hear_one, listen, nonzero, replies, start, start_with};
+
+#[test]
+fn a_declared_body_over_the_limit_is_refused_before_it_is_sent() {
+    let rig = start();
+    let head = b"POST /echo HTTP/1.1\r\nhost: edge\r\ncontent-length: 1048577\r\n\r\n";
+    let mut stream = rig.connect();
+    stream.write_all(head).expect("it listens");
+    hear_one(&mut stream).refuses(413, "edge/body-too-large");
+}
+
+#[test]
+fn a_sender_who_does_not_stop_still_hears_the_refusal() {
+    let body = "x".repeat(3 << 20);
+    let reply = start().ask("POST", "/echo", "", &body);
+    reply.refuses(413, "edge/body-too-large");
+}
+
+#[test]
+fn a_body_without_a_length_is_cut_at_the_limit() {
+    let rig = start_with(|limits, _| limits.body_bytes_max = nonzero(10));
+    let head = "POST /echo HTTP/1.1\r\nhost: edge\r\ntransfer-encoding: chunked\r\n\r\n";
+    let fits = format!("{head}a\r\n0123456789\r\n0\r\n\r\n");
+    let mut stream = rig.connect();
+    stream.write_all(fits.as_bytes()).expect("it listens");
+    assert_eq!(hear_one(&mut stream).body, "0123456789");
+    let over = format!("{head}6\r\n012345\r\n5\r\n67890\r\n0\r\n\r\n");
+    stream.write_all(over.as_bytes()).expect("it listens");
+    hear_one(&mut stream).refuses(413, "edge/body-too-large");
+}
+
+#[test]
+fn a_large_header_section_is_refused() {
+    let rig = start_with(|limits, _| limits.header_bytes_max = nonzero(1024));
+    let field = format!("x-padding: {}\r\n", "x".repeat(1024));
+    rig.ask("GET", "/hello", &field, "").refuses(431, "edge/header-too-large");
+    assert_eq!(rig.get("/hello").body, "hello");
+}
+
+#[test]
+fn a_header_section_of_many_fields_is_refused() {
+    for (limit, count) in [(100, 100), (5, 5)] {
+        let rig = start_with(|limits, _| limits.header_fields_max = nonzero(limit));
+        rig.ask("GET", "/hello", &"x: y\r\n".repeat(count), "").refuses(431, "edge/header-too-large");
+        assert_eq!(rig.get("/hello").body, "hello");
+    }
+}
+
+#[test]
+fn a_slow_header_section_is_refused() {
+    let rig = start_with(|limits, _| limits.header_read_ms_max = nonzero(100));
+    let mut stream = rig.connect();
+    stream.write_all(b"GET /hello HTTP/1.1\r\nhost: ").expect("it listens");
+    let reply = replies(&listen(&mut stream)).pop().expect("it says why");
+    reply.refuses(408, "edge/request-too-slow");
+}
+
+#[test]
+fn a_slow_body_is_refused() {
+    let rig = start_with(|limits, _| limits.body_read_ms_max = nonzero(100));
+    let mut stream = rig.connect();
+    stream.write_all(b"POST /echo HTTP/1.1\r\nhost: edge\r\ncontent-length: 10\r\n\r\nhalf").expect("it listens");
+    hear_one(&mut stream).refuses(408, "edge/request-too-slow");
+}
+
+#[test]
+fn a_slow_handler_is_given_up_on() {
+    let rig = start_with(|limits, _| limits.answer_ms_max = nonzero(100));
+    let reply = rig.get("/wait?ms=60000");
+    reply.refuses(503, "edge/answer-too-late");
+    assert_eq!(reply.field("retry-after"), Some("1"));
+}
+
+#[test]
+fn a_silent_or_idle_connection_is_closed() {
+    let rig = start_with(|limits, _| {
+        limits.header_read_ms_max = nonzero(100);
+        limits.idle_ms_max = nonzero(100);
+    });
+    assert!(listen(&mut rig.connect()).is_empty(), "nothing was asked, so nothing is said");
+    let mut stream = rig.connect();
+    stream.write_all(b"GET /hello HTTP/1.1\r\nhost: edge\r\n\r\n").expect("it listens");
+    assert_eq!(hear_one(&mut stream).body, "hello");
+    assert!(listen(&mut stream).is_empty(), "an idle connection is closed without a word");
+}
+
+#[test]
+fn a_caller_who_does_not_read_is_cut() {
+    let rig = start_with(|limits, _| limits.write_stall_ms_max = nonzero(100));
+    let mut stream = rig.connect();
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: edge\r\n\r\n").expect("it listens");
+    // The one place where a test must let real time pass: what is tested is that nothing happens.
+    std::sync::mpsc::channel::<()>().1.recv_timeout(Duration::from_millis(600)).ok();
+    assert!(listen(&mut stream).len() < 32 << 20, "the answer must not have come whole");
+}
+
+#[test]
+fn connections_over_the_limit_are_refused_and_welcome_later() {
+    let rig = start_with(|limits, _| limits.connections_max = nonzero(1));
+    let mut first = rig.connect();
+    first.write_all(b"GET /hello HTTP/1.1\r\nhost: edge\r\n\r\n").expect("it listens");
+    assert_eq!(hear_one(&mut first).body, "hello");
+    let reply = replies(&listen(&mut rig.connect())).pop().expect("it says why");
+    reply.refuses(503, "edge/too-many-connections");
+    assert_eq!(reply.field("retry-after"), Some("1"));
+    drop(first);
+    let served = (0..100).any(|_| rig.say(b"GET /hello HTTP/1.1\r\nconnection: close\r\nhost: a\r\n\r\n").iter().any(|reply| reply.status == 200));
+    assert!(served, "the place of the first is free again");
+}

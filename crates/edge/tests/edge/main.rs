@@ -1,0 +1,9 @@
+//! The edge on real sockets: every limit, every refusal, both versions of HTTP, and the way it stops.
+
+mod http;
+mod limits;
+mod lives;
+mod malformed;
+mod refusals;
+mod rig;
+mod versions;

@@ -1,0 +1,158 @@
+//! A served port, and a caller who writes bytes as they please.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
+
+use authz::Actor;
+use bytes::Bytes;
+use clock::Clock;
+use edge::{Answer, Direct, Edge, EdgeConfig, Handle, Identify, ListenConfig, TlsConfig, Traffic, serve};
+use http::Method;
+use problem::Problem;
+use telemetry::Metrics;
+
+pub(crate) struct Rig {
+    pub(crate) handle: Handle,
+    pub(crate) metrics: Metrics,
+}
+
+pub(crate) fn nonzero(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).expect("not zero")
+}
+
+/// Serves with the default limits.
+pub(crate) fn start() -> Rig {
+    start_with(|_, _| ())
+}
+
+/// Serves with limits of the test's.
+pub(crate) fn start_with(set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig)) -> Rig {
+    let mut limits = EdgeConfig::default();
+    let mut listen = ListenConfig {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        threads: NonZeroUsize::new(2),
+        drain_ms_max: nonzero(2000),
+        tls: TlsConfig::Off,
+        ..ListenConfig::default()
+    };
+    set(&mut limits, &mut listen);
+    let metrics = Metrics::new();
+    let identify = Identify::by(|headers| match headers.get("authorization") {
+        None => Ok(Actor::ANONYMOUS),
+        Some(token) if token == "Bearer good" => Ok(Actor::service("test")),
+        Some(_) => Err(Problem::unauthorized("test/bad-token", "the token does not hold", "Bearer")),
+    });
+    let edge = Edge::new(limits, Clock::System, Traffic::new(&metrics), identify);
+    let handle = serve(&listen, &edge, &crate::http::routes(), &direct()).expect("a port is free");
+    Rig { handle, metrics }
+}
+
+fn direct() -> Direct {
+    Direct::none()
+        .route(Method::GET, "/session", |ask| {
+            let known = ask.headers.contains_key("authorization");
+            known.then(|| Answer::json(Bytes::from_static(b"{\"session\":1}")).not_stored())
+        })
+        .route(Method::GET, "/direct-panic", |_| panic!("hunter2"))
+}
+
+/// An answer as it came over the wire.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// It is a problem document of this status and code, as every refusal must be.
+    #[track_caller]
+    pub(crate) fn refuses(&self, status: u16, code: &str) -> serde_json::Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.field("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(self.field("x-content-type-options"), Some("nosniff"), "{self:?}");
+        let document: serde_json::Value = serde_json::from_str(&self.body).expect("it is JSON");
+        assert_eq!(document["type"], format!("/problems/{code}"));
+        assert_eq!(document["status"], status);
+        document
+    }
+}
+
+impl Rig {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.handle.address()
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address()).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket has time-outs");
+        stream
+    }
+
+    /// Says these bytes and listens until the connection is closed.
+    pub(crate) fn say(&self, bytes: &[u8]) -> Vec<Reply> {
+        let mut stream = self.connect();
+        // The edge may refuse and close before it has heard us out.
+        let _said = stream.write_all(bytes);
+        replies(&listen(&mut stream))
+    }
+
+    /// Asks once.
+    pub(crate) fn ask(&self, method: &str, path: &str, fields: &str, body: &str) -> Reply {
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: edge\r\nconnection: close\r\ncontent-length: {length}\r\n{fields}\r\n{body}"
+        );
+        self.say(request.as_bytes()).pop().expect("it answers")
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, "", "")
+    }
+}
+
+/// What comes until the connection is closed.
+pub(crate) fn listen(stream: &mut TcpStream) -> Vec<u8> {
+    let mut heard = Vec::new();
+    // A reset after the answer is as good an end as any.
+    let _end = stream.read_to_end(&mut heard);
+    heard
+}
+
+/// Reads one answer from a connection that stays open.
+pub(crate) fn hear_one(stream: &mut TcpStream) -> Reply {
+    let mut heard = Vec::new();
+    let mut byte = [0];
+    loop {
+        stream.read_exact(&mut byte).expect("an answer comes");
+        heard.push(byte[0]);
+        if let Some(reply) = replies(&heard).pop() {
+            return reply;
+        }
+    }
+}
+
+/// All whole answers in these bytes.
+pub(crate) fn replies(mut bytes: &[u8]) -> Vec<Reply> {
+    let mut found = Vec::new();
+    while let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let status = head.get(9..12).and_then(|status| status.parse().ok()).expect("a status line");
+        let mut reply = Reply { status, head, body: String::new() };
+        let length = reply.field("content-length").map_or(0, |length| length.parse().expect("a length"));
+        let Some(body) = bytes.get(end + 4..end + 4 + length) else { break };
+        reply.body = String::from_utf8_lossy(body).into_owned();
+        bytes = &bytes[end + 4 + length..];
+        found.push(reply);
+    }
+    found
+}
