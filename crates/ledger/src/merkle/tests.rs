@@ -10,6 +10,9 @@ mod naive;
 
 use naive::{mth, path, proof};
 
+/// What a database that never fails answers.
+type Row = Result<Option<Vec<u8>>, Infallible>;
+
 /// Rows as a database would keep them.
 #[derive(Default)]
 struct Stored {
@@ -33,11 +36,11 @@ impl Stored {
         }
     }
 
-    fn lookup(&self) -> impl Fn(u8, u64) -> Result<Option<Vec<u8>>, Infallible> {
+    fn lookup(&self) -> impl Fn(u8, u64) -> Row {
         |level, index| Ok(self.rows.get(&(level, index)).cloned())
     }
 
-    fn reader(&self) -> TileReader<'_, impl FnMut(u8, u64) -> Result<Option<Vec<u8>>, Infallible>> {
+    fn reader(&self) -> TileReader<'_, impl FnMut(u8, u64) -> Row> {
         TileReader::new(self.writer.size(), self.writer.newest(), self.lookup()).unwrap()
     }
 }

@@ -96,6 +96,15 @@ fn a_start_that_crashed_half_way_does_not_hinder_the_next() {
 }
 
 #[test]
+fn a_start_that_crashed_after_naming_the_file_keeps_it() {
+    let home = Home::new();
+    let keys = home.open().unwrap();
+    fs::hard_link(home.file(), home.folder.path().join("keys.json.new")).unwrap();
+    assert_eq!(mark(&home.open().unwrap()), mark(&keys));
+    assert_eq!(home.names(), ["keys.json"]);
+}
+
+#[test]
 fn a_folder_in_the_place_of_the_file_is_refused() {
     let home = Home::new();
     fs::create_dir(home.file()).unwrap();
