@@ -1,1 +1,63 @@
-//! stub
+//! Identity: who people are, how they prove it, and what their tokens say.
+//!
+//! - A **person** has a sign-in name, a kind and roles. What is personal about them is sealed under a key
+//!   of their own; destroying that key is what erasing them means.
+//! - They **sign in** with a password (Argon2id) or a device key (Ed25519, ES256). Every attempt is in the
+//!   ledger, without secrets. Unknown names, wrong passwords and disabled persons are answered alike.
+//! - A **session** begins with each sign-in. Its **token** is 96 bytes that any core checks in well under a
+//!   microsecond: a keyed hash, an expiry, the person's epoch and the set of ended sessions.
+//! - Signing out ends one session, or bumps the epoch and ends all.
+
+mod authenticate;
+mod challenge;
+mod change_person;
+mod device_key;
+mod enrol_device_key;
+mod erase_person;
+mod export;
+mod hasher;
+mod http;
+mod identity;
+mod instruments;
+mod live;
+mod login_name;
+mod password;
+mod person;
+mod recent;
+mod refusals;
+mod refuse_sign_in;
+mod register;
+mod register_person;
+mod session;
+mod sign_in;
+mod sign_out;
+mod sql;
+mod sweep;
+mod sweeper;
+mod throttle;
+mod token;
+mod tokens;
+
+pub use authenticate::{Attempt, Credentials};
+pub use challenge::{CHALLENGE_LIFE, Challenge};
+pub use change_person::{ChangePassword, ChangePersonError, ChangeStanding};
+pub use device_key::{DEVICE_KEYS_MAX, DeviceKey, SignatureAlgorithm, signed_text};
+pub use enrol_device_key::{DeviceKeyEnrolled, DeviceKeyError, EnrolDeviceKey, RevokeDeviceKey};
+pub use erase_person::{ErasePerson, ErasePersonError};
+pub use hasher::{Hasher, HasherConfig, HasherError};
+pub use http::{direct, identify, openapi, routes};
+pub use identity::{Identity, IdentityConfig, Opening, commands, schema};
+pub use live::{Live, Revoked};
+pub use login_name::{LoginName, LoginNameError};
+pub use password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Password, PasswordError};
+pub use person::{Person, PersonEpoch, SERVICE};
+pub use refuse_sign_in::{Reason, RefuseSignIn, RefuseSignInError, Whom};
+pub use register::NewPerson;
+pub use register_person::{PersonRegistered, RegisterPerson, RegisterPersonError};
+pub use session::{Assurance, KnownDevice, RevokedSession, Session};
+pub use sign_in::{Proof, SignIn, SignInError, SignedIn};
+pub use sign_out::{SignOut, SignOutError, SignOutEverywhere};
+pub use sweep::{SWEPT_MAX, Sweep, SweepError};
+pub use throttle::{Guess, Throttle, TryAgainIn};
+pub use token::{Audience, TOKEN_BYTES, TOKEN_CHARS, TagKey, Token};
+pub use tokens::{TOKEN_DAYS_MAX, TokenError, Tokens, Validator};

@@ -119,3 +119,24 @@ pub(crate) fn each_revoked(
         Ok(())
     })
 }
+
+/// Entries about a person that an export lists, at most.
+const ENTRIES_ABOUT_MAX: i64 = 10_000;
+
+/// Place, time and command of the ledger's entries about a person that still hold something of theirs.
+pub(crate) fn entries_about(
+    snapshot: &Snapshot<'_>,
+    person: Id<authz::Person>,
+) -> Result<Vec<(u64, Timestamp, String)>, StoreError> {
+    let mut found = Vec::new();
+    snapshot.query(
+        "SELECT \"index\", at, command FROM entries \
+         WHERE subject = $1 AND erasable IS NOT NULL ORDER BY \"index\" LIMIT $2",
+        &[person.cell(), Cell::Integer(ENTRIES_ABOUT_MAX)],
+        |cells| {
+            found.push((cells.read(0)?, cells.read(1)?, cells.read(2)?));
+            Ok(())
+        },
+    )?;
+    Ok(found)
+}

@@ -1,0 +1,255 @@
+//! The service as others hold it, and what it is opened with.
+
+use std::{
+    num::NonZeroU32,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use authz::Guarded;
+use clock::Clock;
+use ledger::{Command, Commands, Ledger, LedgerConfig, Receipt, Watcher};
+use problem::Problem;
+use seal::{Keys, PersonKeys};
+use serde::Deserialize;
+use store::{ReaderConfig, Schema, SqliteConfig, Store};
+use telemetry::Metrics;
+
+use crate::{
+    ChangePassword, ChangeStanding, EnrolDeviceKey, ErasePerson, Hasher, HasherConfig, Live, RefuseSignIn,
+    RegisterPerson, RevokeDeviceKey, SERVICE, SignIn, SignOut, SignOutEverywhere, SignedIn, Sweep, Throttle, Tokens,
+    TryAgainIn, Guess, Reason, Whom,
+    authenticate::TOKEN_LIFE,
+    challenge::UsedChallenge,
+    device_key::DeviceKey,
+    instruments::Instruments,
+    person::{Counter, Person, PersonEpoch, TakenName},
+    recent::{Recent, RequestHash},
+    refusals::Refusals,
+    session::{KnownDevice, RevokedSession, Session},
+};
+
+/// How this service works.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IdentityConfig {
+    pub passwords: HasherConfig,
+    /// How long a token lives: at most 30 days.
+    pub token_life_s: NonZeroU32,
+}
+
+impl Default for IdentityConfig {
+    fn default() -> Self {
+        let life = u32::try_from(TOKEN_LIFE.as_secs()).ok().and_then(NonZeroU32::new);
+        Self { passwords: HasherConfig::default(), token_life_s: life.expect("half a day is a positive time") }
+    }
+}
+
+/// What the service is opened with.
+pub struct Opening {
+    /// The folder that holds the service's database and its newest checkpoint.
+    pub folder: PathBuf,
+    pub origin: String,
+    pub keys: Keys,
+    pub person_keys: PersonKeys,
+    pub clock: Clock,
+    pub config: IdentityConfig,
+    pub ledger: LedgerConfig,
+    pub sqlite: SqliteConfig,
+    pub readers: ReaderConfig,
+    pub metrics: Metrics,
+}
+
+/// The identity service. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Identity(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    ledger: Ledger,
+    tokens: Tokens,
+    keys: Keys,
+    person_keys: PersonKeys,
+    hasher: Hasher,
+    token_life: Duration,
+    throttle: Mutex<Throttle>,
+    refusals: Mutex<Refusals>,
+    recent: Mutex<Recent>,
+    /// Keys the hashes of recent requests, so that what is kept of a password is of no use elsewhere.
+    recent_key: [u8; 32],
+    live: Arc<Live>,
+    instruments: Instruments,
+}
+
+/// Every table of the service's database.
+#[must_use]
+pub fn schema() -> Schema {
+    ledger::schema().and(
+        Schema::new()
+            .migration("identity/0001_persons", include_str!("../migrations/0001_persons.sql"))
+            .table::<Person>()
+            .table::<TakenName>()
+            .table::<PersonEpoch>()
+            .table::<Counter>()
+            .table::<DeviceKey>()
+            .table::<Session>()
+            .table::<RevokedSession>()
+            .table::<KnownDevice>()
+            .table::<UsedChallenge>(),
+    )
+}
+
+/// Every command of the service, for replays.
+#[must_use]
+pub fn commands() -> Commands {
+    Commands::new()
+        .with::<RegisterPerson>()
+        .with::<ChangePassword>()
+        .with::<ChangeStanding>()
+        .with::<EnrolDeviceKey>()
+        .with::<RevokeDeviceKey>()
+        .with::<SignIn>()
+        .with::<RefuseSignIn>()
+        .with::<SignOut>()
+        .with::<SignOutEverywhere>()
+        .with::<ErasePerson>()
+        .with::<Sweep>()
+}
+
+impl Identity {
+    /// Opens the service's database and ledger, and loads what tokens are checked against.
+    ///
+    /// # Errors
+    /// When the database or ledger does not open, or the costs of passwords are out of range.
+    pub fn open(opening: Opening) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let Opening { folder, origin, keys, person_keys, clock, config, ledger, sqlite, readers, metrics } = opening;
+        let store = Store::open(&folder.join("identity.db"), &schema(), &sqlite, &readers)?;
+        let now = clock.now();
+        let live = Arc::new(store.writer.read(|snapshot| Live::load(snapshot, now))?);
+        let followed = Arc::clone(&live);
+        let follow: Watcher = Box::new(move |changes| followed.follow(changes));
+        let ledger = Ledger::open(ledger::Opening {
+            name: SERVICE,
+            origin,
+            store,
+            keys: keys.clone(),
+            clock: clock.clone(),
+            config: ledger,
+            checkpoint_path: folder.join("identity.checkpoint"),
+            watchers: vec![follow],
+            metrics: metrics.clone(),
+        })?;
+        Ok(Self(Arc::new(Shared {
+            ledger,
+            tokens: Tokens::new(keys.clone(), clock.clone(), Arc::clone(&live)),
+            keys,
+            person_keys,
+            hasher: Hasher::start(&config.passwords, clock.clone())?,
+            token_life: Duration::from_secs(config.token_life_s.get().into()).min(Duration::from_hours(24 * 30)),
+            throttle: Mutex::default(),
+            refusals: Mutex::default(),
+            recent: Mutex::default(),
+            recent_key: clock.random(),
+            live,
+            instruments: metrics.register(Instruments::register),
+        })))
+    }
+
+    /// The service's ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+
+    /// The service of tokens.
+    #[must_use]
+    pub fn tokens(&self) -> &Tokens {
+        &self.0.tokens
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    pub(crate) fn person_keys(&self) -> &PersonKeys {
+        &self.0.person_keys
+    }
+
+    pub(crate) fn hasher(&self) -> &Hasher {
+        &self.0.hasher
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        self.0.ledger.clock()
+    }
+
+    pub(crate) fn token_life(&self) -> Duration {
+        self.0.token_life
+    }
+
+    pub(crate) fn instruments(&self) -> &Instruments {
+        &self.0.instruments
+    }
+
+    pub(crate) fn admit(&self, guess: &Guess) -> Result<(), TryAgainIn> {
+        let now = self.clock().now();
+        self.0.throttle.lock().expect("arithmetic does not panic").admit(guess, now)
+    }
+
+    pub(crate) fn forgive(&self, guess: &Guess) {
+        self.0.throttle.lock().expect("arithmetic does not panic").forgive(guess);
+    }
+
+    pub(crate) fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.0.refusals.lock().expect("counting does not panic")
+    }
+
+    /// Records a refusal: now and durably, or, in a flood, soon and together with others.
+    pub(crate) async fn note_refusal(&self, whom: Whom, reason: Reason) -> Result<(), Problem> {
+        self.instruments().signed_in("refused");
+        let alone = self.refusals().count(whom, reason, self.clock().now());
+        if let Some(command) = alone {
+            self.ledger().submit(self.by_itself(command)?).await?;
+        }
+        Ok(())
+    }
+
+    /// The hash under which a whole request's answer may be given again for a second.
+    pub(crate) fn request_hash(&self, parts: &[&[u8]]) -> RequestHash {
+        let mut hash = blake3::Hasher::new_keyed(&self.0.recent_key);
+        for part in parts {
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        *hash.finalize().as_bytes()
+    }
+
+    /// The answer that the same request got less than a second ago, if its session has not ended since.
+    pub(crate) fn recent(&self, request: &RequestHash) -> Option<Receipt<SignedIn>> {
+        let found = self.recents().find(request, self.clock().now())?;
+        let ended = self.0.live.revoked().contains(found.done.session)
+            || self.0.live.epoch(found.done.number) != found.done.epoch;
+        (!ended).then_some(found)
+    }
+
+    pub(crate) fn keep_recent(&self, request: RequestHash, receipt: Receipt<SignedIn>) {
+        self.recents().keep(request, receipt, self.clock().now());
+    }
+
+    fn recents(&self) -> MutexGuard<'_, Recent> {
+        self.0.recent.lock().expect("keeping answers does not panic")
+    }
+
+    /// Brings the gauges up to date, for `/metrics`.
+    pub fn measure(&self) {
+        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.instruments().passwords_waiting.set(gauge(self.hasher().waiting()));
+        self.instruments().sessions_revoked.set(gauge(self.0.live.revoked().len()));
+    }
+
+    /// Gives a command by this service itself, and waits until it is durable.
+    pub(crate) async fn give<C: Command + Guarded>(&self, command: C) -> Result<Receipt<C::Done>, Problem> {
+        Ok(self.ledger().submit(self.by_itself(command)?).await?)
+    }
+}
