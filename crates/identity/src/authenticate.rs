@@ -108,6 +108,32 @@ impl Identity {
         }
     }
 
+    /// As [`Identity::authenticate`]; the same password request, to the letter and from the same address, is
+    /// answered for a second as it was before. `body` is the whole request's body.
+    ///
+    /// # Errors
+    /// The problem that the caller is told.
+    pub async fn authenticate_once(
+        &self,
+        attempt: Attempt,
+        body: &[u8],
+        once: Option<Once>,
+    ) -> Result<Receipt<SignedIn>, Problem> {
+        // A signature is good for one sign-in; only passwords may be given twice.
+        let repeatable = matches!(attempt.credentials, Credentials::Password(_)) && once.is_none();
+        let address = attempt.address.map(|address| address.to_string()).unwrap_or_default();
+        let request = self.request_hash(&[address.as_bytes(), body]);
+        if let Some(receipt) = self.recent(&request).filter(|_| repeatable) {
+            return Ok(receipt);
+        }
+        let receipt = self.authenticate(attempt, once).await?;
+        if repeatable {
+            self.keep_recent(request, receipt.clone());
+        }
+        self.instruments().signed_in("signed-in");
+        Ok(receipt)
+    }
+
     /// Does the proof hold? Work of the same kind and length is done for people who are not there.
     async fn check(&self, attempt: &Attempt, found: &Found) -> Result<Result<Proof, Reason>, Problem> {
         match &attempt.credentials {
@@ -169,6 +195,33 @@ impl Identity {
         let (Some(key), Some(sealed)) = (key, sealed) else { return Ok(None) };
         let opened = open_text(&key, "password", person.id, sealed)?;
         Ok(Some(opened))
+    }
+
+    /// Whoever changes their own password must know the present one; an administrator need not.
+    ///
+    /// # Errors
+    /// When it is missing or wrong, or was guessed at too often.
+    pub(crate) async fn confirm_own_password(
+        &self,
+        actor: &Actor,
+        person: &Person,
+        current: Option<Password>,
+        address: Option<IpAddr>,
+    ) -> Result<(), Problem> {
+        if !actor.is(person.id) || person.password.is_none() {
+            return Ok(());
+        }
+        let name = person.login.key().0;
+        let guess = Guess { name, address, known_device: true };
+        self.admit(&guess)?;
+        let current = current.unwrap_or_else(|| Password::from(String::new()));
+        if let Err(reason) = self.check_password(&current, Some(person)).await? {
+            self.note_refusal(Whom::Person(person.id), reason).await?;
+            let detail = "the current password is not right";
+            return Err(Problem::forbidden("identity/wrong-current-password", detail));
+        }
+        self.forgive(&guess);
+        Ok(())
     }
 
     /// A command that only this service gives.

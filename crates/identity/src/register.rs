@@ -134,6 +134,15 @@ impl Identity {
         found.ok_or_else(no_such_person)
     }
 
+    /// The person with this identifier, whose sign-in name this must be.
+    pub(crate) async fn named_person(&self, person: Id<authz::Person>, name: &LoginName) -> Result<Person, Problem> {
+        let person = self.person(person).await?;
+        if person.login.key() == name.blind_index(self.keys()) {
+            return Ok(person);
+        }
+        Err(Problem::unprocessable("identity/other-user-id", "this is not the userId of that person"))
+    }
+
     /// The key that seals what is personal about somebody.
     pub(crate) async fn key_of(&self, person: Id<authz::Person>) -> Result<PersonKey, Problem> {
         self.person_keys().find(person).await?.ok_or_else(no_such_person)

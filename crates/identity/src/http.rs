@@ -1,0 +1,85 @@
+//! The routes of this service, and how the edge learns from a token who is asking.
+
+mod authenticate;
+mod device_keys;
+mod idempotency;
+mod persons;
+mod sessions;
+mod tokens;
+
+use authz::Actor;
+use axum::{
+    http::{HeaderMap, Method, header},
+    response::IntoResponse,
+};
+use edge::{Direct, Identify};
+use problem::Problem;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    Identity,
+    token::{self, Token},
+    tokens::TokenError,
+};
+
+/// The header field in which the holder of a token that is bound to a device names the device.
+const DEVICE_FINGERPRINT: &str = "device-fingerprint";
+
+/// Every route of the service, with its description.
+pub fn routes(identity: Identity) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .merge(authenticate::routes())
+        .merge(persons::routes())
+        .merge(device_keys::routes())
+        .merge(sessions::routes())
+        .merge(tokens::routes())
+        .with_state(identity)
+}
+
+/// The routes that are asked a hundred times more than the rest.
+pub fn direct(identity: Identity) -> Direct {
+    Direct::none().route(Method::GET, "/api/v1/session", move |ask| {
+        // Whatever does not hold goes to the router, which says why.
+        let token = held_token(&identity, ask.headers).ok()??;
+        Some(edge::Answer::json(sessions::told(&token).into()).not_stored())
+    })
+}
+
+/// Who sent a request: nobody without a token, a person with one that holds.
+pub fn identify(identity: Identity) -> Identify {
+    Identify::by(move |headers| {
+        let token = held_token(&identity, headers)?;
+        Ok(token.map_or(Actor::ANONYMOUS, |token| Actor::person(token.claims, token.session)))
+    })
+}
+
+/// The token of a request, if it brings one and it holds, on this device.
+fn held_token(identity: &Identity, headers: &HeaderMap) -> Result<Option<Token>, Problem> {
+    let Some(authorization) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let bearer = authorization.to_str().ok().and_then(bearer_token).ok_or(TokenError::Malformed)?;
+    let bytes = token::from_text(bearer).ok_or(TokenError::Malformed)?;
+    let token = identity.tokens().check(&bytes)?;
+    if let Some(device) = token.device {
+        let fingerprint = headers.get(DEVICE_FINGERPRINT).and_then(|value| value.to_str().ok());
+        let same = fingerprint.is_some_and(|fingerprint| identity.tokens().device(fingerprint) == device);
+        if !same {
+            return Err(TokenError::OtherDevice.into());
+        }
+    }
+    Ok(Some(token))
+}
+
+/// The token behind the scheme `Bearer`, whose case does not matter (RFC 9110, section 11.1).
+fn bearer_token(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}
+
+/// A JSON answer about somebody, which no cache may keep.
+fn private<T: serde::Serialize>(status: axum::http::StatusCode, body: &T) -> axum::response::Response {
+    let no_store = [(header::CACHE_CONTROL, "no-store")];
+    (status, no_store, axum::Json(body)).into_response()
+}
+
+/// The service's state as handlers take it.
+type Service = axum::extract::State<Identity>;

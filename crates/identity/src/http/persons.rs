@@ -1,0 +1,281 @@
+//! `/api/v1/persons`: registering people, looking them up, changing and erasing them.
+
+use authz::{PersonKind, Role, Roles};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use clock::Timestamp;
+use edge::{Body, Caller, Exact, Params, Peer, Query, Refusals};
+use ids::Id;
+use problem::Problem;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Service, authenticate::ReceiptBody, idempotency::once, private};
+use crate::{Identity, LoginName, NewPerson, Password, Person, change_person::ChangeStanding, sql};
+
+/// People that one page lists, at most.
+const PAGE_MAX: u32 = 200;
+
+pub(super) fn routes() -> OpenApiRouter<Identity> {
+    OpenApiRouter::new()
+        .routes(routes!(register, persons))
+        .routes(routes!(person, erase))
+        .routes(routes!(change_standing))
+        .routes(routes!(change_password))
+        .routes(routes!(export))
+}
+
+/// Somebody to be registered. Anyone may register as a citizen; administrators register the others.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"userId": "ada", "password": "kelp holds fast in winter storms"}))]
+struct RegisterBody {
+    #[schema(value_type = String, min_length = 3, max_length = 128, pattern = "^[A-Za-z0-9._@+-]+$")]
+    user_id: LoginName,
+    /// At least 15 characters and hard to guess. Left out, the person signs in with device keys alone.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    password: Option<Password>,
+    #[serde(default = "citizen")]
+    #[schema(value_type = Option<String>, example = "citizen")]
+    kind: PersonKind,
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    roles: Roles,
+}
+
+const fn citizen() -> PersonKind {
+    PersonKind::Citizen
+}
+
+/// Somebody was registered.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RegisteredBody {
+    #[schema(value_type = String, format = "uuid")]
+    person_id: Id<authz::Person>,
+    #[schema(value_type = String, format = "date-time")]
+    registered_at: Timestamp,
+    receipt: ReceiptBody,
+}
+
+/// Registers a person.
+#[utoipa::path(
+    post, path = "/api/v1/persons", tag = "identity", request_body = RegisterBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body register once, for a day")),
+    responses((status = 201, description = "Registered", body = RegisteredBody), Refusals),
+)]
+async fn register(
+    State(identity): Service,
+    Caller(actor): Caller,
+    headers: HeaderMap,
+    Exact { value: body, bytes }: Exact<RegisterBody>,
+) -> Result<Response, Problem> {
+    let once = once(&headers, &actor, "POST /api/v1/persons", &bytes)?;
+    let RegisterBody { user_id: name, password, kind, roles } = body;
+    let receipt = identity.register(&actor, NewPerson { name, password, kind, roles }, once).await?;
+    let body = RegisteredBody {
+        person_id: receipt.done.person,
+        registered_at: receipt.done.at,
+        receipt: ReceiptBody::of(&receipt),
+    };
+    Ok(private(StatusCode::CREATED, &body))
+}
+
+/// What is known of a person.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PersonBody {
+    #[schema(value_type = String, format = "uuid")]
+    person_id: Id<authz::Person>,
+    #[schema(value_type = String, example = "citizen")]
+    kind: PersonKind,
+    #[schema(value_type = Vec<String>)]
+    roles: Roles,
+    disabled: bool,
+    has_password: bool,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+}
+
+impl PersonBody {
+    const fn of(person: &Person) -> Self {
+        Self {
+            person_id: person.id,
+            kind: person.kind,
+            roles: person.roles,
+            disabled: person.disabled,
+            has_password: person.password.is_some(),
+            created_at: person.created_at,
+        }
+    }
+}
+
+/// Shows a person.
+#[utoipa::path(
+    get, path = "/api/v1/persons/{person_id}", tag = "identity", security(("bearer" = [])),
+    params(("person_id" = String, Path, format = "uuid", description = "The person")),
+    responses((status = 200, description = "The person", body = PersonBody), Refusals),
+)]
+async fn person(
+    State(identity): Service,
+    Caller(actor): Caller,
+    Params(person): Params<Id<authz::Person>>,
+) -> Result<Response, Problem> {
+    identity.may_look_at(&actor, person)?;
+    Ok(private(StatusCode::OK, &PersonBody::of(&identity.person(person).await?)))
+}
+
+/// Which page of people.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// The last person of the page before.
+    #[param(value_type = Option<String>, format = "uuid")]
+    after: Option<Id<authz::Person>>,
+    /// How many, at most 200.
+    limit: Option<u32>,
+    /// Only the person with this sign-in name.
+    #[serde(rename = "userId")]
+    user_id: Option<String>,
+}
+
+/// A page of people.
+#[derive(Serialize, ToSchema)]
+struct PersonsBody {
+    persons: Vec<PersonBody>,
+    /// What to send as `after` for the next page; absent on the last.
+    #[schema(value_type = Option<String>)]
+    next: Option<Id<authz::Person>>,
+}
+
+/// Lists people in the order in which they came.
+#[utoipa::path(
+    get, path = "/api/v1/persons", tag = "identity", security(("bearer" = [])), params(Page),
+    responses((status = 200, description = "A page of people", body = PersonsBody), Refusals),
+)]
+async fn persons(State(identity): Service, Caller(actor): Caller, Query(page): Query<Page>) -> Result<Response, Problem> {
+    let _ = actor.permit(ListPersons)?;
+    let limit = page.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
+    let index = match page.user_id {
+        Some(name) => Some(name.parse::<LoginName>()?.blind_index(identity.keys())),
+        None => None,
+    };
+    let read = move |snapshot: &store::Snapshot<'_>| match index {
+        Some(index) => Ok(sql::person_named(snapshot, index)?.into_iter().collect()),
+        None => sql::persons_after(snapshot, page.after, limit),
+    };
+    let found: Vec<Person> = identity.ledger().readers().read(read).await?;
+    let full = found.len() == limit as usize;
+    let next = found.last().map(|person| person.id).filter(|_| full);
+    Ok(private(StatusCode::OK, &PersonsBody { persons: found.iter().map(PersonBody::of).collect(), next }))
+}
+
+/// Looking through everybody.
+struct ListPersons;
+
+impl authz::Guarded for ListPersons {
+    fn allows(&self, actor: &authz::Actor) -> bool {
+        actor.has(Role::Support) || actor.has(Role::Administrator)
+    }
+}
+
+/// A person's standing.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"kind": "staff", "roles": ["support"], "disabled": false}))]
+struct StandingBody {
+    #[schema(value_type = String)]
+    kind: PersonKind,
+    #[schema(value_type = Vec<String>)]
+    roles: Roles,
+    /// May not sign in.
+    disabled: bool,
+}
+
+/// Changes a person's standing, and ends their sessions.
+#[utoipa::path(
+    put, path = "/api/v1/persons/{person_id}/standing", tag = "identity", security(("bearer" = [])),
+    params(("person_id" = String, Path, format = "uuid", description = "The person")), request_body = StandingBody,
+    responses((status = 204, description = "Changed"), Refusals),
+)]
+async fn change_standing(
+    State(identity): Service,
+    Caller(actor): Caller,
+    Params(person): Params<Id<authz::Person>>,
+    Body(StandingBody { kind, roles, disabled }): Body<StandingBody>,
+) -> Result<StatusCode, Problem> {
+    let command = ChangeStanding { person, kind, roles, disabled };
+    identity.ledger().submit(actor.permit(command)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"userId": "ada", "current": "kelp holds fast in winter storms", "new": "a lighthouse keeper counts the waves"}))]
+struct PasswordBody {
+    /// The person's sign-in name: a password may not be like it.
+    #[schema(value_type = String, min_length = 3, max_length = 128)]
+    user_id: LoginName,
+    /// The present password, from people who change their own.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    current: Option<Password>,
+    #[schema(value_type = String, min_length = 15, max_length = 256)]
+    new: Password,
+}
+
+/// Changes a person's password, and ends their sessions.
+#[utoipa::path(
+    put, path = "/api/v1/persons/{person_id}/password", tag = "identity", security(("bearer" = [])),
+    params(("person_id" = String, Path, format = "uuid", description = "The person")), request_body = PasswordBody,
+    responses((status = 204, description = "Changed"), Refusals),
+)]
+async fn change_password(
+    State(identity): Service,
+    Caller(actor): Caller,
+    Peer(address): Peer,
+    Params(person): Params<Id<authz::Person>>,
+    Body(body): Body<PasswordBody>,
+) -> Result<StatusCode, Problem> {
+    identity.may_look_at(&actor, person)?;
+    let person = identity.named_person(person, &body.user_id).await?;
+    identity.confirm_own_password(&actor, &person, body.current, address).await?;
+    identity.change_password(&actor, &person, &body.user_id, body.new).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Everything that is held about a person, for them to take away.
+#[utoipa::path(
+    get, path = "/api/v1/persons/{person_id}/export", tag = "identity", security(("bearer" = [])),
+    params(("person_id" = String, Path, format = "uuid", description = "The person")),
+    responses((status = 200, description = "Their data", body = serde_json::Value), Refusals),
+)]
+async fn export(
+    State(identity): Service,
+    Caller(actor): Caller,
+    Params(person): Params<Id<authz::Person>>,
+) -> Result<Response, Problem> {
+    Ok(private(StatusCode::OK, &identity.export_for(&actor, person).await?))
+}
+
+/// Erases a person: their key is destroyed, and what was sealed under it says nothing any more.
+#[utoipa::path(
+    delete, path = "/api/v1/persons/{person_id}", tag = "identity", security(("bearer" = [])),
+    params(("person_id" = String, Path, format = "uuid", description = "The person")),
+    responses((status = 204, description = "Erased"), Refusals),
+)]
+async fn erase(
+    State(identity): Service,
+    Caller(actor): Caller,
+    Params(person): Params<Id<authz::Person>>,
+) -> Result<StatusCode, Problem> {
+    identity.erase(&actor, person).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,210 @@
+//! `/api/v1/session` and `/api/v1/sessions`: where the caller is signed in, and how they sign out.
+
+use authz::{PersonKind, Roles};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use clock::Timestamp;
+use edge::{Caller, Params, Refusals};
+use ids::Id;
+use problem::Problem;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Service, held_token, private};
+use crate::{Identity, SignOut, SignOutEverywhere, Token, sql};
+
+/// Sessions that a list shows, the newest first.
+const LISTED_MAX: u32 = 200;
+
+pub(super) fn routes() -> OpenApiRouter<Identity> {
+    OpenApiRouter::new()
+        .routes(routes!(session, sign_out))
+        .routes(routes!(sessions, sign_out_everywhere))
+        .routes(routes!(end_session))
+        .routes(routes!(sessions_of, end_sessions_of))
+}
+
+/// What the caller's token says.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SessionBody {
+    #[schema(value_type = String, format = "uuid")]
+    person_id: Id<authz::Person>,
+    #[schema(value_type = String, format = "uuid")]
+    session_id: Id<authz::Session>,
+    #[schema(value_type = String, example = "citizen")]
+    kind: PersonKind,
+    #[schema(value_type = Vec<String>)]
+    roles: Roles,
+    /// The factor that the person signed in with.
+    #[schema(value_type = String, example = "password")]
+    factor: &'static str,
+    #[schema(value_type = String, format = "date-time")]
+    expires_at: Timestamp,
+}
+
+impl SessionBody {
+    fn of(token: &Token) -> Self {
+        Self {
+            person_id: token.claims.person,
+            session_id: token.session,
+            kind: token.claims.kind,
+            roles: token.claims.roles,
+            factor: token.assurance.factor(),
+            expires_at: token.expires_at,
+        }
+    }
+}
+
+/// The session of a token, as JSON.
+pub(super) fn told(token: &Token) -> Vec<u8> {
+    serde_json::to_vec(&SessionBody::of(token)).expect("identifiers, words and times have a JSON form")
+}
+
+/// The token of a caller who must have one.
+fn own_token(identity: &Identity, headers: &HeaderMap) -> Result<Token, Problem> {
+    Ok(held_token(identity, headers)?.ok_or(authz::Denied::Anonymous)?)
+}
+
+/// Says who the caller's token is for.
+#[utoipa::path(
+    get, path = "/api/v1/session", tag = "identity", security(("bearer" = [])),
+    responses((status = 200, description = "The caller's session", body = SessionBody), Refusals),
+)]
+async fn session(State(identity): Service, headers: HeaderMap) -> Result<Response, Problem> {
+    let token = own_token(&identity, &headers)?;
+    Ok(private(StatusCode::OK, &SessionBody::of(&token)))
+}
+
+/// Signs out here: the caller's token holds no more.
+#[utoipa::path(
+    delete, path = "/api/v1/session", tag = "identity", security(("bearer" = [])),
+    responses((status = 204, description = "Signed out"), Refusals),
+)]
+async fn sign_out(State(identity): Service, Caller(actor): Caller, headers: HeaderMap) -> Result<StatusCode, Problem> {
+    let token = own_token(&identity, &headers)?;
+    let command = SignOut { person: token.claims.person, session: token.session };
+    identity.ledger().submit(actor.permit(command)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// One of somebody's sessions.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ListedSession {
+    #[schema(value_type = String, format = "uuid")]
+    session_id: Id<authz::Session>,
+    #[schema(value_type = String, format = "date-time")]
+    began_at: Timestamp,
+    #[schema(value_type = String, format = "date-time")]
+    expires_at: Timestamp,
+    #[schema(value_type = String, example = "password")]
+    factor: &'static str,
+    /// The one that is asking.
+    current: bool,
+    /// Its token is bound to a device.
+    device_bound: bool,
+}
+
+/// Where somebody is signed in.
+#[derive(Serialize, ToSchema)]
+struct SessionsBody {
+    /// The newest first, at most 200.
+    sessions: Vec<ListedSession>,
+}
+
+async fn list(
+    identity: &Identity,
+    person: Id<authz::Person>,
+    current: Option<Id<authz::Session>>,
+) -> Result<Response, Problem> {
+    let person = identity.person(person).await?;
+    let now = identity.clock().now();
+    let read = move |snapshot: &store::Snapshot<'_>| sql::sessions_of(snapshot, &person, now, LISTED_MAX);
+    let sessions = identity.ledger().readers().read(read).await?;
+    let listed = sessions.into_iter().map(|session| ListedSession {
+        session_id: session.id,
+        began_at: Timestamp::from_millis(session.id.unix_ms()),
+        expires_at: session.expires_at,
+        factor: session.assurance.factor(),
+        current: current == Some(session.id),
+        device_bound: session.device.is_some(),
+    });
+    Ok(private(StatusCode::OK, &SessionsBody { sessions: listed.collect() }))
+}
+
+/// Lists where the caller is signed in.
+#[utoipa::path(
+    get, path = "/api/v1/sessions", tag = "identity", security(("bearer" = [])),
+    responses((status = 200, description = "The caller's sessions", body = SessionsBody), Refusals),
+)]
+async fn sessions(State(identity): Service, headers: HeaderMap) -> Result<Response, Problem> {
+    let token = own_token(&identity, &headers)?;
+    list(&identity, token.claims.person, Some(token.session)).await
+}
+
+/// Signs the caller out everywhere, here too.
+#[utoipa::path(
+    delete, path = "/api/v1/sessions", tag = "identity", security(("bearer" = [])),
+    responses((status = 204, description = "Signed out everywhere"), Refusals),
+)]
+async fn sign_out_everywhere(
+    State(identity): Service,
+    Caller(actor): Caller,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let person = own_token(&identity, &headers)?.claims.person;
+    identity.ledger().submit(actor.permit(SignOutEverywhere { person })?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends one of the caller's sessions.
+#[utoipa::path(
+    delete, path = "/api/v1/sessions/{session_id}", tag = "identity", security(("bearer" = [])),
+    params(("session_id" = String, Path, format = "uuid", description = "The session to end")),
+    responses((status = 204, description = "Ended"), Refusals),
+)]
+async fn end_session(
+    State(identity): Service,
+    Caller(actor): Caller,
+    Params(session): Params<Id<authz::Session>>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let person = own_token(&identity, &headers)?.claims.person;
+    identity.ledger().submit(actor.permit(SignOut { person, session })?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists where a person is signed in.
+#[utoipa::path(
+    get, path = "/api/v1/persons/{person_id}/sessions", tag = "identity", security(("bearer" = [])),
+    params(("person_id" = String, Path, format = "uuid", description = "The person")),
+    responses((status = 200, description = "Their sessions", body = SessionsBody), Refusals),
+)]
+async fn sessions_of(
+    State(identity): Service,
+    Caller(actor): Caller,
+    Params(person): Params<Id<authz::Person>>,
+) -> Result<Response, Problem> {
+    identity.may_look_at(&actor, person)?;
+    list(&identity, person, actor.session()).await
+}
+
+/// Signs a person out everywhere.
+#[utoipa::path(
+    delete, path = "/api/v1/persons/{person_id}/sessions", tag = "identity", security(("bearer" = [])),
+    params(("person_id" = String, Path, format = "uuid", description = "The person")),
+    responses((status = 204, description = "Signed out everywhere"), Refusals),
+)]
+async fn end_sessions_of(
+    State(identity): Service,
+    Caller(actor): Caller,
+    Params(person): Params<Id<authz::Person>>,
+) -> Result<StatusCode, Problem> {
+    identity.ledger().submit(actor.permit(SignOutEverywhere { person })?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
