@@ -90,11 +90,7 @@ impl Default for EdgeConfig {
 impl EdgeConfig {
     /// How often connections are looked over for the limits above.
     pub(crate) fn sweep_every(&self) -> Duration {
-        let times = [
-            self.header_read_ms_max,
-            self.write_stall_ms_max,
-            self.idle_ms_max,
-        ];
+        let times = [self.header_read_ms_max, self.write_stall_ms_max, self.idle_ms_max];
         let shortest = times.into_iter().min().map_or(1, NonZeroU32::get);
         Duration::from_millis(u64::from((shortest / 4).clamp(10, 1000)))
     }
@@ -120,8 +116,7 @@ mod tests {
 
     #[test]
     fn a_file_may_name_any_limit_and_leave_out_the_rest() {
-        let config: EdgeConfig =
-            serde_json::from_str(r#"{"body-bytes-max": 10}"#).expect("the limit exists");
+        let config: EdgeConfig = serde_json::from_str(r#"{"body-bytes-max": 10}"#).expect("the limit exists");
         assert_eq!(config.body_bytes_max.get(), 10);
         assert_eq!(config.idle_ms_max, EdgeConfig::default().idle_ms_max);
     }
@@ -135,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_listener_is_configured_in_words() {
-        let text = r#"{"address": "[::1]:0", "tls": {"mode": "files", "certificate": "c.pem", "key": "k.pem"}}"#;
+        let text =
+            r#"{"address": "[::1]:0", "tls": {"mode": "files", "certificate": "c.pem", "key": "k.pem"}}"#;
         let config: ListenConfig = serde_json::from_str(text).expect("these are its words");
         assert!(matches!(config.tls, TlsConfig::Files { .. }));
     }

@@ -16,8 +16,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 pub(crate) use refusal::too_many_connections;
-pub(crate) use watch::{Busy, Entry, Watch, Watches};
 use watch::Order;
+pub(crate) use watch::{Busy, Entry, Watch, Watches};
 use wire::{Stream, Wire};
 
 use crate::{
@@ -41,7 +41,10 @@ impl Speakers {
     pub(crate) fn new(config: &EdgeConfig) -> Self {
         let mut http1 = hyper::server::conn::http1::Builder::new();
         http1
-            .pipeline_flush(true)
+            // The wire gathers answers itself. hyper's `pipeline_flush` holds every answer back while bytes
+            // are unparsed: it loses the refusal of a malformed request, and the answers before it.
+            .pipeline_flush(false)
+            .writev(false)
             .max_header_size(size(config.header_bytes_max))
             // The sweep keeps this time: hyper's own would set a timer for each request.
             .header_read_timeout(None);
@@ -113,7 +116,13 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
             told = true;
             finish(connection.as_mut());
         }
-        let polled = connection.as_mut().poll(cx);
+        watch.gather(true);
+        let mut polled = connection.as_mut().poll(cx);
+        if polled.is_pending() && watch.has_unsent() {
+            // It has done all it could and sleeps: what it gathered must not sleep with it.
+            watch.gather(false);
+            polled = connection.as_mut().poll(cx);
+        }
         if order.ends_now() { Poll::Ready(Ok(())) } else { polled }
     })
     .await

@@ -5,10 +5,10 @@ mod http;
 
 use std::num::NonZeroUsize;
 
+use ::http::{HeaderMap, Method, header};
 use bytes::Bytes;
 use clock::Clock;
 use edge::{Answer, Direct, Edge, EdgeConfig, Identify, ListenConfig, Traffic, serve};
-use ::http::{HeaderMap, Method, header};
 use telemetry::Metrics;
 
 const SESSION: &str = r#"{"session":"019a5f3c-7e21-7cc3-98c4-dc0c0c07398f","person":"019a5f3c-7e21-7cc3-98c4-dc0c0c073990","kind":"citizen","roles":["support"],"ends":"2026-03-01"}"#;
@@ -28,8 +28,7 @@ fn main() -> std::io::Result<()> {
     let traffic = Traffic::new(&Metrics::new());
     let edge = Edge::new(EdgeConfig::default(), Clock::System, traffic, Identify::nobody());
     let config = ListenConfig { address: ([127, 0, 0, 1], port).into(), threads, ..ListenConfig::default() };
-    let direct =
-        Direct::none().route(Method::GET, "/session", |ask| session(ask.headers).map(Answer::json));
+    let direct = Direct::none().route(Method::GET, "/session", |ask| session(ask.headers).map(Answer::json));
     let _handle = serve(&config, &edge, &http::routes(), &direct)?;
     loop {
         std::thread::park();

@@ -23,8 +23,7 @@ impl Lengths {
             if let Some(matched) = self.matched {
                 let expected = &NAME[matched..];
                 let end = expected.len().min(rest.len());
-                self.matched =
-                    rest[..end].eq_ignore_ascii_case(&expected[..end]).then_some(matched + end);
+                self.matched = rest[..end].eq_ignore_ascii_case(&expected[..end]).then_some(matched + end);
                 if self.matched == Some(NAME.len()) {
                     self.matched = None;
                     count += 1;

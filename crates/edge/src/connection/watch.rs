@@ -53,8 +53,7 @@ enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 6] =
-        [Self::Fresh, Self::Head, Self::Busy, Self::Idle, Self::Closing, Self::Lingering];
+    const ALL: [Self; 6] = [Self::Fresh, Self::Head, Self::Busy, Self::Idle, Self::Closing, Self::Lingering];
 }
 
 /// What a connection was told.
@@ -93,6 +92,8 @@ pub(crate) struct Watch {
     http2: AtomicBool,
     lengths: AtomicU32,
     unread: AtomicBool,
+    gathers: AtomicBool,
+    unsent: AtomicBool,
 }
 
 impl Watch {
@@ -109,6 +110,8 @@ impl Watch {
             http2: AtomicBool::new(false),
             lengths: AtomicU32::new(0),
             unread: AtomicBool::new(false),
+            gathers: AtomicBool::new(true),
+            unsent: AtomicBool::new(false),
         }
     }
 
@@ -161,7 +164,7 @@ impl Watch {
 
     /// A request was read and answered on the spot.
     pub(crate) fn answered_at_once(&self) {
-        if self.requests.load(Relaxed) == 0 {
+        if !self.is_answering() {
             self.enter(Phase::Idle);
         }
     }
@@ -171,6 +174,29 @@ impl Watch {
         self.requests.fetch_add(1, Relaxed);
         self.enter(Phase::Busy);
         Busy(self.clone())
+    }
+
+    /// May answers wait for those that follow them in what was already read?
+    pub(crate) fn gather(&self, gathers: bool) {
+        self.gathers.store(gathers, Relaxed);
+    }
+
+    pub(crate) fn gathers(&self) -> bool {
+        self.gathers.load(Relaxed)
+    }
+
+    /// Answers were gathered, or sent.
+    pub(crate) fn holds_unsent(&self, unsent: bool) {
+        self.unsent.store(unsent, Relaxed);
+    }
+
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.unsent.load(Relaxed)
+    }
+
+    /// Is a request being answered that was not answered on the spot?
+    pub(crate) fn is_answering(&self) -> bool {
+        self.requests.load(Relaxed) > 0
     }
 
     /// The answer could not be written on, or could.

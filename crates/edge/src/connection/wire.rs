@@ -4,10 +4,9 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
-use bytes::{Buf, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -35,29 +34,43 @@ pub(super) struct Wire {
     watch: Arc<Watch>,
     edge: Edge,
     lengths: Lengths,
-    /// A refusal of ours that must be sent before anything else.
-    outbox: Bytes,
+    /// Answers that go out together, once hyper has no more requests to read from what it has.
+    outbox: Vec<u8>,
+    sent: usize,
 }
+
+/// Bytes gathered before they are sent in any case.
+const OUTBOX_BYTES_MAX: usize = 64 << 10;
 
 impl Wire {
     pub(super) fn new(stream: Stream, watch: Arc<Watch>, edge: Edge) -> Self {
-        Self { stream, watch, edge, lengths: Lengths::default(), outbox: Bytes::new() }
+        Self { stream, watch, edge, lengths: Lengths::default(), outbox: Vec::new(), sent: 0 }
     }
 
     fn refuse(&mut self, refusal: Refusal) {
         self.edge.traffic().count_unread(refusal.status);
-        self.outbox = refusal.bytes.into();
+        self.outbox.extend_from_slice(&refusal.bytes);
     }
 
     fn poll_outbox(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.outbox.is_empty() {
-            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.outbox))?;
-            if sent == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        while self.sent < self.outbox.len() {
+            let written = Pin::new(&mut self.stream).poll_write(cx, &self.outbox[self.sent..]);
+            self.watch.stalled(written.is_pending());
+            match ready!(written)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                sent => self.sent += sent,
             }
-            self.outbox.advance(sent);
         }
+        self.outbox.clear();
+        self.sent = 0;
+        self.watch.holds_unsent(false);
         Poll::Ready(Ok(()))
+    }
+
+    /// Sends what was gathered, down to the network.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_outbox(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Reads on after the last word, because closing a socket with bytes unread throws the answer away
@@ -74,6 +87,13 @@ impl Wire {
     }
 }
 
+impl Drop for Wire {
+    /// hyper drops a connection at the first error; the answers before it still belong to the caller.
+    fn drop(&mut self) {
+        let _sent = self.poll_send(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
 impl AsyncRead for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -84,9 +104,13 @@ impl AsyncRead for Wire {
         if this.watch.ordered() == Order::Expire {
             this.refuse(refusal::too_slow(this.edge.clock()));
             // A caller who reads as slowly as they write does not get to hold us any longer.
-            let _sent = this.poll_outbox(cx)?;
-            let _flushed = Pin::new(&mut this.stream).poll_flush(cx)?;
+            let _sent = this.poll_send(cx)?;
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        // hyper reads on when it has answered all it has: now is the time to send. A caller who does not
+        // take the answers is not asked for more requests.
+        if !this.outbox.is_empty() {
+            ready!(this.poll_send(cx))?;
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
@@ -100,31 +124,33 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        ready!(this.poll_outbox(cx))?;
-        if !this.watch.is_http2()
-            && let Some(refusal) = refusal::instead_of(buffer, this.edge.clock())
-        {
-            this.refuse(refusal);
-            return Poll::Ready(Ok(buffer.len()));
+        let gathers = !this.watch.is_http2() && buffer.len() <= OUTBOX_BYTES_MAX;
+        if !gathers || this.outbox.len() > OUTBOX_BYTES_MAX {
+            ready!(this.poll_outbox(cx))?;
         }
-        let written = Pin::new(&mut this.stream).poll_write(cx, buffer);
-        this.watch.stalled(written.is_pending());
-        written
+        if !gathers {
+            let written = Pin::new(&mut this.stream).poll_write(cx, buffer);
+            this.watch.stalled(written.is_pending());
+            return written;
+        }
+        match refusal::instead_of(buffer, this.edge.clock()) {
+            Some(refusal) => this.refuse(refusal),
+            None => this.outbox.extend_from_slice(buffer),
+        }
+        this.watch.holds_unsent(true);
+        Poll::Ready(Ok(buffer.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_outbox(cx))?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // Whole answers may wait for those that follow: hyper reads on, or goes to sleep, and both send.
+        let waits = self.watch.gathers() && !self.watch.is_answering() && !self.watch.is_http2();
+        if waits { Poll::Ready(Ok(())) } else { self.poll_send(cx) }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_outbox(cx))?;
+        ready!(self.poll_send(cx))?;
         ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         if self.watch.must_linger() {
             ready!(self.poll_linger(cx))?;
@@ -147,11 +173,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buffer),

@@ -3,9 +3,7 @@
 use std::{error::Error, fmt::Display};
 
 use authz::Actor;
-use axum::{
-    extract::{FromRequest, FromRequestParts, Path, Request, rejection::PathRejection},
-};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, rejection::PathRejection};
 use bytes::Bytes;
 use http::request::Parts;
 use http_body_util::BodyExt;
@@ -53,7 +51,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::from_request_parts(parts, state).await {
             Ok(Path(params)) => Ok(Self(params)),
-            Err(PathRejection::FailedToDeserializePathParams(refused)) if refused.status().is_client_error() => {
+            Err(PathRejection::FailedToDeserializePathParams(refused))
+                if refused.status().is_client_error() =>
+            {
                 Err(Problem::bad_request("edge/malformed-path", refused.body_text()))
             }
             // The route and its handler disagree on what is captured: no caller can mend that.

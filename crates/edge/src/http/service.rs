@@ -8,11 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::{
-    body::HttpBody,
-    response::IntoResponse,
-    routing::future::RouteFuture,
-};
+use axum::{body::HttpBody, response::IntoResponse, routing::future::RouteFuture};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};

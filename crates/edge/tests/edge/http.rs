@@ -29,7 +29,10 @@ pub(crate) fn routes() -> Router {
         .route("/visits/{visit}", get(|Params(visit): Params<u64>| async move { visit.to_string() }))
         .route("/whoami", get(|Caller(actor): Caller| async move { actor.by().to_string() }))
         .route("/wait", get(wait))
-        .route("/id", get(|axum::Extension(id): axum::Extension<RequestId>| async move { id.as_str().to_owned() }))
+        .route(
+            "/id",
+            get(|axum::Extension(id): axum::Extension<RequestId>| async move { id.as_str().to_owned() }),
+        )
         .route("/panic", get(panic))
         .route("/large", get(|| async { Bytes::from(vec![b'x'; 32 << 20]) }))
 }

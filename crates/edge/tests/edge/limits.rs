@@ -63,7 +63,9 @@ fn a_slow_header_section_is_refused() {
 fn a_slow_body_is_refused() {
     let rig = start_with(|limits, _| limits.body_read_ms_max = nonzero(100));
     let mut stream = rig.connect();
-    stream.write_all(b"POST /echo HTTP/1.1\r\nhost: edge\r\ncontent-length: 10\r\n\r\nhalf").expect("it listens");
+    stream
+        .write_all(b"POST /echo HTTP/1.1\r\nhost: edge\r\ncontent-length: 10\r\n\r\nhalf")
+        .expect("it listens");
     hear_one(&mut stream).refuses(408, "edge/request-too-slow");
 }
 
@@ -108,6 +110,10 @@ fn connections_over_the_limit_are_refused_and_welcome_later() {
     reply.refuses(503, "edge/too-many-connections");
     assert_eq!(reply.field("retry-after"), Some("1"));
     drop(first);
-    let served = (0..100).any(|_| rig.say(b"GET /hello HTTP/1.1\r\nconnection: close\r\nhost: a\r\n\r\n").iter().any(|reply| reply.status == 200));
+    let served = (0..100).any(|_| {
+        rig.say(b"GET /hello HTTP/1.1\r\nconnection: close\r\nhost: a\r\n\r\n")
+            .iter()
+            .any(|reply| reply.status == 200)
+    });
     assert!(served, "the place of the first is free again");
 }

@@ -46,8 +46,11 @@ async fn http_2_is_spoken_with_prior_knowledge() {
     let rig = start();
     let mut sender = http2(TcpStream::connect(rig.address()).await.expect("it listens")).await;
     let (mut other, mut third) = (sender.clone(), sender.clone());
-    let (first, second, refused) =
-        tokio::join!(get(&mut sender, "/hello", 0), get(&mut other, "/visits/2", 0), get(&mut third, "/x", 0));
+    let (first, second, refused) = tokio::join!(
+        get(&mut sender, "/hello", 0),
+        get(&mut other, "/visits/2", 0),
+        get(&mut third, "/x", 0)
+    );
     assert_eq!(first.version(), Version::HTTP_2);
     assert_eq!(refused.headers()["content-type"], "application/problem+json");
     assert_eq!((text(first).await, text(second).await), ("hello".to_owned(), "2".to_owned()));
