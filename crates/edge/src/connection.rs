@@ -80,8 +80,14 @@ enum Version {
 /// Serves a connection until either side is done with it. Whatever goes wrong ends it and nothing else.
 pub(crate) async fn serve(socket: TcpStream, port: Arc<Port>, entry: Entry) {
     let watch = entry.watch().clone();
-    let opened = tokio::time::timeout(millis(port.edge.config().handshake_ms_max), open(socket, &port)).await;
-    let Ok(Ok((stream, version))) = opened else {
+    let time = millis(port.edge.config().handshake_ms_max);
+    let mut opening = pin!(tokio::time::timeout(time, open(socket, &port)));
+    let opened = poll_fn(|cx| match watch.listen(cx) {
+        Order::Go => opening.as_mut().poll(cx).map(Some),
+        // Nothing was asked yet, so there is nothing to finish.
+        Order::Finish | Order::Expire | Order::Cut => Poll::Ready(None),
+    });
+    let Some(Ok(Ok((stream, version)))) = opened.await else {
         tracing::debug!("a connection ended before its first request");
         return;
     };

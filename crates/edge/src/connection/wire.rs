@@ -47,7 +47,7 @@ impl Wire {
         Self { stream, watch, edge, lengths: Lengths::default(), outbox: Vec::new(), sent: 0 }
     }
 
-    fn refuse(&mut self, refusal: Refusal) {
+    fn refuse(&mut self, refusal: &Refusal) {
         self.edge.traffic().count_unread(refusal.status);
         self.outbox.extend_from_slice(&refusal.bytes);
     }
@@ -102,7 +102,7 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.watch.ordered() == Order::Expire {
-            this.refuse(refusal::too_slow(this.edge.clock()));
+            this.refuse(&refusal::too_slow(this.edge.clock()));
             // A caller who reads as slowly as they write does not get to hold us any longer.
             let _sent = this.poll_send(cx)?;
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -136,7 +136,7 @@ impl AsyncWrite for Wire {
             return written;
         }
         match refusal::instead_of(buffer, this.edge.clock()) {
-            Some(refusal) => this.refuse(refusal),
+            Some(refusal) => this.refuse(&refusal),
             None => this.outbox.extend_from_slice(buffer),
         }
         this.watch.holds_unsent(true);

@@ -65,3 +65,37 @@ fn a_stop_does_not_wait_for_ever() {
     let mut nothing = [0];
     assert!(!matches!(busy.read(&mut nothing), Ok(1..)), "the connection was cut");
 }
+
+#[test]
+fn an_answer_does_not_wait_for_the_next_request_to_be_whole() {
+    let rig = start();
+    for path in ["/hello", "/session"] {
+        let mut stream = rig.connect();
+        let fields = "host: edge\r\nauthorization: Bearer good\r\n\r\n";
+        write!(stream, "GET {path} HTTP/1.1\r\n{fields}GET /visits/1 HT").expect("it listens");
+        assert_eq!(hear_one(&mut stream).status, 200);
+        write!(stream, "TP/1.1\r\n{fields}").expect("it listens");
+        assert_eq!(hear_one(&mut stream).body, "1");
+    }
+}
+
+#[test]
+fn answers_before_a_malformed_request_are_still_given() {
+    let good = "GET /session HTTP/1.1\r\nhost: edge\r\nauthorization: Bearer good\r\n\r\n";
+    let replies = start().say(format!("{good}{good}nonsense\r\n\r\n").as_bytes());
+    let statuses: Vec<_> = replies.iter().map(|reply| reply.status).collect();
+    assert_eq!(statuses, [200, 200, 400]);
+}
+
+#[test]
+fn a_long_pipeline_is_answered_whole() {
+    let rig = start();
+    let good = "GET /session HTTP/1.1\r\nhost: edge\r\nauthorization: Bearer good\r\n\r\n".repeat(5000);
+    let last = "GET /hello HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\r\n";
+    let mut stream = rig.connect();
+    let mut writer = stream.try_clone().expect("a socket has two ends");
+    let writing = std::thread::spawn(move || writer.write_all(format!("{good}{last}").as_bytes()));
+    let replies = replies(&listen(&mut stream));
+    writing.join().expect("it does not panic").expect("it is all read");
+    assert_eq!((replies.len(), replies[5000].body.as_str()), (5001, "hello"));
+}
