@@ -207,9 +207,11 @@ impl Watch {
         }
     }
 
-    /// A body was refused that may still be arriving.
+    /// A body was refused that may still be arriving. (HTTP/2 refuses it by resetting its stream.)
     pub(crate) fn left_unread(&self) {
-        self.unread.store(true, Relaxed);
+        if !self.is_http2() {
+            self.unread.store(true, Relaxed);
+        }
     }
 
     pub(crate) fn must_linger(&self) -> bool {

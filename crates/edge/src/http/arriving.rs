@@ -82,6 +82,7 @@ impl HttpBody for Bounded {
 #[derive(Debug)]
 pub(super) struct Arriving {
     body: Incoming,
+    ended: bool,
     watch: Arc<Watch>,
 }
 
@@ -90,7 +91,7 @@ impl Arriving {
         if body.is_end_stream() {
             return Body::empty();
         }
-        Body::new(Self { body, watch: watch.clone() })
+        Body::new(Self { body, ended: false, watch: watch.clone() })
     }
 }
 
@@ -102,11 +103,13 @@ impl HttpBody for Arriving {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.ended = frame.is_none();
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.ended || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -116,7 +119,7 @@ impl HttpBody for Arriving {
 
 impl Drop for Arriving {
     fn drop(&mut self) {
-        if !self.body.is_end_stream() {
+        if !self.is_end_stream() {
             self.watch.left_unread();
         }
     }

@@ -10,7 +10,7 @@ use std::{
 
 use axum::{body::HttpBody, response::IntoResponse, routing::future::RouteFuture};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use problem::Problem;
@@ -38,13 +38,21 @@ impl EdgeService {
     }
 
     /// What is wrong with a request that hyper let through.
-    fn fault(&self, headers: &HeaderMap) -> Option<Problem> {
+    fn fault(&self, request: &Request<Incoming>) -> Option<Problem> {
+        let headers = request.headers();
         if self.watch.is_http2() {
             let many = headers.len() > size(self.port.edge.config().header_fields_max);
             return many.then(|| {
                 let detail = "the header section has more fields than this server takes";
                 Problem::header_fields_too_large("edge/header-too-large", detail)
             });
+        }
+        let mut hosts = headers.get_all(header::HOST).iter();
+        // RFC 9112, section 3.2; HTTP/1.0 knew no hosts.
+        let named = hosts.next().is_some() || request.version() == Version::HTTP_10;
+        if !named || hosts.next().is_some() {
+            let detail = "a request names its host, and once";
+            return Some(Problem::bad_request("edge/malformed-request", detail));
         }
         if !self.watch.has_stray_length() {
             return None;
@@ -127,7 +135,7 @@ impl hyper::service::Service<Request<Incoming>> for EdgeService {
     type Future = Answering;
 
     fn call(&self, mut request: Request<Incoming>) -> Answering {
-        if let Some(problem) = self.fault(request.headers()) {
+        if let Some(problem) = self.fault(&request) {
             let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::BAD_REQUEST);
             self.port.edge.traffic().count_unread(status);
             let mut response = self.refused(problem, request.headers());

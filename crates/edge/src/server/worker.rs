@@ -18,7 +18,7 @@ use crate::{
 /// How long accepting rests when the process is out of something, such as file descriptors.
 const REST: Duration = Duration::from_millis(50);
 /// How often a draining thread looks whether it is done.
-const DRAIN_LOOK: Duration = Duration::from_millis(5);
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
 /// A thread's own runtime, listener and connections.
 pub(super) struct Worker {
@@ -67,8 +67,16 @@ impl Worker {
                 }
             }
             drop(listener);
-            let drained = tokio::time::timeout(millis(drain_ms_max), drain(&watches)).await;
-            if drained.is_err() {
+            watches.finish();
+            let drained = async {
+                let mut looks = tokio::time::interval(DRAIN_LOOK.min(limits.sweep_every()));
+                while !watches.is_empty() {
+                    looks.tick().await;
+                    // The limits hold to the end: who stalls must not use up the time of the others.
+                    watches.sweep(running.elapsed(), limits);
+                }
+            };
+            if tokio::time::timeout(millis(drain_ms_max), drained).await.is_err() {
                 tracing::warn!("requests were still in flight when the time to stop was over");
             }
         });
@@ -96,14 +104,5 @@ async fn rest(error: &io::Error) {
     if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
         tracing::warn!(error = %error, "cannot accept connections for now");
         tokio::time::sleep(REST).await;
-    }
-}
-
-/// Lets every connection finish what it was asked.
-async fn drain(watches: &Watches) {
-    let mut looks = tokio::time::interval(DRAIN_LOOK);
-    watches.finish();
-    while !watches.is_empty() {
-        looks.tick().await;
     }
 }

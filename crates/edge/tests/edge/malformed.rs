@@ -49,6 +49,13 @@ fn an_encoding_that_does_not_end_in_chunks_is_refused() {
 }
 
 #[test]
+fn a_request_names_its_host_once() {
+    check("GET /hello HTTP/1.1\r\n\r\n", 400, "edge/malformed-request");
+    check("GET /hello HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400, "edge/malformed-request");
+    assert_eq!(start().say(b"GET /hello HTTP/1.0\r\n\r\n")[0].body, "hello");
+}
+
+#[test]
 fn a_space_before_a_colon_is_refused() {
     let request = "POST /echo HTTP/1.1\r\nhost: edge\r\ncontent-length : 3\r\n\r\nabc";
     check(request, 400, "edge/malformed-request");
