@@ -23,7 +23,7 @@ use wire::{Stream, Wire};
 use crate::{
     EdgeConfig,
     config::{millis, size},
-    http::EdgeService,
+    http::{EdgeService, Peer},
     server::Port,
 };
 
@@ -80,6 +80,7 @@ enum Version {
 /// Serves a connection until either side is done with it. Whatever goes wrong ends it and nothing else.
 pub(crate) async fn serve(socket: TcpStream, port: Arc<Port>, entry: Entry) {
     let watch = entry.watch().clone();
+    let peer = Peer(socket.peer_addr().ok().map(|address| address.ip()));
     let time = millis(port.edge.config().handshake_ms_max);
     let mut opening = pin!(tokio::time::timeout(time, open(socket, &port)));
     let opened = poll_fn(|cx| match watch.listen(cx) {
@@ -93,7 +94,7 @@ pub(crate) async fn serve(socket: TcpStream, port: Arc<Port>, entry: Entry) {
     };
     watch.speaks_http2(version == Version::Http2);
     let wire = TokioIo::new(Wire::new(stream, watch.clone(), port.edge.clone()));
-    let service = EdgeService::new(port.clone(), watch.clone());
+    let service = EdgeService::new(port.clone(), watch.clone(), peer);
     let ended = match version {
         Version::Http1 => {
             let connection = pin!(port.speakers.http1.serve_connection(wire, service));

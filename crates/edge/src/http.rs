@@ -4,6 +4,7 @@ mod arriving;
 mod extract;
 mod json;
 mod layers;
+mod problem_document;
 mod service;
 
 use axum::{
@@ -13,8 +14,9 @@ use axum::{
 use problem::Problem;
 use tower::ServiceBuilder;
 
-pub use extract::{Caller, Params, Query, RawBody};
-pub use json::Body;
+pub use extract::{Caller, Params, Peer, Query, RawBody};
+pub use json::{Body, Exact, read_json};
+pub use problem_document::{ProblemDocument, Refusals};
 pub(crate) use service::EdgeService;
 
 use crate::Edge;

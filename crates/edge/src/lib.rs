@@ -23,7 +23,9 @@ mod traffic;
 
 pub use config::{EdgeConfig, ListenConfig};
 pub use direct::{Answer, Ask, Direct};
-pub use http::{Body, Caller, Params, Query, RawBody, protect};
+pub use http::{
+    Body, Caller, Exact, Params, Peer, ProblemDocument, Query, RawBody, Refusals, protect, read_json,
+};
 pub use policy::{Edge, Identify};
 pub use request_id::{REQUEST_ID, RequestId};
 pub use server::{Handle, serve};

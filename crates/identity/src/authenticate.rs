@@ -49,7 +49,7 @@ struct Found {
 }
 
 /// The one answer to every proof that does not hold.
-pub fn refused() -> Problem {
+pub(crate) fn refused() -> Problem {
     Problem::unauthorized(
         "identity/sign-in-refused",
         "the userId and the credentials do not go together, or this person may not sign in",
@@ -62,14 +62,20 @@ impl Identity {
     ///
     /// # Errors
     /// The problem that the caller is told.
-    pub async fn authenticate(&self, attempt: Attempt, once: Option<Once>) -> Result<Receipt<SignedIn>, Problem> {
+    pub async fn authenticate(
+        &self,
+        attempt: Attempt,
+        once: Option<Once>,
+    ) -> Result<Receipt<SignedIn>, Problem> {
         let index = attempt.name.blind_index(self.keys());
-        let device = attempt.device_fingerprint.as_deref().map(|fingerprint| self.tokens().device(fingerprint));
+        let device =
+            attempt.device_fingerprint.as_deref().map(|fingerprint| self.tokens().device(fingerprint));
         let key = match &attempt.credentials {
             Credentials::Password(_) => None,
             Credentials::DeviceKey { key, .. } => Some(*key),
         };
-        let read = self.ledger().readers().read(move |snapshot| sql::person_and_key(snapshot, index, key, device));
+        let read =
+            self.ledger().readers().read(move |snapshot| sql::person_and_key(snapshot, index, key, device));
         let (person, key, known_device) = read.await?;
         let whom = match &person {
             Some(person) => Whom::Person(person.id),
@@ -99,7 +105,7 @@ impl Identity {
             device,
             expires_at: self.clock().now().plus(self.token_life()),
         };
-        match self.ledger().submit_once(self.by_itself(command)?, once).await {
+        match self.ledger().submit_once(by_itself(command)?, once).await {
             Err(SubmitError::Refused(refusal)) => {
                 self.note_refusal(whom, reason_of(&refusal)).await?;
                 Err(refusal.into())
@@ -173,7 +179,8 @@ impl Identity {
         signature: &[u8],
         found: &Found,
     ) -> Result<Proof, Reason> {
-        let ours = Challenge::from_text(challenge, self.keys()).filter(|ours| ours.expires_at > self.clock().now());
+        let ours =
+            Challenge::from_text(challenge, self.keys()).filter(|ours| ours.expires_at > self.clock().now());
         let Some(ours) = ours else { return Err(Reason::BadChallenge) };
         let person = found.person.as_ref().ok_or(Reason::UnknownName)?;
         let key = found.key.as_ref().ok_or(Reason::UnknownKey)?;
@@ -223,11 +230,11 @@ impl Identity {
         self.forgive(&guess);
         Ok(())
     }
+}
 
-    /// A command that only this service gives.
-    pub(crate) fn by_itself<C: authz::Guarded>(&self, command: C) -> Result<Permitted<C>, Problem> {
-        Ok(Actor::service(SERVICE).permit(command)?)
-    }
+/// A command that only this service gives.
+pub(crate) fn by_itself<C: authz::Guarded>(command: C) -> Result<Permitted<C>, Problem> {
+    Ok(Actor::service(SERVICE).permit(command)?)
 }
 
 /// Opens a sealed text of this service.
@@ -253,9 +260,9 @@ fn reason_of(refusal: &SignInError) -> Reason {
 
 /// The bytes of a signature in base64url, with or without padding.
 #[must_use]
-pub fn signature_bytes(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn signature_bytes(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()
 }
 
 /// How long a token lives unless the configuration says otherwise: a working day.
-pub const TOKEN_LIFE: Duration = Duration::from_hours(12);
+pub(crate) const TOKEN_LIFE: Duration = Duration::from_hours(12);

@@ -35,7 +35,9 @@ pub struct ChangeStanding {
 pub enum ChangePersonError {
     #[error("there is no such person")]
     NoSuchPerson,
-    #[error("you cannot take the administrator's role from yourself, or disable yourself; ask another administrator")]
+    #[error(
+        "you cannot take the administrator's role from yourself, or disable yourself; ask another administrator"
+    )]
     OwnStanding,
     #[error(transparent)]
     Store(#[from] StoreError),

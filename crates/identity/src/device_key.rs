@@ -116,7 +116,11 @@ mod tests {
         let (message, other) = (b"kelp".as_slice(), b"storm".as_slice());
         let signed = es256.sign(&SystemRandom::new(), message).expect("it signs");
         let cases = [
-            (SignatureAlgorithm::Ed25519, ed25519.public_key().as_ref(), ed25519.sign(message).as_ref().to_vec()),
+            (
+                SignatureAlgorithm::Ed25519,
+                ed25519.public_key().as_ref(),
+                ed25519.sign(message).as_ref().to_vec(),
+            ),
             (SignatureAlgorithm::Es256, es256.public_key().as_ref(), signed.as_ref().to_vec()),
         ];
         for (algorithm, public_key, signature) in cases {

@@ -75,7 +75,12 @@ impl Command for EnrolDeviceKey {
         keys.want::<Person>(self.person);
     }
 
-    fn apply(self, _by: &By, tx: &mut Tx<'_>, at: Timestamp) -> Result<Applied<DeviceKeyEnrolled>, DeviceKeyError> {
+    fn apply(
+        self,
+        _by: &By,
+        tx: &mut Tx<'_>,
+        at: Timestamp,
+    ) -> Result<Applied<DeviceKeyEnrolled>, DeviceKeyError> {
         let Self { person, key, algorithm, public_key, label } = self;
         tx.get::<Person>(person)?.ok_or(DeviceKeyError::NoSuchPerson)?;
         if device_keys_of(tx, person)?.len() >= DEVICE_KEYS_MAX {
@@ -111,7 +116,10 @@ impl Command for RevokeDeviceKey {
 ///
 /// # Errors
 /// When the store fails.
-pub fn device_keys_of(tx: &mut Tx<'_>, person: Id<authz::Person>) -> Result<Vec<DeviceKey>, StoreError> {
+pub(crate) fn device_keys_of(
+    tx: &mut Tx<'_>,
+    person: Id<authz::Person>,
+) -> Result<Vec<DeviceKey>, StoreError> {
     tx.scan(&Scan { prefix: vec![person.cell()], below: None, limit: DEVICE_KEYS_MAX })
 }
 

@@ -5,12 +5,7 @@ use ids::Id;
 use problem::Problem;
 use serde_json::{Value, json};
 
-use crate::{
-    Identity,
-    authenticate::open_text,
-    person::Person,
-    sql,
-};
+use crate::{Identity, authenticate::open_text, person::Person, sql};
 
 /// Sessions that an export lists.
 const SESSIONS_MAX: u32 = 1000;
@@ -26,7 +21,8 @@ impl Identity {
         let now = self.clock().now();
         let read = self.ledger().readers().read(move |snapshot| {
             let person = snapshot.get::<Person>(&id)?;
-            let sessions = person.map_or(Ok(Vec::new()), |person| sql::sessions_of(snapshot, &person, now, SESSIONS_MAX))?;
+            let sessions = person
+                .map_or(Ok(Vec::new()), |person| sql::sessions_of(snapshot, &person, now, SESSIONS_MAX))?;
             let entries = sql::entries_about(snapshot, id)?;
             Ok((sessions, sql::device_keys_of(snapshot, id)?, sql::known_devices_of(snapshot, id)?, entries))
         });
@@ -73,15 +69,15 @@ impl Identity {
     /// # Errors
     /// When there is no such person, or the actor may not.
     pub async fn export_for(&self, actor: &Actor, id: Id<authz::Person>) -> Result<Value, Problem> {
-        self.may_look_at(actor, id)?;
+        may_look_at(actor, id)?;
         self.export(id).await
     }
+}
 
-    /// May this actor see what is known of this person?
-    pub(crate) fn may_look_at(&self, actor: &Actor, id: Id<authz::Person>) -> Result<(), Problem> {
-        let _ = actor.permit(LookAt(id))?;
-        Ok(())
-    }
+/// May this actor see what is known of this person?
+pub(crate) fn may_look_at(actor: &Actor, id: Id<authz::Person>) -> Result<(), Problem> {
+    let _ = actor.permit(LookAt(id))?;
+    Ok(())
 }
 
 /// Looking at what is known of a person.

@@ -90,7 +90,8 @@ impl Hasher {
     /// When the costs are out of Argon2's range.
     pub fn start(config: &HasherConfig, clock: Clock) -> Result<Self, HasherError> {
         let params = Params::new(config.memory_kib.get(), config.passes.get(), 1, None);
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.map_err(|_| HasherError::Parameters)?);
+        let argon2 =
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, params.map_err(|_| HasherError::Parameters)?);
         let waiting = Arc::new(Group::<Work>::new(config.waiting_max.get()));
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         for _ in 0..config.threads.map_or(cores, NonZeroUsize::get) {
@@ -144,7 +145,10 @@ impl Hasher {
         self.0.waiting.len()
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HasherError> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HasherError> {
         let (answer, answered) = oneshot::channel();
         // Whoever asked may have gone away meanwhile.
         let work: Work = Box::new(move || drop(answer.send(work())));

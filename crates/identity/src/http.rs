@@ -14,6 +14,7 @@ use axum::{
 };
 use edge::{Direct, Identify};
 use problem::Problem;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
@@ -27,13 +28,22 @@ const DEVICE_FINGERPRINT: &str = "device-fingerprint";
 
 /// Every route of the service, with its description.
 pub fn routes(identity: Identity) -> OpenApiRouter {
+    described().with_state(identity)
+}
+
+/// The description of those routes.
+#[must_use]
+pub fn description() -> OpenApi {
+    described().into_openapi()
+}
+
+fn described() -> OpenApiRouter<Identity> {
     OpenApiRouter::new()
         .merge(authenticate::routes())
         .merge(persons::routes())
         .merge(device_keys::routes())
         .merge(sessions::routes())
         .merge(tokens::routes())
-        .with_state(identity)
 }
 
 /// The routes that are asked a hundred times more than the rest.

@@ -17,10 +17,10 @@ use store::{ReaderConfig, Schema, SqliteConfig, Store};
 use telemetry::Metrics;
 
 use crate::{
-    ChangePassword, ChangeStanding, EnrolDeviceKey, ErasePerson, Hasher, HasherConfig, Live, RefuseSignIn,
-    RegisterPerson, RevokeDeviceKey, SERVICE, SignIn, SignOut, SignOutEverywhere, SignedIn, Sweep, Throttle, Tokens,
-    TryAgainIn, Guess, Reason, Whom,
-    authenticate::TOKEN_LIFE,
+    ChangePassword, ChangeStanding, EnrolDeviceKey, ErasePerson, Guess, Hasher, HasherConfig, Live, Reason,
+    RefuseSignIn, RegisterPerson, RevokeDeviceKey, SERVICE, SignIn, SignOut, SignOutEverywhere, SignedIn,
+    Sweep, Throttle, Tokens, TryAgainIn, Whom,
+    authenticate::{TOKEN_LIFE, by_itself},
     challenge::UsedChallenge,
     device_key::DeviceKey,
     instruments::Instruments,
@@ -42,7 +42,10 @@ pub struct IdentityConfig {
 impl Default for IdentityConfig {
     fn default() -> Self {
         let life = u32::try_from(TOKEN_LIFE.as_secs()).ok().and_then(NonZeroU32::new);
-        Self { passwords: HasherConfig::default(), token_life_s: life.expect("half a day is a positive time") }
+        Self {
+            passwords: HasherConfig::default(),
+            token_life_s: life.expect("half a day is a positive time"),
+        }
     }
 }
 
@@ -123,7 +126,8 @@ impl Identity {
     /// # Errors
     /// When the database or ledger does not open, or the costs of passwords are out of range.
     pub fn open(opening: Opening) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let Opening { folder, origin, keys, person_keys, clock, config, ledger, sqlite, readers, metrics } = opening;
+        let Opening { folder, origin, keys, person_keys, clock, config, ledger, sqlite, readers, metrics } =
+            opening;
         let store = Store::open(&folder.join("identity.db"), &schema(), &sqlite, &readers)?;
         let now = clock.now();
         let live = Arc::new(store.writer.read(|snapshot| Live::load(snapshot, now))?);
@@ -146,7 +150,8 @@ impl Identity {
             keys,
             person_keys,
             hasher: Hasher::start(&config.passwords, clock.clone())?,
-            token_life: Duration::from_secs(config.token_life_s.get().into()).min(Duration::from_hours(24 * 30)),
+            token_life: Duration::from_secs(config.token_life_s.get().into())
+                .min(Duration::from_hours(24 * 30)),
             throttle: Mutex::default(),
             refusals: Mutex::default(),
             recent: Mutex::default(),
@@ -210,7 +215,7 @@ impl Identity {
         self.instruments().signed_in("refused");
         let alone = self.refusals().count(whom, reason, self.clock().now());
         if let Some(command) = alone {
-            self.ledger().submit(self.by_itself(command)?).await?;
+            self.ledger().submit(by_itself(command)?).await?;
         }
         Ok(())
     }
@@ -250,6 +255,6 @@ impl Identity {
 
     /// Gives a command by this service itself, and waits until it is durable.
     pub(crate) async fn give<C: Command + Guarded>(&self, command: C) -> Result<Receipt<C::Done>, Problem> {
-        Ok(self.ledger().submit(self.by_itself(command)?).await?)
+        Ok(self.ledger().submit(by_itself(command)?).await?)
     }
 }

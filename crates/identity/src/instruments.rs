@@ -29,7 +29,11 @@ impl Instruments {
             sessions_revoked: Gauge::default(),
         };
         registry.register("sign_ins", "Attempts to sign in, by how they ended", this.sign_ins.clone());
-        registry.register("passwords_waiting", "Passwords waiting to be hashed", this.passwords_waiting.clone());
+        registry.register(
+            "passwords_waiting",
+            "Passwords waiting to be hashed",
+            this.passwords_waiting.clone(),
+        );
         registry.register("tokens_checked", "Tokens checked in batches", this.tokens_checked.clone());
         registry.register(
             "sessions_revoked",

@@ -45,7 +45,7 @@ pub use device_key::{DEVICE_KEYS_MAX, DeviceKey, SignatureAlgorithm, signed_text
 pub use enrol_device_key::{DeviceKeyEnrolled, DeviceKeyError, EnrolDeviceKey, RevokeDeviceKey};
 pub use erase_person::{ErasePerson, ErasePersonError};
 pub use hasher::{Hasher, HasherConfig, HasherError};
-pub use http::{direct, identify, openapi, routes};
+pub use http::{description, direct, identify, routes};
 pub use identity::{Identity, IdentityConfig, Opening, commands, schema};
 pub use live::{Live, Revoked};
 pub use login_name::{LoginName, LoginNameError};

@@ -11,11 +11,7 @@ use hashbrown::HashSet;
 use ids::Id;
 use store::{Changes, Snapshot, StoreError};
 
-use crate::{
-    person::PersonEpoch,
-    session::RevokedSession,
-    sql,
-};
+use crate::{person::PersonEpoch, session::RevokedSession, sql};
 
 /// Persons whose epochs lie together; a block is made when one of them first has one.
 const BLOCK: usize = 1 << 16;

@@ -60,7 +60,8 @@ impl Password {
             return Err(PasswordError::TooLong);
         }
         let scored: Zeroizing<String> = Zeroizing::new(self.0.chars().take(SCORED_CHARS_MAX).collect());
-        let own_words: Vec<_> = name.as_str().split(['.', '_', '-', '@', '+']).chain([name.as_str()]).collect();
+        let own_words: Vec<_> =
+            name.as_str().split(['.', '_', '-', '@', '+']).chain([name.as_str()]).collect();
         let estimate = zxcvbn::zxcvbn(&scored, &own_words);
         if estimate.score() >= SCORE_MIN {
             return Ok(());

@@ -54,16 +54,16 @@ table! {
 }
 
 /// The counter of persons.
-pub const PERSONS: &str = "persons";
+pub(crate) const PERSONS: &str = "persons";
 
 /// The epoch of someone who was erased: no token has it.
-pub const EPOCH_ERASED: u32 = u32::MAX;
+pub(crate) const EPOCH_ERASED: u32 = u32::MAX;
 
 /// The epoch that tokens of the person with this number must have.
 ///
 /// # Errors
 /// When the store fails.
-pub fn epoch_of(tx: &mut Tx<'_>, number: u32) -> Result<u32, StoreError> {
+pub(crate) fn epoch_of(tx: &mut Tx<'_>, number: u32) -> Result<u32, StoreError> {
     Ok(tx.get::<PersonEpoch>(number)?.map_or(0, |row| row.epoch))
 }
 
@@ -71,7 +71,7 @@ pub fn epoch_of(tx: &mut Tx<'_>, number: u32) -> Result<u32, StoreError> {
 ///
 /// # Errors
 /// When the store fails.
-pub fn end_all_tokens(tx: &mut Tx<'_>, number: u32) -> Result<(), StoreError> {
+pub(crate) fn end_all_tokens(tx: &mut Tx<'_>, number: u32) -> Result<(), StoreError> {
     // The last epoch before the erased one would take four billion sign-outs.
     let epoch = epoch_of(tx, number)?.saturating_add(1).min(EPOCH_ERASED - 1);
     tx.put(PersonEpoch { number, epoch });

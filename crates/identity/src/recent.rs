@@ -11,16 +11,16 @@ use ledger::Receipt;
 use crate::sign_in::SignedIn;
 
 /// How long an answer may be given again.
-pub const RECENT_LIFE: Duration = Duration::from_secs(1);
+pub(crate) const RECENT_LIFE: Duration = Duration::from_secs(1);
 /// Answers kept at once; the oldest go first.
 const ANSWERS_MAX: usize = 10_000;
 
 /// Hash of a whole request, keyed with a secret of this process.
-pub type RequestHash = [u8; 32];
+pub(crate) type RequestHash = [u8; 32];
 
 /// Sign-ins of the last second, without their tokens, which are made anew.
 #[derive(Debug, Default)]
-pub struct Recent {
+pub(crate) struct Recent {
     answers: HashMap<RequestHash, (Timestamp, Receipt<SignedIn>)>,
     order: VecDeque<(Timestamp, RequestHash)>,
 }
@@ -28,13 +28,13 @@ pub struct Recent {
 impl Recent {
     /// The answer that this request got less than a second ago.
     #[must_use]
-    pub fn find(&self, request: &RequestHash, now: Timestamp) -> Option<Receipt<SignedIn>> {
+    pub(crate) fn find(&self, request: &RequestHash, now: Timestamp) -> Option<Receipt<SignedIn>> {
         let (at, answer) = self.answers.get(request)?;
         (now.since(*at) < RECENT_LIFE && *at <= now).then(|| answer.clone())
     }
 
     /// Keeps an answer.
-    pub fn keep(&mut self, request: RequestHash, answer: Receipt<SignedIn>, now: Timestamp) {
+    pub(crate) fn keep(&mut self, request: RequestHash, answer: Receipt<SignedIn>, now: Timestamp) {
         while let Some((at, oldest)) = self.order.front().copied() {
             if self.order.len() < ANSWERS_MAX && now.since(at) < RECENT_LIFE {
                 break;

@@ -16,7 +16,7 @@ const KINDS_MAX: usize = 10_000;
 
 /// Refusals of the last window.
 #[derive(Debug, Default)]
-pub struct Refusals {
+pub(crate) struct Refusals {
     kinds: HashMap<(Whom, Reason), Counted>,
 }
 
@@ -30,7 +30,7 @@ struct Counted {
 
 impl Refusals {
     /// Counts a refusal. The command to record it alone, if it is to be.
-    pub fn count(&mut self, whom: Whom, reason: Reason, now: Timestamp) -> Option<RefuseSignIn> {
+    pub(crate) fn count(&mut self, whom: Whom, reason: Reason, now: Timestamp) -> Option<RefuseSignIn> {
         let crowded = self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(&(whom, reason));
         let whom = if crowded { Whom::Many } else { whom };
         let fresh = Counted { began: now, alone: 0, together: 0, since: now };
@@ -47,7 +47,7 @@ impl Refusals {
     }
 
     /// What windows that have ended have to tell, and forgets them. With `all`, also those still open.
-    pub fn tell(&mut self, now: Timestamp, all: bool) -> Vec<RefuseSignIn> {
+    pub(crate) fn tell(&mut self, now: Timestamp, all: bool) -> Vec<RefuseSignIn> {
         let mut told = Vec::new();
         self.kinds.retain(|(whom, reason), counted| {
             if !all && now.since(counted.began) < WINDOW {
@@ -72,7 +72,8 @@ mod tests {
     #[test]
     fn every_attempt_is_told_once_alone_or_together() {
         let mut refusals = Refusals::default();
-        let alone = (0..1000).filter_map(|_| refusals.count(WHOM, Reason::UnknownName, Timestamp::EPOCH)).count();
+        let alone =
+            (0..1000).filter_map(|_| refusals.count(WHOM, Reason::UnknownName, Timestamp::EPOCH)).count();
         let told = refusals.tell(Timestamp::EPOCH.plus(WINDOW), false);
         assert_eq!((alone, told.len()), (3, 1));
         assert_eq!(told[0].attempts, 997);

@@ -9,10 +9,10 @@ use store::Erasable;
 
 use crate::{
     Identity,
+    change_person::ChangePassword,
     device_key::{DeviceKey, SignatureAlgorithm},
     enrol_device_key::{DeviceKeyEnrolled, EnrolDeviceKey},
     erase_person::ErasePerson,
-    change_person::ChangePassword,
     login_name::LoginName,
     password::Password,
     person::{Person, SERVICE},
@@ -135,7 +135,11 @@ impl Identity {
     }
 
     /// The person with this identifier, whose sign-in name this must be.
-    pub(crate) async fn named_person(&self, person: Id<authz::Person>, name: &LoginName) -> Result<Person, Problem> {
+    pub(crate) async fn named_person(
+        &self,
+        person: Id<authz::Person>,
+        name: &LoginName,
+    ) -> Result<Person, Problem> {
         let person = self.person(person).await?;
         if person.login.key() == name.blind_index(self.keys()) {
             return Ok(person);

@@ -61,7 +61,12 @@ impl Command for RegisterPerson {
         keys.want::<Counter>(PERSONS.to_owned());
     }
 
-    fn apply(self, _by: &By, tx: &mut Tx<'_>, at: Timestamp) -> Result<Applied<PersonRegistered>, RegisterPersonError> {
+    fn apply(
+        self,
+        _by: &By,
+        tx: &mut Tx<'_>,
+        at: Timestamp,
+    ) -> Result<Applied<PersonRegistered>, RegisterPersonError> {
         let name = self.login.key();
         if tx.get::<TakenName>(name)?.is_some() {
             return Err(RegisterPersonError::NameTaken);

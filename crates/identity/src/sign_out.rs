@@ -96,7 +96,7 @@ impl Command for SignOutEverywhere {
 ///
 /// # Errors
 /// When the store fails.
-pub fn end_all_sessions(tx: &mut Tx<'_>, person: &Person) -> Result<(), StoreError> {
+pub(crate) fn end_all_sessions(tx: &mut Tx<'_>, person: &Person) -> Result<(), StoreError> {
     end_all_tokens(tx, person.number)?;
     for session in sessions_of(tx, person.id)? {
         tx.delete(session);
@@ -108,7 +108,7 @@ pub fn end_all_sessions(tx: &mut Tx<'_>, person: &Person) -> Result<(), StoreErr
 ///
 /// # Errors
 /// When the store fails.
-pub fn sessions_of(tx: &mut Tx<'_>, person: Id<authz::Person>) -> Result<Vec<Session>, StoreError> {
+pub(crate) fn sessions_of(tx: &mut Tx<'_>, person: Id<authz::Person>) -> Result<Vec<Session>, StoreError> {
     tx.scan(&Scan { prefix: vec![person.cell()], below: None, limit: CLEARED_MAX })
 }
 

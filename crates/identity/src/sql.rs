@@ -2,7 +2,7 @@
 
 use clock::Timestamp;
 use ids::Id;
-use store::{Cell, Column, ErasableKey, Snapshot, StoreError};
+use store::{Cell, Column, ErasableKey, Row, Snapshot, StoreError};
 
 use crate::{
     device_key::DeviceKey,
@@ -74,7 +74,7 @@ pub(crate) fn expired_sessions(
     snapshot: &Snapshot<'_>,
     now: Timestamp,
     limit: u32,
-) -> Result<Vec<(Id<authz::Person>, Id<authz::Session>)>, StoreError> {
+) -> Result<Vec<<Session as Row>::Key>, StoreError> {
     let mut found = Vec::new();
     snapshot.query(
         "SELECT person, id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",

@@ -4,11 +4,7 @@
 //! guesser without touching anybody else. The last stops a guesser with many addresses; it never stops a
 //! device that has signed in before, so nobody can lock another person out for good.
 
-use std::{
-    collections::VecDeque,
-    net::IpAddr,
-    time::Duration,
-};
+use std::{collections::VecDeque, net::IpAddr, time::Duration};
 
 use clock::Timestamp;
 use hashbrown::HashMap;
@@ -135,7 +131,8 @@ impl Throttle {
         let mut looked_at = 0;
         while self.buckets.len() >= KEYS_MAX {
             let Some(oldest) = self.order.pop_front() else { return };
-            let waits = self.buckets.get(&oldest).is_some_and(|bucket| !oldest.quota().wait(*bucket, now).is_zero());
+            let waits =
+                self.buckets.get(&oldest).is_some_and(|bucket| !oldest.quota().wait(*bucket, now).is_zero());
             looked_at += 1;
             if waits && looked_at < 64 {
                 self.order.push_back(oldest);
@@ -165,7 +162,6 @@ fn network(address: IpAddr) -> u128 {
         },
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -125,13 +125,13 @@ impl Token {
 
 /// The day under whose key a token for this session is tagged.
 #[must_use]
-pub fn key_day(session: Id<authz::Session>) -> u64 {
+pub(crate) fn key_day(session: Id<authz::Session>) -> u64 {
     session.unix_ms() / (24 * 60 * 60 * 1000)
 }
 
 /// Was the token tagged with this key? Takes the same time whatever differs.
 #[must_use]
-pub fn tag_holds(bytes: &[u8; TOKEN_BYTES], key: &TagKey) -> bool {
+pub(crate) fn tag_holds(bytes: &[u8; TOKEN_BYTES], key: &TagKey) -> bool {
     let tag: [u8; 32] = part(bytes, SIGNED_BYTES);
     // The hash's own comparison takes constant time.
     blake3::keyed_hash(&key.0, &bytes[..SIGNED_BYTES]) == blake3::Hash::from_bytes(tag)
@@ -139,13 +139,13 @@ pub fn tag_holds(bytes: &[u8; TOKEN_BYTES], key: &TagKey) -> bool {
 
 /// The text form of a token.
 #[must_use]
-pub fn to_text(bytes: &[u8; TOKEN_BYTES]) -> String {
+pub(crate) fn to_text(bytes: &[u8; TOKEN_BYTES]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// The bytes of a token in text form.
 #[must_use]
-pub fn from_text(text: &str) -> Option<[u8; TOKEN_BYTES]> {
+pub(crate) fn from_text(text: &str) -> Option<[u8; TOKEN_BYTES]> {
     let mut bytes = [0; TOKEN_BYTES];
     let written = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
     (text.len() == TOKEN_CHARS && written == TOKEN_BYTES).then_some(bytes)

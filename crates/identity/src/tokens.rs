@@ -158,7 +158,11 @@ impl Validator<'_> {
     }
 
     /// Derives the key; keeps it only if the token is ours, so that a flood of made-up tokens fills nothing.
-    fn check_with_new_key(&self, bytes: &[u8; TOKEN_BYTES], wanted: (Audience, u64)) -> Result<(), TokenError> {
+    fn check_with_new_key(
+        &self,
+        bytes: &[u8; TOKEN_BYTES],
+        wanted: (Audience, u64),
+    ) -> Result<(), TokenError> {
         let (audience, day) = wanted;
         let key = self.shared.key(audience, day);
         if !token::tag_holds(bytes, &key) {

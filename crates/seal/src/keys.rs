@@ -43,7 +43,20 @@ impl Keys {
     ///
     /// Anything that makes the file unfit, among them that others may read it; each says what to do.
     pub fn open(path: &Path, clock: &Clock) -> Result<Self, KeysError> {
-        let (file, set) = KeyFile::open(path, clock)?;
+        Self::open_or(path, clock, || Some(KeySet::generate(clock)))
+    }
+
+    /// As [`Keys::open`], for a file that must be there: keys made now would open nothing.
+    ///
+    /// # Errors
+    ///
+    /// Also when there is no such file.
+    pub fn open_existing(path: &Path, clock: &Clock) -> Result<Self, KeysError> {
+        Self::open_or(path, clock, || None)
+    }
+
+    fn open_or(path: &Path, clock: &Clock, new: impl FnOnce() -> Option<KeySet>) -> Result<Self, KeysError> {
+        let (file, set) = KeyFile::open(path, new)?;
         let signing = SigningKeys::from_seeds(set.ed25519_seed.bytes(), set.ml_dsa_44_seed.bytes());
         let kept =
             InFile { file, clock: clock.clone(), signing, set: RwLock::new(set), changing: Mutex::new(()) };

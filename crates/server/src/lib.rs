@@ -1,1 +1,25 @@
-//! stub
+//! The binary `holdfast`: what it can be asked to do, one file a role.
+
+mod api;
+mod check_config;
+mod data_folder;
+mod first_start;
+mod ledgers;
+mod serve;
+mod settings;
+mod status;
+mod verify;
+
+use std::io::Write;
+
+pub use api::{openapi, print_openapi};
+pub use check_config::{CheckConfigOptions, check_config};
+pub use serve::{ServeOptions, serve};
+pub use settings::{Settings, SettingsOptions};
+pub use verify::{VerifyOptions, verify};
+
+/// Tells a person something, on standard error: what a log line would say in its own way, or must not say.
+pub fn tell(text: &str) {
+    // If nobody listens there is nobody to tell.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}

@@ -1,2 +1,43 @@
-//! stub
-fn main() {}
+//! `holdfast`: public services that hold when a whole country arrives at once.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use server::{CheckConfigOptions, ServeOptions, VerifyOptions};
+
+/// Public services that hold when a whole country arrives at once.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    role: Role,
+}
+
+/// What this process is to do.
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Serve: sign-in and its ledger, from a folder of data.
+    Serve(ServeOptions),
+    /// Verify a folder of data: every hash, every signature, and a replay of every entry.
+    Verify(VerifyOptions),
+    /// Print the settings that `serve` would use, and whether they can be.
+    CheckConfig(CheckConfigOptions),
+    /// Print the description of the API (OpenAPI 3.1).
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().role {
+        Role::Serve(options) => server::serve(&options),
+        Role::Verify(options) => server::verify(&options),
+        Role::CheckConfig(options) => server::check_config(&options),
+        Role::Openapi => server::print_openapi(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            server::tell(&format!("holdfast: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

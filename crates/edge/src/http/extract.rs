@@ -1,6 +1,6 @@
 //! What a handler takes from a request besides JSON; each says no with a problem.
 
-use std::{error::Error, fmt::Display};
+use std::{convert::Infallible, error::Error, fmt::Display, net::IpAddr};
 
 use authz::Actor;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, rejection::PathRejection};
@@ -25,6 +25,18 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         // Without the rule nobody can be known, which is the safe side to err on.
         let rule = parts.extensions.get::<Identify>();
         rule.map_or(Ok(Actor::ANONYMOUS), |rule| rule.actor(&parts.headers)).map(Self)
+    }
+}
+
+/// The address that the request came from; none where the system did not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub Option<IpAddr>);
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().copied().unwrap_or(Self(None)))
     }
 }
 

@@ -1,9 +1,10 @@
 //! A JSON body as a value of ours, or exactly what is wrong with it.
 
 use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
 use http::{HeaderMap, header};
 use problem::Problem;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
 use super::extract::RawBody;
@@ -19,12 +20,28 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Exact::from_request(request, state).await.map(|Exact { value, .. }| Self(value))
+    }
+}
+
+/// As [`Body`], with the bytes that were sent, for those who must know the same request when it comes
+/// again.
+#[derive(Debug, Clone)]
+pub struct Exact<T> {
+    pub value: T,
+    pub bytes: Bytes,
+}
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Exact<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             let detail = "send the body as application/json";
             return Err(Problem::unsupported_media_type("edge/not-json", detail));
         }
         let RawBody(bytes) = RawBody::from_request(request, state).await?;
-        read(&bytes).map(Self)
+        Ok(Self { value: read_json(&bytes)?, bytes })
     }
 }
 
@@ -38,7 +55,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Reads a JSON body, which may borrow from `bytes`.
+///
+/// # Errors
+/// 400 for what is not JSON (and where), 422 for JSON of another shape (and which field).
+pub fn read_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => wrong_shape::<T>(bytes, &error),
         Category::Syntax | Category::Eof | Category::Io => {
@@ -50,7 +71,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 /// Reads once more, slowly, to find out which field it was.
-fn wrong_shape<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Problem {
+fn wrong_shape<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -> Problem {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let field = serde_path_to_error::deserialize::<_, T>(&mut reader)
         .err()
@@ -77,7 +98,7 @@ mod tests {
 
     #[track_caller]
     fn check(body: &str, code: &str, member: &str, value: impl Into<serde_json::Value>) {
-        let problem = read::<Visit>(body.as_bytes()).expect_err("it is wrong");
+        let problem = read_json::<Visit>(body.as_bytes()).expect_err("it is wrong");
         assert_eq!(problem.code(), code);
         let document: serde_json::Value = serde_json::from_slice(&problem.to_json()).expect("JSON");
         assert_eq!(document[member], value.into(), "{document}");

@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use problem::Problem;
 use tower_service::Service as _;
 
-use super::{arriving::Arriving, layers::panicked};
+use super::{arriving::Arriving, extract::Peer, layers::panicked};
 use crate::{
     Answer, Ask, REQUEST_ID, RequestId,
     config::size,
@@ -30,11 +30,12 @@ use crate::{
 pub(crate) struct EdgeService {
     port: Arc<Port>,
     watch: Arc<Watch>,
+    peer: Peer,
 }
 
 impl EdgeService {
-    pub(crate) const fn new(port: Arc<Port>, watch: Arc<Watch>) -> Self {
-        Self { port, watch }
+    pub(crate) const fn new(port: Arc<Port>, watch: Arc<Watch>, peer: Peer) -> Self {
+        Self { port, watch, peer }
     }
 
     /// What is wrong with a request that hyper let through.
@@ -121,8 +122,9 @@ impl EdgeService {
         response.map(|body| AnswerBody::Routed { body, _busy: None })
     }
 
-    fn routed(&self, request: Request<Incoming>) -> Answering {
+    fn routed(&self, mut request: Request<Incoming>) -> Answering {
         let busy = self.watch.begin();
+        request.extensions_mut().insert(self.peer);
         let request = request.map(|body| Arriving::into_body(body, busy.watch()));
         let future = self.port.routes.clone().call(request);
         Answering::Routed { future: Box::pin(future), busy: Some(busy) }

@@ -44,9 +44,9 @@ struct AuthenticateBody {
     credentials: CredentialsBody,
     /// Accepted from clients that send it. A string proves nothing to a server: it is not stored, and
     /// never counts.
-    #[serde(default)]
+    #[serde(default, rename = "biometric")]
     #[schema(value_type = Option<String>)]
-    biometric: Option<de::IgnoredAny>,
+    _biometric: Option<de::IgnoredAny>,
     /// Whatever tells the caller's device from others. The token is then bound to it: send the same in
     /// `Device-Fingerprint` with each request.
     #[serde(default)]
@@ -218,10 +218,12 @@ async fn authenticate(
 
 impl AuthenticateBody {
     fn attempt(self, address: Option<std::net::IpAddr>) -> Result<Attempt, Problem> {
-        let Self { user_id: name, credentials, device_fingerprint, audience, biometric: _ } = self;
+        let Self { user_id: name, credentials, device_fingerprint, audience, _biometric: _ } = self;
         let too_long = device_fingerprint.as_ref().is_some_and(|text| text.len() > FINGERPRINT_BYTES_MAX);
         if too_long || device_fingerprint.as_deref().is_some_and(str::is_empty) {
-            let detail = format!("a deviceFingerprint is 1 to {FINGERPRINT_BYTES_MAX} bytes; leave it out if there is none");
+            let detail = format!(
+                "a deviceFingerprint is 1 to {FINGERPRINT_BYTES_MAX} bytes; leave it out if there is none"
+            );
             return Err(Problem::unprocessable("identity/fingerprint-unfit", detail));
         }
         let audience = Audience::named(audience.as_deref().unwrap_or(AUDIENCE));
@@ -267,6 +269,7 @@ struct ChallengeBody {
 )]
 async fn challenge(State(identity): Service) -> Response {
     let challenge = Challenge::new(identity.clock());
-    let body = ChallengeBody { challenge: challenge.to_text(identity.keys()), expires_at: challenge.expires_at };
+    let body =
+        ChallengeBody { challenge: challenge.to_text(identity.keys()), expires_at: challenge.expires_at };
     private(StatusCode::CREATED, &body)
 }

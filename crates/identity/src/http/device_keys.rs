@@ -16,7 +16,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Service, authenticate::ReceiptBody, idempotency::once, private};
 use crate::{
-    DeviceKey, Identity, RevokeDeviceKey, SignatureAlgorithm, authenticate::open_text, sql,
+    DeviceKey, Identity, RevokeDeviceKey, SignatureAlgorithm, authenticate::open_text, export::may_look_at,
+    sql,
 };
 
 /// The longest name of a device, in characters.
@@ -111,9 +112,10 @@ async fn list(
     Caller(actor): Caller,
     Params(person): Params<Id<authz::Person>>,
 ) -> Result<Response, Problem> {
-    identity.may_look_at(&actor, person)?;
+    may_look_at(&actor, person)?;
     let key = identity.key_of(person).await?;
-    let found = identity.ledger().readers().read(move |snapshot| sql::device_keys_of(snapshot, person)).await?;
+    let found =
+        identity.ledger().readers().read(move |snapshot| sql::device_keys_of(snapshot, person)).await?;
     let mut device_keys = Vec::with_capacity(found.len());
     for device_key in found {
         let label = match device_key.label.content() {

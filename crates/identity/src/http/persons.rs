@@ -15,7 +15,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Service, authenticate::ReceiptBody, idempotency::once, private};
-use crate::{Identity, LoginName, NewPerson, Password, Person, change_person::ChangeStanding, sql};
+use crate::{
+    Identity, LoginName, NewPerson, Password, Person, change_person::ChangeStanding, export::may_look_at, sql,
+};
 
 /// People that one page lists, at most.
 const PAGE_MAX: u32 = 200;
@@ -126,7 +128,7 @@ async fn person(
     Caller(actor): Caller,
     Params(person): Params<Id<authz::Person>>,
 ) -> Result<Response, Problem> {
-    identity.may_look_at(&actor, person)?;
+    may_look_at(&actor, person)?;
     Ok(private(StatusCode::OK, &PersonBody::of(&identity.person(person).await?)))
 }
 
@@ -159,7 +161,11 @@ struct PersonsBody {
     get, path = "/api/v1/persons", tag = "identity", security(("bearer" = [])), params(Page),
     responses((status = 200, description = "A page of people", body = PersonsBody), Refusals),
 )]
-async fn persons(State(identity): Service, Caller(actor): Caller, Query(page): Query<Page>) -> Result<Response, Problem> {
+async fn persons(
+    State(identity): Service,
+    Caller(actor): Caller,
+    Query(page): Query<Page>,
+) -> Result<Response, Problem> {
     let _ = actor.permit(ListPersons)?;
     let limit = page.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
     let index = match page.user_id {
@@ -244,7 +250,7 @@ async fn change_password(
     Params(person): Params<Id<authz::Person>>,
     Body(body): Body<PasswordBody>,
 ) -> Result<StatusCode, Problem> {
-    identity.may_look_at(&actor, person)?;
+    may_look_at(&actor, person)?;
     let person = identity.named_person(person, &body.user_id).await?;
     identity.confirm_own_password(&actor, &person, body.current, address).await?;
     identity.change_password(&actor, &person, &body.user_id, body.new).await?;

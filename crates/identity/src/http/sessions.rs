@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Service, held_token, private};
-use crate::{Identity, SignOut, SignOutEverywhere, Token, sql};
+use crate::{Identity, SignOut, SignOutEverywhere, Token, export::may_look_at, sql};
 
 /// Sessions that a list shows, the newest first.
 const LISTED_MAX: u32 = 200;
@@ -85,7 +85,11 @@ async fn session(State(identity): Service, headers: HeaderMap) -> Result<Respons
     delete, path = "/api/v1/session", tag = "identity", security(("bearer" = [])),
     responses((status = 204, description = "Signed out"), Refusals),
 )]
-async fn sign_out(State(identity): Service, Caller(actor): Caller, headers: HeaderMap) -> Result<StatusCode, Problem> {
+async fn sign_out(
+    State(identity): Service,
+    Caller(actor): Caller,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
     let token = own_token(&identity, &headers)?;
     let command = SignOut { person: token.claims.person, session: token.session };
     identity.ledger().submit(actor.permit(command)?).await?;
@@ -190,7 +194,7 @@ async fn sessions_of(
     Caller(actor): Caller,
     Params(person): Params<Id<authz::Person>>,
 ) -> Result<Response, Problem> {
-    identity.may_look_at(&actor, person)?;
+    may_look_at(&actor, person)?;
     list(&identity, person, actor.session()).await
 }
 

@@ -91,8 +91,9 @@ async fn introspect(
         let detail = "send the token as application/x-www-form-urlencoded: token=...";
         return Err(Problem::unsupported_media_type("identity/not-a-form", detail));
     }
-    let form: IntrospectBody = serde_urlencoded::from_bytes(&body)
-        .map_err(|error| Problem::unprocessable("identity/form-unfit", format!("the form must have a token: {error}")))?;
+    let form: IntrospectBody = serde_urlencoded::from_bytes(&body).map_err(|error| {
+        Problem::unprocessable("identity/form-unfit", format!("the form must have a token: {error}"))
+    })?;
     let held = token::from_text(&form.token).and_then(|bytes| identity.tokens().check(&bytes).ok());
     let answer = held.map_or_else(IntrospectedBody::default, |token| IntrospectedBody {
         active: true,
@@ -180,7 +181,8 @@ async fn validate(
         COMPACT => validate_compact(&identity, &body),
         "application/json" => validate_json(&identity, &body),
         _ => {
-            let detail = "send tokens as application/json, or as application/octet-stream in the compact form";
+            let detail =
+                "send tokens as application/json, or as application/octet-stream in the compact form";
             Err(Problem::unsupported_media_type("identity/not-tokens", detail))
         }
     }
@@ -203,7 +205,8 @@ fn validate_json(identity: &Identity, body: &[u8]) -> Result<Response, Problem> 
 fn validate_compact(identity: &Identity, body: &[u8]) -> Result<Response, Problem> {
     let (tokens, rest) = body.as_chunks::<TOKEN_BYTES>();
     if !rest.is_empty() {
-        let detail = format!("the compact form is tokens of {TOKEN_BYTES} bytes; {} are left over", rest.len());
+        let detail =
+            format!("the compact form is tokens of {TOKEN_BYTES} bytes; {} are left over", rest.len());
         return Err(Problem::unprocessable("identity/tokens-unfit", detail));
     }
     check_count(tokens.len())?;

@@ -1,0 +1,72 @@
+//! The folder of data: who may use it, and what lies in it.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use rustix::fs::FlockOperation;
+
+/// A folder of data that no other process uses.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    /// Holds the lock as long as it is open.
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Takes the folder, and makes it if it is not there.
+    pub(crate) fn take(path: &Path) -> anyhow::Result<Self> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.with_context(|| format!("cannot make the data folder {}", path.display()))?;
+        Self::take_existing(path)
+    }
+
+    /// Takes a folder that must be there.
+    pub(crate) fn take_existing(path: &Path) -> anyhow::Result<Self> {
+        let found =
+            fs::metadata(path).with_context(|| format!("there is no data folder {}", path.display()))?;
+        if !found.is_dir() {
+            bail!("{} is not a folder", path.display());
+        }
+        let name = path.join("lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(&name);
+        let lock = lock.with_context(|| format!("cannot write in the data folder {}", path.display()))?;
+        if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            bail!("another holdfast uses the data folder {}; stop it first", path.display());
+        }
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The folder of keys, apart from the services' data so that backups of one leave out the other.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.path.join("keys")
+    }
+
+    /// The database of persons' keys.
+    pub(crate) fn person_keys(&self) -> PathBuf {
+        self.keys().join("person-keys.db")
+    }
+
+    /// The folder of services' databases.
+    pub(crate) fn services(&self) -> PathBuf {
+        self.path.join("services")
+    }
+
+    /// Where the first administrator's password is written, once.
+    pub(crate) fn first_password(&self) -> PathBuf {
+        self.path.join("first-administrator-password")
+    }
+
+    /// Makes the folders inside, for their owner alone.
+    pub(crate) fn make_rooms(&self) -> anyhow::Result<()> {
+        for room in [self.keys(), self.services()] {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(&room);
+            made.with_context(|| format!("cannot make the folder {}", room.display()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! `holdfast serve`: opens the folder of data and serves until told to stop.
+
+use anyhow::Context;
+use clap::Args;
+use clock::Clock;
+use edge::{Direct, Edge, Handle, Identify, Traffic};
+use identity::Identity;
+use seal::{Keys, PersonKeys};
+use telemetry::Metrics;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    api,
+    data_folder::DataFolder,
+    first_start,
+    ledgers::Ledgers,
+    settings::{Settings, SettingsOptions},
+    status,
+};
+
+/// What to serve, and where.
+#[derive(Debug, Clone, Args)]
+pub struct ServeOptions {
+    #[command(flatten)]
+    settings: SettingsOptions,
+}
+
+/// Everything that runs.
+struct Running {
+    identity: Identity,
+    person_keys: PersonKeys,
+    public: Handle,
+    admin: Handle,
+    _folder: DataFolder,
+}
+
+/// Serves until SIGTERM or SIGINT, then finishes what has begun and ends.
+///
+/// # Errors
+/// When something does not open; nothing is served then.
+pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
+    let settings = options.settings.read()?;
+    telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let running = runtime.block_on(start(&settings))?;
+    let (stop, stopped) = watch::channel(false);
+    let sweeping = running.identity.clone().run(stopped);
+    runtime.block_on(async {
+        let sweeper = tokio::task::LocalSet::new();
+        let sweeping = sweeper.run_until(async move {
+            let sweeping = tokio::task::spawn_local(sweeping);
+            told_to_stop().await?;
+            stop.send_replace(true);
+            sweeping.await.context("the sweeper panicked")
+        });
+        sweeping.await
+    })?;
+    tracing::info!(code = "server/stopping", "finishing what has begun");
+    running.stop();
+    Ok(())
+}
+
+async fn told_to_stop() -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+    Ok(())
+}
+
+async fn start(settings: &Settings) -> anyhow::Result<Running> {
+    let clock = Clock::System;
+    let metrics = Metrics::new();
+    let folder = DataFolder::take(&settings.data)?;
+    folder.make_rooms()?;
+    let keys = Keys::open(&folder.keys(), &clock).context("cannot open the key file")?;
+    let person_keys = PersonKeys::open(&folder.person_keys(), keys.clone(), clock.clone(), &settings.sqlite)
+        .context("cannot open the store of persons' keys")?;
+    let identity = open_identity(settings, &folder, &keys, &person_keys, &metrics)?;
+    first_start::ensure_administrator(&identity, &clock, &folder.first_password()).await?;
+
+    let ledgers = Ledgers::new([identity.ledger().clone()]);
+    let (routes, description) = api::public(&identity, &ledgers);
+    let traffic = Traffic::new(&metrics);
+    let edge = Edge::new(
+        settings.edge.clone(),
+        clock.clone(),
+        traffic.clone(),
+        identity::identify(identity.clone()),
+    );
+    let admin_edge = Edge::new(settings.edge.clone(), clock, traffic, Identify::nobody());
+    let routes = routes.merge(status::public_routes(ledgers, description));
+    let public = edge::serve(&settings.public, &edge, &routes, &identity::direct(identity.clone()))
+        .with_context(|| format!("cannot serve {}", settings.public.address))?;
+    let admin_routes = status::admin_routes(metrics, identity.clone());
+    let admin = edge::serve(&settings.admin, &admin_edge, &admin_routes, &Direct::none())
+        .with_context(|| format!("cannot serve {}", settings.admin.address))?;
+    crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
+    Ok(Running { identity, person_keys, public, admin, _folder: folder })
+}
+
+fn open_identity(
+    settings: &Settings,
+    folder: &DataFolder,
+    keys: &Keys,
+    person_keys: &PersonKeys,
+    metrics: &Metrics,
+) -> anyhow::Result<Identity> {
+    let opening = identity::Opening {
+        folder: folder.services(),
+        origin: settings.origin(identity::SERVICE),
+        keys: keys.clone(),
+        person_keys: person_keys.clone(),
+        clock: Clock::System,
+        config: settings.identity.clone(),
+        ledger: settings.ledger.clone(),
+        sqlite: settings.sqlite.clone(),
+        readers: settings.readers.clone(),
+        metrics: metrics.clone(),
+    };
+    Identity::open(opening).map_err(anyhow::Error::from_boxed).context("cannot open the identity service")
+}
+
+impl Running {
+    /// Ends in the order in which nothing is lost: no new requests, then those in flight, then the ledger.
+    fn stop(self) {
+        self.public.close();
+        self.admin.close();
+        self.public.stop();
+        self.identity.ledger().stop();
+        self.person_keys.stop();
+        self.admin.stop();
+    }
+}

@@ -1,0 +1,154 @@
+//! Everything that can be set, composed of each component's own settings and read once.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use edge::{EdgeConfig, ListenConfig};
+use identity::IdentityConfig;
+use ledger::LedgerConfig;
+use serde::Deserialize;
+use store::{ReaderConfig, SqliteConfig};
+use telemetry::LogConfig;
+
+/// The settings file: TOML, every table and key optional.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// The folder that holds keys and databases; made on first start.
+    pub data: PathBuf,
+    /// A schema-less URL that names this deployment, the beginning of its ledgers' origins. Never change
+    /// it: checkpoints are signed for it.
+    pub name: String,
+    pub public: ListenConfig,
+    pub admin: ListenConfig,
+    pub edge: EdgeConfig,
+    pub identity: IdentityConfig,
+    pub ledger: LedgerConfig,
+    pub sqlite: SqliteConfig,
+    pub readers: ReaderConfig,
+    pub log: LogConfig,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let admin = ListenConfig {
+            address: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            threads: std::num::NonZeroUsize::new(1),
+            ..ListenConfig::default()
+        };
+        Self {
+            data: PathBuf::from("data"),
+            name: "localhost/holdfast".to_owned(),
+            public: ListenConfig::default(),
+            admin,
+            edge: EdgeConfig::default(),
+            identity: IdentityConfig::default(),
+            ledger: LedgerConfig::default(),
+            sqlite: SqliteConfig::default(),
+            readers: ReaderConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+/// Where settings come from: a file, and what is said at the command line, which has the last word.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SettingsOptions {
+    /// A file of settings (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The folder that holds keys and databases.
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// The public address, such as 0.0.0.0:8080; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// The operators' address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin_listen: Option<SocketAddr>,
+}
+
+impl SettingsOptions {
+    /// The merged settings.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or something in it is unknown or out of range; the message says where.
+    pub fn read(&self) -> anyhow::Result<Settings> {
+        let mut settings = self.config.as_deref().map_or_else(|| Ok(Settings::default()), read_file)?;
+        if let Some(data) = &self.data {
+            settings.data.clone_from(data);
+        }
+        if let Some(listen) = self.listen {
+            settings.public.address = listen;
+        }
+        if let Some(listen) = self.admin_listen {
+            settings.admin.address = listen;
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+fn read_file(path: &Path) -> anyhow::Result<Settings> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read the settings {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("cannot use the settings {}", path.display()))
+}
+
+impl Settings {
+    /// The origin line of a service's ledger.
+    #[must_use]
+    pub fn origin(&self, service: &str) -> String {
+        format!("{}/{service}", self.name)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let same = self.public.address == self.admin.address && self.public.address.port() != 0;
+        ensure!(!same, "the public and the admin address are the same, {}", self.admin.address);
+        let visible =
+            !self.name.is_empty() && self.name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'+');
+        ensure!(visible, "the name `{}` must be a schema-less URL without spaces and `+`", self.name);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn no_settings_at_all_are_settings() {
+        let settings = read("").expect("the defaults stand");
+        assert_eq!(settings.public.address.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.admin.address.to_string(), "127.0.0.1:8081");
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_by_name() {
+        let error = read("[edge]\nbody-bytes = 7").expect_err("it is called body-bytes-max").to_string();
+        assert!(error.contains("body-bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_limit_of_nought_is_refused() {
+        assert!(read("[edge]\nbody-bytes-max = 0").is_err());
+    }
+
+    #[test]
+    fn two_ports_cannot_have_one_address() {
+        let options = SettingsOptions {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 8081))),
+            ..SettingsOptions::default()
+        };
+        assert!(options.read().is_err());
+    }
+}

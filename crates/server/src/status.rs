@@ -1,0 +1,5 @@
+//! How the server is: alive, ready, and in numbers.
+
+mod http;
+
+pub(crate) use http::{admin_routes, description, public_routes};

@@ -1,0 +1,106 @@
+//! `/health`, `/ready`, `/openapi.json` and `/problems` on the public port, `/metrics` on the operators'.
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use edge::{Params, Refusals};
+use identity::Identity;
+use problem::Problem;
+use serde::Serialize;
+use telemetry::Metrics;
+use utoipa::{ToSchema, openapi::OpenApi};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::ledgers::Ledgers;
+
+/// What is known of every problem, as it is kept in the documentation.
+const PROBLEMS: &str = include_str!("../../../../docs/problems.md");
+
+#[derive(Clone)]
+struct Status {
+    ledgers: Ledgers,
+    description: std::sync::Arc<OpenApi>,
+}
+
+pub(crate) fn public_routes(ledgers: Ledgers, description: OpenApi) -> Router {
+    let status = Status { ledgers, description: std::sync::Arc::new(description) };
+    described().route("/openapi.json", get(openapi)).with_state(status).split_for_parts().0
+}
+
+pub(crate) fn description() -> OpenApi {
+    described().into_openapi()
+}
+
+fn described() -> OpenApiRouter<Status> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready)).routes(routes!(explain))
+}
+
+/// The operators' routes.
+pub(crate) fn admin_routes(metrics: Metrics, identity: Identity) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(write_metrics))
+        .with_state((metrics, identity))
+}
+
+/// How the server is.
+#[derive(Serialize, ToSchema)]
+struct Condition {
+    #[schema(value_type = String, example = "ok")]
+    status: &'static str,
+}
+
+/// Is the process alive? It does not look further: a restart would not mend what else may be wrong.
+#[utoipa::path(
+    get, path = "/health", tag = "status",
+    responses((status = 200, description = "Alive", body = Condition)),
+)]
+async fn health() -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], axum::Json(Condition { status: "ok" })).into_response()
+}
+
+/// Can it do its work? Ask this before sending it requests.
+#[utoipa::path(
+    get, path = "/ready", tag = "status",
+    responses((status = 200, description = "Ready", body = Condition), Refusals),
+)]
+async fn ready(State(status): State<Status>) -> Result<Response, Problem> {
+    if let Some(name) = status.ledgers.stopped() {
+        let detail = format!("the ledger {name} takes no commands; see the log");
+        return Err(Problem::unavailable("server/not-ready", detail, std::time::Duration::from_secs(5)));
+    }
+    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(Condition { status: "ready" })).into_response())
+}
+
+async fn openapi(State(status): State<Status>) -> Response {
+    axum::Json(&*status.description).into_response()
+}
+
+/// Explains a problem: what its `type` points to.
+#[utoipa::path(
+    get, path = "/problems/{area}/{name}", tag = "status",
+    params(
+        ("area" = String, Path, description = "The part of the server, such as identity"),
+        ("name" = String, Path, description = "The problem, such as sign-in-refused"),
+    ),
+    responses((status = 200, description = "What it means and what to do", body = String, content_type = "text/markdown; charset=utf-8"), Refusals),
+)]
+async fn explain(Params((area, name)): Params<(String, String)>) -> Result<Response, Problem> {
+    let heading = format!("{area}/{name}");
+    let sections = PROBLEMS.split("\n## ").skip(1);
+    let section = sections.into_iter().find(|section| section.lines().next() == Some(heading.as_str()));
+    let text = section
+        .ok_or_else(|| Problem::not_found("server/no-such-problem", "there is no problem of this name"))?;
+    let kind = [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
+    Ok((StatusCode::OK, kind, format!("# {text}\n")).into_response())
+}
+
+async fn write_metrics(State((metrics, identity)): State<(Metrics, Identity)>) -> Response {
+    identity.measure();
+    let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    (kind, metrics.encode()).into_response()
+}

@@ -1,0 +1,59 @@
+//! `holdfast verify`: is everything in a folder of data what its ledgers say?
+
+use std::{io::Write, path::PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use clock::Clock;
+use ledger::verify::{Report, Subject};
+use seal::Keys;
+
+use crate::{data_folder::DataFolder, settings::SettingsOptions};
+
+/// What to verify.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyOptions {
+    /// The folder of data.
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsOptions,
+}
+
+/// Verifies every ledger in the folder, and prints what was found.
+///
+/// # Errors
+/// The first thing that is not in order; the process then ends with a failure.
+pub fn verify(options: &VerifyOptions) -> anyhow::Result<()> {
+    let mut settings = options.settings.read()?;
+    if let Some(folder) = &options.folder {
+        settings.data.clone_from(folder);
+    }
+    let folder = DataFolder::take_existing(&settings.data)?;
+    let keys = Keys::open_existing(&folder.keys(), &Clock::System).context("cannot open the key file")?;
+    let scratch = tempfile::tempdir().context("cannot make a folder for the replay")?;
+    let services = folder.services();
+    let report = ledger::verify::verify(&Subject {
+        service: identity::SERVICE,
+        database: &services.join("identity.db"),
+        checkpoint: &services.join("identity.checkpoint"),
+        origin: &settings.origin(identity::SERVICE),
+        keys: &keys,
+        schema: identity::schema(),
+        commands: identity::commands(),
+        scratch: scratch.path(),
+    });
+    print(&report.with_context(|| format!("ledger {} is not in order", identity::SERVICE))?)
+}
+
+fn print(report: &Report) -> anyhow::Result<()> {
+    let Report { service, entries, root, published, replayed_tables } = report;
+    let covered =
+        published.map_or_else(|| "none published".to_owned(), |size| format!("signed for {size} entries"));
+    writeln!(
+        std::io::stdout(),
+        "ledger {service} is in order: {entries} entries, root {}, checkpoint {covered}, \
+         {replayed_tables} tables replayed and compared",
+        root.to_base64()
+    )?;
+    Ok(())
+}
