@@ -103,7 +103,7 @@ impl Identity {
             proof,
             audience: attempt.audience.0,
             device,
-            expires_at: self.clock().now().plus(self.token_life()),
+            expires_at: self.token_end(),
         };
         match self.ledger().submit_once(by_itself(command)?, once).await {
             Err(SubmitError::Refused(refusal)) => {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use authz::Guarded;
-use clock::Clock;
+use clock::{Clock, Timestamp};
 use ledger::{Command, Commands, Ledger, LedgerConfig, Receipt, Watcher};
 use problem::Problem;
 use seal::{Keys, PersonKeys};
@@ -189,8 +189,10 @@ impl Identity {
         self.0.ledger.clock()
     }
 
-    pub(crate) fn token_life(&self) -> Duration {
-        self.0.token_life
+    /// When a token that is made now ends: tokens tell whole seconds.
+    pub(crate) fn token_end(&self) -> Timestamp {
+        let end = self.clock().now().plus(self.0.token_life);
+        Timestamp::from_millis(end.seconds() * 1000)
     }
 
     pub(crate) fn instruments(&self) -> &Instruments {

@@ -9,6 +9,7 @@ pub use http::Code;
 
 use std::{error::Error, fmt::Display, time::Duration};
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// The path under which each problem type is explained; `type` is this and the problem's code.
@@ -148,14 +149,27 @@ impl Problem {
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let Parts { status, code, detail, members, .. } = &*self.0;
-        let mut document = Map::new();
-        document.insert("type".into(), format!("{TYPE_PREFIX}{code}").into());
-        document.insert("title".into(), title(code).into());
-        document.insert("status".into(), (*status).into());
-        document.insert("detail".into(), detail.as_str().into());
-        document.extend(members.clone());
-        serde_json::to_vec(&document).expect("a map of strings and values has a JSON form")
+        let document = Document {
+            kind: format!("{TYPE_PREFIX}{code}"),
+            title: title(code),
+            status: *status,
+            detail,
+            members,
+        };
+        serde_json::to_vec(&document).expect("strings, numbers and JSON values have a JSON form")
     }
+}
+
+/// The members in the order in which a person reads them.
+#[derive(Serialize)]
+struct Document<'p> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    status: u16,
+    detail: &'p str,
+    #[serde(flatten)]
+    members: &'p Map<String, Value>,
 }
 
 /// "identity/password-too-short" is titled "Password too short".

@@ -59,7 +59,10 @@ enum Old {
 impl KeyFile {
     /// Names the file and reads it, or makes it if there is none. `path` is the file, or an existing
     /// folder for `keys.json`; the file's folder must exist.
-    pub(crate) fn open(path: &Path, new: impl FnOnce() -> Option<KeySet>) -> Result<(Self, KeySet), KeysError> {
+    pub(crate) fn open(
+        path: &Path,
+        new: impl FnOnce() -> Option<KeySet>,
+    ) -> Result<(Self, KeySet), KeysError> {
         let path = if path.is_dir() { path.join(NAME) } else { path.to_owned() };
         // Behind a link, so that replacing the file does not leave old keys where the link pointed.
         let path = path.canonicalize().unwrap_or(path);

@@ -149,6 +149,9 @@ fn run(mut writer: Writer, waiting: &Group<Change>) {
             drop(change.done.send(if failed.is_some() { Err(StoreError::Stopped) } else { Ok(()) }));
         }
     }
+    if let Err(error) = writer.fold_log() {
+        tracing::warn!(code = "seal/log-not-folded", %error, "the write-ahead log stays for the next start");
+    }
 }
 
 fn write(writer: &mut Writer, changes: &[Change]) -> Result<(), StoreError> {
