@@ -1,1 +1,18 @@
-//! stub
+//! Starts the whole server for a test, and speaks to it as anybody would: the real binary, a real folder,
+//! real sockets.
+
+mod binary;
+mod client;
+mod device;
+mod server;
+
+pub use client::{Answer, Client};
+pub use device::Device;
+pub use server::{Outcome, Server, ServerOptions};
+
+/// Is this the long run of the tests?
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "how the tests are run is said in the environment")]
+pub fn long_run() -> bool {
+    std::env::var("HOLDFAST_LONG").is_ok_and(|value| value == "1")
+}

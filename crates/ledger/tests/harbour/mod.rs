@@ -254,7 +254,11 @@ impl Harbour {
         self.ledger().submit(permitted(command)).await
     }
 
-    pub(crate) async fn moor(&self, number: u32, berth: &str) -> Result<Receipt<String>, SubmitError<MoorError>> {
+    pub(crate) async fn moor(
+        &self,
+        number: u32,
+        berth: &str,
+    ) -> Result<Receipt<String>, SubmitError<MoorError>> {
         self.moor_once(number, berth, None).await
     }
 

@@ -1,0 +1,160 @@
+//! A running server: started, asked, stopped, or killed.
+
+use std::{
+    fmt::Write as _,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+
+use crate::{Client, binary::holdfast};
+
+/// How long a start or a stop may take before the test is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a server is started.
+#[derive(Debug, Clone, Default)]
+pub struct ServerOptions {
+    /// More settings, as TOML.
+    pub settings: String,
+}
+
+/// A server that runs, on ports of its own. It is killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    pub public: SocketAddr,
+    pub admin: SocketAddr,
+    data: PathBuf,
+}
+
+/// What a command that ends by itself did.
+#[derive(Debug)]
+pub struct Outcome {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Server {
+    /// Starts a server on this folder of data.
+    ///
+    /// # Errors
+    /// When it ends instead of serving; the error holds what it said.
+    pub fn start(data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(data, &ServerOptions::default())
+    }
+
+    /// Starts a server with settings.
+    ///
+    /// # Errors
+    /// When it ends instead of serving; the error holds what it said.
+    pub fn start_with(data: &Path, options: &ServerOptions) -> anyhow::Result<Self> {
+        let config = data.with_extension("settings.toml");
+        std::fs::write(&config, &options.settings).context("cannot write the settings")?;
+        let mut command = Command::new(holdfast());
+        command.arg("serve").arg("--config").arg(&config).arg("--data").arg(data);
+        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        let stderr = child.stderr.take().context("its standard error is piped")?;
+        let (sender, lines) = mpsc::channel();
+        // Read to the end, so that the server never waits for a full pipe.
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                drop(sender.send(line));
+            }
+        });
+        let mut said = String::new();
+        loop {
+            let Ok(line) = lines.recv_timeout(PATIENCE) else {
+                drop(child.kill());
+                bail!("the server did not start ({:?}): {said}", child.wait());
+            };
+            if let Some((public, admin)) = addresses(&line) {
+                return Ok(Self { child, public, admin, data: data.to_owned() });
+            }
+            writeln!(said, "{line}")?;
+        }
+    }
+
+    /// Somebody who has not signed in.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.public)
+    }
+
+    /// An operator on the other port.
+    #[must_use]
+    pub fn operator(&self) -> Client {
+        Client::new(self.admin)
+    }
+
+    /// The administrator of the first start, signed in.
+    ///
+    /// # Errors
+    /// When the password is not there, or does not hold.
+    pub async fn administrator(&self) -> anyhow::Result<Client> {
+        let password = std::fs::read_to_string(self.data.join("first-administrator-password"))?;
+        self.client().sign_in("administrator", &password).await
+    }
+
+    /// Ends it at once, as a crash does.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to stop, and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not stop, or not in order.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status()?;
+        for _ in 0..PATIENCE.as_millis() / 20 {
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::ensure!(status.success(), "the server ended with {status}");
+                return Ok(());
+            }
+            wait(Duration::from_millis(20));
+        }
+        bail!("the server did not stop")
+    }
+
+    /// Runs `holdfast verify` on a folder that no server uses.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn verify(data: &Path) -> anyhow::Result<Outcome> {
+        let output = Command::new(holdfast()).arg("verify").arg(data).output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Outcome { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test that waits for another process has no runtime's timer")]
+fn wait(time: Duration) {
+    thread::sleep(time);
+}
+
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let (public, admin) = line.strip_prefix("holdfast serves ")?.split_once(" (operators: ")?;
+    Some((public.parse().ok()?, admin.strip_suffix(')')?.parse().ok()?))
+}

@@ -1,0 +1,86 @@
+//! The process is killed at any moment, and nothing that was acknowledged is lost.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rig::{Client, Server, ServerOptions};
+use serde_json::{Value, json};
+
+use crate::Folder;
+
+/// Cheap passwords would not matter here: people without one are registered.
+const WRITERS: usize = 16;
+
+/// What the server acknowledged: the receipt, by the name that was registered.
+type Acknowledged = Arc<Mutex<BTreeMap<String, Value>>>;
+
+/// Registers people until the server is gone.
+async fn register_until_it_dies(client: Client, names: String, acknowledged: Acknowledged) {
+    for number in 0.. {
+        let name = format!("{names}-{number}");
+        let keyed = client.clone().with_field("idempotency-key", &name);
+        let Ok(answer) = keyed.post("/api/v1/persons", &json!({"userId": name})).await else { return };
+        if answer.status != 201 {
+            return;
+        }
+        acknowledged.lock().expect("nobody panics").insert(name, answer.json());
+    }
+}
+
+/// Runs a server under load for a moment, and kills it.
+async fn load_and_kill(
+    data: &std::path::Path,
+    options: &ServerOptions,
+    cycle: usize,
+    acknowledged: &Acknowledged,
+) {
+    let server = Server::start_with(data, options).expect("it starts");
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let names = format!("cycle{cycle}-{writer}");
+            tokio::spawn(register_until_it_dies(server.client(), names, Arc::clone(acknowledged)))
+        })
+        .collect();
+    // A different moment each time, down to the first batch.
+    let moment = Duration::from_millis(20 + (cycle as u64 * 7919) % 400);
+    tokio::time::sleep(moment).await;
+    server.kill().expect("it is killed");
+    for writer in writers {
+        writer.await.expect("it ends");
+    }
+}
+
+/// Asks again for everything that was acknowledged: the same key must get the same answer, which it does
+/// only if the first is still there.
+async fn lost(data: &std::path::Path, acknowledged: &Acknowledged) -> Vec<String> {
+    let server = Server::start(data).expect("it starts");
+    let known = acknowledged.lock().expect("nobody panics").clone();
+    let mut lost = Vec::new();
+    for (name, receipt) in known {
+        let keyed = server.client().with_field("idempotency-key", &name);
+        let answer = keyed.post("/api/v1/persons", &json!({"userId": name})).await.expect("an answer");
+        if answer.json() != receipt {
+            lost.push(format!("{name}: {receipt} became {}", answer.json()));
+        }
+    }
+    server.stop().expect("it stops");
+    lost
+}
+
+#[tokio::test]
+async fn every_acknowledged_command_survives_being_killed_at_random_moments() {
+    let folder = Folder::new();
+    let acknowledged = Acknowledged::default();
+    let cycles = if rig::long_run() { 100 } else { 10 };
+    for cycle in 0..cycles {
+        load_and_kill(&folder.data(), &ServerOptions::default(), cycle, &acknowledged).await;
+        let verified = Server::verify(&folder.data()).expect("it runs");
+        assert!(verified.status.success(), "after cycle {cycle}: {}", verified.stderr);
+    }
+    let count = acknowledged.lock().expect("nobody panics").len();
+    assert!(count > cycles * WRITERS, "only {count} commands were acknowledged");
+    assert_eq!(lost(&folder.data(), &acknowledged).await, Vec::<String>::new());
+}

@@ -1,0 +1,21 @@
+//! Every system test: the real binary, through its public interfaces only.
+
+mod crashes;
+mod damage;
+mod journeys;
+mod strangers;
+
+/// A folder for one server's data, in a temporary one that goes with the test.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    pub(crate) fn data(&self) -> std::path::PathBuf {
+        self.0.path().join("data")
+    }
+}
+
+pub(crate) const PASSWORD: &str = "kelp holds fast in winter storms";
