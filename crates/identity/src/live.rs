@@ -33,17 +33,23 @@ pub struct Revoked {
 }
 
 impl Live {
+    /// Nobody's tokens were ever ended.
+    #[must_use]
+    pub fn new() -> Self {
+        let blocks = (0..=u32::MAX as usize / BLOCK).map(|_| OnceLock::new()).collect();
+        Self { blocks, revoked: RwLock::default() }
+    }
+
     /// What the database says.
     ///
     /// # Errors
     /// When the store fails.
     pub fn load(snapshot: &Snapshot<'_>, now: Timestamp) -> Result<Self, StoreError> {
-        let blocks = (0..=u32::MAX as usize / BLOCK).map(|_| OnceLock::new()).collect();
-        let live = Self { blocks, revoked: RwLock::default() };
+        let live = Self::new();
         sql::each_epoch(snapshot, |number, epoch| live.set_epoch(number, epoch))?;
-        let mut revoked = Revoked::default();
-        sql::each_revoked(snapshot, now, |session| revoked.insert(session))?;
-        *live.revoked.write().expect("nobody panics while revoking") = revoked;
+        let mut revoked = Vec::new();
+        sql::each_revoked(snapshot, now, |session| revoked.push(session))?;
+        live.revoke_all(revoked);
         Ok(live)
     }
 
@@ -54,7 +60,14 @@ impl Live {
         self.blocks[block].get().map_or(0, |block| block[place].load(Ordering::Acquire))
     }
 
-    fn set_epoch(&self, number: u32, epoch: u32) {
+    /// Ends these sessions.
+    pub fn revoke_all(&self, sessions: impl IntoIterator<Item = Id<authz::Session>>) {
+        let mut revoked = self.revoked.write().expect("nobody panics while revoking");
+        sessions.into_iter().for_each(|session| revoked.insert(session));
+    }
+
+    /// From now on, tokens of the person with this number must have this epoch.
+    pub fn set_epoch(&self, number: u32, epoch: u32) {
         let (block, place) = split(number);
         let block = self.blocks[block].get_or_init(|| (0..BLOCK).map(|_| AtomicU32::new(0)).collect());
         block[place].store(epoch, Ordering::Release);
@@ -81,6 +94,12 @@ impl Live {
                 None => revoked.forget(*session),
             }
         }
+    }
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

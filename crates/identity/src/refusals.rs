@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_window_that_has_not_ended_is_told_only_at_the_end() {
         let mut refusals = Refusals::default();
-        (0..9).for_each(|_| drop(refusals.count(WHOM, Reason::WrongPassword, Timestamp::EPOCH)));
+        (0..9).for_each(|_| _ = refusals.count(WHOM, Reason::WrongPassword, Timestamp::EPOCH));
         assert!(refusals.tell(Timestamp::EPOCH, false).is_empty());
         assert_eq!(refusals.tell(Timestamp::EPOCH, true).len(), 1);
     }
@@ -93,7 +93,7 @@ mod tests {
         let mut refusals = Refusals::default();
         let name = |number: u64| Whom::Unknown(number.to_be_bytes());
         for number in 0..20_000 {
-            drop(refusals.count(name(number), Reason::UnknownName, Timestamp::EPOCH));
+            let _ = refusals.count(name(number), Reason::UnknownName, Timestamp::EPOCH);
         }
         let told = refusals.tell(Timestamp::MAX, true);
         assert_eq!(told.iter().map(|told| told.attempts).sum::<u32>(), 10_000);

@@ -16,7 +16,7 @@ use crate::{
     login_name::LoginName,
     password::Password,
     person::{Person, SERVICE},
-    register_person::{PersonRegistered, RegisterPerson},
+    register_person::{FirstKey, PersonRegistered, RegisterPerson},
 };
 
 /// Somebody to be registered.
@@ -25,8 +25,19 @@ pub struct NewPerson {
     pub name: LoginName,
     /// None for those who will sign in with device keys alone.
     pub password: Option<Password>,
+    /// The key of their first device.
+    pub device_key: Option<NewKey>,
     pub kind: PersonKind,
     pub roles: Roles,
+}
+
+/// A device key to be enrolled.
+#[derive(Debug)]
+pub struct NewKey {
+    pub algorithm: SignatureAlgorithm,
+    pub public_key: Vec<u8>,
+    /// What the person calls the device.
+    pub label: String,
 }
 
 impl Identity {
@@ -40,7 +51,7 @@ impl Identity {
         new: NewPerson,
         once: Option<Once>,
     ) -> Result<Receipt<PersonRegistered>, Problem> {
-        let NewPerson { name, password, kind, roles } = new;
+        let NewPerson { name, password, device_key, kind, roles } = new;
         let id = self.clock().id();
         let salt = || self.clock().random();
         let mut command = RegisterPerson {
@@ -50,11 +61,17 @@ impl Identity {
             login: Erasable::new(salt(), name.blind_index(self.keys()).0.to_vec()),
             name: Erasable::new(salt(), Vec::new()),
             password: None,
+            device_key: None,
         };
         // Before any work is done for somebody who may not.
         actor.permit(command.clone())?;
-        if let Some(password) = &password {
-            password.check_choice(&name)?;
+        match (&password, &device_key) {
+            (None, None) => return Err(no_credentials()),
+            (Some(password), _) => password.check_choice(&name)?,
+            (None, Some(_)) => {}
+        }
+        if let Some(key) = &device_key {
+            key.algorithm.check_public_key(&key.public_key)?;
         }
         let verifier = match password {
             Some(password) => Some(self.hasher().hash(password).await?),
@@ -63,6 +80,12 @@ impl Identity {
         let key = self.person_keys().create(id).await?;
         command.name = self.sealed(&key, "name", id, name.as_str().as_bytes());
         command.password = verifier.map(|verifier| self.sealed(&key, "password", id, verifier.as_bytes()));
+        command.device_key = device_key.map(|first| FirstKey {
+            id: self.clock().id(),
+            algorithm: first.algorithm,
+            public_key: Erasable::new(salt(), first.public_key),
+            label: self.sealed(&key, "device-label", id, first.label.as_bytes()),
+        });
         Ok(self.ledger().submit_once(actor.permit(command)?, once).await?)
     }
 
@@ -95,11 +118,10 @@ impl Identity {
         &self,
         actor: &Actor,
         person: Id<authz::Person>,
-        algorithm: SignatureAlgorithm,
-        public_key: Vec<u8>,
-        label: &str,
+        new: NewKey,
         once: Option<Once>,
     ) -> Result<Receipt<DeviceKeyEnrolled>, Problem> {
+        let NewKey { algorithm, public_key, label } = new;
         algorithm.check_public_key(&public_key)?;
         let id: Id<DeviceKey> = self.clock().id();
         let command = EnrolDeviceKey {
@@ -155,6 +177,12 @@ impl Identity {
     fn sealed(&self, key: &PersonKey, field: &str, person: Id<authz::Person>, plaintext: &[u8]) -> Erasable {
         Erasable::new(self.clock().random(), key.seal(SERVICE, field, person, plaintext, self.clock()))
     }
+}
+
+/// Somebody who could never sign in.
+fn no_credentials() -> Problem {
+    let detail = "a person needs something to sign in with: give a password, a deviceKey, or both";
+    Problem::unprocessable("identity/no-credentials", detail)
 }
 
 /// There is none, or the caller may not know of them.

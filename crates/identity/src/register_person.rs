@@ -8,7 +8,10 @@ use problem::Problem;
 use serde::{Deserialize, Serialize};
 use store::{Erasable, Keys, StoreError, Tx};
 
-use crate::person::{Counter, PERSONS, Person, TakenName};
+use crate::{
+    device_key::{DeviceKey, SignatureAlgorithm},
+    person::{Counter, PERSONS, Person, TakenName},
+};
 
 /// Registers a person. Citizens register themselves; other kinds, and anyone with a role, are registered
 /// by administrators.
@@ -24,12 +27,27 @@ pub struct RegisterPerson {
     pub name: Erasable,
     /// The password's verifier, sealed; nothing for those who sign in with device keys alone.
     pub password: Option<Erasable>,
+    /// The key of their first device.
+    pub device_key: Option<FirstKey>,
+}
+
+/// A device key that comes with its person.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FirstKey {
+    pub id: Id<DeviceKey>,
+    pub algorithm: SignatureAlgorithm,
+    pub public_key: Erasable,
+    /// What the person calls the device, sealed.
+    pub label: Erasable,
 }
 
 /// Someone was registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PersonRegistered {
     pub person: Id<authz::Person>,
+    pub device_key: Option<Id<DeviceKey>>,
     pub at: Timestamp,
 }
 
@@ -73,7 +91,12 @@ impl Command for RegisterPerson {
         }
         let counted = tx.get::<Counter>(PERSONS.to_owned())?.map_or(0, |counter| counter.value);
         let number = counted.checked_add(1).ok_or(RegisterPersonError::Full)?;
-        let Self { person: id, kind, roles, login, name: sealed_name, password } = self;
+        let Self { person: id, kind, roles, login, name: sealed_name, password, device_key } = self;
+        let registered =
+            PersonRegistered { person: id, device_key: device_key.as_ref().map(|key| key.id), at };
+        if let Some(FirstKey { id: key, algorithm, public_key, label }) = device_key {
+            tx.put(DeviceKey { person: id, id: key, algorithm, public_key, label, created_at: at });
+        }
         tx.put(Counter { name: PERSONS.to_owned(), value: number });
         tx.put(TakenName { name, held: login.clone(), person: id });
         tx.put(Person {
@@ -87,13 +110,17 @@ impl Command for RegisterPerson {
             password,
             created_at: at,
         });
-        Ok(Applied::new(PersonRegistered { person: id, at }).about(id))
+        Ok(Applied::new(registered).about(id))
     }
 
     fn erasables(&mut self, each: &mut dyn FnMut(&mut Erasable)) {
         each(&mut self.login);
         each(&mut self.name);
-        self.password.iter_mut().for_each(each);
+        self.password.iter_mut().for_each(&mut *each);
+        if let Some(key) = &mut self.device_key {
+            each(&mut key.public_key);
+            each(&mut key.label);
+        }
     }
 }
 

@@ -23,13 +23,20 @@ impl Device {
     pub async fn enrol(client: &Client, user_id: &str) -> anyhow::Result<Self> {
         let key = Ed25519KeyPair::generate()?;
         let person = client.person.as_deref().unwrap_or_default();
-        let body = json!({
-            "algorithm": "Ed25519",
-            "publicKey": URL_SAFE_NO_PAD.encode(key.public_key()),
-            "label": "a test's phone",
-        });
-        let answer = client.post(&format!("/api/v1/persons/{person}/device-keys"), &body).await?;
+        let answer = client.post(&format!("/api/v1/persons/{person}/device-keys"), &told(&key)).await?;
         ensure!(answer.status == 201, "the key was not enrolled: {}", answer.json());
+        Ok(Self { key, key_id: answer.text("keyId"), user_id: user_id.to_owned() })
+    }
+
+    /// Makes a key and registers somebody who has nothing but it.
+    ///
+    /// # Errors
+    /// When they are not registered.
+    pub async fn register(client: &Client, user_id: &str) -> anyhow::Result<Self> {
+        let key = Ed25519KeyPair::generate()?;
+        let body = json!({"userId": user_id, "deviceKey": told(&key)});
+        let answer = client.post("/api/v1/persons", &body).await?;
+        ensure!(answer.status == 201, "{user_id} was not registered: {}", answer.json());
         Ok(Self { key, key_id: answer.text("keyId"), user_id: user_id.to_owned() })
     }
 
@@ -47,13 +54,19 @@ impl Device {
         json!({"type": "device-key", "keyId": self.key_id, "challenge": challenge, "signature": signature})
     }
 
+    /// The whole request that answers a challenge.
+    #[must_use]
+    pub fn answer(&self, challenge: &str) -> Value {
+        json!({"userId": self.user_id, "credentials": self.credentials(challenge)})
+    }
+
     /// The whole request that answers a new challenge.
     ///
     /// # Errors
     /// When there is no challenge to be had.
     pub async fn request(&self, client: &Client) -> anyhow::Result<Value> {
         let challenge = client.post("/api/v1/challenges", &Value::Null).await?.text("challenge");
-        Ok(json!({"userId": self.user_id, "credentials": self.credentials(&challenge)}))
+        Ok(self.answer(&challenge))
     }
 
     /// Signs in with a new challenge.
@@ -63,4 +76,10 @@ impl Device {
     pub async fn sign_in(&self, client: &Client) -> anyhow::Result<Answer> {
         client.post("/api/v1/authenticate", &self.request(client).await?).await
     }
+}
+
+/// The public half of a key, as it is enrolled.
+fn told(key: &Ed25519KeyPair) -> Value {
+    let public_key = URL_SAFE_NO_PAD.encode(key.public_key());
+    json!({"algorithm": "Ed25519", "publicKey": public_key, "label": "a test's phone"})
 }

@@ -35,6 +35,7 @@ pub(crate) async fn ensure_administrator(
     let administrator = NewPerson {
         name: NAME.parse().context("the administrator's name is a name")?,
         password: Some(Password::from(password)),
+        device_key: None,
         kind: PersonKind::Staff,
         roles: [Role::Administrator].into_iter().collect(),
     };

@@ -16,8 +16,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Service, authenticate::ReceiptBody, idempotency::once, private};
 use crate::{
-    DeviceKey, Identity, RevokeDeviceKey, SignatureAlgorithm, authenticate::open_text, export::may_look_at,
-    sql,
+    DeviceKey, Identity, NewKey, RevokeDeviceKey, SignatureAlgorithm, authenticate::open_text,
+    export::may_look_at, sql,
 };
 
 /// The longest name of a device, in characters.
@@ -31,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Identity> {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"algorithm": "Ed25519", "publicKey": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "label": "my phone"}))]
-struct EnrolBody {
+pub(super) struct EnrolBody {
     /// `Ed25519`, or `ES256`.
     #[schema(value_type = String, example = "Ed25519")]
     algorithm: SignatureAlgorithm,
@@ -41,6 +41,20 @@ struct EnrolBody {
     #[serde(default)]
     #[schema(max_length = 100)]
     label: String,
+}
+
+impl EnrolBody {
+    /// The key, as far as its form can tell.
+    pub(super) fn key(self) -> Result<NewKey, Problem> {
+        let Self { algorithm, public_key, label } = self;
+        if label.chars().count() > LABEL_CHARS_MAX {
+            let detail = format!("a label has at most {LABEL_CHARS_MAX} characters");
+            return Err(Problem::unprocessable("identity/label-unfit", detail));
+        }
+        // What is no base64url is no key of any length.
+        let public_key = URL_SAFE_NO_PAD.decode(public_key.trim_end_matches('=')).unwrap_or_default();
+        Ok(NewKey { algorithm, public_key, label })
+    }
 }
 
 /// A key was enrolled.
@@ -70,13 +84,7 @@ async fn enrol(
     Exact { value: body, bytes }: Exact<EnrolBody>,
 ) -> Result<Response, Problem> {
     let once = once(&headers, &actor, "POST /api/v1/persons/{person_id}/device-keys", &bytes)?;
-    let EnrolBody { algorithm, public_key, label } = body;
-    if label.chars().count() > LABEL_CHARS_MAX {
-        let detail = format!("a label has at most {LABEL_CHARS_MAX} characters");
-        return Err(Problem::unprocessable("identity/label-unfit", detail));
-    }
-    let public_key = URL_SAFE_NO_PAD.decode(public_key.trim_end_matches('=')).unwrap_or_default();
-    let enrolled = identity.enrol_device_key(&actor, person, algorithm, public_key, &label, once).await?;
+    let enrolled = identity.enrol_device_key(&actor, person, body.key()?, once).await?;
     let body = EnrolledBody { key_id: enrolled.done.key, receipt: ReceiptBody::of(&enrolled) };
     Ok(private(StatusCode::CREATED, &body))
 }

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Service, authenticate::ReceiptBody, idempotency::once, private};
+use super::{Service, authenticate::ReceiptBody, device_keys::EnrolBody, idempotency::once, private};
 use crate::{
-    Identity, LoginName, NewPerson, Password, Person, change_person::ChangeStanding, export::may_look_at, sql,
+    DeviceKey, Identity, LoginName, NewPerson, Password, Person, change_person::ChangeStanding,
+    export::may_look_at, sql,
 };
 
 /// People that one page lists, at most.
@@ -42,6 +43,9 @@ struct RegisterBody {
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256)]
     password: Option<Password>,
+    /// The key of the person's first device.
+    #[serde(default)]
+    device_key: Option<EnrolBody>,
     #[serde(default = "citizen")]
     #[schema(value_type = Option<String>, example = "citizen")]
     kind: PersonKind,
@@ -60,6 +64,10 @@ const fn citizen() -> PersonKind {
 struct RegisteredBody {
     #[schema(value_type = String, format = "uuid")]
     person_id: Id<authz::Person>,
+    /// The identifier of the device key that came with them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    key_id: Option<Id<DeviceKey>>,
     #[schema(value_type = String, format = "date-time")]
     registered_at: Timestamp,
     receipt: ReceiptBody,
@@ -78,10 +86,13 @@ async fn register(
     Exact { value: body, bytes }: Exact<RegisterBody>,
 ) -> Result<Response, Problem> {
     let once = once(&headers, &actor, "POST /api/v1/persons", &bytes)?;
-    let RegisterBody { user_id: name, password, kind, roles } = body;
-    let receipt = identity.register(&actor, NewPerson { name, password, kind, roles }, once).await?;
+    let RegisterBody { user_id: name, password, device_key, kind, roles } = body;
+    let device_key = device_key.map(EnrolBody::key).transpose()?;
+    let receipt =
+        identity.register(&actor, NewPerson { name, password, device_key, kind, roles }, once).await?;
     let body = RegisteredBody {
         person_id: receipt.done.person,
+        key_id: receipt.done.device_key,
         registered_at: receipt.done.at,
         receipt: ReceiptBody::of(&receipt),
     };

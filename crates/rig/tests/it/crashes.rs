@@ -11,8 +11,14 @@ use serde_json::{Value, json};
 
 use crate::Folder;
 
-/// Cheap passwords would not matter here: people without one are registered.
+/// Callers at once.
 const WRITERS: usize = 16;
+
+/// Somebody to register; with a device key alone, because hashing passwords would be most of the work.
+fn person(name: &str) -> Value {
+    let public_key = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    json!({"userId": name, "deviceKey": {"algorithm": "Ed25519", "publicKey": public_key}})
+}
 
 /// What the server acknowledged: the receipt, by the name that was registered.
 type Acknowledged = Arc<Mutex<BTreeMap<String, Value>>>;
@@ -22,7 +28,7 @@ async fn register_until_it_dies(client: Client, names: String, acknowledged: Ack
     for number in 0.. {
         let name = format!("{names}-{number}");
         let keyed = client.clone().with_field("idempotency-key", &name);
-        let Ok(answer) = keyed.post("/api/v1/persons", &json!({"userId": name})).await else { return };
+        let Ok(answer) = keyed.post("/api/v1/persons", &person(&name)).await else { return };
         if answer.status != 201 {
             return;
         }
@@ -61,7 +67,7 @@ async fn lost(data: &std::path::Path, acknowledged: &Acknowledged) -> Vec<String
     let mut lost = Vec::new();
     for (name, receipt) in known {
         let keyed = server.client().with_field("idempotency-key", &name);
-        let answer = keyed.post("/api/v1/persons", &json!({"userId": name})).await.expect("an answer");
+        let answer = keyed.post("/api/v1/persons", &person(&name)).await.expect("an answer");
         if answer.json() != receipt {
             lost.push(format!("{name}: {receipt} became {}", answer.json()));
         }

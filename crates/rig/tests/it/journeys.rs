@@ -76,6 +76,17 @@ async fn a_device_signs_in_with_its_key_and_each_challenge_is_good_once() {
 }
 
 #[tokio::test]
+async fn somebody_without_a_password_signs_in_with_the_key_they_registered_with() {
+    let folder = Folder::new();
+    let server = Server::start(&folder.data()).expect("it starts");
+    let device = Device::register(&server.client(), "ada").await.expect("ada is new");
+    assert_eq!(device.sign_in(&server.client()).await.expect("an answer").status, 200);
+    let nothing =
+        server.client().post("/api/v1/persons", &json!({"userId": "grace"})).await.expect("an answer");
+    assert_eq!((nothing.status, nothing.problem()), (422, "identity/no-credentials".to_owned()));
+}
+
+#[tokio::test]
 async fn signing_out_everywhere_ends_every_session_and_a_new_one_begins() {
     let folder = Folder::new();
     let server = Server::start(&folder.data()).expect("it starts");

@@ -1,0 +1,58 @@
+//! Measurements, each beside a peer in the same run. `cargo xtask bench NAME` builds and runs this.
+
+mod device_sign_in;
+mod figures;
+mod ledger;
+mod live_sessions;
+mod load;
+mod machine;
+mod password_sign_in;
+mod peer;
+mod session;
+mod validate;
+
+use clap::{Parser, ValueEnum};
+
+use crate::figures::Figures;
+
+/// Which measurement, and how long.
+#[derive(Debug, Clone, Copy, Parser)]
+pub(crate) struct Arguments {
+    name: Name,
+    /// Fewer and shorter runs: done within 50 seconds once built.
+    #[arg(long)]
+    quick: bool,
+    /// Print the figures as JSON on the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Every measurement.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Name {
+    /// Durable commands a second, beside a bare SQLite loop that writes the same rows.
+    Ledger,
+    /// `GET /api/v1/session`, beside nginx.
+    Session,
+    /// Token validations over HTTP and in process.
+    Validate,
+    /// Durable sign-ins with device keys over HTTP.
+    DeviceSignIn,
+    /// Sign-ins with passwords, beside bare Argon2.
+    PasswordSignIn,
+    /// Ten million live sessions.
+    LiveSessions,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let figures = match arguments.name {
+        Name::Ledger => ledger::run(arguments.quick)?,
+        Name::Session => session::run(arguments.quick)?,
+        Name::Validate => validate::run(arguments.quick)?,
+        Name::DeviceSignIn => device_sign_in::run(arguments.quick)?,
+        Name::PasswordSignIn => password_sign_in::run(arguments.quick)?,
+        Name::LiveSessions => live_sessions::run(arguments.quick)?,
+    };
+    figures.print(arguments.json)
+}
