@@ -13,8 +13,6 @@ mod validate;
 
 use clap::{Parser, ValueEnum};
 
-use crate::figures::Figures;
-
 /// Which measurement, and how long.
 #[derive(Debug, Clone, Copy, Parser)]
 pub(crate) struct Arguments {

@@ -131,7 +131,7 @@ async fn call(
             let at = body_at + place * TOKEN_BYTES;
             let token = &mut bytes[at..at + TOKEN_BYTES];
             token.copy_from_slice(&tokens[usize::try_from(drawn >> 32)? % TOKENS]);
-            let forged = drawn % FORGED_EVERY == 0;
+            let forged = drawn.is_multiple_of(FORGED_EVERY);
             if forged {
                 token[70] ^= 1;
             }
