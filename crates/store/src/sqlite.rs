@@ -141,10 +141,9 @@ fn open(path: &Path, flags: OpenFlags, config: &SqliteConfig) -> Result<Connecti
 
 /// Tells a damaged file from one that cannot be opened.
 fn describe(path: &Path, source: rusqlite::Error) -> StoreError {
-    match StoreError::from(source).of(path) {
-        StoreError::Sqlite(source) => StoreError::Open { path: path.to_owned(), source },
-        told => told,
-    }
+    let error = StoreError::from(source).of(path);
+    let StoreError::Sqlite(source) = error else { return error };
+    StoreError::Open { path: path.to_owned(), source }
 }
 
 /// Runs a statement that answers no rows.

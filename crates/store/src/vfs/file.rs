@@ -3,7 +3,7 @@
 use std::{
     ffi::c_int,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use rusqlite::ffi;
@@ -84,7 +84,7 @@ impl OpenFile {
     /// `methods` tells SQLite that parts of pages cannot be read.
     fn check_database_read(&mut self, buffer: &[u8], offset: u64, filled: Filled) -> Result<(), Code> {
         let begins = offset == 0 && buffer.len() > 20 && filled == Filled::Whole;
-        if begins && page::is_foreign(buffer) {
+        if begins && page::begins_database(buffer) && !page::leaves_room(buffer) {
             return Err(self.damaged(Damage::Foreign));
         }
         if offset + buffer.len() as u64 <= page::HEADER_BYTES as u64 {
@@ -140,7 +140,7 @@ impl OpenFile {
         } else {
             self.medium.read(&mut header, 0)?;
         }
-        let has_room = !page::is_foreign(&header);
+        let has_room = page::begins_database(&header) && page::leaves_room(&header);
         self.kind = Kind::Database { has_room };
         Ok(has_room)
     }
@@ -151,6 +151,6 @@ impl OpenFile {
     }
 }
 
-fn lock(frames: &Mutex<Frames>) -> std::sync::MutexGuard<'_, Frames> {
+fn lock(frames: &Mutex<Frames>) -> MutexGuard<'_, Frames> {
     frames.lock().expect("nobody panics while holding a log's digests")
 }

@@ -70,7 +70,7 @@ impl Unsynced {
         let image = self.image(real)?;
         image.size = size;
         image.kept = image.kept.min(size);
-        image.blocks.retain(|number, _| number * BLOCK_BYTES as u64 + 1 <= size);
+        image.blocks.retain(|number, _| *number < size.div_ceil(BLOCK_BYTES as u64));
         if let Some(block) = image.blocks.get_mut(&(size / BLOCK_BYTES as u64)) {
             block[place_in(size, size - size % BLOCK_BYTES as u64)..].fill(0);
         }

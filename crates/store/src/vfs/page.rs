@@ -51,11 +51,15 @@ fn checksum_of(content: &[u8], offset: u64) -> [u8; CHECKSUM_BYTES as usize] {
     xxh3_64_with_seed(content, page_number(offset)).to_le_bytes()
 }
 
-/// Is this the beginning of a database that gives its pages no room for a checksum, or other pages than ours?
-pub(super) fn is_foreign(header: &[u8]) -> bool {
-    let [high, low] = [header[16], header[17]];
+/// Is this the beginning of a database of SQLite's?
+pub(super) fn begins_database(header: &[u8]) -> bool {
     header.starts_with(MAGIC)
-        && (usize::from(u16::from_be_bytes([high, low])) != PAGE_BYTES || header[20] != CHECKSUM_BYTES)
+}
+
+/// Does the header of a database say that its pages are as large as ours, and end with room for a checksum?
+pub(super) fn leaves_room(header: &[u8]) -> bool {
+    let page_bytes = u16::from_be_bytes([header[16], header[17]]);
+    usize::from(page_bytes) == PAGE_BYTES && header[20] == CHECKSUM_BYTES
 }
 
 #[cfg(test)]
@@ -63,7 +67,7 @@ mod tests {
     use super::*;
 
     fn page() -> Vec<u8> {
-        (0..PAGE_BYTES).map(|place| (place % 251) as u8).collect()
+        (0..=250).cycle().take(PAGE_BYTES).collect()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A file of SQLite's own "unix" layer, as a Rust value.
 
-use std::{ffi::c_int, ptr};
+use std::ffi::c_int;
 
 use rusqlite::ffi;
 
@@ -94,7 +94,7 @@ impl Drop for RealFile {
     fn drop(&mut self) {
         let raw = self.raw();
         // SAFETY: the memory is ours, and holds noughts or what the layer put there when it opened the file.
-        let open = unsafe { (*raw).pMethods } != ptr::null();
+        let open = !unsafe { (*raw).pMethods }.is_null();
         if open {
             // The unix layer has nothing to say about a close: it answers that it is done.
             let _done = forward!(self, xClose);
