@@ -3,6 +3,7 @@
 mod damage;
 mod power;
 mod space;
+mod together;
 
 use std::path::PathBuf;
 
