@@ -78,7 +78,7 @@ tuple_keys! {
     A 0, B 1, C 2;
 }
 
-/// Reads one column of a row; [`table!`] calls this.
+/// Reads one column of a row; [`table!`](crate::table) calls this.
 ///
 /// # Errors
 /// When it holds something that its type never stored.

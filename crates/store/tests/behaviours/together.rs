@@ -3,7 +3,7 @@
 use std::{
     num::NonZeroU32,
     path::Path,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     thread,
 };
 
@@ -51,6 +51,8 @@ fn another_process(harbour: &Harbour) -> Child {
     Command::new(program)
         .args(["--ignored", "--exact", "together::work_from_another_process"])
         .current_dir(harbour.folder.path())
+        // Its failures are told on the other stream.
+        .stdout(Stdio::null())
         .spawn()
         .expect("it starts")
 }
