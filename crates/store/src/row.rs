@@ -32,7 +32,7 @@ pub enum Durability {
     Log,
 }
 
-/// A row of one table. [`table!`] writes this.
+/// A row of one table. [`table!`](crate::table) writes this.
 pub trait Row: Clone + Send + Sync + 'static {
     type Key: RowKey;
     const TABLE: &'static Table;
