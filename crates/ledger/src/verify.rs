@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clock::Timestamp;
 use seal::Keys;
-use store::{Cell, Difference, ReaderConfig, Schema, Snapshot, SqliteConfig, Store, StoreError, Writer};
+use store::{Cell, Commits, Difference, ReaderConfig, Schema, Snapshot, SqliteConfig, Store, StoreError, Writer};
 
 use crate::{
     entry::Entry,
@@ -75,7 +75,7 @@ pub fn verify(subject: &Subject<'_>) -> Result<Report, VerifyError> {
     let sqlite = SqliteConfig::default();
     let live = Writer::open_to_read(subject.database, &subject.schema, &sqlite)?;
     live.check_integrity()?;
-    let unsynced = SqliteConfig { sync: false, ..SqliteConfig::default() };
+    let unsynced = SqliteConfig { commits: Commits::Unsynced, ..SqliteConfig::default() };
     let scratch = subject.scratch.join("replay.db");
     let mut scratch = Store::open(&scratch, &subject.schema, &unsynced, &ReaderConfig::default())?.writer;
 

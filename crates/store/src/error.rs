@@ -1,22 +1,31 @@
 //! What can go wrong between memory and disk.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use problem::Problem;
+use rusqlite::{ErrorCode, ffi};
 
-use crate::cell::Corrupt;
+use crate::{cell::Corrupt, vfs};
 
 /// A failure of the store. Nothing that it interrupted has happened.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database refused")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
     #[error("table `{table}` holds what it should not")]
     Corrupt { table: &'static str, source: Corrupt },
     #[error("cannot open the database {path}")]
     Open { path: PathBuf, source: rusqlite::Error },
     #[error("the database {path} is damaged: {found}; restore it from a backup")]
     Damaged { path: PathBuf, found: String },
+    #[error(
+        "the database {path} has pages without checksums, so this program did not make it, or its first bytes \
+         are damaged; move it away, or restore it from a backup"
+    )]
+    Unchecked { path: PathBuf },
     #[error("the database has table `{table}` as {found}, but this program was built for {expected}")]
     Schema { table: &'static str, found: String, expected: String },
     #[error("migration `{name}` was changed after it had been applied; restore its text and add a new one")]
@@ -39,7 +48,28 @@ impl StoreError {
     #[must_use]
     pub fn leaves_doubt(&self) -> bool {
         let Self::Sqlite(error) = self else { return false };
-        error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
+        error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    /// Damage that was found below SQLite comes back with the page's name; SQLite itself had only a number.
+    fn from(error: rusqlite::Error) -> Self {
+        let of_data = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_DATA);
+        of_data.then(vfs::take_damage).flatten().unwrap_or(Self::Sqlite(error))
+    }
+}
+
+impl StoreError {
+    /// The same failure, of the database at `path`: where SQLite calls the file malformed, that is named.
+    pub(crate) fn of(self, path: &Path) -> Self {
+        let Self::Sqlite(error) = self else { return self };
+        let malformed =
+            matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase));
+        if malformed {
+            return Self::Damaged { path: path.to_owned(), found: error.to_string() };
+        }
+        Self::Sqlite(error)
     }
 }
 
@@ -56,6 +86,7 @@ impl From<StoreError> for Problem {
             | StoreError::Corrupt { .. }
             | StoreError::Open { .. }
             | StoreError::Damaged { .. }
+            | StoreError::Unchecked { .. }
             | StoreError::Schema { .. }
             | StoreError::MigrationChanged { .. }
             | StoreError::MigrationUnknown { .. }

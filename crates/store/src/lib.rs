@@ -1,5 +1,6 @@
 //! Rows on disk: tables declared once, a working set that a batch of commands changes in memory, and the
-//! engine (SQLite) that makes a whole batch durable with one sync.
+//! engine (SQLite) that makes a whole batch durable with one sync. Every page on disk carries a checksum, so
+//! that damage is an error and never another row.
 //!
 //! No other crate names the engine. What others see is a [`Row`] declared by [`table!`], a [`Tx`] to read
 //! and change rows by key, and a [`Snapshot`] to query them with SQL.
@@ -17,6 +18,7 @@ mod snapshot;
 mod sqlite;
 mod table_set;
 mod tx;
+mod vfs;
 mod writer;
 
 pub use cell::{Cell, CellRef, Column, ColumnType, Corrupt};
@@ -29,6 +31,7 @@ pub use migrate::{Migration, Schema};
 pub use reader::{ReaderConfig, Readers};
 pub use row::{ColumnDef, Durability, Row, RowKey, Table, read_column};
 pub use snapshot::{Cells, Snapshot};
-pub use sqlite::SqliteConfig;
+pub use sqlite::{Commits, SqliteConfig};
 pub use tx::{Changes, Effect, Scan, Tx};
+pub use vfs::Disk;
 pub use writer::{Batch, Memory, Store, Writer};

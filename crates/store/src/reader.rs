@@ -3,7 +3,7 @@
 use std::{
     fmt,
     num::NonZeroUsize,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -43,6 +43,7 @@ type Read = Box<dyn FnOnce(&Connection) + Send>;
 pub struct Readers(Arc<Pool>);
 
 struct Pool {
+    path: PathBuf,
     waiting: Arc<Group<Read>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -61,7 +62,7 @@ impl Readers {
             let thread = thread::Builder::new().name("store-reader".to_owned());
             threads.push(thread.spawn(move || run(&connection, &waiting)).map_err(|_| StoreError::Stopped)?);
         }
-        Ok(Self(Arc::new(Pool { waiting, threads })))
+        Ok(Self(Arc::new(Pool { path: path.to_owned(), waiting, threads })))
     }
 
     /// Runs `read` on a snapshot of the database.
@@ -82,7 +83,7 @@ impl Readers {
             Full::Crowded(_) => StoreError::Busy,
             Full::Closed(_) => StoreError::Stopped,
         })?;
-        answered.await.map_err(|_| StoreError::Stopped)?
+        answered.await.map_err(|_| StoreError::Stopped)?.map_err(|error| error.of(&self.0.path))
     }
 
     /// How many reads wait.

@@ -32,7 +32,7 @@ pub enum Durability {
     Log,
 }
 
-/// A row of one table. [`table!`] writes this.
+/// A row of one table. [`table!`](crate::table) writes this.
 pub trait Row: Clone + Send + Sync + 'static {
     type Key: RowKey;
     const TABLE: &'static Table;
@@ -78,7 +78,7 @@ tuple_keys! {
     A 0, B 1, C 2;
 }
 
-/// Reads one column of a row; [`table!`] calls this.
+/// Reads one column of a row; [`table!`](crate::table) calls this.
 ///
 /// # Errors
 /// When it holds something that its type never stored.

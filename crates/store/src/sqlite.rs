@@ -10,6 +10,7 @@ use crate::{
     error::StoreError,
     row::{Row, Table},
     tx::Scan,
+    vfs::{self, Disk},
 };
 
 /// How the embedded database is kept.
@@ -22,9 +23,21 @@ pub struct SqliteConfig {
     pub log_pages_max: NonZeroU32,
     /// How long a connection waits for another that holds the file.
     pub busy_timeout_ms: NonZeroU32,
-    /// Whether a commit waits for the disk. Off, an answer promises nothing: it exists for the tests that
-    /// prove they would notice.
-    pub sync: bool,
+    pub commits: Commits,
+    /// What the files lie on; anything but the real disk is for tests and drills.
+    pub disk: Disk,
+}
+
+/// What a commit waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Commits {
+    /// The disk: what was answered outlives a power cut.
+    #[default]
+    Synced,
+    /// Nothing: an answer promises nothing. For scratch databases, and for the tests that prove they would
+    /// notice.
+    Unsynced,
 }
 
 impl Default for SqliteConfig {
@@ -34,7 +47,8 @@ impl Default for SqliteConfig {
             page_cache_mib: positive(64),
             log_pages_max: positive(8192),
             busy_timeout_ms: positive(5000),
-            sync: true,
+            commits: Commits::Synced,
+            disk: Disk::Real,
         }
     }
 }
@@ -90,9 +104,13 @@ impl ToSql for Cell<'_> {
 pub(crate) fn open_writer(path: &Path, config: &SqliteConfig) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let connection = open(path, flags, config)?;
+    let synchronous = match config.commits {
+        Commits::Synced => "FULL",
+        Commits::Unsynced => "OFF",
+    };
     let prepare = || -> rusqlite::Result<()> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", if config.sync { "FULL" } else { "OFF" })?;
+        connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "wal_autocheckpoint", config.log_pages_max.get())?;
         // What is erased is overwritten, not only unlinked.
         connection.pragma_update(None, "secure_delete", "ON")?;
@@ -109,7 +127,7 @@ pub(crate) fn open_reader(path: &Path, config: &SqliteConfig) -> Result<Connecti
 
 fn open(path: &Path, flags: OpenFlags, config: &SqliteConfig) -> Result<Connection, StoreError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|source| describe(path, source))?;
+    let connection = vfs::open(path, flags, &config.disk).map_err(|source| describe(path, source))?;
     connection.set_prepared_statement_cache_capacity(256);
     connection.busy_timeout(Duration::from_millis(config.busy_timeout_ms.get().into()))?;
     let prepare = || -> rusqlite::Result<()> {
@@ -123,10 +141,8 @@ fn open(path: &Path, flags: OpenFlags, config: &SqliteConfig) -> Result<Connecti
 
 /// Tells a damaged file from one that cannot be opened.
 fn describe(path: &Path, source: rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    if matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)) {
-        return StoreError::Damaged { path: path.to_owned(), found: source.to_string() };
-    }
+    let error = StoreError::from(source).of(path);
+    let StoreError::Sqlite(source) = error else { return error };
     StoreError::Open { path: path.to_owned(), source }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     snapshot::Snapshot,
     sqlite::{self, SqliteConfig},
     tx::{Changes, Effect, Tx, Working},
+    vfs,
 };
 
 /// An open database: the writer for the one thread that owns it, and readers for all others.
@@ -54,7 +55,7 @@ impl Store {
         readers: &ReaderConfig,
     ) -> Result<Self, StoreError> {
         let mut connection = sqlite::open_writer(path, sqlite)?;
-        schema.apply(&mut connection)?;
+        schema.apply(&mut connection).map_err(|error| error.of(path))?;
         let readers = Readers::start(path, sqlite, readers)?;
         Ok(Self {
             writer: Writer { path: path.to_owned(), connection, working: Working::default() },
@@ -70,7 +71,7 @@ impl Writer {
     /// When it is not there, is damaged, or belongs to another version of the program.
     pub fn open_to_read(path: &Path, schema: &Schema, sqlite: &SqliteConfig) -> Result<Self, StoreError> {
         let connection = sqlite::open_reader(path, sqlite)?;
-        schema.check(&connection)?;
+        schema.check(&connection).map_err(|error| error.of(path))?;
         Ok(Self { path: path.to_owned(), connection, working: Working::default() })
     }
 
@@ -92,7 +93,7 @@ impl Writer {
         &self,
         read: impl FnOnce(&Snapshot<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        Snapshot::take(&self.connection, read)
+        Snapshot::take(&self.connection, read).map_err(|error| error.of(&self.path))
     }
 
     /// Folds the write-ahead log into the database and empties it, as a clean stop does.
@@ -100,7 +101,8 @@ impl Writer {
     /// # Errors
     /// When the engine fails.
     pub fn fold_log(&self) -> Result<(), StoreError> {
-        Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+        let folded = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        folded.map_err(|error| StoreError::from(error).of(&self.path))
     }
 
     /// Looks at every page and index of the database: slow, and thorough.
@@ -108,8 +110,15 @@ impl Writer {
     /// # Errors
     /// [`StoreError::Damaged`] with the first finding.
     pub fn check_integrity(&self) -> Result<(), StoreError> {
-        let found: String = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-        if found == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: self.path.clone(), found }) }
+        // SQLite tells of a page that cannot be read by its number alone: what was found on it is taken from
+        // below, and what was found before is not about this.
+        drop(vfs::take_damage());
+        let checked = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
+        let found: String = checked.map_err(|error| StoreError::from(error).of(&self.path))?;
+        if found == "ok" {
+            return Ok(());
+        }
+        Err(vfs::take_damage().unwrap_or_else(|| StoreError::Damaged { path: self.path.clone(), found }))
     }
 }
 

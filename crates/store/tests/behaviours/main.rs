@@ -1,4 +1,11 @@
-//! What every engine must do with rows.
+//! What every engine must do with rows; its modules, what it must do on disks that are not as they should be.
+
+mod damage;
+mod power;
+mod space;
+mod together;
+
+use std::path::PathBuf;
 
 use ids::Id;
 use store::{Cell, Erasable, ReaderConfig, Scan, Schema, SqliteConfig, Store, StoreError};
@@ -35,8 +42,15 @@ impl Harbour {
     }
 
     fn open_with(&self, schema: &Schema) -> Result<Store, StoreError> {
-        let path = self.folder.path().join("harbour.db");
-        Store::open(&path, schema, &SqliteConfig::default(), &ReaderConfig::default())
+        self.open_as(schema, &SqliteConfig::default())
+    }
+
+    fn open_as(&self, schema: &Schema, sqlite: &SqliteConfig) -> Result<Store, StoreError> {
+        Store::open(&self.database(), schema, sqlite, &ReaderConfig::default())
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("harbour.db")
     }
 
     fn open(&self) -> Store {
@@ -57,11 +71,15 @@ fn night(day: u64, boat: u32) -> Night {
 }
 
 fn commit(store: &mut Store, change: impl FnOnce(&mut store::Tx<'_>)) {
-    let mut batch = store.writer.begin().expect("it begins");
+    try_commit(store, change).expect("it commits");
+}
+
+fn try_commit(store: &mut Store, change: impl FnOnce(&mut store::Tx<'_>)) -> Result<(), StoreError> {
+    let mut batch = store.writer.begin()?;
     change(&mut batch.tx());
     batch.keep();
-    batch.flush().expect("it flushes");
-    batch.commit().expect("it commits");
+    batch.flush()?;
+    batch.commit()
 }
 
 fn read_boat(store: &Store, number: u32) -> Option<Boat> {
@@ -206,7 +224,7 @@ fn a_migration_that_was_changed_or_is_not_known_is_refused() {
 #[test]
 fn a_file_that_is_no_database_is_called_damaged() {
     let harbour = Harbour::new();
-    std::fs::write(harbour.folder.path().join("harbour.db"), [7; 8192]).expect("it is written");
+    std::fs::write(harbour.database(), [7; 8192]).expect("it is written");
     assert!(matches!(harbour.open_with(&schema()), Err(StoreError::Damaged { .. })));
 }
 
