@@ -90,7 +90,7 @@ fn sign_in(
             anyhow::Ok(latency)
         })
     });
-    on_runtime(tokio::time::sleep(time));
+    on_runtime(async { tokio::time::sleep(time).await });
     stop.store(true, Ordering::Relaxed);
     let latency = callers.join().map_err(|_| anyhow::anyhow!("the callers panicked"))??;
     #[expect(clippy::cast_precision_loss, reason = "a measurement is far below 2^52 sign-ins")]

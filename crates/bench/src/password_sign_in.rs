@@ -70,7 +70,7 @@ fn bare(time: Duration) -> anyhow::Result<f64> {
             })
         })
         .collect();
-    on_runtime(tokio::time::sleep(time));
+    on_runtime(async { tokio::time::sleep(time).await });
     stop.store(true, Ordering::Relaxed);
     for hasher in hashers {
         hasher.join().map_err(|_| anyhow::anyhow!("a hasher panicked"))?;

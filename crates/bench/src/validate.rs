@@ -101,7 +101,7 @@ fn over_http(
             thread::spawn(move || on_runtime(call(address, bearer, tokens, seed, stop, checked)))
         })
         .collect();
-    on_runtime(tokio::time::sleep(time));
+    on_runtime(async { tokio::time::sleep(time).await });
     stop.store(true, Ordering::Relaxed);
     for caller in callers {
         caller.join().map_err(|_| anyhow::anyhow!("a caller panicked"))??;

@@ -28,7 +28,6 @@ CREATE TABLE idempotency (
     key BYTEA NOT NULL,
     body BYTEA NOT NULL,
     entry BIGINT NOT NULL,
-    leaf BYTEA NOT NULL,
     done BYTEA NOT NULL,
     at BIGINT NOT NULL,
     PRIMARY KEY (day, key)

@@ -22,11 +22,10 @@ table! {
         key {
             /// The day it came, so that a day's keys lie together and go together.
             pub(crate) day: u64,
-            pub(crate) key: [u8; 32],
+            pub(crate) key: [u8; 16],
         }
-        pub(crate) body: [u8; 32],
+        pub(crate) body: [u8; 16],
         pub(crate) entry: u64,
-        pub(crate) leaf: [u8; 32],
         pub(crate) done: Vec<u8>,
         pub(crate) at: Timestamp,
     }
@@ -36,8 +35,10 @@ table! {
 /// come with the same body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Once {
-    pub(crate) key: [u8; 32],
-    pub(crate) body: [u8; 32],
+    /// Halves of SHA-256 hashes: callers can only collide with themselves, and every byte here is a byte of
+    /// a random key on disk.
+    pub(crate) key: [u8; 16],
+    pub(crate) body: [u8; 16],
 }
 
 impl Once {
@@ -49,18 +50,22 @@ impl Once {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Self { key: hash.finalize().into(), body: Sha256::digest(body).into() }
+        Self { key: half(hash.finalize().into()), body: half(Sha256::digest(body).into()) }
     }
 
     /// Where its answer would be kept: today, or yesterday.
-    pub(crate) fn places(&self, at: Timestamp) -> [(u64, [u8; 32]); 2] {
+    pub(crate) fn places(&self, at: Timestamp) -> [(u64, [u8; 16]); 2] {
         let today = at.millis() / DAY_MS;
         [(today, self.key), (today.saturating_sub(1), self.key)]
     }
 
-    pub(crate) fn answered(&self, at: Timestamp, entry: u64, leaf: [u8; 32], done: Vec<u8>) -> Answered {
-        Answered { day: at.millis() / DAY_MS, key: self.key, body: self.body, entry, leaf, done, at }
+    pub(crate) fn answered(&self, at: Timestamp, entry: u64, done: Vec<u8>) -> Answered {
+        Answered { day: at.millis() / DAY_MS, key: self.key, body: self.body, entry, done, at }
     }
+}
+
+fn half(hash: [u8; 32]) -> [u8; 16] {
+    hash.first_chunk().copied().expect("a hash has 32 bytes")
 }
 
 impl Answered {
@@ -93,7 +98,7 @@ mod tests {
     fn a_key_is_remembered_for_a_day_across_midnight() {
         let once = Once::new(&By::Anonymous, "POST /a", "k", b"");
         let noon = Timestamp::from_millis(DAY_MS * 100 + DAY_MS / 2);
-        let answered = once.answered(noon, 0, [0; 32], vec![]);
+        let answered = once.answered(noon, 0, vec![]);
         let just_before = noon.plus(KEY_LIFE).minus(Duration::from_millis(1));
         assert!(answered.holds(just_before));
         assert!(once.places(just_before).contains(&(answered.day, answered.key)));

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use clock::Timestamp;
 use seal::Keys;
-use store::{Cell, Commits, Difference, ReaderConfig, Schema, Snapshot, SqliteConfig, Store, StoreError, Writer};
+use store::{
+    Cell, Commits, Difference, ReaderConfig, Schema, Snapshot, SqliteConfig, Store, StoreError, Writer,
+};
 
 use crate::{
     entry::Entry,

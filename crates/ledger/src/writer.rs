@@ -14,11 +14,11 @@ use tokio::sync::watch;
 
 use crate::{
     entry::Entry,
-    idempotency::{Answered, first_day_kept},
+    idempotency::{Answered, Once, first_day_kept},
     instruments::Instruments,
     ledger::Head,
     merkle::Hash,
-    pending::{Pending, Settled, Verdict},
+    pending::{Draft, Pending, Settled, Verdict},
     tree::Tree,
 };
 
@@ -103,18 +103,16 @@ impl LedgerWriter {
             }
         }
         batch.load()?;
-        let first = self.tree.size();
-        let mut leaves = Vec::with_capacity(pending.len());
-        let mut erased = Vec::new();
+        let mut round = Round { first: self.tree.size(), at, leaves: Vec::new(), erased: Vec::new() };
         let mut settled = Vec::with_capacity(pending.len());
         for command in pending.iter_mut() {
-            let index = first + leaves.len() as u64;
-            let outcome = apply(command.as_mut(), &mut batch, index, at, &mut erased)?;
-            if let Settled::Durable { leaf, .. } = &outcome {
-                leaves.push(*leaf);
-            }
+            let outcome = match round.answered_before(command.once(), &mut batch)? {
+                Some(outcome) => outcome,
+                None => round.apply(command.as_mut(), &mut batch),
+            };
             settled.push(outcome);
         }
+        let Round { leaves, erased, .. } = round;
         if leaves.is_empty() {
             return Ok(settled);
         }
@@ -131,61 +129,77 @@ impl LedgerWriter {
     }
 }
 
-/// Applies one command to the batch, unless it was answered before.
-fn apply(
-    command: &mut dyn Pending,
-    batch: &mut Batch<'_>,
-    index: u64,
+/// A batch while its commands are applied.
+struct Round {
+    /// The place of its first entry.
+    first: u64,
     at: Timestamp,
-    erased: &mut Vec<Id<Person>>,
-) -> Result<Settled, StoreError> {
-    let once = command.once();
-    for place in once.iter().flat_map(|once| once.places(at)) {
-        let Some(answered) = batch.tx().get::<Answered>(place)?.filter(|answered| answered.holds(at)) else {
-            continue;
+    /// Leaves of its entries so far.
+    leaves: Vec<Hash>,
+    /// People whom it erases.
+    erased: Vec<Id<Person>>,
+}
+
+impl Round {
+    /// What a request with an idempotency key got when it came before; nothing if it is new.
+    fn answered_before(
+        &self,
+        once: Option<Once>,
+        batch: &mut Batch<'_>,
+    ) -> Result<Option<Settled>, StoreError> {
+        let Some(once) = once else { return Ok(None) };
+        for place in once.places(self.at) {
+            let answered = batch.tx().get::<Answered>(place)?.filter(|answered| answered.holds(self.at));
+            let Some(Answered { body, entry: index, done, .. }) = answered else { continue };
+            if body != once.body {
+                return Ok(Some(Settled::KeyReused));
+            }
+            let leaf = self.leaf(index, batch)?;
+            return Ok(leaf.map(|leaf| Settled::Repeated { index, leaf, done }));
+        }
+        Ok(None)
+    }
+
+    /// The leaf of an entry, of this batch or an earlier one. Keys do not keep it, because hardly any
+    /// request comes twice.
+    fn leaf(&self, index: u64, batch: &mut Batch<'_>) -> Result<Option<Hash>, StoreError> {
+        let in_batch = index.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        match in_batch {
+            Some(place) => Ok(self.leaves.get(place).copied()),
+            None => Ok(batch.tx().get::<Entry>(index)?.map(|entry| entry.leaf())),
+        }
+    }
+
+    /// Applies one command to the batch.
+    fn apply(&mut self, command: &mut dyn Pending, batch: &mut Batch<'_>) -> Settled {
+        // A panic in one command is that command's alone: its changes are dropped, the batch goes on.
+        let verdict = catch_unwind(AssertUnwindSafe(|| command.apply(&mut batch.tx(), self.at)));
+        let (subject, erases) = match verdict {
+            Ok(Verdict::Accepted { subject, erases }) => (subject, erases),
+            Ok(Verdict::Refused) => {
+                batch.discard();
+                return Settled::Refused;
+            }
+            Err(_) => {
+                batch.discard();
+                return Settled::Panicked;
+            }
         };
-        let same = once.is_some_and(|once| once.body == answered.body);
-        let Answered { entry, leaf, done, .. } = answered;
-        return Ok(if same {
-            Settled::Repeated { index: entry, leaf: Hash(leaf), done }
-        } else {
-            Settled::KeyReused
-        });
-    }
-    // A panic in one command is that command's alone: its changes are dropped, the batch goes on.
-    let verdict = catch_unwind(AssertUnwindSafe(|| command.apply(&mut batch.tx(), at)));
-    let (subject, erases) = match verdict {
-        Ok(Verdict::Accepted { subject, erases }) => (subject, erases),
-        Ok(Verdict::Refused) => {
-            batch.discard();
-            return Ok(Settled::Refused);
+        let effect = batch.keep().0;
+        let Draft { command: name, actor, salt, body, erasable } = command.draft();
+        let (index, at) = (self.first + self.leaves.len() as u64, self.at);
+        let entry =
+            Entry { index, at, command: name.to_owned(), actor, subject, salt, body, erasable, effect };
+        let leaf = entry.leaf();
+        self.leaves.push(leaf);
+        batch.append(entry);
+        self.erased.extend(subject.filter(|_| erases));
+        if let Some(once) = command.once() {
+            batch.tx().put(once.answered(at, index, command.done()));
+            batch.keep();
         }
-        Err(_) => {
-            batch.discard();
-            return Ok(Settled::Panicked);
-        }
-    };
-    let effect = batch.keep().0;
-    let draft = command.draft();
-    let entry = Entry {
-        index,
-        at,
-        command: draft.command.to_owned(),
-        actor: draft.actor,
-        subject,
-        salt: draft.salt,
-        body: draft.body,
-        erasable: draft.erasable,
-        effect,
-    };
-    let leaf = entry.leaf();
-    batch.append(entry);
-    erased.extend(subject.filter(|_| erases));
-    if let Some(once) = once {
-        batch.tx().put(once.answered(at, index, leaf.0, command.done()));
-        batch.keep();
+        Settled::Durable { index, leaf }
     }
-    Ok(Settled::Durable { index, leaf })
 }
 
 /// Sends the batch's rows to the engine, and takes away what was erased and what is out of date.

@@ -56,10 +56,10 @@ impl Server {
     /// # Errors
     /// When it ends instead of serving; the error holds what it said.
     pub fn start_with(data: &Path, options: &ServerOptions) -> anyhow::Result<Self> {
-        let config = data.with_extension("settings.toml");
-        std::fs::write(&config, &options.settings).context("cannot write the settings")?;
+        let settings = tempfile::NamedTempFile::new().context("cannot make a file of settings")?;
+        std::fs::write(settings.path(), &options.settings).context("cannot write the settings")?;
         let mut command = Command::new(holdfast());
-        command.arg("serve").arg("--config").arg(&config).arg("--data").arg(data);
+        command.arg("serve").arg("--config").arg(settings.path()).arg("--data").arg(data);
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         let stderr = child.stderr.take().context("its standard error is piped")?;

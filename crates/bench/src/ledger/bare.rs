@@ -16,7 +16,7 @@ const SQL: &str = "
     );
     CREATE INDEX entries_erasable ON entries (subject) WHERE erasable IS NOT NULL;
     CREATE TABLE idempotency (
-        day INTEGER NOT NULL, key BLOB NOT NULL, body BLOB NOT NULL, entry INTEGER NOT NULL, leaf BLOB NOT NULL,
+        day INTEGER NOT NULL, key BLOB NOT NULL, body BLOB NOT NULL, entry INTEGER NOT NULL,
         done BLOB NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (day, key)
     ) WITHOUT ROWID;
 ";
@@ -36,7 +36,7 @@ pub(super) fn measure(batch: u64, time: Duration) -> anyhow::Result<f64> {
     connection.execute_batch(SQL)?;
     let mut note = connection.prepare("INSERT INTO notes VALUES (?1, ?2, ?3, ?4)")?;
     let mut entry = connection.prepare("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
-    let mut answered = connection.prepare("INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    let mut answered = connection.prepare("INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     let clock = Clock::System;
     let body = [7_u8; BODY_BYTES + 48];
     let entry_body = [b'x'; ENTRY_BODY_BYTES];
@@ -63,7 +63,7 @@ pub(super) fn measure(batch: u64, time: Duration) -> anyhow::Result<f64> {
                 &body[..220],
                 key
             ])?;
-            answered.execute(params![at / 86_400_000, key, key, number, key, b"null", at])?;
+            answered.execute(params![at / 86_400_000, &key[..16], &key[..16], number, b"null", at])?;
             commands += 1;
         }
         connection.execute_batch("COMMIT")?;

@@ -76,17 +76,52 @@ async fn lost(data: &std::path::Path, acknowledged: &Acknowledged) -> Vec<String
     lost
 }
 
-#[tokio::test]
-async fn every_acknowledged_command_survives_being_killed_at_random_moments() {
+/// Kills a server again and again, and checks after each time that its folder is in order.
+async fn survive(options: &ServerOptions, cycles: usize) {
     let folder = Folder::new();
     let acknowledged = Acknowledged::default();
-    let cycles = if rig::long_run() { 100 } else { 10 };
     for cycle in 0..cycles {
-        load_and_kill(&folder.data(), &ServerOptions::default(), cycle, &acknowledged).await;
+        load_and_kill(&folder.data(), options, cycle, &acknowledged).await;
         let verified = Server::verify(&folder.data()).expect("it runs");
         assert!(verified.status.success(), "after cycle {cycle}: {}", verified.stderr);
     }
     let count = acknowledged.lock().expect("nobody panics").len();
     assert!(count > cycles * WRITERS, "only {count} commands were acknowledged");
     assert_eq!(lost(&folder.data(), &acknowledged).await, Vec::<String>::new());
+}
+
+const fn cycles(long: bool) -> usize {
+    if long { 100 } else { 10 }
+}
+
+#[tokio::test]
+async fn every_acknowledged_command_survives_being_killed_at_random_moments() {
+    survive(&ServerOptions::default(), cycles(rig::long_run())).await;
+}
+
+/// A killed process leaves what the kernel holds; a power cut does not. This disk forgets what was not
+/// synced.
+#[tokio::test]
+async fn every_acknowledged_command_survives_a_power_cut() {
+    let forgets = ServerOptions { settings: "[sqlite]\ndisk = \"forgets-unsynced\"".to_owned() };
+    survive(&forgets, cycles(rig::long_run())).await;
+}
+
+/// The test above would be worth nothing if it passed without the sync.
+#[tokio::test]
+async fn without_the_sync_a_power_cut_loses_acknowledged_commands_and_the_loss_is_noticed() {
+    let folder = Folder::new();
+    let acknowledged = Acknowledged::default();
+    let settings = "[sqlite]\ndisk = \"forgets-unsynced\"\ncommits = \"unsynced\"\n\
+                    [ledger]\ncheckpoint-interval-ms = 10"
+        .to_owned();
+    // The first start is synced, so that there is something to lose commands from.
+    Server::start(&folder.data()).expect("it starts").stop().expect("it stops");
+    load_and_kill(&folder.data(), &ServerOptions { settings }, 41, &acknowledged).await;
+    assert!(!acknowledged.lock().expect("nobody panics").is_empty());
+    // The checkpoint knows of entries that the database has lost.
+    let error = Server::start(&folder.data()).expect_err("entries are missing").to_string();
+    assert!(error.contains("acknowledged entries are missing"), "{error}");
+    let verified = Server::verify(&folder.data()).expect("it runs");
+    assert!(!verified.status.success() && verified.stderr.contains("acknowledged entries are missing"));
 }

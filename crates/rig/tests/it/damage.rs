@@ -1,6 +1,7 @@
 //! Disks that lie, fill up or go read-only: the server says what is wrong and serves nothing wrong.
 
-use rig::Server;
+use rig::{Device, Server, ServerOptions};
+use serde_json::json;
 
 use crate::{Folder, PASSWORD};
 
@@ -20,6 +21,55 @@ async fn a_truncated_database_is_not_served() {
     let error = Server::start(&folder.data()).expect_err("half a database is none").to_string();
     assert!(error.contains("identity.db") || error.contains("damaged"), "{error}");
     assert!(!Server::verify(&folder.data()).expect("it runs").status.success());
+}
+
+#[tokio::test]
+async fn a_flipped_byte_is_never_served_as_data() {
+    let folder = Folder::new();
+    with_somebody_registered(&folder).await;
+    let database = "services/identity.db";
+    let whole = std::fs::read(folder.data().join(database)).expect("it can be read");
+    for page in 0..whole.len() / 4096 {
+        let copy = folder.copy();
+        let mut damaged = whole.clone();
+        damaged[page * 4096 + 2000] ^= 0x40;
+        std::fs::write(copy.data().join(database), &damaged).expect("it can be written");
+        let verified = Server::verify(&copy.data()).expect("it runs");
+        assert!(!verified.status.success(), "page {page}: {}", verified.stdout);
+        assert!(verified.stderr.contains("damaged"), "page {page}: {}", verified.stderr);
+        let Ok(server) = Server::start(&copy.data()) else { continue };
+        // What it can still read is right, and what it cannot is a failure that says so.
+        let body = json!({"userId": "ada", "credentials": PASSWORD});
+        let answer = server.client().post("/api/v1/authenticate", &body).await.expect("an answer");
+        assert!([200, 500, 503].contains(&answer.status), "page {page}: {} {}", answer.status, answer.json());
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_recovers_by_itself() {
+    let folder = Folder::new();
+    let room = folder.data().with_extension("room");
+    let settings = format!("[sqlite]\ndisk = {{ scarce = {:?} }}", room.display().to_string());
+    let server = Server::start_with(&folder.data(), &ServerOptions { settings }).expect("it starts");
+    let client = server.client();
+    let device = Device::register(&client, "ada").await.expect("there is room");
+    std::fs::write(&room, "0").expect("it can be written");
+    let refused = device.sign_in(&client).await.expect("an answer");
+    assert_eq!((refused.status, refused.problem()), (503, "ledger/not-durable".to_owned()));
+    assert!(refused.headers.contains_key("retry-after"));
+    std::fs::remove_file(&room).expect("it is there");
+    assert_eq!(device.sign_in(&client).await.expect("an answer").status, 200);
+    server.stop().expect("it stops");
+    let verified = Server::verify(&folder.data()).expect("it runs");
+    assert!(verified.status.success(), "{}", verified.stderr);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_is_named() {
+    // The system's own folder of kernel settings can be written by nobody.
+    let error =
+        Server::start(std::path::Path::new("/proc/sys/holdfast")).expect_err("it cannot be made").to_string();
+    assert!(error.contains("/proc/sys/holdfast"), "{error}");
 }
 
 #[tokio::test]

@@ -13,6 +13,14 @@ impl Folder {
         Self(tempfile::tempdir().expect("a temporary folder"))
     }
 
+    /// Another folder with the same data.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::new();
+        let mut cp = std::process::Command::new("cp");
+        assert!(cp.arg("-a").arg(self.data()).arg(copy.data()).status().is_ok_and(|status| status.success()));
+        copy
+    }
+
     pub(crate) fn data(&self) -> std::path::PathBuf {
         self.0.path().join("data")
     }
