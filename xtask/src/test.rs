@@ -1,0 +1,90 @@
+//! `cargo xtask test`: everything that must hold before a change goes in, the quickest first.
+
+use std::{path::Path, process::Command};
+
+use clap::Args;
+
+use crate::{
+    api_check,
+    steps::{Outcome, Steps, succeed},
+    tidy,
+};
+
+/// How much to test.
+#[derive(Debug, Args)]
+pub(crate) struct TestOptions {
+    /// Tests take their time: more cases, more seeds.
+    #[arg(long)]
+    long: bool,
+    /// Run the tests of this crate, and nothing else.
+    #[arg(long = "crate", value_name = "CRATE")]
+    only: Option<String>,
+}
+
+/// Tools that are run where they are installed: the step, the arguments to `cargo` or the program alone.
+const OPTIONAL: [(&str, &[&str], &str); 3] = [
+    ("cargo deny", &["cargo", "deny", "check"], "cargo-deny is not installed: `cargo install cargo-deny`"),
+    ("cargo machete", &["cargo", "machete"], "cargo-machete is not installed: `cargo install cargo-machete`"),
+    ("typos", &["typos"], "typos is not installed: `cargo install typos-cli`"),
+];
+
+pub(crate) fn run(root: &Path, options: &TestOptions) -> anyhow::Result<()> {
+    let mut steps = Steps::default();
+    match &options.only {
+        Some(name) => one(root, options, name, &mut steps)?,
+        None => all(root, options, &mut steps)?,
+    }
+    steps.summarise();
+    Ok(())
+}
+
+fn one(root: &Path, options: &TestOptions, name: &str, steps: &mut Steps) -> anyhow::Result<()> {
+    if name == "rig" {
+        steps.command("cargo build", &mut cargo(root, &["build", "-p", "server"]))?;
+    }
+    steps.command("cargo test", &mut tests(root, &["-p", name], options))
+}
+
+fn all(root: &Path, options: &TestOptions, steps: &mut Steps) -> anyhow::Result<()> {
+    steps.command("cargo fmt", &mut cargo(root, &["fmt", "--all", "--check"]))?;
+    steps.step("tidy", || tidy::run(root).map(|()| Outcome::Passed))?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    steps.command("cargo clippy", &mut cargo(root, &clippy))?;
+    // The system tests start this binary.
+    steps.command("cargo build", &mut cargo(root, &["build", "-p", "server"]))?;
+    steps.command("cargo test", &mut tests(root, &["--workspace"], options))?;
+    let mut documentation = cargo(root, &["doc", "--no-deps", "--workspace"]);
+    steps.command("cargo doc", documentation.env("RUSTDOCFLAGS", "-D warnings"))?;
+    steps.step("the API against its description", || api_check::run(root).map(|()| Outcome::Passed))?;
+    for (name, words, missing) in OPTIONAL {
+        steps.step(name, || optional(root, words, missing))?;
+    }
+    Ok(())
+}
+
+fn tests(root: &Path, which: &[&str], options: &TestOptions) -> Command {
+    let mut command = cargo(root, &["test"]);
+    command.args(which);
+    if options.long {
+        command.env("HOLDFAST_LONG", "1");
+    }
+    command
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(root).args(arguments);
+    command
+}
+
+fn optional(root: &Path, words: &[&str], missing: &'static str) -> anyhow::Result<Outcome> {
+    let (program, arguments) = words.split_first().expect("a tool has a name");
+    // `cargo deny check` and `cargo machete` are programs named with their first argument.
+    let asked: Vec<_> = arguments.iter().take(1).copied().chain(["--version"]).collect();
+    let there = Command::new(program).args(asked).output().is_ok_and(|output| output.status.success());
+    if !there {
+        return Ok(Outcome::Skipped(missing));
+    }
+    succeed(Command::new(program).current_dir(root).args(arguments))?;
+    Ok(Outcome::Passed)
+}
