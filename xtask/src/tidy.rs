@@ -45,7 +45,7 @@ const RULES: &[Rule] = &[
     manifests::the_workspace_lints_stand,
     manifests::members_only_inherit,
     manifests::banned_crates_are_not_used,
-    manifests::the_database_is_used_by_the_store_alone,
+    manifests::some_crates_are_for_some,
     files::files_say_what_they_are_for,
     files::files_are_short,
     files::names_say_what_a_thing_does,

@@ -66,7 +66,11 @@ pub(super) fn names_say_what_a_thing_does(tree: &Tree) -> Vec<Finding> {
 }
 
 pub(super) fn nothing_is_left_to_do(tree: &Tree) -> Vec<Finding> {
-    lines_with(tree, &LEFT, |word| format!("do it, or write nothing: no {word} stays in the code"))
+    let mut findings =
+        lines_with(tree, &LEFT, |word| format!("do it, or write nothing: no {word} stays in the code"));
+    // The rule itself has to be written somewhere.
+    findings.retain(|finding| finding.path != "STYLE.md");
+    findings
 }
 
 pub(super) fn nothing_of_one_machine(tree: &Tree) -> Vec<Finding> {

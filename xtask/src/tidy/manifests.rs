@@ -12,6 +12,12 @@ const BANNED: [(&str, &str); 3] = [
     ("sqlx", "use the crate store"),
 ];
 
+/// Crates that only some of ours may use, and what the others do instead.
+const RESERVED: [(&str, &[&str], &str); 2] = [
+    ("rusqlite", &["store"], "ask for what is wanted as a function of the store"),
+    ("anyhow", &["server", "rig", "xtask"], "write an enum of errors"),
+];
+
 /// Lints that hold other rules of the house: they stay on for everybody.
 const LINTS: [&str; 7] = [
     "unsafe_code = \"deny\"",
@@ -116,12 +122,15 @@ pub(super) fn banned_crates_are_not_used(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-pub(super) fn the_database_is_used_by_the_store_alone(tree: &Tree) -> Vec<Finding> {
-    let others = tree.crates.iter().filter(|member| member.name != "store");
-    let users = others.filter(|member| member.uses.iter().any(|used| used == "rusqlite"));
-    users
-        .map(|member| Finding::new(member.manifest(), 1, "only store uses rusqlite: use the crate store"))
-        .collect()
+pub(super) fn some_crates_are_for_some(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (reserved, users, instead) in RESERVED {
+        let others = tree.crates.iter().filter(|member| !users.contains(&member.name.as_str()));
+        let others = others.filter(|member| member.uses.iter().any(|used| used == reserved));
+        let advice = format!("{reserved} is only for {}: {instead}", users.join(", "));
+        findings.extend(others.map(|member| Finding::new(member.manifest(), 1, &*advice)));
+    }
+    findings
 }
 
 #[cfg(test)]
@@ -180,9 +189,10 @@ mod tests {
     }
 
     #[test]
-    fn the_database_is_the_stores() {
-        let good = Tree::default().with_crate("store", &["rusqlite"]);
-        let bad = Tree::default().with_crate("identity", &["rusqlite"]);
-        check_rule(the_database_is_used_by_the_store_alone, &bad, "only store", &good);
+    fn some_crates_are_for_some_of_ours() {
+        let good = Tree::default().with_crate("store", &["rusqlite"]).with_crate("server", &["anyhow"]);
+        let bad = Tree::default().with_crate("identity", &["rusqlite", "anyhow"]);
+        check_rule(some_crates_are_for_some, &bad, "rusqlite is only for store", &good);
+        check_rule(some_crates_are_for_some, &bad, "anyhow is only for server", &good);
     }
 }
