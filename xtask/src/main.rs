@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(root, &options),
         Task::Tidy => tidy::run(root),
         Task::ApiCheck => api_check::run(root),
-        Task::Bench(options) => bench::run(&options),
+        Task::Bench(options) => bench::run(root, &options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,6 +16,7 @@ const ORDER: &[&str] = &[
     "identity",
     "server",
     "rig",
+    "bench",
     "xtask",
 ];
 

@@ -83,6 +83,7 @@ async fn enrol(
     headers: HeaderMap,
     Exact { value: body, bytes }: Exact<EnrolBody>,
 ) -> Result<Response, Problem> {
+    may_look_at(&actor, person)?;
     let once = once(&headers, &actor, "POST /api/v1/persons/{person_id}/device-keys", &bytes)?;
     let enrolled = identity.enrol_device_key(&actor, person, body.key()?, once).await?;
     let body = EnrolledBody { key_id: enrolled.done.key, receipt: ReceiptBody::of(&enrolled) };

@@ -152,6 +152,7 @@ struct Page {
     #[param(value_type = Option<String>, format = "uuid")]
     after: Option<Id<authz::Person>>,
     /// How many, at most 200.
+    #[param(value_type = Option<u64>, maximum = 4_294_967_295_u32)]
     limit: Option<u32>,
     /// Only the person with this sign-in name.
     #[serde(rename = "userId")]

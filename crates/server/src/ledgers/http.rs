@@ -60,7 +60,7 @@ async fn checkpoint(
 /// An entry with its proof.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ReceiptBody {
+struct ProvenEntryBody {
     #[schema(example = "identity")]
     ledger: String,
     entry: EntryBody,
@@ -137,7 +137,7 @@ impl Guarded for SeeEntries {
         ("service" = String, Path, description = "The service, such as identity"),
         ("index" = u64, Path, description = "The entry's place, from nought"),
     ),
-    responses((status = 200, description = "The entry, proven", body = ReceiptBody), Refusals),
+    responses((status = 200, description = "The entry, proven", body = ProvenEntryBody), Refusals),
 )]
 async fn receipt(
     State(ledgers): State<Ledgers>,
@@ -152,7 +152,7 @@ async fn receipt(
     let ProvenEntry { entry, proof, published } = ledger.proven(index).await?;
     let _ = actor.permit(SeeEntry(&entry))?;
     let leaf_bytes = entry.leaf_bytes();
-    let body = ReceiptBody {
+    let body = ProvenEntryBody {
         ledger: service,
         leaf_hash: entry.leaf(),
         leaf_bytes: STANDARD.encode(leaf_bytes),
@@ -210,6 +210,7 @@ struct Range {
     /// The first entry; nought if absent.
     from: Option<u64>,
     /// How many, at most 1,000.
+    #[param(value_type = Option<u64>, maximum = 4_294_967_295_u32)]
     limit: Option<u32>,
 }
 

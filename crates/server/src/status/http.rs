@@ -36,7 +36,11 @@ pub(crate) fn description() -> OpenApi {
 }
 
 fn described() -> OpenApiRouter<Status> {
-    OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready)).routes(routes!(explain))
+    OpenApiRouter::new()
+        .routes(routes!(health))
+        .routes(routes!(ready))
+        .routes(routes!(explain))
+        .routes(routes!(explain_anywhere))
 }
 
 /// The operators' routes.
@@ -90,9 +94,22 @@ async fn openapi(State(status): State<Status>) -> Response {
     responses((status = 200, description = "What it means and what to do", body = String, content_type = "text/markdown; charset=utf-8"), Refusals),
 )]
 async fn explain(Params((area, name)): Params<(String, String)>) -> Result<Response, Problem> {
-    let heading = format!("{area}/{name}");
-    let sections = PROBLEMS.split("\n## ").skip(1);
-    let section = sections.into_iter().find(|section| section.lines().next() == Some(heading.as_str()));
+    explanation(&format!("{area}/{name}"))
+}
+
+/// Explains a problem that could arise anywhere: `internal`.
+#[utoipa::path(
+    get, path = "/problems/{name}", tag = "status",
+    params(("name" = String, Path, description = "The problem: internal")),
+    responses((status = 200, description = "What it means and what to do", body = String, content_type = "text/markdown; charset=utf-8"), Refusals),
+)]
+async fn explain_anywhere(Params(name): Params<String>) -> Result<Response, Problem> {
+    explanation(&name)
+}
+
+fn explanation(heading: &str) -> Result<Response, Problem> {
+    let mut sections = PROBLEMS.split("\n## ").skip(1);
+    let section = sections.find(|section| section.lines().next() == Some(heading));
     let text = section
         .ok_or_else(|| Problem::not_found("server/no-such-problem", "there is no problem of this name"))?;
     let kind = [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
