@@ -63,7 +63,7 @@ impl Password {
         let own_words: Vec<_> =
             name.as_str().split(['.', '_', '-', '@', '+']).chain([name.as_str()]).collect();
         let estimate = zxcvbn::zxcvbn(&scored, &own_words);
-        if estimate.score() >= SCORE_MIN {
+        if estimate.score() >= SCORE_MIN && !is_made_of(&scored, &own_words) {
             return Ok(());
         }
         let advice = estimate.feedback().and_then(|feedback| feedback.warning());
@@ -72,6 +72,17 @@ impl Password {
             |advice| advice.to_string().trim_end_matches('.').to_lowercase(),
         )))
     }
+}
+
+/// Is little left of a password without the words of its person's name? However often they are said, they
+/// are the first that a guesser tries.
+fn is_made_of(password: &str, own_words: &[&str]) -> bool {
+    let mut rest = Zeroizing::new(password.to_lowercase());
+    // The whole name, which is last, goes first.
+    for word in own_words.iter().rev().filter(|word| word.len() >= 3) {
+        rest = Zeroizing::new(rest.replace(word, ""));
+    }
+    rest.len() < password.len() && zxcvbn::zxcvbn(&rest, own_words).score() < SCORE_MIN
 }
 
 impl From<String> for Password {
@@ -120,6 +131,8 @@ mod tests {
     #[test]
     fn ones_own_name_is_refused() {
         check("ada.lovelace.ada.lovelace", false);
+        check("Lovelace Lovelace Ada 1815", false);
+        check("lovelace kelp holds fast in winter storms", true);
     }
 
     #[test]

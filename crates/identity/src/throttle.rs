@@ -223,7 +223,8 @@ mod tests {
         assert_eq!(admitted(&mut throttle, &victim, 40), 30);
         for number in 0..300_000_u32 {
             name[..4].copy_from_slice(&number.to_be_bytes());
-            let later = Timestamp::from_millis(u64::from(number));
+            // Half a minute in all: the victim has to wait two.
+            let later = Timestamp::from_millis(u64::from(number / 10));
             let _ = throttle.admit(&Guess { name, address: None, known_device: false }, later);
         }
         assert!(throttle.buckets.len() <= KEYS_MAX);

@@ -39,6 +39,7 @@ const STRANGER_CASES: &[(&str, u16, u16)] = &[
     ("GET /health", 200, 200),
     ("GET /ready", 200, 200),
     ("GET /problems/{area}/{name}", 404, 404),
+    ("GET /problems/{name}", 404, 404),
 ];
 
 /// Bodies that each route reads before it can know whether the caller may.
