@@ -21,7 +21,7 @@ use served::Served;
 /// Change it to see other requests.
 const SEED: &str = "20240229";
 /// Requests for each operation and phase, beside those for each corner of its description.
-const EXAMPLES: &str = "40";
+const EXAMPLES: &str = "100";
 
 /// What is compared. That valid data is always accepted is not: passwords are also judged by how hard they
 /// are to guess, which no description can say.
