@@ -1,0 +1,222 @@
+//! What the identity service does as time passes and as floods come.
+
+use std::{num::NonZeroUsize, path::Path, time::Duration};
+
+use authz::{Actor, PersonKind, Roles};
+use clock::{Clock, Timestamp};
+use identity::{
+    Attempt, Audience, Credentials, HasherConfig, Identity, IdentityConfig, NewPerson, Opening, Password,
+    SignedIn, TOKEN_BYTES, TokenError,
+};
+use ledger::{
+    LedgerConfig,
+    verify::{Subject, verify},
+};
+use problem::Problem;
+use seal::{Keys, PersonKeys};
+use store::{ReaderConfig, SqliteConfig};
+use telemetry::Metrics;
+
+const ORIGIN: &str = "example.org/identity";
+const PASSWORD: &str = "kelp holds fast in winter storms";
+
+/// A service in a folder of its own, on a clock that the test turns.
+struct Town {
+    folder: tempfile::TempDir,
+    clock: Clock,
+    identity: Identity,
+    person_keys: PersonKeys,
+}
+
+fn open(folder: &Path, clock: &Clock, passwords_waiting_max: usize) -> (Identity, PersonKeys) {
+    let keys = Keys::open(folder, clock).expect("the key file opens");
+    let sqlite = SqliteConfig::default();
+    let person_keys = PersonKeys::open(&folder.join("person-keys.db"), keys.clone(), clock.clone(), &sqlite);
+    let person_keys = person_keys.expect("the store of keys opens");
+    let passwords = HasherConfig {
+        // Cheap, because what is tested here is not how hard they are to guess.
+        memory_kib: 64.try_into().expect("it is positive"),
+        passes: 1.try_into().expect("it is positive"),
+        threads: NonZeroUsize::new(1),
+        waiting_max: NonZeroUsize::new(passwords_waiting_max).expect("it is positive"),
+    };
+    let identity = Identity::open(Opening {
+        folder: folder.to_owned(),
+        origin: ORIGIN.to_owned(),
+        keys,
+        person_keys: person_keys.clone(),
+        clock: clock.clone(),
+        config: IdentityConfig { passwords, ..IdentityConfig::default() },
+        ledger: LedgerConfig::default(),
+        sqlite,
+        readers: ReaderConfig::default(),
+        metrics: Metrics::new(),
+    });
+    (identity.expect("the service opens"), person_keys)
+}
+
+impl Town {
+    fn new() -> Self {
+        Self::with_passwords_waiting_max(100)
+    }
+
+    fn with_passwords_waiting_max(max: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // An hour before midnight.
+        let clock = Clock::manual(Timestamp::from_millis(1_772_406_000_000), 1);
+        let (identity, person_keys) = open(folder.path(), &clock, max);
+        Self { folder, clock, identity, person_keys }
+    }
+
+    async fn register(&self, name: &str) {
+        let new = NewPerson {
+            name: name.parse().expect("it is a name"),
+            password: Some(Password::from(PASSWORD.to_owned())),
+            device_key: None,
+            kind: PersonKind::Citizen,
+            roles: Roles::NONE,
+        };
+        self.identity.register(&Actor::ANONYMOUS, new, None).await.expect("they are new");
+    }
+
+    async fn try_sign_in(&self, name: &str, password: &str) -> Result<SignedIn, Problem> {
+        let attempt = Attempt {
+            name: name.parse().expect("it is a name"),
+            credentials: Credentials::Password(Password::from(password.to_owned())),
+            device_fingerprint: None,
+            audience: Audience::named("holdfast"),
+            address: None,
+        };
+        self.identity.authenticate(attempt, None).await.map(|receipt| receipt.done)
+    }
+
+    async fn sign_in(&self, name: &str) -> [u8; TOKEN_BYTES] {
+        let signed_in = self.try_sign_in(name, PASSWORD).await.expect("they sign in");
+        self.identity.tokens().mint(&signed_in)
+    }
+
+    fn check(&self, token: &[u8; TOKEN_BYTES]) -> Result<(), TokenError> {
+        self.identity.tokens().check(token).map(|_| ())
+    }
+
+    async fn entries(&self, command: &str) -> usize {
+        let entries = self.identity.ledger().entries(0, 1000).await.expect("they can be read");
+        entries.iter().filter(|entry| entry.command == command).count()
+    }
+
+    fn stop(&self) {
+        self.identity.ledger().stop();
+        self.person_keys.stop();
+    }
+
+    fn verify(&self) {
+        let scratch = tempfile::tempdir().expect("a temporary folder");
+        let report = verify(&Subject {
+            service: "identity",
+            database: &self.folder.path().join("identity.db"),
+            checkpoint: &self.folder.path().join("identity.checkpoint"),
+            origin: ORIGIN,
+            keys: &Keys::open_existing(self.folder.path(), &Clock::System).expect("the key file opens"),
+            schema: identity::schema(),
+            commands: identity::commands(),
+            scratch: scratch.path(),
+        });
+        report.expect("it is in order");
+    }
+}
+
+#[tokio::test]
+async fn a_token_holds_while_the_keys_of_the_day_change_and_until_it_expires() {
+    let town = Town::new();
+    town.register("ada").await;
+    let evening = town.sign_in("ada").await;
+    town.clock.advance(Duration::from_hours(2));
+    let morning = town.sign_in("ada").await;
+    assert_eq!((town.check(&evening), town.check(&morning)), (Ok(()), Ok(())));
+    town.clock.advance(Duration::from_hours(10));
+    assert_eq!((town.check(&evening), town.check(&morning)), (Err(TokenError::Expired), Ok(())));
+}
+
+#[tokio::test]
+async fn a_token_holds_after_a_restart() {
+    let town = Town::new();
+    town.register("ada").await;
+    let token = town.sign_in("ada").await;
+    town.stop();
+    let (again, _keys) = open(town.folder.path(), &town.clock, 100);
+    assert!(again.tokens().check(&token).is_ok());
+}
+
+#[tokio::test]
+async fn what_has_expired_is_swept_and_a_replay_sweeps_it_too() {
+    let town = Town::new();
+    town.register("ada").await;
+    for _ in 0..3 {
+        town.sign_in("ada").await;
+    }
+    town.clock.advance(Duration::from_hours(13));
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let sweeper = tokio::spawn(town.identity.clone().run(stopped));
+    let swept = async {
+        while town.entries("identity/sweep").await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), swept).await.expect("it is swept soon");
+    stop.send_replace(true);
+    sweeper.await.expect("it ends");
+    let left =
+        town.identity.ledger().readers().read(|snapshot| snapshot.rows::<identity::Session>("", &[])).await;
+    assert_eq!(left.expect("it reads"), []);
+    town.stop();
+    town.verify();
+}
+
+#[tokio::test]
+async fn a_flood_of_guesses_is_a_few_entries_that_tell_of_all_of_them() {
+    let town = Town::new();
+    town.register("ada").await;
+    for guess in 0..100 {
+        assert!(town.try_sign_in("ada", &format!("guess {guess}")).await.is_err());
+    }
+    let (stop, stopped) = tokio::sync::watch::channel(true);
+    town.identity.clone().run(stopped).await;
+    drop(stop);
+    let entries = town.identity.ledger().entries(0, 1000).await.expect("they can be read");
+    let told = entries.iter().filter(|entry| entry.command == "identity/refuse-sign-in");
+    let told: Vec<serde_json::Value> =
+        told.map(|entry| serde_json::from_slice(&entry.body).expect("JSON")).collect();
+    let attempts: u64 = told.iter().filter_map(|body| body["attempts"].as_u64()).sum();
+    assert_eq!(attempts, 100);
+    assert!(told.len() < 10, "{} entries", told.len());
+}
+
+#[tokio::test]
+async fn a_flood_of_passwords_is_refused_at_once_and_tokens_are_still_checked() {
+    let town = Town::with_passwords_waiting_max(2);
+    town.register("ada").await;
+    let token = town.sign_in("ada").await;
+    let flood = (0..200).map(|_| town.try_sign_in("ada", PASSWORD));
+    let answers = futures_util::future::join_all(flood).await;
+    let busy = answers.iter().filter_map(|answer| answer.as_ref().err()).map(Problem::code);
+    let busy: Vec<_> = busy.collect();
+    assert!(!busy.is_empty());
+    assert!(
+        busy.iter().all(|code| ["identity/passwords-busy", "identity/too-many-attempts"].contains(code)),
+        "{busy:?}"
+    );
+    assert_eq!(town.check(&token), Ok(()));
+}
+
+#[tokio::test]
+async fn a_forged_token_fills_no_memory_and_does_not_hold() {
+    let town = Town::new();
+    town.register("ada").await;
+    let token = town.sign_in("ada").await;
+    for byte in 0..TOKEN_BYTES {
+        let mut forged = token;
+        forged[byte] ^= 1;
+        assert!(town.check(&forged).is_err(), "byte {byte}");
+    }
+    assert_eq!(town.check(&token), Ok(()));
+}
