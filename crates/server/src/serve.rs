@@ -8,7 +8,7 @@ use identity::Identity;
 use seal::{Keys, PersonKeys};
 use telemetry::Metrics;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 
@@ -45,6 +45,8 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let settings = options.settings.read()?;
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // From the first moment on, so that a stop during the start is a stop in order too.
+    let told_to_stop = runtime.block_on(async { Signals::listen() })?;
     let running = runtime.block_on(start(&settings))?;
     let (stop, stopped) = watch::channel(false);
     let sweeping = running.identity.clone().run(stopped);
@@ -52,7 +54,7 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
         let sweeper = tokio::task::LocalSet::new();
         let sweeping = sweeper.run_until(async move {
             let sweeping = tokio::task::spawn_local(sweeping);
-            told_to_stop().await?;
+            told_to_stop.wait().await;
             stop.send_replace(true);
             sweeping.await.context("the sweeper panicked")
         });
@@ -63,14 +65,24 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn told_to_stop() -> anyhow::Result<()> {
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminated.recv() => {}
-        _ = interrupted.recv() => {}
+/// SIGTERM and SIGINT, which ask a server to stop.
+struct Signals {
+    terminated: Signal,
+    interrupted: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let terminated = signal(SignalKind::terminate())?;
+        Ok(Self { terminated, interrupted: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminated.recv() => {}
+            _ = self.interrupted.recv() => {}
+        }
+    }
 }
 
 async fn start(settings: &Settings) -> anyhow::Result<Running> {

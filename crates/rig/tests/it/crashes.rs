@@ -41,6 +41,7 @@ async fn load_and_kill(
     data: &std::path::Path,
     options: &ServerOptions,
     cycle: usize,
+    moment: Duration,
     acknowledged: &Acknowledged,
 ) {
     let server = Server::start_with(data, options).expect("it starts");
@@ -50,8 +51,6 @@ async fn load_and_kill(
             tokio::spawn(register_until_it_dies(server.client(), names, Arc::clone(acknowledged)))
         })
         .collect();
-    // A different moment each time, down to the first batch.
-    let moment = Duration::from_millis(20 + (cycle as u64 * 7919) % 400);
     tokio::time::sleep(moment).await;
     server.kill().expect("it is killed");
     for writer in writers {
@@ -81,7 +80,9 @@ async fn survive(options: &ServerOptions, cycles: usize) {
     let folder = Folder::new();
     let acknowledged = Acknowledged::default();
     for cycle in 0..cycles {
-        load_and_kill(&folder.data(), options, cycle, &acknowledged).await;
+        // A different moment each time, down to the first batch.
+        let moment = Duration::from_millis(20 + (cycle as u64 * 7919) % 400);
+        load_and_kill(&folder.data(), options, cycle, moment, &acknowledged).await;
         let verified = Server::verify(&folder.data()).expect("it runs");
         assert!(verified.status.success(), "after cycle {cycle}: {}", verified.stderr);
     }
@@ -117,7 +118,9 @@ async fn without_the_sync_a_power_cut_loses_acknowledged_commands_and_the_loss_i
         .to_owned();
     // The first start is synced, so that there is something to lose commands from.
     Server::start(&folder.data()).expect("it starts").stop().expect("it stops");
-    load_and_kill(&folder.data(), &ServerOptions { settings }, 41, &acknowledged).await;
+    // Long enough for some hundred checkpoints.
+    let moment = Duration::from_secs(2);
+    load_and_kill(&folder.data(), &ServerOptions { settings }, 0, moment, &acknowledged).await;
     assert!(!acknowledged.lock().expect("nobody panics").is_empty());
     // The checkpoint knows of entries that the database has lost.
     let error = Server::start(&folder.data()).expect_err("entries are missing").to_string();
