@@ -10,7 +10,7 @@ use clock::Clock;
 use crate::figures::{Figures, median};
 
 /// Commands on their way at any time: what a busy edge keeps waiting.
-const WAITING: usize = 4096;
+const WAITING: usize = 16_384;
 
 pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
     let (runs, time) = if quick { (3, Duration::from_secs(3)) } else { (5, Duration::from_secs(8)) };

@@ -44,7 +44,7 @@ pub struct LedgerConfig {
 impl Default for LedgerConfig {
     fn default() -> Self {
         let positive = |number| NonZeroUsize::new(number).expect("a positive constant");
-        Self { waiting_max: positive(65_536), batch_max: positive(4096), checkpoint_interval_ms: 500 }
+        Self { waiting_max: positive(65_536), batch_max: positive(16_384), checkpoint_interval_ms: 500 }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-/// A bounded place to wait, emptied by one taker.
+/// A bounded place to wait, emptied by one taker or several.
 #[derive(Debug)]
 pub struct Group<T> {
     state: Mutex<State<T>>,
@@ -68,6 +68,8 @@ impl<T> Group<T> {
             std::mem::swap(&mut state.waiting, batch);
         } else {
             batch.extend(state.waiting.drain(..batch_max));
+            // Whoever joins only wakes a taker when nobody waited before.
+            self.arrived.notify_one();
         }
         !batch.is_empty()
     }
@@ -122,6 +124,26 @@ mod tests {
         let group = Group::new(1);
         group.join(1).expect("there is room");
         assert!(matches!(group.join(2), Err(Full::Crowded(2))));
+    }
+
+    #[test]
+    fn several_takers_work_at_the_same_time() {
+        let group = std::sync::Arc::new(Group::new(100));
+        let together = std::sync::Arc::new(std::sync::Barrier::new(3));
+        let takers: Vec<_> = (0..2)
+            .map(|_| {
+                let (group, together) = (std::sync::Arc::clone(&group), std::sync::Arc::clone(&together));
+                std::thread::spawn(move || {
+                    let mut batch = Vec::new();
+                    assert!(group.take(&mut batch, 1));
+                    // Passed only when both have taken, while neither is done.
+                    together.wait();
+                })
+            })
+            .collect();
+        (0..2).for_each(|work| group.join(work).expect("there is room"));
+        together.wait();
+        takers.into_iter().for_each(|taker| taker.join().expect("it ends"));
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl<'c> Snapshot<'c> {
     /// # Errors
     /// When the engine fails, or holds what no program of ours wrote.
     pub fn get<R: Row>(&self, key: &R::Key) -> Result<Option<R>, StoreError> {
-        sqlite::select_row(self.0, &Statements::of(R::TABLE).select, &key.cells())
+        sqlite::select_row(self.0, &Statements::kept(R::TABLE).select, &key.cells())
     }
 
     /// The rows of `R`'s table for which `condition` holds: SQL from `WHERE` on, with `$1` for values.

@@ -1,7 +1,8 @@
 //! SQLite: how it is opened, and the few statements that a table needs.
 
-use std::{num::NonZeroU32, path::Path, time::Duration};
+use std::{cell::RefCell, num::NonZeroU32, path::Path, rc::Rc, time::Duration};
 
+use hashbrown::HashMap;
 use rusqlite::{Connection, OpenFlags, Statement, ToSql, types::ToSqlOutput, types::ValueRef};
 use serde::Deserialize;
 
@@ -61,7 +62,19 @@ pub(crate) struct Statements {
     pub(crate) delete: String,
 }
 
+thread_local! {
+    /// Statements of the tables that this thread has asked, by table.
+    static WRITTEN: RefCell<HashMap<&'static str, Rc<Statements>>> = RefCell::default();
+}
+
 impl Statements {
+    /// A table's statements, written out once a thread.
+    pub(crate) fn kept(table: &'static Table) -> Rc<Self> {
+        WRITTEN.with_borrow_mut(|written| {
+            Rc::clone(written.entry(table.name).or_insert_with(|| Rc::new(Self::of(table))))
+        })
+    }
+
     pub(crate) fn of(table: &Table) -> Self {
         let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
         let (keys, fields) = names.split_at(table.key_columns);
