@@ -10,13 +10,14 @@ use std::{
 };
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
+    Algorithm, Argon2, Block, Params, PasswordHasher, Version,
     password_hash::phc::{PasswordHash, Salt},
 };
 use clock::Clock;
 use problem::Problem;
 use serde::Deserialize;
 use store::{Full, Group};
+use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -81,7 +82,11 @@ struct Pool {
     nobody: String,
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// Argon2's memory, kept by each thread: taking 19 MiB from the system anew for each password would cost
+/// a tenth of the hash.
+type Memory = Vec<Block>;
 
 impl Hasher {
     /// Starts the threads.
@@ -98,9 +103,9 @@ impl Hasher {
             let waiting = Arc::clone(&waiting);
             let hashing = move || {
                 give_way();
-                let mut batch = Vec::new();
+                let (mut batch, mut memory) = (Vec::new(), Memory::new());
                 while waiting.take(&mut batch, 1) {
-                    batch.drain(..).for_each(|work| work());
+                    batch.drain(..).for_each(|work| work(&mut memory));
                 }
             };
             let thread = thread::Builder::new().name("password-hasher".to_owned());
@@ -116,7 +121,7 @@ impl Hasher {
     /// [`HasherError::Busy`] at once when too many wait.
     pub async fn hash(&self, password: Password) -> Result<Zeroizing<String>, HasherError> {
         let (argon2, clock) = (self.0.argon2.clone(), self.0.clock.clone());
-        self.run(move || hash(&argon2, &clock, password.as_bytes()).map(Zeroizing::new)).await?
+        self.run(move |_| hash(&argon2, &clock, password.as_bytes()).map(Zeroizing::new)).await?
     }
 
     /// Is this the password that the verifier was made for? Without a verifier the answer is no, and takes
@@ -129,14 +134,9 @@ impl Hasher {
         password: Password,
         verifier: Option<Zeroizing<String>>,
     ) -> Result<bool, HasherError> {
-        let argon2 = self.0.argon2.clone();
         let known = verifier.is_some();
         let verifier = verifier.unwrap_or_else(|| Zeroizing::new(self.0.nobody.clone()));
-        let verified = self.run(move || {
-            let verifier = PasswordHash::new(&verifier).map_err(|_| HasherError::Verifier)?;
-            Ok(argon2.verify_password(password.as_bytes(), &verifier).is_ok())
-        });
-        Ok(verified.await?? && known)
+        Ok(self.run(move |memory| matches(password.as_bytes(), &verifier, memory)).await?? && known)
     }
 
     /// How many passwords wait.
@@ -147,11 +147,11 @@ impl Hasher {
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, HasherError> {
         let (answer, answered) = oneshot::channel();
         // Whoever asked may have gone away meanwhile.
-        let work: Work = Box::new(move || drop(answer.send(work())));
+        let work: Work = Box::new(move |memory| drop(answer.send(work(memory))));
         self.0.waiting.join(work).map_err(|full| match full {
             Full::Crowded(_) => HasherError::Busy,
             Full::Closed(_) => HasherError::Stopped,
@@ -165,6 +165,25 @@ fn hash(argon2: &Argon2<'_>, clock: &Clock, password: &[u8]) -> Result<String, H
     let salt = Salt::new(&salt).map_err(|_| HasherError::Parameters)?;
     let hashed = argon2.hash_password_with_salt(password, &salt).map_err(|_| HasherError::Parameters)?;
     Ok(hashed.to_string())
+}
+
+/// Is this the password that the verifier was made for? The verifier says what its hash cost, so that
+/// those made before a change of costs still hold.
+fn matches(password: &[u8], verifier: &str, memory: &mut Memory) -> Result<bool, HasherError> {
+    let verifier = PasswordHash::new(verifier).map_err(|_| HasherError::Verifier)?;
+    let params = Params::try_from(&verifier).map_err(|_| HasherError::Verifier)?;
+    let (Some(salt), Some(expected)) = (&verifier.salt, &verifier.hash) else {
+        return Err(HasherError::Verifier);
+    };
+    if verifier.algorithm != Algorithm::Argon2id.ident() {
+        return Err(HasherError::Verifier);
+    }
+    memory.resize(params.block_count().max(memory.len()), Block::default());
+    let mut hashed = Zeroizing::new(vec![0; expected.len()]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(password, salt, &mut hashed, memory)
+        .map_err(|_| HasherError::Verifier)?;
+    Ok(hashed.ct_eq(expected.as_bytes()).into())
 }
 
 /// Lets the threads that serve go first.
@@ -183,5 +202,29 @@ impl Drop for Pool {
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hasher").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verifier_of_any_cost_holds_for_its_password_alone() {
+        let mut memory = Memory::new();
+        for (memory_kib, passes) in [(64, 1), (32, 2), (128, 1)] {
+            let params = Params::new(memory_kib, passes, 1, None).expect("they are in range");
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let verifier = hash(&argon2, &Clock::System, b"kelp").expect("it hashes");
+            assert_eq!(matches(b"kelp", &verifier, &mut memory), Ok(true));
+            assert_eq!(matches(b"storm", &verifier, &mut memory), Ok(false));
+        }
+    }
+
+    #[test]
+    fn what_is_no_verifier_is_called_so() {
+        for text in ["", "kelp", "$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA"] {
+            assert_eq!(matches(b"kelp", text, &mut Memory::new()), Err(HasherError::Verifier), "{text}");
+        }
     }
 }
