@@ -6,7 +6,7 @@ use std::time::Duration;
 use authz::By;
 use clock::Timestamp;
 use sha2::{Digest, Sha256};
-use store::table;
+use store::{Snapshot, StoreError, table};
 
 /// How long a key is remembered.
 pub const KEY_LIFE: Duration = Duration::from_hours(24);
@@ -53,14 +53,15 @@ impl Once {
         Self { key: half(hash.finalize().into()), body: half(Sha256::digest(body).into()) }
     }
 
-    /// Where its answer would be kept: today, or yesterday.
-    pub(crate) fn places(&self, at: Timestamp) -> [(u64, [u8; 16]); 2] {
-        let today = at.millis() / DAY_MS;
-        [(today, self.key), (today.saturating_sub(1), self.key)]
+    /// Where its answer would be kept: today, or yesterday, as far as those days have keys.
+    pub(crate) fn places(self, at: Timestamp, first_day: u64) -> impl Iterator<Item = (u64, [u8; 16])> {
+        let today = day(at);
+        let days = [today, today.saturating_sub(1)].into_iter().filter(move |day| *day >= first_day);
+        days.map(move |day| (day, self.key))
     }
 
     pub(crate) fn answered(&self, at: Timestamp, entry: u64, done: Vec<u8>) -> Answered {
-        Answered { day: at.millis() / DAY_MS, key: self.key, body: self.body, entry, done, at }
+        Answered { day: day(at), key: self.key, body: self.body, entry, done, at }
     }
 }
 
@@ -75,9 +76,20 @@ impl Answered {
     }
 }
 
+/// The day of a moment, counted from 1970.
+pub(crate) fn day(at: Timestamp) -> u64 {
+    at.millis() / DAY_MS
+}
+
+/// The first day that has keys; later than any if none has.
+pub(crate) fn first_day(snapshot: &Snapshot<'_>) -> Result<u64, StoreError> {
+    let first = snapshot.rows::<Answered>("ORDER BY day, key LIMIT 1", &[])?;
+    Ok(first.first().map_or(u64::MAX, |answered| answered.day))
+}
+
 /// The first day whose keys are still remembered at `at`.
 pub(crate) fn first_day_kept(at: Timestamp) -> u64 {
-    (at.millis() / DAY_MS).saturating_sub(1)
+    day(at).saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -101,7 +113,8 @@ mod tests {
         let answered = once.answered(noon, 0, vec![]);
         let just_before = noon.plus(KEY_LIFE).minus(Duration::from_millis(1));
         assert!(answered.holds(just_before));
-        assert!(once.places(just_before).contains(&(answered.day, answered.key)));
+        assert!(once.places(just_before, 0).any(|place| place == (answered.day, answered.key)));
+        assert_eq!(once.places(just_before, u64::MAX).count(), 0);
         assert!(!answered.holds(noon.plus(KEY_LIFE)));
         assert!(first_day_kept(just_before) <= answered.day);
     }

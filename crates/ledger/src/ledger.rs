@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::{
     command::Command,
-    idempotency::Once,
+    idempotency::{self, Once},
     instruments::Instruments,
     merkle::Hash,
     pending::{Pending, Waiting},
@@ -117,6 +117,7 @@ impl Ledger {
         if let Some(newest) = &newest {
             check_published(&store, newest, head.size, &checkpoint_path)?;
         }
+        let keys_since = store.writer.read(idempotency::first_day)?;
         let waiting = Arc::new(Group::new(config.waiting_max.get()));
         let (head_sender, head) = watch::channel(head);
         let writer = LedgerWriter {
@@ -126,6 +127,7 @@ impl Ledger {
             tree,
             last_at,
             forgot_at: last_at,
+            keys_since,
             clock: clock.clone(),
             watchers,
             head: head_sender,

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     entry::Entry,
-    idempotency::{Answered, Once, first_day_kept},
+    idempotency::{Answered, Once, day, first_day_kept},
     instruments::Instruments,
     ledger::Head,
     merkle::Hash,
@@ -36,6 +36,8 @@ pub(crate) struct LedgerWriter {
     pub(crate) tree: Tree,
     pub(crate) last_at: Timestamp,
     pub(crate) forgot_at: Timestamp,
+    /// The first day that has keys of requests: earlier ones need not be looked for.
+    pub(crate) keys_since: u64,
     pub(crate) clock: Clock,
     pub(crate) watchers: Vec<Watcher>,
     pub(crate) head: watch::Sender<Head>,
@@ -96,14 +98,16 @@ impl LedgerWriter {
         at: Timestamp,
     ) -> Result<Vec<Settled>, StoreError> {
         let mut batch = self.store.begin()?;
+        let keys_since = self.keys_since.min(day(at));
         for command in pending.iter() {
             command.reads(&mut batch.keys());
-            for place in command.once().iter().flat_map(|once| once.places(at)) {
+            for place in command.once().iter().flat_map(|once| once.places(at, keys_since)) {
                 batch.keys().want::<Answered>(place);
             }
         }
         batch.load()?;
-        let mut round = Round { first: self.tree.size(), at, leaves: Vec::new(), erased: Vec::new() };
+        let first = self.tree.size();
+        let mut round = Round { first, at, keys_since, leaves: Vec::new(), erased: Vec::new() };
         let mut settled = Vec::with_capacity(pending.len());
         for command in pending.iter_mut() {
             let outcome = match round.answered_before(command.once(), &mut batch)? {
@@ -123,6 +127,7 @@ impl LedgerWriter {
         batch.commit()?;
         self.instruments.synced(leaves.len(), batch.unplanned_reads(), stopwatch.elapsed());
         self.forgot_at = at;
+        self.keys_since = keys_since;
         self.watchers.iter().for_each(|watcher| watcher(&batch.changes()));
         self.head.send_replace(Head { size: self.tree.size(), root: self.tree.root(), at });
         Ok(settled)
@@ -134,6 +139,7 @@ struct Round {
     /// The place of its first entry.
     first: u64,
     at: Timestamp,
+    keys_since: u64,
     /// Leaves of its entries so far.
     leaves: Vec<Hash>,
     /// People whom it erases.
@@ -148,7 +154,7 @@ impl Round {
         batch: &mut Batch<'_>,
     ) -> Result<Option<Settled>, StoreError> {
         let Some(once) = once else { return Ok(None) };
-        for place in once.places(self.at) {
+        for place in once.places(self.at, self.keys_since) {
             let answered = batch.tx().get::<Answered>(place)?.filter(|answered| answered.holds(self.at));
             let Some(Answered { body, entry: index, done, .. }) = answered else { continue };
             if body != once.body {

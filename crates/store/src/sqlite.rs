@@ -174,6 +174,14 @@ pub(crate) fn select_row<R: Row>(
     cells: &[Cell<'_>],
 ) -> Result<Option<R>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
+    select_row_with(&mut statement, cells)
+}
+
+/// The one row that a statement finds, for those who ask it again and again.
+pub(crate) fn select_row_with<R: Row>(
+    statement: &mut Statement<'_>,
+    cells: &[Cell<'_>],
+) -> Result<Option<R>, StoreError> {
     for (place, cell) in cells.iter().enumerate() {
         statement.raw_bind_parameter(place + 1, cell)?;
     }

@@ -143,9 +143,13 @@ impl<R: Row> AnySet for TableSet<R> {
         // In key order, so that neighbours are read from the page that is already at hand.
         wanted.sort_unstable();
         wanted.dedup();
-        for key in wanted.drain(..) {
-            if !self.base.contains_key(&key) {
-                self.load(key, Some(connection))?;
+        if !wanted.is_empty() {
+            let mut select = connection.prepare_cached(&self.statements.select)?;
+            for key in wanted.drain(..) {
+                if !self.base.contains_key(&key) {
+                    let row = sqlite::select_row_with(&mut select, &key.cells())?;
+                    self.base.insert(key, Slot { row, changed: false });
+                }
             }
         }
         self.wanted = wanted;

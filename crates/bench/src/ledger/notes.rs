@@ -104,9 +104,7 @@ impl Command for WriteNote {
     type Done = ();
     type Refused = WriteError;
 
-    fn reads(&self, keys: &mut Keys<'_>) {
-        keys.want::<Note>(self.id);
-    }
+    fn reads(&self, _keys: &mut Keys<'_>) {}
 
     fn apply(self, _by: &By, tx: &mut Tx<'_>, at: Timestamp) -> Result<Applied<()>, WriteError> {
         tx.put(Note { id: self.id, owner: self.owner, body: self.body, at });
