@@ -87,13 +87,15 @@ impl Publisher {
     pub(crate) async fn run(mut self) {
         loop {
             // Fails when the writer has gone: the last head is then the last there will be.
-            let ended = self.heads.changed().await.is_err();
+            let ended = self.heads.changed().await.is_err() || self.heads.has_changed().is_err();
             let head = *self.heads.borrow_and_update();
             let known = self.published.borrow().as_ref().map_or(0, |published| published.checkpoint.size());
             if head.size > known
                 && let Err(error) = self.publish(head)
             {
                 tracing::error!(code = "ledger/checkpoint-not-published", cause = ?error, %error, "a checkpoint could not be published");
+                // Tried again after the interval, also if nothing new happens.
+                self.heads.mark_changed();
             }
             if ended {
                 return;

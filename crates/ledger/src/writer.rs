@@ -9,7 +9,7 @@ use std::{
 use authz::Person;
 use clock::{Clock, Timestamp};
 use ids::Id;
-use store::{Batch, Cell, Changes, Group, StoreError, Writer};
+use store::{Batch, Cell, Changes, Group, StoreError, TakerGuard, Writer};
 use tokio::sync::watch;
 
 use crate::{
@@ -48,6 +48,7 @@ impl LedgerWriter {
     /// Writes until nobody can submit any more, or the disk has failed in a way that only a restart
     /// can make out.
     pub(crate) fn run(mut self) {
+        let _guard = TakerGuard(Arc::clone(&self.waiting));
         let mut batch = Vec::new();
         while self.waiting.take(&mut batch, self.batch_max) {
             self.instruments.waiting.set(self.waiting.len().try_into().unwrap_or(i64::MAX));

@@ -168,6 +168,17 @@ async fn a_ledger_that_has_stopped_says_so() {
 }
 
 #[tokio::test]
+async fn a_ledger_stops_also_when_its_checkpoint_cannot_be_written() {
+    let mut harbour = Harbour::new();
+    harbour.block_checkpoints();
+    harbour.moor(7, "A1").await.expect("it is free");
+    // Long enough for some attempts.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(harbour.ledger().published().is_none());
+    harbour.stop();
+}
+
+#[tokio::test]
 async fn a_database_older_than_its_checkpoint_is_not_opened() {
     let mut harbour = Harbour::new();
     harbour.moor(7, "A1").await.expect("it is free");

@@ -12,7 +12,7 @@ use authz::Person;
 use clock::Clock;
 use ids::Id;
 use problem::Problem;
-use store::{Group, ReaderConfig, Readers, Schema, SqliteConfig, Store, StoreError, Writer};
+use store::{Group, ReaderConfig, Readers, Schema, SqliteConfig, Store, StoreError, TakerGuard, Writer};
 use tokio::sync::oneshot;
 
 use crate::{Keys, PersonKey, UnwrapError};
@@ -136,7 +136,8 @@ impl PersonKeys {
 }
 
 /// Writes changes as they come, all that wait with one sync.
-fn run(mut writer: Writer, waiting: &Group<Change>) {
+fn run(mut writer: Writer, waiting: &Arc<Group<Change>>) {
+    let _guard = TakerGuard(Arc::clone(waiting));
     let mut batch = Vec::new();
     while waiting.take(&mut batch, WAITING_MAX) {
         let written = write(&mut writer, &batch);

@@ -1,6 +1,6 @@
 //! Where work waits while the disk syncs. Batches form by themselves: no timer waits.
 
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// A bounded place to wait, emptied by one taker or several.
 #[derive(Debug)]
@@ -21,6 +21,19 @@ struct State<T> {
 pub enum Full<T> {
     Crowded(T),
     Closed(T),
+}
+
+/// Held by a taker: when it ends, however it ends, nobody joins any more, and those who still wait are
+/// dropped, so that whoever waits for their answers learns that none will come.
+#[derive(Debug)]
+pub struct TakerGuard<T>(pub Arc<Group<T>>);
+
+impl<T> Drop for TakerGuard<T> {
+    fn drop(&mut self) {
+        self.0.close();
+        let abandoned = std::mem::take(&mut self.0.lock().waiting);
+        drop(abandoned);
+    }
 }
 
 impl<T> Group<T> {
@@ -124,6 +137,21 @@ mod tests {
         let group = Group::new(1);
         group.join(1).expect("there is room");
         assert!(matches!(group.join(2), Err(Full::Crowded(2))));
+    }
+
+    #[test]
+    fn a_taker_that_panics_leaves_nobody_waiting_for_ever() {
+        let group = Arc::new(Group::new(2));
+        let (answer, answered) = std::sync::mpsc::channel::<()>();
+        group.join(answer).expect("there is room");
+        let guard = TakerGuard(Arc::clone(&group));
+        let taker = std::thread::spawn(move || {
+            let _guard = guard;
+            panic!("a bug in a taker");
+        });
+        assert!(taker.join().is_err());
+        assert!(answered.recv().is_err());
+        assert!(group.is_closed());
     }
 
     #[test]

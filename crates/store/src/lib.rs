@@ -25,7 +25,7 @@ pub use cell::{Cell, CellRef, Column, ColumnType, Corrupt};
 pub use difference::{Difference, first_difference};
 pub use erasable::{ERASABLE_BYTES_MAX, Erasable, ErasableKey};
 pub use error::StoreError;
-pub use group::{Full, Group};
+pub use group::{Full, Group, TakerGuard};
 pub use keys::Keys;
 pub use migrate::{Migration, Schema};
 pub use reader::{ReaderConfig, Readers};

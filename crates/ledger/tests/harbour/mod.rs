@@ -287,6 +287,11 @@ impl Harbour {
         waited.expect("it is published soon").expect("the publisher runs").clone().expect("there is one")
     }
 
+    /// Puts a folder where the draft of a checkpoint would be written.
+    pub(crate) fn block_checkpoints(&self) {
+        fs::create_dir(self.path("harbour.draft")).expect("it can be made");
+    }
+
     /// Verifies the files as they are; a running ledger is read beside its writer.
     pub(crate) fn verify(&self) -> Result<Report, VerifyError> {
         let scratch = tempfile::tempdir().expect("a temporary folder");
