@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, time::Instant};
 
-use store::{ReaderConfig, Schema, SqliteConfig, Store, StoreError};
+use store::{Databases, Schema, StoreError};
 
 const BATCHES: u64 = 300;
 const ROWS: u64 = 1000;
@@ -19,10 +19,11 @@ store::table! {
 
 fn main() -> Result<(), StoreError> {
     let folder = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
-    let path = folder.join(format!("throughput-{}.db", std::process::id()));
+    let folder = folder.join(format!("throughput-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
     let sql = "CREATE TABLE entries (number BIGINT PRIMARY KEY, body BYTEA NOT NULL);";
     let schema = Schema::new().migration("throughput/0001_entries", sql).table::<Entry>();
-    let mut store = Store::open(&path, &schema, &SqliteConfig::default(), &ReaderConfig::default())?;
+    let mut store = Databases::in_files(&folder).open("throughput", &schema)?;
     let started = Instant::now();
     for batch_number in 0..BATCHES {
         let mut batch = store.writer.begin()?;
@@ -41,8 +42,6 @@ fn main() -> Result<(), StoreError> {
     let rate = (BATCHES * ROWS) as f64 / wrote.as_secs_f64();
     println!("{rate:.0} rows a second in {wrote:?}; folding the rest {folded:?}");
     drop(store);
-    for end in ["", "-wal", "-shm"] {
-        drop(std::fs::remove_file(format!("{}{end}", path.display())));
-    }
+    std::fs::remove_dir_all(&folder).expect("the folder can be removed");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! One value of one row: how a field goes to the engine and comes back.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Ordering};
 
 use authz::{PersonKind, Roles};
 use clock::Timestamp;
@@ -10,6 +10,7 @@ use ids::Id;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cell<'a> {
     Null,
+    Boolean(bool),
     Integer(i64),
     Text(Cow<'a, str>),
     Bytes(Cow<'a, [u8]>),
@@ -17,7 +18,7 @@ pub enum Cell<'a> {
     Short([u8; 16]),
 }
 
-/// A value as the engine holds it.
+/// A value as the engine holds it; true and false come as 1 and 0 from either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CellRef<'a> {
     Null,
@@ -76,20 +77,40 @@ impl ColumnType {
 }
 
 impl Cell<'_> {
+    /// The order that both engines sort values of one column by.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Integer(left), Self::Integer(right)) => left.cmp(right),
+            (Self::Text(left), Self::Text(right)) => left.as_bytes().cmp(right.as_bytes()),
+            _ => self.bytes().cmp(&other.bytes()),
+        }
+    }
+
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Short(bytes) => Some(bytes),
+            Self::Null | Self::Boolean(_) | Self::Integer(_) | Self::Text(_) => None,
+        }
+    }
+
     /// Feeds the value to `sink` in its canonical encoding: a tag, the length where it varies, the bytes.
     pub fn encode(&self, sink: &mut impl FnMut(&[u8])) {
         match self {
             Self::Null => sink(&[0]),
-            Self::Integer(number) => {
-                let mut bytes = [1; 9];
-                bytes[1..].copy_from_slice(&number.to_be_bytes());
-                sink(&bytes);
-            }
+            Self::Boolean(truth) => encode_integer((*truth).into(), sink),
+            Self::Integer(number) => encode_integer(*number, sink),
             Self::Text(text) => encode_bytes(2, text.as_bytes(), sink),
             Self::Bytes(bytes) => encode_bytes(3, bytes, sink),
             Self::Short(bytes) => encode_bytes(3, bytes, sink),
         }
     }
+}
+
+fn encode_integer(number: i64, sink: &mut impl FnMut(&[u8])) {
+    let mut bytes = [1; 9];
+    bytes[1..].copy_from_slice(&number.to_be_bytes());
+    sink(&bytes);
 }
 
 fn encode_bytes(tag: u8, bytes: &[u8], sink: &mut impl FnMut(&[u8])) {
@@ -145,7 +166,7 @@ impl Column for bool {
     const EXPECTED: &'static str = "true or false";
 
     fn cell(&self) -> Cell<'_> {
-        Cell::Integer((*self).into())
+        Cell::Boolean(*self)
     }
 
     fn from_cell(cell: CellRef<'_>) -> Option<Self> {

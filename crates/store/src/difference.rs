@@ -2,9 +2,7 @@
 
 use std::{cmp::Ordering, fmt};
 
-use rusqlite::types::Value;
-
-use crate::{error::StoreError, row::Table, snapshot::Snapshot};
+use crate::{cell::Cell, error::StoreError, row::Table, snapshot::Snapshot};
 
 /// The first row, in key order, that two databases do not have alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,14 +33,10 @@ pub fn first_difference(
     right: &Snapshot<'_>,
     table: &'static Table,
 ) -> Result<Option<Difference>, StoreError> {
-    let mut left_rows = left.table_rows(table)?;
-    let mut right_rows = right.table_rows(table)?;
-    let (mut left_query, mut right_query) = (left_rows.raw_query(), right_rows.raw_query());
-    let width = table.columns.len();
+    let (mut left, mut right) = (Rows::of(left, table), Rows::of(right, table));
     loop {
-        let left = left_query.next()?.map(|row| read_values(row, width)).transpose()?;
-        let right = right_query.next()?.map(|row| read_values(row, width)).transpose()?;
-        let key = |row: &[Value]| row[..table.key_columns].to_vec();
+        let (left, right) = (left.next()?, right.next()?);
+        let key = |row: &[Cell<'static>]| row[..table.key_columns].to_vec();
         let (key, columns) = match (&left, &right) {
             (None, None) => return Ok(None),
             (Some(row), None) | (None, Some(row)) => (key(row), Vec::new()),
@@ -57,32 +51,49 @@ pub fn first_difference(
     }
 }
 
-fn read_values(row: &rusqlite::Row<'_>, width: usize) -> Result<Vec<Value>, rusqlite::Error> {
-    (0..width).map(|place| row.get(place)).collect()
+/// The rows of a table in key order, read a chunk at a time: two engines cannot both be asked row by row.
+struct Rows<'s> {
+    snapshot: &'s Snapshot<'s>,
+    table: &'static Table,
+    chunk: std::vec::IntoIter<Vec<Cell<'static>>>,
+    last: Option<Vec<Cell<'static>>>,
+    ended: bool,
 }
 
-fn differing(table: &'static Table, left: &[Value], right: &[Value]) -> Vec<&'static str> {
+impl<'s> Rows<'s> {
+    fn of(snapshot: &'s Snapshot<'s>, table: &'static Table) -> Self {
+        Self { snapshot, table, chunk: Vec::new().into_iter(), last: None, ended: false }
+    }
+
+    fn next(&mut self) -> Result<Option<Vec<Cell<'static>>>, StoreError> {
+        if self.chunk.as_slice().is_empty() && !self.ended {
+            let chunk = self.snapshot.rows_after(self.table, self.last.as_deref())?;
+            self.last = chunk.last().map(|row| row[..self.table.key_columns].to_vec());
+            self.ended = chunk.is_empty();
+            self.chunk = chunk.into_iter();
+        }
+        Ok(self.chunk.next())
+    }
+}
+
+fn differing(table: &'static Table, left: &[Cell<'static>], right: &[Cell<'static>]) -> Vec<&'static str> {
     let pairs = table.columns.iter().zip(left.iter().zip(right));
     pairs.filter(|(_, (left, right))| left != right).map(|(column, _)| column.name).collect()
 }
 
-fn compare_keys(left: &[Value], right: &[Value]) -> Ordering {
-    let orders = left.iter().zip(right).map(|(left, right)| match (left, right) {
-        (Value::Integer(left), Value::Integer(right)) => left.cmp(right),
-        (Value::Text(left), Value::Text(right)) => left.as_bytes().cmp(right.as_bytes()),
-        (Value::Blob(left), Value::Blob(right)) => left.cmp(right),
-        _ => Ordering::Equal,
-    });
-    orders.fold(Ordering::Equal, Ordering::then)
+fn compare_keys(left: &[Cell<'static>], right: &[Cell<'static>]) -> Ordering {
+    left.iter().zip(right).map(|(left, right)| left.order(right)).fold(Ordering::Equal, Ordering::then)
 }
 
-fn told(key: &[Value]) -> String {
+fn told(key: &[Cell<'static>]) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let columns = key.iter().map(|value| match value {
-        Value::Null => "nothing".to_owned(),
-        Value::Integer(number) => number.to_string(),
-        Value::Real(number) => number.to_string(),
-        Value::Text(text) => text.clone(),
-        Value::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Cell::Null => "nothing".to_owned(),
+        Cell::Boolean(truth) => truth.to_string(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Text(text) => text.clone().into_owned(),
+        Cell::Bytes(bytes) => hex(bytes),
+        Cell::Short(bytes) => hex(bytes),
     });
     columns.collect::<Vec<_>>().join("/")
 }

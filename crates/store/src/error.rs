@@ -8,7 +8,7 @@ use std::{
 use problem::Problem;
 use rusqlite::{ErrorCode, ffi};
 
-use crate::{cell::Corrupt, vfs};
+use crate::{cell::Corrupt, place::Place, vfs};
 
 /// A failure of the store. Nothing that it interrupted has happened.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,18 @@ pub enum StoreError {
     MigrationUnknown { name: String },
     #[error("migration `{name}` failed")]
     MigrationFailed { name: &'static str, source: rusqlite::Error },
+    #[error("migration `{name}` failed")]
+    MigrationRefused { name: &'static str, source: Box<Self> },
+    #[error("the database server refused")]
+    Postgres(#[source] Box<tokio_postgres::Error>),
+    #[error("the connection to the database was lost, or cannot be made")]
+    Lost,
+    #[error("the database did not answer in time")]
+    TooSlow,
+    #[error("the database has failed too often; it is left alone for {} ms more", after.as_millis())]
+    Resting { after: Duration },
+    #[error("the settings of the database cannot be used: {why}")]
+    Settings { why: String },
     #[error("too many reads are waiting for the database")]
     Busy,
     #[error("the store has stopped")]
@@ -47,8 +59,37 @@ impl StoreError {
     /// the kernel may have dropped what it held, so that trying again proves nothing.
     #[must_use]
     pub fn leaves_doubt(&self) -> bool {
-        let Self::Sqlite(error) = self else { return false };
-        error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure),
+            // The server may have committed before it was lost, and may yet do so.
+            Self::Lost | Self::TooSlow => true,
+            Self::Corrupt { .. }
+            | Self::Open { .. }
+            | Self::Damaged { .. }
+            | Self::Unchecked { .. }
+            | Self::Schema { .. }
+            | Self::MigrationChanged { .. }
+            | Self::MigrationUnknown { .. }
+            | Self::MigrationFailed { .. }
+            | Self::MigrationRefused { .. }
+            | Self::Postgres(_)
+            | Self::Resting { .. }
+            | Self::Settings { .. }
+            | Self::Busy
+            | Self::Stopped => false,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // Class 57 is a server that stops or starts; the rest of the codes are about what was asked.
+        let stops = error.code().is_some_and(|code| code.code().starts_with("57P") || code.code() == "53300");
+        if error.code().is_none() || stops {
+            tracing::debug!(%error, cause = ?error, "the database was lost");
+            return Self::Lost;
+        }
+        Self::Postgres(Box::new(error))
     }
 }
 
@@ -61,7 +102,14 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
-    /// The same failure, of the database at `path`: where SQLite calls the file malformed, that is named.
+    /// The same failure, of the database at `place`: where SQLite calls the file malformed, that is named.
+    pub(crate) fn at(self, place: &Place) -> Self {
+        match place {
+            Place::File { path, .. } => self.of(path),
+            Place::Schema { .. } => self,
+        }
+    }
+
     pub(crate) fn of(self, path: &Path) -> Self {
         let Self::Sqlite(error) = self else { return self };
         let malformed =
@@ -82,7 +130,20 @@ impl From<StoreError> for Problem {
             StoreError::Stopped => {
                 Self::unavailable("store/stopped", "the server is stopping", Duration::from_secs(5))
             }
+            StoreError::Lost | StoreError::TooSlow => Self::unavailable(
+                "store/unavailable",
+                "the server's database does not answer; try again soon",
+                Duration::from_secs(1),
+            ),
+            StoreError::Resting { after } => Self::unavailable(
+                "store/unavailable",
+                "the server's database does not answer; try again later",
+                after.max(Duration::from_secs(1)),
+            ),
             StoreError::Sqlite(_)
+            | StoreError::Postgres(_)
+            | StoreError::Settings { .. }
+            | StoreError::MigrationRefused { .. }
             | StoreError::Corrupt { .. }
             | StoreError::Open { .. }
             | StoreError::Damaged { .. }

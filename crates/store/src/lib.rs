@@ -5,13 +5,17 @@
 //! No other crate names the engine. What others see is a [`Row`] declared by [`table!`], a [`Tx`] to read
 //! and change rows by key, and a [`Snapshot`] to query them with SQL.
 
+mod breaker;
 mod cell;
 mod difference;
+mod engine;
 mod erasable;
 mod error;
 mod group;
 mod keys;
 mod migrate;
+mod place;
+mod postgres;
 mod reader;
 mod row;
 mod snapshot;
@@ -21,6 +25,7 @@ mod tx;
 mod vfs;
 mod writer;
 
+pub use breaker::{Breaker, BreakerConfig, Verdict};
 pub use cell::{Cell, CellRef, Column, ColumnType, Corrupt};
 pub use difference::{Difference, first_difference};
 pub use erasable::{ERASABLE_BYTES_MAX, Erasable, ErasableKey};
@@ -28,6 +33,8 @@ pub use error::StoreError;
 pub use group::{Full, Group, TakerGuard};
 pub use keys::Keys;
 pub use migrate::{Migration, Schema};
+pub use place::{DatabaseConfig, Databases};
+pub use postgres::{DatabaseUrl, PostgresConfig, PreparedStatements};
 pub use reader::{ReaderConfig, Readers};
 pub use row::{ColumnDef, Durability, Row, RowKey, Table, read_column};
 pub use snapshot::{Cells, Snapshot};

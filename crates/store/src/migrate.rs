@@ -61,6 +61,10 @@ impl Schema {
         &self.tables
     }
 
+    pub(crate) fn migrations(&self) -> &[Migration] {
+        &self.migrations
+    }
+
     /// Applies what has not been applied, in one transaction, and checks that the tables are what the
     /// program takes them for.
     pub(crate) fn apply(&self, connection: &mut Connection) -> Result<(), StoreError> {
@@ -139,15 +143,5 @@ fn check_table(connection: &Connection, table: &'static Table) -> Result<(), Sto
         })?
         .collect::<Result<Vec<_>, _>>()?
         .join(", ");
-    let expected: Vec<_> = table
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(place, column)| {
-            let key = if place < table.key_columns { " key" } else { "" };
-            format!("{} {}{key}", column.name, column.column_type.sql())
-        })
-        .collect();
-    let expected = expected.join(", ");
-    if found == expected { Ok(()) } else { Err(StoreError::Schema { table: table.name, found, expected }) }
+    table.check_found(&found)
 }

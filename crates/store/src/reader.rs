@@ -3,20 +3,20 @@
 use std::{
     fmt,
     num::NonZeroUsize,
-    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
 };
 
-use rusqlite::Connection;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::{
+    engine::Engine,
     error::StoreError,
     group::{Full, Group},
+    place::Place,
+    postgres::Kind,
     snapshot::Snapshot,
-    sqlite::{self, SqliteConfig},
 };
 
 /// How many threads read, and how many reads may wait for them.
@@ -36,33 +36,29 @@ impl Default for ReaderConfig {
     }
 }
 
-type Read = Box<dyn FnOnce(&Connection) + Send>;
+type Read = Box<dyn FnOnce(&Engine) + Send>;
 
 /// A handle to the reading threads; they end when the last handle is gone.
 #[derive(Clone)]
 pub struct Readers(Arc<Pool>);
 
 struct Pool {
-    path: PathBuf,
+    place: Place,
     waiting: Arc<Group<Read>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Readers {
-    pub(crate) fn start(
-        path: &Path,
-        sqlite: &SqliteConfig,
-        config: &ReaderConfig,
-    ) -> Result<Self, StoreError> {
+    pub(crate) fn start(place: &Place, config: &ReaderConfig) -> Result<Self, StoreError> {
         let waiting = Arc::new(Group::<Read>::new(config.waiting_max.get()));
         let mut threads = Vec::new();
         for _ in 0..config.threads.get() {
-            let connection = sqlite::open_reader(path, sqlite)?;
+            let engine = Engine::open_to_read(place)?;
             let waiting = Arc::clone(&waiting);
             let thread = thread::Builder::new().name("store-reader".to_owned());
-            threads.push(thread.spawn(move || run(&connection, &waiting)).map_err(|_| StoreError::Stopped)?);
+            threads.push(thread.spawn(move || run(&engine, &waiting)).map_err(|_| StoreError::Stopped)?);
         }
-        Ok(Self(Arc::new(Pool { path: path.to_owned(), waiting, threads })))
+        Ok(Self(Arc::new(Pool { place: place.clone(), waiting, threads })))
     }
 
     /// Runs `read` on a snapshot of the database.
@@ -75,15 +71,19 @@ impl Readers {
         F: FnOnce(&Snapshot<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let work: Read = Box::new(move |connection| {
-            // Whoever asked may have gone away meanwhile.
-            drop(answer.send(Snapshot::take(connection, read)));
+        let work: Read = Box::new(move |engine| {
+            let snapshot = match Snapshot::take(engine, Kind::Snapshot) {
+                Ok(snapshot) => snapshot,
+                Err(error) => return drop(answer.send(Err(error))),
+            };
+            // Whoever asked may have gone away meanwhile. Nobody waits for the snapshot's end.
+            drop(answer.send(read(&snapshot)));
         });
         self.0.waiting.join(work).map_err(|full| match full {
             Full::Crowded(_) => StoreError::Busy,
             Full::Closed(_) => StoreError::Stopped,
         })?;
-        answered.await.map_err(|_| StoreError::Stopped)?.map_err(|error| error.of(&self.0.path))
+        answered.await.map_err(|_| StoreError::Stopped)?.map_err(|error| error.at(&self.0.place))
     }
 
     /// How many reads wait.
@@ -93,13 +93,13 @@ impl Readers {
     }
 }
 
-fn run(connection: &Connection, waiting: &Group<Read>) {
+fn run(engine: &Engine, waiting: &Group<Read>) {
     let mut batch = Vec::new();
     // Few at a time, so that the other readers find some too.
     while waiting.take(&mut batch, 8) {
         for read in batch.drain(..) {
             // A read that panics is answered by the closing of its channel; the thread reads on.
-            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(connection))));
+            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(engine))));
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::hash::Hash;
 
-use crate::cell::{Cell, CellRef, Column, ColumnType, Corrupt};
+use crate::{
+    cell::{Cell, CellRef, Column, ColumnType, Corrupt},
+    error::StoreError,
+};
 
 /// A table as the program knows it.
 #[derive(Debug)]
@@ -12,6 +15,21 @@ pub struct Table {
     /// The key's columns first.
     pub columns: &'static [ColumnDef],
     pub key_columns: usize,
+}
+
+impl Table {
+    /// Compares what a database says of the table with what the program takes it for.
+    pub(crate) fn check_found(&'static self, found: &str) -> Result<(), StoreError> {
+        let columns = self.columns.iter().enumerate().map(|(place, column)| {
+            let key = if place < self.key_columns { " key" } else { "" };
+            format!("{} {}{key}", column.name, column.column_type.sql())
+        });
+        let expected = columns.collect::<Vec<_>>().join(", ");
+        if found == expected {
+            return Ok(());
+        }
+        Err(StoreError::Schema { table: self.name, found: found.to_owned(), expected })
+    }
 }
 
 /// A column as the program knows it.

@@ -1,44 +1,39 @@
 //! The database as it was at one moment, for queries.
 
-use rusqlite::{CachedStatement, Connection};
-
 use crate::{
     cell::{Cell, CellRef, Column, Corrupt},
+    engine::{Engine, FoundRow},
     error::StoreError,
-    row::{Row, RowKey, Table},
-    sqlite::{self, Statements},
+    postgres::Kind,
+    row::{Row, Table},
 };
 
-/// All tables at one moment: what is committed meanwhile is not seen. Hold it briefly, because the
-/// write-ahead log cannot be folded away beneath it.
+/// All tables at one moment: what is committed meanwhile is not seen. Hold it briefly, because what was
+/// overwritten or deleted since cannot be cleared away beneath it.
 #[derive(Debug)]
-pub struct Snapshot<'c>(&'c Connection);
-
-/// Lets go of the snapshot however the reading ends, by a panic too.
-struct EndOnDrop<'c>(&'c Connection);
-
-impl Drop for EndOnDrop<'_> {
-    fn drop(&mut self) {
-        let ended = self.0.prepare_cached("ROLLBACK").and_then(|mut statement| statement.raw_execute());
-        if let Err(error) = ended {
-            tracing::error!(code = "store/snapshot-kept", %error, "a snapshot could not be let go");
-        }
-    }
+pub struct Snapshot<'c> {
+    engine: &'c Engine,
+    /// Is the transaction its own, to be ended with it?
+    own: bool,
 }
 
 /// The columns of one row that a query found.
 #[derive(Debug)]
-pub struct Cells<'r>(&'r rusqlite::Row<'r>);
+pub struct Cells<'r>(FoundRow<'r>);
+
+/// Rows of [`Snapshot::each_row_of`] that are read at a time.
+const CHUNK: usize = 1000;
 
 impl<'c> Snapshot<'c> {
-    /// Runs `read` on one snapshot.
-    pub(crate) fn take<T>(
-        connection: &'c Connection,
-        read: impl FnOnce(&Snapshot<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        connection.prepare_cached("BEGIN")?.raw_execute()?;
-        let _ended = EndOnDrop(connection);
-        read(&Snapshot(connection))
+    /// Begins one; it ends when it is dropped, by a panic too.
+    pub(crate) fn take(engine: &'c Engine, kind: Kind) -> Result<Self, StoreError> {
+        engine.begin(kind)?;
+        Ok(Self { engine, own: true })
+    }
+
+    /// What a transaction that somebody else began sees.
+    pub(crate) const fn within(engine: &'c Engine) -> Self {
+        Self { engine, own: false }
     }
 
     /// The row with this key.
@@ -46,7 +41,7 @@ impl<'c> Snapshot<'c> {
     /// # Errors
     /// When the engine fails, or holds what no program of ours wrote.
     pub fn get<R: Row>(&self, key: &R::Key) -> Result<Option<R>, StoreError> {
-        sqlite::select_row(self.0, &Statements::kept(R::TABLE).select, &key.cells())
+        self.engine.row(key)
     }
 
     /// The rows of `R`'s table for which `condition` holds: SQL from `WHERE` on, with `$1` for values.
@@ -54,18 +49,7 @@ impl<'c> Snapshot<'c> {
     /// # Errors
     /// When the engine fails, or holds what no program of ours wrote.
     pub fn rows<R: Row>(&self, condition: &str, values: &[Cell<'_>]) -> Result<Vec<R>, StoreError> {
-        let names: Vec<_> = R::TABLE.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-        let condition = condition.replace('$', "?");
-        let sql = format!("SELECT {} FROM {} {condition}", names.join(", "), R::TABLE.name);
-        sqlite::select_rows(self.0, &sql, values)
-    }
-
-    /// Every row of a table, all columns, in key order, as the engine has them.
-    pub(crate) fn table_rows(&self, table: &Table) -> Result<CachedStatement<'c>, StoreError> {
-        let names: Vec<_> = table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-        let keys = names[..table.key_columns].join(", ");
-        let sql = format!("SELECT {} FROM {} ORDER BY {keys}", names.join(", "), table.name);
-        Ok(self.0.prepare_cached(&sql)?)
+        self.engine.rows(&format!("SELECT {} FROM {} {condition}", columns(R::TABLE), R::TABLE.name), values)
     }
 
     /// Calls `each` for every row that a query finds, in the query's order; `$1` stands for values.
@@ -78,15 +62,42 @@ impl<'c> Snapshot<'c> {
         values: &[Cell<'_>],
         mut each: impl FnMut(&Cells<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut statement = self.0.prepare_cached(&sql.replace('$', "?"))?;
-        for (place, value) in values.iter().enumerate() {
-            statement.raw_bind_parameter(place + 1, value)?;
+        self.engine.query(sql, values, |row| each(&Cells(row)))
+    }
+
+    /// The rows of a table after the one with this key, in key order, all columns: a chunk of them.
+    pub(crate) fn rows_after(
+        &self,
+        table: &Table,
+        after: Option<&[Cell<'static>]>,
+    ) -> Result<Vec<Vec<Cell<'static>>>, StoreError> {
+        let keys: Vec<_> =
+            table.columns[..table.key_columns].iter().map(|column| format!("\"{}\"", column.name)).collect();
+        let keys = keys.join(", ");
+        let places: Vec<_> = (1..=table.key_columns).map(|place| format!("${place}")).collect();
+        let condition =
+            after.map_or_else(String::new, |_| format!("WHERE ({keys}) > ({}) ", places.join(", ")));
+        let sql =
+            format!("SELECT {} FROM {} {condition}ORDER BY {keys} LIMIT {CHUNK}", columns(table), table.name);
+        let mut rows = Vec::new();
+        self.engine.query(&sql, after.unwrap_or_default(), |row| {
+            rows.push((0..table.columns.len()).map(|place| row.cell(place).to_owned_cell()).collect());
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+}
+
+fn columns(table: &Table) -> String {
+    let names: Vec<_> = table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
+    names.join(", ")
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        if self.own {
+            self.engine.end();
         }
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next()? {
-            each(&Cells(row))?;
-        }
-        Ok(())
     }
 }
 
@@ -96,10 +107,21 @@ impl Cells<'_> {
     /// # Errors
     /// When it is not a `T`.
     pub fn read<T: Column>(&self, place: usize) -> Result<T, StoreError> {
-        let cell = self.0.get_ref(place).map_or(CellRef::Null, sqlite::cell_ref);
-        T::from_cell(cell).ok_or_else(|| StoreError::Corrupt {
+        T::from_cell(self.0.cell(place)).ok_or_else(|| StoreError::Corrupt {
             table: "a query",
             source: Corrupt { column: place.to_string(), expected: T::EXPECTED },
         })
+    }
+}
+
+impl CellRef<'_> {
+    /// The same value on its own.
+    pub(crate) fn to_owned_cell(self) -> Cell<'static> {
+        match self {
+            Self::Null => Cell::Null,
+            Self::Integer(number) => Cell::Integer(number),
+            Self::Text(text) => Cell::Text(text.to_owned().into()),
+            Self::Bytes(bytes) => Cell::Bytes(bytes.to_vec().into()),
+        }
     }
 }

@@ -10,7 +10,6 @@ use crate::{
     cell::{Cell, CellRef, Corrupt},
     error::StoreError,
     row::{Row, Table},
-    tx::Scan,
     vfs::{self, Disk},
 };
 
@@ -58,6 +57,9 @@ impl Default for SqliteConfig {
 #[derive(Debug)]
 pub(crate) struct Statements {
     pub(crate) select: String,
+    /// Adds a row, and fails if one is there already.
+    pub(crate) insert: String,
+    /// Puts a row, new or in the place of the old one.
     pub(crate) put: String,
     pub(crate) delete: String,
 }
@@ -87,15 +89,12 @@ impl Statements {
         let set: Vec<_> = fields.iter().map(|field| format!("\"{field}\" = excluded.\"{field}\"")).collect();
         let action =
             if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
+        let insert =
+            format!("INSERT INTO {} ({}) VALUES ({})", table.name, listed(&names), places.join(", "));
         Self {
             select: format!("SELECT {} FROM {} WHERE {found}", listed(&names), table.name),
-            put: format!(
-                "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {action}",
-                table.name,
-                listed(&names),
-                places.join(", "),
-                listed(keys),
-            ),
+            put: format!("{insert} ON CONFLICT ({}) DO {action}", listed(keys)),
+            insert,
             delete: format!("DELETE FROM {} WHERE {found}", table.name),
         }
     }
@@ -105,6 +104,7 @@ impl ToSql for Cell<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
             Cell::Null => ValueRef::Null,
+            Cell::Boolean(truth) => ValueRef::Integer((*truth).into()),
             Cell::Integer(number) => ValueRef::Integer(*number),
             Cell::Text(text) => ValueRef::Text(text.as_bytes()),
             Cell::Bytes(bytes) => ValueRef::Blob(bytes),
@@ -187,34 +187,6 @@ pub(crate) fn select_row_with<R: Row>(
     }
     let mut rows = statement.raw_query();
     rows.next()?.map(read_row).transpose()
-}
-
-/// Rows by the beginning of their keys, in the order of their keys.
-pub(crate) fn scan_rows<R: Row>(
-    connection: &Connection,
-    scan: &Scan<'_>,
-    limit: usize,
-) -> Result<Vec<R>, StoreError> {
-    let names: Vec<_> = R::TABLE.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-    let keys = &names[..R::TABLE.key_columns];
-    let mut conditions: Vec<_> = keys
-        .iter()
-        .take(scan.prefix.len())
-        .enumerate()
-        .map(|(place, key)| format!("{key} = ?{}", place + 1))
-        .collect();
-    if let (Some(_), Some(key)) = (&scan.below, keys.get(scan.prefix.len())) {
-        conditions.push(format!("{key} < ?{}", scan.prefix.len() + 1));
-    }
-    let condition = if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
-    let sql = format!(
-        "SELECT {} FROM {} WHERE {condition} ORDER BY {} LIMIT {limit}",
-        names.join(", "),
-        R::TABLE.name,
-        keys.join(", "),
-    );
-    let cells: Vec<_> = scan.prefix.iter().chain(&scan.below).cloned().collect();
-    select_rows(connection, &sql, &cells)
 }
 
 /// Every row that a statement finds.

@@ -8,7 +8,9 @@ use rusqlite::Connection;
 
 use crate::{
     cell::Cell,
+    engine::Engine,
     error::StoreError,
+    postgres::{self, Request},
     row::{Durability, Row, RowKey, Table},
     sqlite::{self, Statements},
     tx::Scan,
@@ -16,7 +18,8 @@ use crate::{
 
 /// Rows of one table, by key.
 pub(crate) struct TableSet<R: Row> {
-    statements: Statements,
+    one: Statements,
+    many: postgres::Statements,
     wanted: Vec<R::Key>,
     base: HashMap<R::Key, Slot<R>>,
     /// Keys whose slots differ from the engine's rows, in the order they first did.
@@ -42,11 +45,17 @@ struct Change<R: Row> {
 /// What a batch does to its tables without knowing their types.
 pub(crate) trait AnySet: Any + Send {
     fn table(&self) -> &'static Table;
-    fn load_wanted(&mut self, connection: &Connection) -> Result<(), StoreError>;
+    fn is_wanted(&self) -> bool;
+    fn load_each(&mut self, connection: &Connection) -> Result<(), StoreError>;
+    fn wanted_request(&self) -> Request<'_>;
+    fn take_rows(&mut self, rows: &[tokio_postgres::Row]) -> Result<(), StoreError>;
     fn has_overlay(&self) -> bool;
     fn drop_overlay(&mut self);
     fn keep_overlay(&mut self, effect: &mut Vec<u8>);
-    fn flush(&mut self, connection: &Connection) -> Result<u64, StoreError>;
+    fn sort(&mut self) -> u64;
+    fn write_each(&self, connection: &Connection) -> Result<(), StoreError>;
+    fn write_requests(&self) -> Vec<Request<'_>>;
+    fn flushed(&mut self);
     fn clear(&mut self);
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
@@ -61,7 +70,8 @@ impl fmt::Debug for dyn AnySet {
 impl<R: Row> TableSet<R> {
     pub(crate) fn new() -> Self {
         Self {
-            statements: Statements::of(R::TABLE),
+            one: Statements::of(R::TABLE),
+            many: postgres::Statements::of(R::TABLE),
             wanted: Vec::new(),
             base: HashMap::new(),
             changed: Vec::new(),
@@ -83,11 +93,8 @@ impl<R: Row> TableSet<R> {
         self.base.get(key).map(|slot| slot.row.as_ref())
     }
 
-    pub(crate) fn load(&mut self, key: R::Key, connection: Option<&Connection>) -> Result<(), StoreError> {
-        let row = connection
-            .map(|connection| sqlite::select_row::<R>(connection, &self.statements.select, &key.cells()))
-            .transpose()?
-            .flatten();
+    pub(crate) fn load(&mut self, key: R::Key, engine: Option<&Engine>) -> Result<(), StoreError> {
+        let row = engine.map(|engine| engine.row::<R>(&key)).transpose()?.flatten();
         self.base.insert(key, Slot { row, changed: false });
         Ok(())
     }
@@ -105,16 +112,13 @@ impl<R: Row> TableSet<R> {
     }
 
     /// Rows whose keys `scan` asks for, as the running command sees them, in the order of their keys.
-    pub(crate) fn scan(
-        &self,
-        scan: &Scan<'_>,
-        connection: Option<&Connection>,
-    ) -> Result<Vec<R>, StoreError> {
+    pub(crate) fn scan(&self, scan: &Scan<'_>, engine: Option<&Engine>) -> Result<Vec<R>, StoreError> {
         let mut found = BTreeMap::new();
-        if let Some(connection) = connection {
+        if let Some(engine) = engine {
             // So many that rows deleted in memory cannot hide those behind them.
             let limit = scan.limit + self.changed.len() + self.overlay.len();
-            for row in sqlite::scan_rows::<R>(connection, scan, limit)? {
+            let (sql, values) = scan.statement(R::TABLE, limit);
+            for row in engine.rows::<R>(&sql, &values)? {
                 found.insert(row.key(), Some(row));
             }
         }
@@ -138,13 +142,17 @@ impl<R: Row> AnySet for TableSet<R> {
         R::TABLE
     }
 
-    fn load_wanted(&mut self, connection: &Connection) -> Result<(), StoreError> {
+    fn is_wanted(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
+    fn load_each(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let mut wanted = std::mem::take(&mut self.wanted);
         // In key order, so that neighbours are read from the page that is already at hand.
         wanted.sort_unstable();
         wanted.dedup();
         if !wanted.is_empty() {
-            let mut select = connection.prepare_cached(&self.statements.select)?;
+            let mut select = connection.prepare_cached(&self.one.select)?;
             for key in wanted.drain(..) {
                 if !self.base.contains_key(&key) {
                     let row = sqlite::select_row_with(&mut select, &key.cells())?;
@@ -153,6 +161,23 @@ impl<R: Row> AnySet for TableSet<R> {
             }
         }
         self.wanted = wanted;
+        Ok(())
+    }
+
+    fn wanted_request(&self) -> Request<'_> {
+        let keys = &R::TABLE.columns[..R::TABLE.key_columns];
+        Request::of_columns(&self.many.select, keys, self.wanted.iter().map(RowKey::cells))
+    }
+
+    /// A key may be wanted twice, and its row come twice: it is the same row.
+    fn take_rows(&mut self, rows: &[tokio_postgres::Row]) -> Result<(), StoreError> {
+        for key in self.wanted.drain(..) {
+            self.base.entry(key).or_insert(Slot { row: None, changed: false });
+        }
+        for row in rows {
+            let row: R = postgres::read_row(row)?;
+            self.base.insert(row.key(), Slot { row: Some(row), changed: false });
+        }
         Ok(())
     }
 
@@ -186,21 +211,47 @@ impl<R: Row> AnySet for TableSet<R> {
         }
     }
 
-    fn flush(&mut self, connection: &Connection) -> Result<u64, StoreError> {
-        // In key order: random keys then touch each page of the index once a batch.
+    /// In key order random keys touch each page of the index once a batch, and two nodes lock alike.
+    fn sort(&mut self) -> u64 {
         self.changed.sort_unstable();
-        let mut put = connection.prepare_cached(&self.statements.put)?;
-        let mut delete = connection.prepare_cached(&self.statements.delete)?;
+        (self.changed.len() + self.appended.len()) as u64
+    }
+
+    fn write_each(&self, connection: &Connection) -> Result<(), StoreError> {
+        let mut put = connection.prepare_cached(&self.one.put)?;
+        let mut delete = connection.prepare_cached(&self.one.delete)?;
         for key in &self.changed {
             match self.base.get(key).and_then(|slot| slot.row.as_ref()) {
                 Some(row) => sqlite::run(&mut put, &row.cells())?,
                 None => sqlite::run(&mut delete, &key.cells())?,
             };
         }
+        let mut insert = connection.prepare_cached(&self.one.insert)?;
         for row in &self.appended {
-            sqlite::run(&mut put, &row.cells())?;
+            sqlite::run(&mut insert, &row.cells())?;
         }
-        Ok((self.changed.len() + self.appended.len()) as u64)
+        Ok(())
+    }
+
+    fn write_requests(&self) -> Vec<Request<'_>> {
+        let columns = R::TABLE.columns;
+        let put: Vec<_> = self.changes().filter_map(|(_, row)| row).map(R::cells).collect();
+        let deleted: Vec<_> =
+            self.changes().filter(|(_, row)| row.is_none()).map(|(key, _)| key.cells()).collect();
+        let appended: Vec<_> = self.appended.iter().map(R::cells).collect();
+        let keys = &columns[..R::TABLE.key_columns];
+        let parts = [
+            (&self.many.put, columns, put),
+            (&self.many.delete, keys, deleted),
+            (&self.many.insert, columns, appended),
+        ];
+        let parts = parts.into_iter().filter(|(_, _, rows)| !rows.is_empty());
+        parts.map(|(sql, columns, rows)| Request::of_columns(sql, columns, rows.into_iter())).collect()
+    }
+
+    /// What was sent is not sent again. It stays known as changed, for those who ask what the batch did.
+    fn flushed(&mut self) {
+        self.appended.clear();
     }
 
     fn clear(&mut self) {

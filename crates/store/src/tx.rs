@@ -1,6 +1,6 @@
 //! The working set: what commands read and change, in memory, before anything is sent to the engine.
 
-use std::{any::TypeId, cmp::Ordering, fmt};
+use std::{any::TypeId, fmt};
 
 use hashbrown::HashMap;
 use rusqlite::Connection;
@@ -8,8 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     cell::Cell,
+    engine::Engine,
     error::StoreError,
-    row::Row,
+    postgres::Request,
+    row::{Row, Table},
     table_set::{AnySet, TableSet},
 };
 
@@ -18,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Tx<'b> {
     working: &'b mut Working,
-    source: Option<&'b Connection>,
+    source: Option<&'b Engine>,
 }
 
 /// Digest of the rows that one command changed, in the order it changed them, table by table. Two runs of
@@ -52,7 +54,7 @@ pub(crate) struct Working {
 }
 
 impl<'b> Tx<'b> {
-    pub(crate) fn new(working: &'b mut Working, source: Option<&'b Connection>) -> Self {
+    pub(crate) fn new(working: &'b mut Working, source: Option<&'b Engine>) -> Self {
         Self { working, source }
     }
 
@@ -101,8 +103,22 @@ impl Working {
         self.sets[place].as_any_mut().downcast_mut().expect("a type's place holds its own set")
     }
 
-    pub(crate) fn load_wanted(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        self.sets.iter_mut().try_for_each(|set| set.load_wanted(connection))
+    /// Loads what was wanted: row by row where asking costs nothing, all at once where it is a journey.
+    pub(crate) fn load_wanted(&mut self, engine: &Engine) -> Result<(), StoreError> {
+        let session = match engine {
+            Engine::Sqlite(connection) => {
+                return self.sets.iter_mut().try_for_each(|set| set.load_each(connection));
+            }
+            Engine::Postgres(session) => session,
+        };
+        let wanted: Vec<_> = (0..self.sets.len()).filter(|place| self.sets[*place].is_wanted()).collect();
+        let requests: Vec<_> = wanted.iter().map(|place| self.sets[*place].wanted_request()).collect();
+        let answers = session.ask(&requests)?;
+        drop(requests);
+        wanted
+            .into_iter()
+            .zip(answers)
+            .try_for_each(|(place, answer)| self.sets[place].take_rows(&answer.rows))
     }
 
     pub(crate) fn discard(&mut self) {
@@ -119,8 +135,25 @@ impl Working {
         Effect(Sha256::digest(&self.effect).into())
     }
 
-    pub(crate) fn flush(&mut self, connection: &Connection) -> Result<u64, StoreError> {
-        self.sets.iter_mut().map(|set| set.flush(connection)).sum()
+    pub(crate) fn write_each(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.sets.iter().try_for_each(|set| set.write_each(connection))?;
+        self.flushed();
+        Ok(())
+    }
+
+    /// What was sent is not sent again.
+    pub(crate) fn flushed(&mut self) {
+        self.sets.iter_mut().for_each(|set| set.flushed());
+    }
+
+    /// Puts changed rows in the order of their keys; tells how many there are.
+    pub(crate) fn sort(&mut self) -> u64 {
+        self.sets.iter_mut().map(|set| set.sort()).sum()
+    }
+
+    /// What writes all changed rows.
+    pub(crate) fn write_requests(&self) -> Vec<Request<'_>> {
+        self.sets.iter().flat_map(|set| set.write_requests()).collect()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -143,30 +176,36 @@ impl<'b> Changes<'b> {
 }
 
 impl Scan<'_> {
+    /// The statement for it, over at most `limit` rows, and its values.
+    pub(crate) fn statement(&self, table: &Table, limit: usize) -> (String, Vec<Cell<'_>>) {
+        let names: Vec<_> = table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
+        let keys = &names[..table.key_columns];
+        let begins = keys.iter().take(self.prefix.len()).enumerate();
+        let mut conditions: Vec<_> = begins.map(|(place, key)| format!("{key} = ${}", place + 1)).collect();
+        let mut values = self.prefix.clone();
+        if let (Some(below), Some(key)) = (&self.below, keys.get(self.prefix.len())) {
+            values.push(below.clone());
+            conditions.push(format!("{key} < ${}", values.len()));
+        }
+        let condition = if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
+        values.push(Cell::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+        let sql = format!(
+            "SELECT {} FROM {} WHERE {condition} ORDER BY {} LIMIT ${}",
+            names.join(", "),
+            table.name,
+            keys.join(", "),
+            values.len(),
+        );
+        (sql, values)
+    }
+
     pub(crate) fn covers(&self, key: &[Cell<'_>]) -> bool {
-        let begins = self.prefix.iter().zip(key).all(|(wanted, cell)| order(wanted, cell).is_eq());
+        let begins = self.prefix.iter().zip(key).all(|(wanted, cell)| wanted.order(cell).is_eq());
         let below = match (&self.below, key.get(self.prefix.len())) {
-            (Some(bound), Some(cell)) => order(cell, bound).is_lt(),
+            (Some(bound), Some(cell)) => cell.order(bound).is_lt(),
             (Some(_), None) | (None, _) => true,
         };
         begins && below
-    }
-}
-
-/// The order both engines sort keys by.
-fn order(left: &Cell<'_>, right: &Cell<'_>) -> Ordering {
-    match (left, right) {
-        (Cell::Integer(left), Cell::Integer(right)) => left.cmp(right),
-        (Cell::Text(left), Cell::Text(right)) => left.as_bytes().cmp(right.as_bytes()),
-        _ => bytes(left).cmp(&bytes(right)),
-    }
-}
-
-fn bytes<'c>(cell: &'c Cell<'_>) -> Option<&'c [u8]> {
-    match cell {
-        Cell::Bytes(bytes) => Some(bytes),
-        Cell::Short(bytes) => Some(bytes),
-        Cell::Null | Cell::Integer(_) | Cell::Text(_) => None,
     }
 }
 

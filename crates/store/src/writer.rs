@@ -1,17 +1,15 @@
 //! The one connection that writes, and the batch it makes durable with one sync.
 
-use std::path::{Path, PathBuf};
-
-use rusqlite::Connection;
-
 use crate::{
+    engine::Engine,
     error::StoreError,
     keys::Keys,
     migrate::Schema,
+    place::Place,
+    postgres::Kind,
     reader::{ReaderConfig, Readers},
     row::Row,
     snapshot::Snapshot,
-    sqlite::{self, SqliteConfig},
     tx::{Changes, Effect, Tx, Working},
     vfs,
 };
@@ -23,20 +21,29 @@ pub struct Store {
     pub readers: Readers,
 }
 
-/// The only way to change the database. Whoever holds it decides the order of everything.
+/// The only way for this process to change the database. In a file, whoever holds it decides the order of
+/// everything; on a shared server, each batch waits for those of other nodes.
 #[derive(Debug)]
 pub struct Writer {
-    path: PathBuf,
-    connection: Connection,
+    place: Place,
+    engine: Engine,
     working: Working,
 }
 
 /// Commands that become durable together, or not at all.
 #[derive(Debug)]
 pub struct Batch<'w> {
-    connection: Option<&'w Connection>,
+    engine: Option<&'w Engine>,
     working: &'w mut Working,
-    committed: bool,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// What changed is to be sent with whatever is sent next.
+    ToSend,
+    Committed,
 }
 
 /// A batch of nothing but memory, for property tests and simulations: same rules, no engine.
@@ -44,35 +51,18 @@ pub struct Batch<'w> {
 pub struct Memory(Working);
 
 impl Store {
-    /// Opens the database at `path`, makes it if it is not there, and brings its schema up to date.
-    ///
-    /// # Errors
-    /// When the file cannot be opened, is damaged, or belongs to another version of the program.
-    pub fn open(
-        path: &Path,
-        schema: &Schema,
-        sqlite: &SqliteConfig,
-        readers: &ReaderConfig,
-    ) -> Result<Self, StoreError> {
-        let mut connection = sqlite::open_writer(path, sqlite)?;
-        schema.apply(&mut connection).map_err(|error| error.of(path))?;
-        let readers = Readers::start(path, sqlite, readers)?;
-        Ok(Self {
-            writer: Writer { path: path.to_owned(), connection, working: Working::default() },
-            readers,
-        })
+    pub(crate) fn open(place: &Place, schema: &Schema, readers: &ReaderConfig) -> Result<Self, StoreError> {
+        let engine = Engine::open_to_write(place, schema).map_err(|error| error.at(place))?;
+        let readers = Readers::start(place, readers)?;
+        Ok(Self { writer: Writer { place: place.clone(), engine, working: Working::default() }, readers })
     }
 }
 
 impl Writer {
-    /// Opens a database that must be there already and must not change: to look at it.
-    ///
-    /// # Errors
-    /// When it is not there, is damaged, or belongs to another version of the program.
-    pub fn open_to_read(path: &Path, schema: &Schema, sqlite: &SqliteConfig) -> Result<Self, StoreError> {
-        let connection = sqlite::open_reader(path, sqlite)?;
-        schema.check(&connection).map_err(|error| error.of(path))?;
-        Ok(Self { path: path.to_owned(), connection, working: Working::default() })
+    pub(crate) fn open_to_read(place: &Place, schema: &Schema) -> Result<Self, StoreError> {
+        let engine = Engine::open_to_read(place)?;
+        engine.check(schema).map_err(|error| error.at(place))?;
+        Ok(Self { place: place.clone(), engine, working: Working::default() })
     }
 
     /// Begins a batch.
@@ -81,8 +71,8 @@ impl Writer {
     /// When the engine refuses, as it does on a disk that has become read-only.
     pub fn begin(&mut self) -> Result<Batch<'_>, StoreError> {
         self.working.clear();
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.raw_execute()?;
-        Ok(Batch { connection: Some(&self.connection), working: &mut self.working, committed: false })
+        self.engine.begin(Kind::Batch)?;
+        Ok(Batch { engine: Some(&self.engine), working: &mut self.working, stage: Stage::Open })
     }
 
     /// Reads what is committed, between batches.
@@ -93,32 +83,44 @@ impl Writer {
         &self,
         read: impl FnOnce(&Snapshot<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        Snapshot::take(&self.connection, read).map_err(|error| error.of(&self.path))
+        let snapshot = Snapshot::take(&self.engine, Kind::LongSnapshot)?;
+        read(&snapshot).map_err(|error| error.at(&self.place))
     }
 
-    /// Folds the write-ahead log into the database and empties it, as a clean stop does.
+    /// May other nodes change the database, too?
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
+    /// Folds the write-ahead log into the database and empties it, as a clean stop does. A server does that
+    /// by itself.
     ///
     /// # Errors
     /// When the engine fails.
     pub fn fold_log(&self) -> Result<(), StoreError> {
-        let folded = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        folded.map_err(|error| StoreError::from(error).of(&self.path))
+        let Engine::Sqlite(connection) = &self.engine else { return Ok(()) };
+        let folded = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        folded.map_err(|error| StoreError::from(error).at(&self.place))
     }
 
-    /// Looks at every page and index of the database: slow, and thorough.
+    /// Looks at every page and index of a database file: slow, and thorough. A server keeps its own files.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] with the first finding.
     pub fn check_integrity(&self) -> Result<(), StoreError> {
+        let (Engine::Sqlite(connection), Place::File { path, .. }) = (&self.engine, &self.place) else {
+            return Ok(());
+        };
         // SQLite tells of a page that cannot be read by its number alone: what was found on it is taken from
         // below, and what was found before is not about this.
         drop(vfs::take_damage());
-        let checked = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
-        let found: String = checked.map_err(|error| StoreError::from(error).of(&self.path))?;
+        let checked = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
+        let found: String = checked.map_err(|error| StoreError::from(error).at(&self.place))?;
         if found == "ok" {
             return Ok(());
         }
-        Err(vfs::take_damage().unwrap_or_else(|| StoreError::Damaged { path: self.path.clone(), found }))
+        Err(vfs::take_damage().unwrap_or_else(|| StoreError::Damaged { path: path.clone(), found }))
     }
 }
 
@@ -133,12 +135,23 @@ impl Batch<'_> {
     /// # Errors
     /// When the engine fails, or holds what no program of ours wrote.
     pub fn load(&mut self) -> Result<(), StoreError> {
-        self.connection.map_or(Ok(()), |connection| self.working.load_wanted(connection))
+        self.engine.map_or(Ok(()), |engine| self.working.load_wanted(engine))
     }
 
     /// The rows as the next command sees them.
     pub fn tx(&mut self) -> Tx<'_> {
-        Tx::new(self.working, self.connection)
+        Tx::new(self.working, self.engine)
+    }
+
+    /// Reads what is committed, and what the batch has flushed.
+    ///
+    /// # Errors
+    /// What `read` fails with.
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&Snapshot<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        read(&Snapshot::within(self.engine.ok_or(StoreError::Stopped)?))
     }
 
     /// Makes what the last command changed part of the batch.
@@ -151,38 +164,58 @@ impl Batch<'_> {
         self.working.discard();
     }
 
-    /// Writes a row that nothing in this batch will read: a log's next line.
+    /// Writes a row that nothing in this batch will read, and that must not be there yet: a log's next line.
     pub fn append<R: Row>(&mut self, row: R) {
         self.working.set::<R>().append(row);
     }
 
     /// Runs one statement that changes rows by something other than their key, `$1` standing for values.
+    /// What was flushed is there for it.
     ///
     /// # Errors
     /// When the engine fails.
-    pub fn execute(&mut self, sql: &str, values: &[crate::Cell<'_>]) -> Result<usize, StoreError> {
-        let Some(connection) = self.connection else { return Ok(0) };
-        let mut statement = connection.prepare_cached(&sql.replace('$', "?"))?;
-        sqlite::run(&mut statement, values)
+    pub fn execute(&mut self, sql: &str, values: &[crate::Cell<'_>]) -> Result<u64, StoreError> {
+        let Some(engine) = self.engine else { return Ok(0) };
+        if let (Engine::Postgres(session), Stage::ToSend) = (engine, self.stage) {
+            session.ask(&self.working.write_requests())?;
+            self.working.flushed();
+            self.stage = Stage::Open;
+        }
+        engine.execute(sql, values)
     }
 
-    /// Sends all changed rows to the engine, without making them durable yet. Returns how many.
+    /// Sends all changed rows to the engine, without making them durable yet. (A server gets them together
+    /// with what follows.) Returns how many.
     ///
     /// # Errors
     /// When the engine fails; the batch is then lost as a whole.
     pub fn flush(&mut self) -> Result<u64, StoreError> {
-        self.connection.map_or(Ok(0), |connection| self.working.flush(connection))
+        let changed = self.working.sort();
+        match self.engine {
+            None => {}
+            Some(Engine::Sqlite(connection)) => self.working.write_each(connection)?,
+            Some(Engine::Postgres(_)) => self.stage = Stage::ToSend,
+        }
+        Ok(changed)
     }
 
     /// Makes everything that was flushed durable: when this returns, it has been synced.
     ///
     /// # Errors
-    /// When the engine fails; the batch is then lost as a whole.
+    /// When the engine fails; the batch is then lost as a whole, unless the error leaves doubt.
     pub fn commit(&mut self) -> Result<(), StoreError> {
-        if let Some(connection) = self.connection {
-            connection.prepare_cached("COMMIT")?.raw_execute()?;
+        match self.engine {
+            None => {}
+            Some(Engine::Sqlite(connection)) => {
+                connection.prepare_cached("COMMIT")?.raw_execute()?;
+            }
+            Some(Engine::Postgres(session)) => {
+                let unsent =
+                    if self.stage == Stage::ToSend { self.working.write_requests() } else { Vec::new() };
+                session.commit(&unsent)?;
+            }
         }
-        self.committed = true;
+        self.stage = Stage::Committed;
         Ok(())
     }
 
@@ -201,12 +234,8 @@ impl Batch<'_> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        let Some(connection) = self.connection.filter(|_| !self.committed) else { return };
-        // After some failures SQLite has rolled back by itself; there is nothing left to undo then.
-        if !connection.is_autocommit()
-            && let Err(error) = connection.execute_batch("ROLLBACK")
-        {
-            tracing::error!(code = "store/rollback-failed", %error, "a failed batch could not be rolled back");
+        if let Some(engine) = self.engine.filter(|_| self.stage != Stage::Committed) {
+            engine.end();
         }
     }
 }
@@ -214,6 +243,6 @@ impl Drop for Batch<'_> {
 impl Memory {
     /// A batch that nothing leaves.
     pub fn batch(&mut self) -> Batch<'_> {
-        Batch { connection: None, working: &mut self.0, committed: false }
+        Batch { engine: None, working: &mut self.0, stage: Stage::Open }
     }
 }

@@ -4,6 +4,7 @@ use super::{Finding, Tree, tree::Crate};
 
 /// Every crate, lowest first. A crate may use only crates listed before it, in its tests too.
 const ORDER: &[&str] = &[
+    "peers",
     "ids",
     "clock",
     "problem",

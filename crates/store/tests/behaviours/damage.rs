@@ -163,7 +163,7 @@ fn a_flipped_byte_of_the_log_is_an_error_while_the_store_runs_and_never_reaches_
         flip(&log, page + 2000, 4);
     }
     // The writer has its pages in memory still: a connection of its own has to go to the log.
-    let opened = store::Writer::open_to_read(&harbour.database(), &schema(), &store::SqliteConfig::default());
+    let opened = harbour.databases.open_to_read("harbour", &schema());
     assert!(matches!(opened, Err(StoreError::Damaged { .. })), "{opened:?}");
     let folded = store.writer.fold_log();
     assert!(matches!(folded, Err(StoreError::Damaged { .. })), "{folded:?}");

@@ -9,9 +9,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use store::{Commits, Disk, ReaderConfig, SqliteConfig, Store};
+use store::{Commits, Disk, SqliteConfig};
 
-use crate::{Boat, Harbour, boat, schema, try_commit};
+use crate::{Boat, Harbour, boat, in_files, schema, try_commit};
 
 const ROWS: u32 = 20;
 
@@ -26,8 +26,7 @@ fn work_until_killed(commits: Commits) {
     let sqlite =
         SqliteConfig { commits, disk: Disk::ForgetsUnsynced, log_pages_max, ..SqliteConfig::default() };
     // The parent started us in the harbour's folder.
-    let mut store =
-        Store::open(Path::new("harbour.db"), &schema(), &sqlite, &ReaderConfig::default()).expect("it opens");
+    let mut store = in_files(Path::new(""), &sqlite).open("harbour", &schema()).expect("it opens");
     for batch in 0.. {
         let numbers = batch * ROWS..(batch + 1) * ROWS;
         try_commit(&mut store, |tx| numbers.for_each(|number| tx.put(boat(number, "A1"))))

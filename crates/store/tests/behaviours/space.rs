@@ -2,9 +2,9 @@
 
 use std::{fs, num::NonZeroU32, path::Path};
 
-use store::{Disk, ReaderConfig, SqliteConfig, Store, StoreError};
+use store::{Databases, Disk, SqliteConfig, StoreError};
 
-use crate::{Harbour, boat, commit, read_boat, schema, try_commit};
+use crate::{Harbour, boat, commit, in_files, read_boat, schema, try_commit};
 
 #[test]
 fn a_batch_that_finds_the_disk_full_happens_not_at_all_and_the_next_one_does_once_there_is_room() {
@@ -68,7 +68,7 @@ fn a_batch_larger_than_the_memory_for_pages_reads_back_what_it_wrote_over_and_ov
     }
     batch.commit().expect("it commits");
     drop(batch);
-    let reader = store::Writer::open_to_read(&harbour.database(), &schema(), &little_memory());
+    let reader = in_files(harbour.folder.path(), &little_memory()).open_to_read("harbour", &schema());
     reader.expect("it opens").check_integrity().expect("the log is intact");
     store.writer.fold_log().expect("it folds");
     store.writer.check_integrity().expect("the database is intact");
@@ -78,8 +78,10 @@ fn a_batch_larger_than_the_memory_for_pages_reads_back_what_it_wrote_over_and_ov
 #[test]
 fn a_folder_where_nothing_can_be_made_is_an_error_that_names_the_database() {
     // Not even the superuser makes files here, and tests run as anyone.
-    let path = Path::new("/proc/harbour.db");
-    let opened = Store::open(path, &schema(), &SqliteConfig::default(), &ReaderConfig::default());
+    let opened = Databases::in_files(Path::new("/proc")).open("harbour", &schema());
     let error = opened.expect_err("nothing can be made there");
-    assert!(matches!(&error, StoreError::Open { path: named, .. } if named == path), "{error:?}");
+    assert!(
+        matches!(&error, StoreError::Open { path: named, .. } if named == Path::new("/proc/harbour.db")),
+        "{error:?}"
+    );
 }

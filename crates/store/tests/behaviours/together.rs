@@ -7,9 +7,9 @@ use std::{
     thread,
 };
 
-use store::{Commits, ReaderConfig, SqliteConfig, Store, Writer};
+use store::{Commits, SqliteConfig};
 
-use crate::{Harbour, boat, commit, schema};
+use crate::{Harbour, boat, commit, in_files, schema};
 
 const BOATS: u32 = 2000;
 
@@ -23,7 +23,7 @@ fn busy() -> SqliteConfig {
 /// Opens the database again and again and looks at all of it, until the writer has left word that it is done.
 fn read_over_and_over(folder: &Path) {
     while !folder.join("done").exists() {
-        let reader = Writer::open_to_read(&folder.join("harbour.db"), &schema(), &busy()).expect("it opens");
+        let reader = in_files(folder, &busy()).open_to_read("harbour", &schema()).expect("it opens");
         for _ in 0..3 {
             reader.check_integrity().expect("it is intact");
         }
@@ -37,9 +37,8 @@ fn work_from_another_process() {
     if !std::env::args().any(|argument| argument == "--exact") {
         return;
     }
-    let path = Path::new("harbour.db");
     // It writes as well, where the parent remembers frames of its own.
-    let mut store = Store::open(path, &schema(), &busy(), &ReaderConfig::default()).expect("it opens");
+    let mut store = in_files(Path::new(""), &busy()).open("harbour", &schema()).expect("it opens");
     while !Path::new("done").exists() {
         store.writer.check_integrity().expect("it is intact");
         commit(&mut store, |tx| (0..BOATS).step_by(31).for_each(|number| tx.put(boat(number, "C3"))));

@@ -1,0 +1,104 @@
+//! Where a database is kept, and by which engine.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::{
+    error::StoreError,
+    migrate::Schema,
+    postgres::{PostgresConfig, Server},
+    reader::ReaderConfig,
+    sqlite::SqliteConfig,
+    writer::{Store, Writer},
+};
+
+/// The engines a server keeps its databases with: files of its own, or one PostgreSQL for a whole fleet.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DatabaseConfig {
+    pub sqlite: SqliteConfig,
+    pub postgres: PostgresConfig,
+    pub readers: ReaderConfig,
+}
+
+/// The databases of one server, each under its name. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Databases {
+    place: Common,
+    readers: ReaderConfig,
+}
+
+#[derive(Debug, Clone)]
+enum Common {
+    Files { folder: PathBuf, config: SqliteConfig },
+    Server(Server),
+}
+
+/// One database.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    File { path: PathBuf, config: SqliteConfig },
+    Schema { server: Server, name: &'static str },
+}
+
+impl Databases {
+    /// Files in `folder`, or schemas on the PostgreSQL server that `config` names.
+    ///
+    /// # Errors
+    /// When what `config` says of that server cannot be used.
+    pub fn new(folder: &Path, config: &DatabaseConfig) -> Result<Self, StoreError> {
+        let place = match Server::new(&config.postgres)? {
+            Some(server) => Common::Server(server),
+            None => Common::Files { folder: folder.to_owned(), config: config.sqlite.clone() },
+        };
+        Ok(Self { place, readers: config.readers.clone() })
+    }
+
+    /// Files in `folder`, as they are by default.
+    #[must_use]
+    pub fn in_files(folder: &Path) -> Self {
+        let place = Common::Files { folder: folder.to_owned(), config: SqliteConfig::default() };
+        Self { place, readers: ReaderConfig::default() }
+    }
+
+    /// The same with other settings of SQLite.
+    #[must_use]
+    pub fn with_sqlite(mut self, sqlite: SqliteConfig) -> Self {
+        if let Common::Files { config, .. } = &mut self.place {
+            *config = sqlite;
+        }
+        self
+    }
+
+    /// Are the databases shared with other nodes?
+    #[must_use]
+    pub const fn are_shared(&self) -> bool {
+        matches!(self.place, Common::Server(_))
+    }
+
+    /// Opens the database of this name, makes it if it is not there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When it cannot be reached or opened, is damaged, or belongs to another version of the program.
+    pub fn open(&self, name: &'static str, schema: &Schema) -> Result<Store, StoreError> {
+        Store::open(&self.place(name), schema, &self.readers)
+    }
+
+    /// Opens a database that must be there already and must not change: to look at it.
+    ///
+    /// # Errors
+    /// When it is not there, is damaged, or belongs to another version of the program.
+    pub fn open_to_read(&self, name: &'static str, schema: &Schema) -> Result<Writer, StoreError> {
+        Writer::open_to_read(&self.place(name), schema)
+    }
+
+    fn place(&self, name: &'static str) -> Place {
+        match &self.place {
+            Common::Files { folder, config } => {
+                Place::File { path: folder.join(format!("{name}.db")), config: config.clone() }
+            }
+            Common::Server(server) => Place::Schema { server: server.clone(), name },
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! How the PostgreSQL server is found and what may be asked of its patience.
+
+use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr};
+
+use serde::Deserialize;
+
+use crate::breaker::BreakerConfig;
+
+/// Which PostgreSQL server, and how long to wait for it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PostgresConfig {
+    /// The primary; several hosts are tried in order, and the one that can be written to is taken. Without
+    /// one, databases are files.
+    pub url: Option<DatabaseUrl>,
+    /// The certificate authority that the server's certificate must be of; without one, connections are
+    /// not encrypted, and a URL with `sslmode=require` is refused.
+    pub ca_file: Option<PathBuf>,
+    /// How long connecting may take.
+    pub connect_ms_max: NonZeroU32,
+    /// How long one statement may take.
+    pub statement_ms_max: NonZeroU32,
+    /// How long a batch waits for the batch of another node.
+    pub lock_ms_max: NonZeroU32,
+    /// How long a node that has begun a batch may be silent before the server takes its lock away.
+    pub idle_in_transaction_ms_max: NonZeroU32,
+    pub statements: PreparedStatements,
+    pub breaker: BreakerConfig,
+}
+
+/// What becomes of a statement once it was parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PreparedStatements {
+    /// The connection keeps it.
+    #[default]
+    Kept,
+    /// It is forgotten, and every setting lasts one transaction: for poolers that give each transaction
+    /// another connection (PgBouncer in transaction mode).
+    Unnamed,
+}
+
+/// A URL with a password in it, which nothing shows.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DatabaseUrl(tokio_postgres::Config);
+
+impl DatabaseUrl {
+    pub(crate) fn config(&self) -> &tokio_postgres::Config {
+        &self.0
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+            return Err("a database URL begins with postgres://".to_owned());
+        }
+        // The library's own message may hold parts of the text.
+        text.parse().map(Self).map_err(|_| "this is not a PostgreSQL connection URL".to_owned())
+    }
+}
+
+impl TryFrom<String> for DatabaseUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DatabaseUrl").field(&self.0.get_hosts()).finish()
+    }
+}
+
+impl Default for PostgresConfig {
+    fn default() -> Self {
+        let positive = |number| NonZeroU32::new(number).expect("a positive constant");
+        Self {
+            url: None,
+            ca_file: None,
+            connect_ms_max: positive(3000),
+            statement_ms_max: positive(3000),
+            lock_ms_max: positive(3000),
+            idle_in_transaction_ms_max: positive(2000),
+            statements: PreparedStatements::Kept,
+            breaker: BreakerConfig::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let url: DatabaseUrl = "postgres://ada:s3cret@db.example/holdfast".parse().expect("it is a URL");
+        assert!(!format!("{url:?}").contains("s3cret"));
+        let error = "postgres://ada:s3cret@db.example:port/holdfast".parse::<DatabaseUrl>();
+        assert!(!error.expect_err("no port").contains("s3cret"));
+    }
+}
