@@ -11,7 +11,7 @@ use clock::Clock;
 use identity::{Assurance, Session};
 use ids::Id;
 use rig::Server;
-use store::{ReaderConfig, SqliteConfig, Store};
+use store::{Databases, SqliteConfig};
 
 use crate::figures::{Figures, median};
 
@@ -64,16 +64,17 @@ fn fixture() -> anyhow::Result<PathBuf> {
     fs::create_dir_all(target.join("bench"))?;
     // A first start makes the keys, the tables and the administrator.
     Server::start(&data)?.stop()?;
-    fill(&data.join("services/identity.db"))?;
+    fill(&data.join("services"))?;
     fs::write(done, "")?;
     Ok(data)
 }
 
 /// Sessions of ten million people, in no order, as they would have come.
-fn fill(database: &Path) -> anyhow::Result<()> {
+fn fill(services: &Path) -> anyhow::Result<()> {
     let clock = Clock::System;
     let sqlite = SqliteConfig { page_cache_mib: 2048.try_into()?, ..SqliteConfig::default() };
-    let mut store = Store::open(database, &identity::schema(), &sqlite, &ReaderConfig::default())?;
+    let mut store =
+        Databases::in_files(services).with_sqlite(sqlite).open(identity::SERVICE, &identity::schema())?;
     let expires_at = clock.now().plus(Duration::from_hours(24 * 365));
     for first in (0..SESSIONS).step_by(usize::try_from(BATCH)?) {
         let mut batch = store.writer.begin()?;

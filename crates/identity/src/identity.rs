@@ -13,7 +13,7 @@ use ledger::{Command, Commands, Ledger, LedgerConfig, Receipt, Watcher};
 use problem::Problem;
 use seal::{Keys, PersonKeys};
 use serde::Deserialize;
-use store::{ReaderConfig, Schema, SqliteConfig, Store};
+use store::{Databases, Schema, Told};
 use telemetry::Metrics;
 
 use crate::{
@@ -51,7 +51,7 @@ impl Default for IdentityConfig {
 
 /// What the service is opened with.
 pub struct Opening {
-    /// The folder that holds the service's database and its newest checkpoint.
+    /// The folder that holds the service's newest checkpoint.
     pub folder: PathBuf,
     pub origin: String,
     pub keys: Keys,
@@ -59,8 +59,8 @@ pub struct Opening {
     pub clock: Clock,
     pub config: IdentityConfig,
     pub ledger: LedgerConfig,
-    pub sqlite: SqliteConfig,
-    pub readers: ReaderConfig,
+    /// Where the service's database is.
+    pub databases: Databases,
     pub metrics: Metrics,
 }
 
@@ -126,9 +126,9 @@ impl Identity {
     /// # Errors
     /// When the database or ledger does not open, or the costs of passwords are out of range.
     pub fn open(opening: Opening) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let Opening { folder, origin, keys, person_keys, clock, config, ledger, sqlite, readers, metrics } =
+        let Opening { folder, origin, keys, person_keys, clock, config, ledger, databases, metrics } =
             opening;
-        let store = Store::open(&folder.join("identity.db"), &schema(), &sqlite, &readers)?;
+        let store = databases.open(SERVICE, &schema())?;
         let now = clock.now();
         let live = Arc::new(store.writer.read(|snapshot| Live::load(snapshot, now))?);
         let followed = Arc::clone(&live);
@@ -142,6 +142,7 @@ impl Identity {
             config: ledger,
             checkpoint_path: folder.join("identity.checkpoint"),
             watchers: vec![follow],
+            told: Told::new().table::<PersonEpoch>().table::<RevokedSession>(),
             metrics: metrics.clone(),
         })?;
         Ok(Self(Arc::new(Shared {

@@ -70,7 +70,8 @@ impl Live {
     pub fn set_epoch(&self, number: u32, epoch: u32) {
         let (block, place) = split(number);
         let block = self.blocks[block].get_or_init(|| (0..BLOCK).map(|_| AtomicU32::new(0)).collect());
-        block[place].store(epoch, Ordering::Release);
+        // News of other nodes come a little later than one's own: what was ended stays so.
+        block[place].fetch_max(epoch, Ordering::AcqRel);
     }
 
     /// The ended sessions, to look up one or many.

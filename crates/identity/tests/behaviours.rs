@@ -14,7 +14,7 @@ use ledger::{
 };
 use problem::Problem;
 use seal::{Keys, PersonKeys};
-use store::{ReaderConfig, SqliteConfig};
+use store::Databases;
 use telemetry::Metrics;
 
 const ORIGIN: &str = "example.org/identity";
@@ -30,8 +30,8 @@ struct Town {
 
 fn open(folder: &Path, clock: &Clock, passwords_waiting_max: usize) -> (Identity, PersonKeys) {
     let keys = Keys::open(folder, clock).expect("the key file opens");
-    let sqlite = SqliteConfig::default();
-    let person_keys = PersonKeys::open(&folder.join("person-keys.db"), keys.clone(), clock.clone(), &sqlite);
+    let databases = Databases::in_files(folder);
+    let person_keys = PersonKeys::open(&databases, keys.clone(), clock.clone());
     let person_keys = person_keys.expect("the store of keys opens");
     let passwords = HasherConfig {
         // Cheap, because what is tested here is not how hard they are to guess.
@@ -48,8 +48,7 @@ fn open(folder: &Path, clock: &Clock, passwords_waiting_max: usize) -> (Identity
         clock: clock.clone(),
         config: IdentityConfig { passwords, ..IdentityConfig::default() },
         ledger: LedgerConfig::default(),
-        sqlite,
-        readers: ReaderConfig::default(),
+        databases,
         metrics: Metrics::new(),
     });
     (identity.expect("the service opens"), person_keys)
@@ -113,7 +112,7 @@ impl Town {
         let scratch = tempfile::tempdir().expect("a temporary folder");
         let report = verify(&Subject {
             service: "identity",
-            database: &self.folder.path().join("identity.db"),
+            databases: &Databases::in_files(self.folder.path()),
             checkpoint: &self.folder.path().join("identity.checkpoint"),
             origin: ORIGIN,
             keys: &Keys::open_existing(self.folder.path(), &Clock::System).expect("the key file opens"),

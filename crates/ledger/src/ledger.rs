@@ -13,7 +13,7 @@ use authz::Permitted;
 use clock::{Clock, Timestamp};
 use seal::Keys;
 use serde::Deserialize;
-use store::{Full, Group, Readers, Store, StoreError};
+use store::{Full, Group, Readers, Store, StoreError, Told};
 use telemetry::Metrics;
 use tokio::sync::watch;
 
@@ -25,6 +25,7 @@ use crate::{
     pending::{Pending, Waiting},
     publisher::{PublishError, Published, Publisher, read_published},
     receipt::{Receipt, SubmitError},
+    tail::Tail,
     tree::{self, Tree, TreeError},
     writer::{LedgerWriter, Watcher},
 };
@@ -72,6 +73,8 @@ pub struct Opening {
     /// Where the newest checkpoint is kept, apart from the database, to notice if that goes back in time.
     pub checkpoint_path: PathBuf,
     pub watchers: Vec<Watcher>,
+    /// The tables that watchers follow: nodes that share the database tell each other of these.
+    pub told: Told,
     pub metrics: Metrics,
 }
 
@@ -108,7 +111,7 @@ impl Ledger {
     /// # Errors
     /// When the database is damaged, is older than its own checkpoint, or cannot be read.
     pub fn open(opening: Opening) -> Result<Self, OpenError> {
-        let Opening { name, origin, store, keys, clock, config, checkpoint_path, watchers, metrics } =
+        let Opening { name, origin, store, keys, clock, config, checkpoint_path, watchers, told, metrics } =
             opening;
         let (tree, last_at) = store.writer.read(|snapshot| Ok(Tree::load(snapshot)))??;
         let head = Head { size: tree.size(), root: tree.root(), at: last_at };
@@ -119,7 +122,21 @@ impl Ledger {
         }
         let keys_since = store.writer.read(idempotency::first_day)?;
         let waiting = Arc::new(Group::new(config.waiting_max.get()));
+        let (heard, shared) = (head.size, store.writer.is_shared());
         let (head_sender, head) = watch::channel(head);
+        let head_sender = Arc::new(head_sender);
+        let watchers: Arc<[Watcher]> = watchers.into();
+        let (end, ended) = watch::channel(false);
+        let root_every = Duration::from_millis(config.checkpoint_interval_ms.into());
+        let tail = shared.then(|| Tail {
+            readers: store.readers.clone(),
+            told: told.clone(),
+            watchers: Arc::clone(&watchers),
+            head: Arc::clone(&head_sender),
+            heard,
+            root_every,
+            clock: clock.clone(),
+        });
         let writer = LedgerWriter {
             store: store.writer,
             waiting: Arc::clone(&waiting),
@@ -130,6 +147,7 @@ impl Ledger {
             keys_since,
             clock: clock.clone(),
             watchers,
+            told,
             head: head_sender,
             instruments: metrics.register(|registry| Instruments::register(registry, name)),
         };
@@ -139,16 +157,26 @@ impl Ledger {
             path: checkpoint_path,
             keys,
             clock: clock.clone(),
-            interval: Duration::from_millis(config.checkpoint_interval_ms.into()),
+            interval: root_every,
             heads: published_heads(&head),
             published: sender,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let checkpoints = move || runtime.block_on(publisher.run());
-        let threads = vec![
-            thread::Builder::new().name(format!("{name}-writer")).spawn(move || writer.run())?,
+        let writes = move || {
+            writer.run();
+            // The tail holds the head too, and the publisher ends when nobody does.
+            end.send_replace(true);
+        };
+        let mut threads = vec![
+            thread::Builder::new().name(format!("{name}-writer")).spawn(writes)?,
             thread::Builder::new().name(format!("{name}-checkpoints")).spawn(checkpoints)?,
         ];
+        if let Some(tail) = tail {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+            let follows = move || runtime.block_on(tail.run(ended));
+            threads.push(thread::Builder::new().name(format!("{name}-tail")).spawn(follows)?);
+        }
         let threads = Mutex::new(threads);
         let name = Arc::from(name);
         Ok(Self(Arc::new(Shared { name, clock, waiting, readers: store.readers, head, published, threads })))
@@ -176,6 +204,9 @@ impl Ledger {
     ) -> Result<Receipt<C::Done>, SubmitError<C::Refused>> {
         let (by, command) = permitted.into_parts();
         let shared = &self.0;
+        if let Some(after) = shared.readers.rests() {
+            return Err(SubmitError::Resting { after });
+        }
         let (waiting, answered) = Waiting::new(Arc::clone(&shared.name), by, command, once, &shared.clock)?;
         shared.waiting.join(Box::new(waiting)).map_err(|full| match full {
             Full::Crowded(_) => SubmitError::Busy,

@@ -19,6 +19,7 @@ mod publisher;
 mod receipt;
 mod replay;
 mod schema;
+mod tail;
 mod tree;
 pub mod verify;
 mod writer;

@@ -26,6 +26,8 @@ pub enum SubmitError<Refused: Error> {
     Refused(Refused),
     #[error("too many changes are waiting to be written; try again soon")]
     Busy,
+    #[error("the server's database does not answer and is left alone for a while; try again later")]
+    Resting { after: Duration },
     #[error("the server is stopping")]
     Stopped,
     #[error("this Idempotency-Key was used for a request with another body; choose a new key")]
@@ -50,6 +52,7 @@ impl<Refused: Error + Into<Self> + 'static> From<SubmitError<Refused>> for Probl
         match error {
             SubmitError::Refused(refused) => refused.into(),
             SubmitError::Busy => Self::unavailable("ledger/busy", error, soon),
+            SubmitError::Resting { after } => Self::unavailable("ledger/resting", error, after.max(soon)),
             SubmitError::Stopped => Self::unavailable("ledger/stopped", error, Duration::from_secs(5)),
             SubmitError::KeyReused => Self::unprocessable("ledger/idempotency-key-reused", error),
             SubmitError::TooLarge => Self::content_too_large("ledger/command-too-large", error),

@@ -1,13 +1,13 @@
 //! The tables that every ledger has.
 
-use store::Schema;
+use store::{Schema, news_schema};
 
 use crate::{entry::Entry, idempotency::Answered, tree::StoredTile};
 
 /// The ledger's own tables; a service adds its own with [`Schema::and`].
 #[must_use]
 pub fn schema() -> Schema {
-    Schema::new()
+    news_schema()
         .migration("ledger/0001_entries", include_str!("../migrations/0001_entries.sql"))
         .table::<Entry>()
         .table::<StoredTile>()

@@ -42,7 +42,9 @@ impl Tree {
     /// Adds leaves, and the tiles that they fill or grow to the batch.
     pub(crate) fn append(&mut self, leaves: &[Hash], batch: &mut Batch<'_>) {
         for TileRow { level, index, hashes } in self.0.append(leaves) {
-            batch.append(StoredTile { level, index, hashes });
+            let tile = StoredTile { level, index, hashes };
+            // A tile of leaves is written when it is full, one of a higher level whenever it grows.
+            if level == 0 { batch.append(tile) } else { batch.replace(tile) }
         }
     }
 }
@@ -68,6 +70,16 @@ fn edge(snapshot: &Snapshot<'_>) -> Result<(u64, Vec<Hash>, Timestamp), StoreErr
     let newest =
         snapshot.rows::<Entry>("WHERE \"index\" >= $1 ORDER BY \"index\"", &[Cell::Integer(first)])?;
     Ok((size, newest.iter().map(Entry::leaf).collect(), last.at))
+}
+
+/// How many entries there are.
+pub(crate) fn size(snapshot: &Snapshot<'_>) -> Result<u64, StoreError> {
+    let mut size = 0;
+    snapshot.query("SELECT \"index\" FROM entries ORDER BY \"index\" DESC LIMIT 1", &[], |cells| {
+        size = cells.read::<u64>(0)? + 1;
+        Ok(())
+    })?;
+    Ok(size)
 }
 
 fn tile(snapshot: &Snapshot<'_>, level: u8, index: u64) -> Result<Option<Vec<u8>>, StoreError> {

@@ -5,9 +5,7 @@ use std::path::Path;
 
 use clock::Timestamp;
 use seal::Keys;
-use store::{
-    Cell, Commits, Difference, ReaderConfig, Schema, Snapshot, SqliteConfig, Store, StoreError, Writer,
-};
+use store::{Cell, Commits, Databases, Difference, Schema, Snapshot, SqliteConfig, StoreError, Writer};
 
 use crate::{
     entry::Entry,
@@ -25,7 +23,8 @@ const CHUNK: u64 = 1000;
 pub struct Subject<'a> {
     /// The service whose ledger it is, for the report.
     pub service: &'static str,
-    pub database: &'a Path,
+    /// Where the database of that name is.
+    pub databases: &'a Databases,
     pub checkpoint: &'a Path,
     pub origin: &'a str,
     pub keys: &'a Keys,
@@ -74,12 +73,11 @@ pub enum VerifyError {
 /// # Errors
 /// The first thing that is not in order.
 pub fn verify(subject: &Subject<'_>) -> Result<Report, VerifyError> {
-    let sqlite = SqliteConfig::default();
-    let live = Writer::open_to_read(subject.database, &subject.schema, &sqlite)?;
+    let live = subject.databases.open_to_read(subject.service, &subject.schema)?;
     live.check_integrity()?;
     let unsynced = SqliteConfig { commits: Commits::Unsynced, ..SqliteConfig::default() };
-    let scratch = subject.scratch.join("replay.db");
-    let mut scratch = Store::open(&scratch, &subject.schema, &unsynced, &ReaderConfig::default())?.writer;
+    let scratch = Databases::in_files(subject.scratch).with_sqlite(unsynced);
+    let mut scratch = scratch.open("replay", &subject.schema)?.writer;
 
     let keys = Publisher::log_keys(subject.origin, subject.keys)?;
     let published = read_published(subject.checkpoint, &keys)?;

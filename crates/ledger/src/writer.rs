@@ -1,33 +1,56 @@
 //! The one thread that writes a ledger: it takes whatever commands wait, applies them in order, and
 //! answers all of them after one sync.
+//!
+//! On a shared database other nodes write the same ledger. A batch that finds an entry where its own first
+//! would stand has been overtaken: it takes up the tree as it is now and goes on.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+mod round;
+
+use std::{sync::Arc, time::Duration};
 
 use authz::Person;
 use clock::{Clock, Timestamp};
 use ids::Id;
-use store::{Batch, Cell, Changes, Group, StoreError, TakerGuard, Writer};
+use round::Round;
+use store::{Batch, Cell, Changes, Column, Group, StoreError, TakerGuard, Told, Writer};
 use tokio::sync::watch;
 
 use crate::{
     entry::Entry,
-    idempotency::{Answered, Once, day, first_day_kept},
+    idempotency::{Answered, day, first_day_kept},
     instruments::Instruments,
     ledger::Head,
     merkle::Hash,
-    pending::{Draft, Pending, Settled, Verdict},
-    tree::Tree,
+    pending::{Pending, Settled},
+    tree::{Tree, TreeError},
 };
 
 /// Somebody who keeps a view of some tables in memory, told of each batch after its sync and before its
-/// answers. Runs on the writer's thread: it must be quick and must not panic.
-pub type Watcher = Box<dyn Fn(&Changes<'_>) + Send>;
+/// answers. Runs on the writer's thread, and for batches of other nodes on another: it must be quick and
+/// must not panic.
+pub type Watcher = Box<dyn Fn(&Changes<'_>) + Send + Sync>;
 
-/// Keys forgotten at a time, so that a day's worth of them never holds up a batch.
+/// Rows forgotten at a time, so that a day's worth of them never holds up a batch.
 const FORGOTTEN_MAX: i64 = 1000;
+
+/// How long other nodes may take to hear the news.
+pub(crate) const NEWS_LIFE: Duration = Duration::from_hours(24);
+
+/// How often, and how long after the other, it is asked whether a commit in doubt has happened.
+const DOUBT_TRIES: u32 = 20;
+const DOUBT_PAUSE: Duration = Duration::from_millis(250);
+
+/// Why a batch was not written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the ledger's tree is damaged")]
+    Tree(#[from] TreeError),
+    /// The commit may have happened, and nobody can tell for now.
+    #[error("it is not known whether the batch was committed")]
+    InDoubt(#[source] StoreError),
+}
 
 pub(crate) struct LedgerWriter {
     pub(crate) store: Writer,
@@ -36,11 +59,13 @@ pub(crate) struct LedgerWriter {
     pub(crate) tree: Tree,
     pub(crate) last_at: Timestamp,
     pub(crate) forgot_at: Timestamp,
-    /// The first day that has keys of requests: earlier ones need not be looked for.
+    /// The first day that has keys of requests: earlier ones need not be looked for. On a shared database
+    /// nobody knows.
     pub(crate) keys_since: u64,
     pub(crate) clock: Clock,
-    pub(crate) watchers: Vec<Watcher>,
-    pub(crate) head: watch::Sender<Head>,
+    pub(crate) watchers: Arc<[Watcher]>,
+    pub(crate) told: Told,
+    pub(crate) head: Arc<watch::Sender<Head>>,
     pub(crate) instruments: Instruments,
 }
 
@@ -52,8 +77,9 @@ impl LedgerWriter {
         let mut batch = Vec::new();
         while self.waiting.take(&mut batch, self.batch_max) {
             self.instruments.waiting.set(self.waiting.len().try_into().unwrap_or(i64::MAX));
-            if let Err(error) = self.write(&mut batch)
-                && error.leaves_doubt()
+            // A shared database tells, once it is back, what it holds.
+            if let Err(WriteError::InDoubt(_)) = self.write(&mut batch)
+                && !self.store.is_shared()
             {
                 tracing::error!(
                     code = "ledger/stopped-in-doubt",
@@ -68,12 +94,10 @@ impl LedgerWriter {
     }
 
     /// Applies, syncs and answers one batch.
-    fn write(&mut self, pending: &mut Vec<Box<dyn Pending>>) -> Result<(), StoreError> {
-        let before = self.tree.clone();
-        let at = self.last_at.max(self.clock.now());
-        match self.commit(pending, at) {
+    fn write(&mut self, pending: &mut Vec<Box<dyn Pending>>) -> Result<(), WriteError> {
+        let before = (self.tree.clone(), self.last_at);
+        match self.commit(pending) {
             Ok(settled) => {
-                self.last_at = at;
                 for (pending, settled) in pending.drain(..).zip(settled) {
                     self.instruments.count(&settled);
                     pending.settle(settled);
@@ -82,8 +106,16 @@ impl LedgerWriter {
             }
             Err(error) => {
                 tracing::error!(code = "ledger/batch-lost", commands = pending.len(), %error, cause = ?error, "a batch could not be written");
-                self.tree = before;
-                let settled = if error.leaves_doubt() { Settled::InDoubt } else { Settled::NotDurable };
+                (self.tree, self.last_at) = before;
+                let settled = match &error {
+                    WriteError::InDoubt(_) => Settled::InDoubt,
+                    WriteError::Store(_) | WriteError::Tree(_) => Settled::NotDurable,
+                };
+                if let WriteError::InDoubt(cause) | WriteError::Store(cause) = &error
+                    && cause.leaves_doubt()
+                {
+                    self.store.failed(pending.len() as u64);
+                }
                 for pending in pending.drain(..) {
                     self.instruments.count(&settled);
                     pending.settle(settled.clone());
@@ -93,20 +125,25 @@ impl LedgerWriter {
         }
     }
 
-    fn commit(
-        &mut self,
-        pending: &mut [Box<dyn Pending>],
-        at: Timestamp,
-    ) -> Result<Vec<Settled>, StoreError> {
+    fn commit(&mut self, pending: &mut [Box<dyn Pending>]) -> Result<Vec<Settled>, WriteError> {
+        let now = self.clock.now();
         let mut batch = self.store.begin()?;
-        let keys_since = self.keys_since.min(day(at));
+        let keys_since = if batch.is_shared() { 0 } else { self.keys_since.min(day(now.max(self.last_at))) };
+        if batch.is_shared() {
+            batch.keys().want::<Entry>(self.tree.size());
+        }
         for command in pending.iter() {
             command.reads(&mut batch.keys());
-            for place in command.once().iter().flat_map(|once| once.places(at, keys_since)) {
+            for place in command.once().iter().flat_map(|once| once.places(now.max(self.last_at), keys_since))
+            {
                 batch.keys().want::<Answered>(place);
             }
         }
         batch.load()?;
+        if batch.is_shared() && batch.tx().get::<Entry>(self.tree.size())?.is_some() {
+            (self.tree, self.last_at) = batch.read(|snapshot| Ok(Tree::load(snapshot)))??;
+        }
+        let at = self.last_at.max(now);
         let first = self.tree.size();
         let mut round = Round { first, at, keys_since, leaves: Vec::new(), erased: Vec::new() };
         let mut settled = Vec::with_capacity(pending.len());
@@ -118,95 +155,40 @@ impl LedgerWriter {
             settled.push(outcome);
         }
         let Round { leaves, erased, .. } = round;
-        if leaves.is_empty() {
-            return Ok(settled);
-        }
+        let Some(first_leaf) = leaves.first().copied() else { return Ok(settled) };
         self.tree.append(&leaves, &mut batch);
+        batch.tell(&self.told, first, at);
         let forgets = at.seconds() > self.forgot_at.seconds();
         finish(&mut batch, &erased, forgets.then_some(at))?;
         let stopwatch = self.clock.stopwatch();
-        batch.commit()?;
+        make_durable(&mut batch, first, first_leaf)?;
         self.instruments.synced(leaves.len(), batch.unplanned_reads(), stopwatch.elapsed());
-        self.forgot_at = at;
-        self.keys_since = keys_since;
+        (self.last_at, self.forgot_at, self.keys_since) = (at, at, keys_since);
         self.watchers.iter().for_each(|watcher| watcher(&batch.changes()));
         self.head.send_replace(Head { size: self.tree.size(), root: self.tree.root(), at });
         Ok(settled)
     }
 }
 
-/// A batch while its commands are applied.
-struct Round {
-    /// The place of its first entry.
-    first: u64,
-    at: Timestamp,
-    keys_since: u64,
-    /// Leaves of its entries so far.
-    leaves: Vec<Hash>,
-    /// People whom it erases.
-    erased: Vec<Id<Person>>,
-}
-
-impl Round {
-    /// What a request with an idempotency key got when it came before; nothing if it is new.
-    fn answered_before(
-        &self,
-        once: Option<Once>,
-        batch: &mut Batch<'_>,
-    ) -> Result<Option<Settled>, StoreError> {
-        let Some(once) = once else { return Ok(None) };
-        for place in once.places(self.at, self.keys_since) {
-            let answered = batch.tx().get::<Answered>(place)?.filter(|answered| answered.holds(self.at));
-            let Some(Answered { body, entry: index, done, .. }) = answered else { continue };
-            if body != once.body {
-                return Ok(Some(Settled::KeyReused));
-            }
-            let leaf = self.leaf(index, batch)?;
-            return Ok(leaf.map(|leaf| Settled::Repeated { index, leaf, done }));
-        }
-        Ok(None)
+/// Commits the batch. Where the engine lost its voice over it, the entries say whether it happened: that of
+/// this batch has a salt that no other has.
+#[expect(clippy::disallowed_methods, reason = "the writer's own thread has nothing else to do meanwhile")]
+fn make_durable(batch: &mut Batch<'_>, first: u64, leaf: Hash) -> Result<(), WriteError> {
+    let Err(doubt) = batch.commit() else { return Ok(()) };
+    if !doubt.leaves_doubt() {
+        return Err(doubt.into());
     }
-
-    /// The leaf of an entry, of this batch or an earlier one. Keys do not keep it, because hardly any
-    /// request comes twice.
-    fn leaf(&self, index: u64, batch: &mut Batch<'_>) -> Result<Option<Hash>, StoreError> {
-        let in_batch = index.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
-        match in_batch {
-            Some(place) => Ok(self.leaves.get(place).copied()),
-            None => Ok(batch.tx().get::<Entry>(index)?.map(|entry| entry.leaf())),
+    if !batch.is_shared() {
+        return Err(WriteError::InDoubt(doubt));
+    }
+    for _ in 0..DOUBT_TRIES {
+        match batch.look_again(|snapshot| snapshot.get::<Entry>(&first)) {
+            Ok(Some(entry)) if entry.leaf() == leaf => return Ok(()),
+            Ok(_) => return Err(doubt.into()),
+            Err(_) => std::thread::sleep(DOUBT_PAUSE),
         }
     }
-
-    /// Applies one command to the batch.
-    fn apply(&mut self, command: &mut dyn Pending, batch: &mut Batch<'_>) -> Settled {
-        // A panic in one command is that command's alone: its changes are dropped, the batch goes on.
-        let verdict = catch_unwind(AssertUnwindSafe(|| command.apply(&mut batch.tx(), self.at)));
-        let (subject, erases) = match verdict {
-            Ok(Verdict::Accepted { subject, erases }) => (subject, erases),
-            Ok(Verdict::Refused) => {
-                batch.discard();
-                return Settled::Refused;
-            }
-            Err(_) => {
-                batch.discard();
-                return Settled::Panicked;
-            }
-        };
-        let effect = batch.keep().0;
-        let Draft { command: name, actor, salt, body, erasable } = command.draft();
-        let (index, at) = (self.first + self.leaves.len() as u64, self.at);
-        let entry =
-            Entry { index, at, command: name.to_owned(), actor, subject, salt, body, erasable, effect };
-        let leaf = entry.leaf();
-        self.leaves.push(leaf);
-        batch.append(entry);
-        self.erased.extend(subject.filter(|_| erases));
-        if let Some(once) = command.once() {
-            batch.tx().put(once.answered(at, index, command.done()));
-            batch.keep();
-        }
-        Settled::Durable { index, leaf }
-    }
+    Err(WriteError::InDoubt(doubt))
 }
 
 /// Sends the batch's rows to the engine, and takes away what was erased and what is out of date.
@@ -230,6 +212,12 @@ fn finish(
              (SELECT day, key FROM idempotency WHERE day < $1 LIMIT $2)",
             &[Cell::Integer(day), Cell::Integer(FORGOTTEN_MAX)],
         )?;
+        if batch.is_shared() {
+            batch.execute(
+                "DELETE FROM news WHERE at < $1 AND batch IN (SELECT batch FROM news ORDER BY batch, place LIMIT $2)",
+                &[at.minus(NEWS_LIFE).cell(), Cell::Integer(FORGOTTEN_MAX)],
+            )?;
+        }
     }
     Ok(())
 }

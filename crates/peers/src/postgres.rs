@@ -146,6 +146,7 @@ impl Postgres {
     ///
     /// # Errors
     /// When it does not start.
+    #[expect(clippy::disallowed_methods, reason = "a test waits on its own thread")]
     pub fn restart(&mut self) -> anyhow::Result<()> {
         self.stop();
         fs::write(self.data().join("postgresql.conf"), &self.settings)?;
@@ -258,6 +259,7 @@ const SHARED: &str = "HOLDFAST_TEST_POSTGRES";
 ///
 /// # Errors
 /// When there is no server and none can be started.
+#[expect(clippy::disallowed_methods, reason = "a test run tells its tests where servers stand by this alone")]
 pub fn fresh_database() -> anyhow::Result<String> {
     static OWN: OnceLock<Mutex<Option<Postgres>>> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);

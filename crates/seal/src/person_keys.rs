@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    path::Path,
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::Duration,
@@ -12,7 +11,7 @@ use authz::Person;
 use clock::Clock;
 use ids::Id;
 use problem::Problem;
-use store::{Group, ReaderConfig, Readers, Schema, SqliteConfig, Store, StoreError, TakerGuard, Writer};
+use store::{Databases, Group, Readers, Schema, Store, StoreError, TakerGuard, Writer};
 use tokio::sync::oneshot;
 
 use crate::{Keys, PersonKey, UnwrapError};
@@ -68,20 +67,15 @@ enum Kind {
 }
 
 impl PersonKeys {
-    /// Opens the store at `path`, and makes it if it is not there.
+    /// Opens the store among `databases`, and makes it if it is not there.
     ///
     /// # Errors
     /// When the database does not open.
-    pub fn open(
-        path: &Path,
-        keys: Keys,
-        clock: Clock,
-        sqlite: &SqliteConfig,
-    ) -> Result<Self, PersonKeyError> {
+    pub fn open(databases: &Databases, keys: Keys, clock: Clock) -> Result<Self, PersonKeyError> {
         let schema = Schema::new()
             .migration("seal/0001_person_keys", include_str!("../migrations/0001_person_keys.sql"))
             .table::<WrappedKey>();
-        let Store { writer, readers } = Store::open(path, &schema, sqlite, &ReaderConfig::default())?;
+        let Store { writer, readers } = databases.open("person-keys", &schema)?;
         let waiting = Arc::new(Group::new(WAITING_MAX));
         let changes = Arc::clone(&waiting);
         let thread =

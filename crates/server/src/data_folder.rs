@@ -3,30 +3,35 @@
 use std::{
     fs::{self, DirBuilder, File},
     os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::{Context, bail};
 use rustix::fs::FlockOperation;
 
+use crate::settings::Settings;
+
 /// A folder of data that no other process uses.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
+    keys: PathBuf,
     /// Holds the lock as long as it is open.
     _lock: File,
 }
 
 impl DataFolder {
     /// Takes the folder, and makes it if it is not there.
-    pub(crate) fn take(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn take(settings: &Settings) -> anyhow::Result<Self> {
+        let path = &settings.data;
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.with_context(|| format!("cannot make the data folder {}", path.display()))?;
-        Self::take_existing(path)
+        Self::take_existing(settings)
     }
 
     /// Takes a folder that must be there.
-    pub(crate) fn take_existing(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn take_existing(settings: &Settings) -> anyhow::Result<Self> {
+        let path = &settings.data;
         let found =
             fs::metadata(path).with_context(|| format!("there is no data folder {}", path.display()))?;
         if !found.is_dir() {
@@ -38,17 +43,13 @@ impl DataFolder {
         if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             bail!("another holdfast uses the data folder {}; stop it first", path.display());
         }
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        let keys = settings.keys.clone().unwrap_or_else(|| path.join("keys"));
+        Ok(Self { path: path.to_owned(), keys, _lock: lock })
     }
 
     /// The folder of keys, apart from the services' data so that backups of one leave out the other.
     pub(crate) fn keys(&self) -> PathBuf {
-        self.path.join("keys")
-    }
-
-    /// The database of persons' keys.
-    pub(crate) fn person_keys(&self) -> PathBuf {
-        self.keys().join("person-keys.db")
+        self.keys.clone()
     }
 
     /// The folder of services' databases.

@@ -6,6 +6,7 @@ use clock::Clock;
 use edge::{Direct, Edge, Handle, Identify, Traffic};
 use identity::Identity;
 use seal::{Keys, PersonKeys};
+use store::Databases;
 use telemetry::Metrics;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -88,10 +89,11 @@ impl Signals {
 async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let clock = Clock::System;
     let metrics = Metrics::new();
-    let folder = DataFolder::take(&settings.data)?;
+    let folder = DataFolder::take(settings)?;
     folder.make_rooms()?;
     let keys = Keys::open(&folder.keys(), &clock).context("cannot open the key file")?;
-    let person_keys = PersonKeys::open(&folder.person_keys(), keys.clone(), clock.clone(), &settings.sqlite)
+    let key_databases = Databases::new(&folder.keys(), &settings.database_config())?;
+    let person_keys = PersonKeys::open(&key_databases, keys.clone(), clock.clone())
         .context("cannot open the store of persons' keys")?;
     let identity = open_identity(settings, &folder, &keys, &person_keys, &metrics)?;
     first_start::ensure_administrator(&identity, &clock, &folder.first_password()).await?;
@@ -131,8 +133,7 @@ fn open_identity(
         clock: Clock::System,
         config: settings.identity.clone(),
         ledger: settings.ledger.clone(),
-        sqlite: settings.sqlite.clone(),
-        readers: settings.readers.clone(),
+        databases: Databases::new(&folder.services(), &settings.database_config())?,
         metrics: metrics.clone(),
     };
     Identity::open(opening).map_err(anyhow::Error::from_boxed).context("cannot open the identity service")

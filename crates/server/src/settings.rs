@@ -12,7 +12,7 @@ use edge::{EdgeConfig, ListenConfig};
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
 use serde::Deserialize;
-use store::{ReaderConfig, SqliteConfig};
+use store::{DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, SqliteConfig};
 use telemetry::LogConfig;
 
 /// The settings file: TOML, every table and key optional.
@@ -21,6 +21,8 @@ use telemetry::LogConfig;
 pub struct Settings {
     /// The folder that holds keys and databases; made on first start.
     pub data: PathBuf,
+    /// The folder of keys, which the nodes of a fleet have alike; without one, `keys` in the folder of data.
+    pub keys: Option<PathBuf>,
     /// A schema-less URL that names this deployment, the beginning of its ledgers' origins. Never change
     /// it: checkpoints are signed for it.
     pub name: String,
@@ -30,6 +32,7 @@ pub struct Settings {
     pub identity: IdentityConfig,
     pub ledger: LedgerConfig,
     pub sqlite: SqliteConfig,
+    pub postgres: PostgresConfig,
     pub readers: ReaderConfig,
     pub log: LogConfig,
 }
@@ -43,6 +46,7 @@ impl Default for Settings {
         };
         Self {
             data: PathBuf::from("data"),
+            keys: None,
             name: "localhost/holdfast".to_owned(),
             public: ListenConfig::default(),
             admin,
@@ -50,6 +54,7 @@ impl Default for Settings {
             identity: IdentityConfig::default(),
             ledger: LedgerConfig::default(),
             sqlite: SqliteConfig::default(),
+            postgres: PostgresConfig::default(),
             readers: ReaderConfig::default(),
             log: LogConfig::default(),
         }
@@ -65,6 +70,12 @@ pub struct SettingsOptions {
     /// The folder that holds keys and databases.
     #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
+    /// A PostgreSQL server that keeps the databases instead of files, as nodes of a fleet share it.
+    #[arg(long, value_name = "URL", env = "HOLDFAST_DATABASE", hide_env_values = true)]
+    pub database: Option<DatabaseUrl>,
+    /// The folder of keys, which the nodes of a fleet have alike.
+    #[arg(long, value_name = "FOLDER")]
+    pub keys: Option<PathBuf>,
     /// The public address, such as 0.0.0.0:8080; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
@@ -82,6 +93,12 @@ impl SettingsOptions {
         let mut settings = self.config.as_deref().map_or_else(|| Ok(Settings::default()), read_file)?;
         if let Some(data) = &self.data {
             settings.data.clone_from(data);
+        }
+        if let Some(keys) = &self.keys {
+            settings.keys = Some(keys.clone());
+        }
+        if let Some(database) = &self.database {
+            settings.postgres.url = Some(database.clone());
         }
         if let Some(listen) = self.listen {
             settings.public.address = listen;
@@ -105,6 +122,16 @@ impl Settings {
     #[must_use]
     pub fn origin(&self, service: &str) -> String {
         format!("{}/{service}", self.name)
+    }
+
+    /// The engines that databases are kept with.
+    #[must_use]
+    pub fn database_config(&self) -> DatabaseConfig {
+        DatabaseConfig {
+            sqlite: self.sqlite.clone(),
+            postgres: self.postgres.clone(),
+            readers: self.readers.clone(),
+        }
     }
 
     fn check(&self) -> anyhow::Result<()> {

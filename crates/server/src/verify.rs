@@ -7,6 +7,7 @@ use clap::Args;
 use clock::Clock;
 use ledger::verify::{Report, Subject};
 use seal::Keys;
+use store::Databases;
 
 use crate::{data_folder::DataFolder, settings::SettingsOptions};
 
@@ -28,13 +29,13 @@ pub fn verify(options: &VerifyOptions) -> anyhow::Result<()> {
     if let Some(folder) = &options.folder {
         settings.data.clone_from(folder);
     }
-    let folder = DataFolder::take_existing(&settings.data)?;
+    let folder = DataFolder::take_existing(&settings)?;
     let keys = Keys::open_existing(&folder.keys(), &Clock::System).context("cannot open the key file")?;
     let scratch = tempfile::tempdir().context("cannot make a folder for the replay")?;
     let services = folder.services();
     let report = ledger::verify::verify(&Subject {
         service: identity::SERVICE,
-        database: &services.join("identity.db"),
+        databases: &Databases::new(&services, &settings.database_config())?,
         checkpoint: &services.join("identity.checkpoint"),
         origin: &settings.origin(identity::SERVICE),
         keys: &keys,

@@ -120,6 +120,35 @@ fn encode_bytes(tag: u8, bytes: &[u8], sink: &mut impl FnMut(&[u8])) {
     sink(bytes);
 }
 
+/// The cells that [`Cell::encode`] wrote one after the other; nothing if it did not write them.
+pub(crate) fn decode(mut bytes: &[u8]) -> Option<Vec<CellRef<'_>>> {
+    let mut cells = Vec::new();
+    while let Some((tag, rest)) = bytes.split_first() {
+        bytes = rest;
+        cells.push(match tag {
+            0 => CellRef::Null,
+            1 => CellRef::Integer(i64::from_be_bytes(*take_array(&mut bytes)?)),
+            2 => CellRef::Text(std::str::from_utf8(take_run(&mut bytes)?).ok()?),
+            3 => CellRef::Bytes(take_run(&mut bytes)?),
+            _ => return None,
+        });
+    }
+    Some(cells)
+}
+
+fn take_array<'b, const N: usize>(bytes: &mut &'b [u8]) -> Option<&'b [u8; N]> {
+    let (array, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(array)
+}
+
+fn take_run<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
+    let length = u64::from_be_bytes(*take_array(bytes)?);
+    let (run, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    *bytes = rest;
+    Some(run)
+}
+
 /// Columns that are stored as whole numbers.
 macro_rules! integers {
     ($($type:ty, $expected:literal;)+) => {$(
@@ -289,5 +318,36 @@ impl<T: Column> Column for Option<T> {
 
     fn committed(&self) -> Cell<'_> {
         self.as_ref().map_or(Cell::Null, T::committed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_cell() -> impl Strategy<Value = Cell<'static>> {
+        prop_oneof![
+            Just(Cell::Null),
+            any::<i64>().prop_map(Cell::Integer),
+            any::<String>().prop_map(|text| Cell::Text(text.into())),
+            any::<Vec<u8>>().prop_map(|bytes| Cell::Bytes(bytes.into())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_reads_back(cells in prop::collection::vec(any_cell(), 0..8)) {
+            let mut bytes = Vec::new();
+            cells.iter().for_each(|cell| cell.encode(&mut |part| bytes.extend_from_slice(part)));
+            let decoded: Vec<_> = decode(&bytes).expect("it was encoded").into_iter().map(CellRef::to_owned_cell).collect();
+            prop_assert_eq!(decoded, cells);
+        }
+
+        #[test]
+        fn any_bytes_are_cells_or_are_not(bytes: Vec<u8>) {
+            decode(&bytes);
+        }
     }
 }

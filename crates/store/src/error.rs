@@ -17,6 +17,8 @@ pub enum StoreError {
     Sqlite(#[source] rusqlite::Error),
     #[error("table `{table}` holds what it should not")]
     Corrupt { table: &'static str, source: Corrupt },
+    #[error("what another node told of table `{table}` cannot be read")]
+    Unreadable { table: String },
     #[error("cannot open the database {path}")]
     Open { path: PathBuf, source: rusqlite::Error },
     #[error("the database {path} is damaged: {found}; restore it from a backup")]
@@ -64,6 +66,7 @@ impl StoreError {
             // The server may have committed before it was lost, and may yet do so.
             Self::Lost | Self::TooSlow => true,
             Self::Corrupt { .. }
+            | Self::Unreadable { .. }
             | Self::Open { .. }
             | Self::Damaged { .. }
             | Self::Unchecked { .. }
@@ -145,6 +148,7 @@ impl From<StoreError> for Problem {
             | StoreError::Settings { .. }
             | StoreError::MigrationRefused { .. }
             | StoreError::Corrupt { .. }
+            | StoreError::Unreadable { .. }
             | StoreError::Open { .. }
             | StoreError::Damaged { .. }
             | StoreError::Unchecked { .. }

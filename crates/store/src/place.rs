@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use crate::{
     error::StoreError,
     migrate::Schema,
@@ -14,8 +12,7 @@ use crate::{
 };
 
 /// The engines a server keeps its databases with: files of its own, or one PostgreSQL for a whole fleet.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone, Default)]
 pub struct DatabaseConfig {
     pub sqlite: SqliteConfig,
     pub postgres: PostgresConfig,

@@ -5,6 +5,7 @@ use std::{
     num::NonZeroUsize,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -84,6 +85,15 @@ impl Readers {
             Full::Closed(_) => StoreError::Stopped,
         })?;
         answered.await.map_err(|_| StoreError::Stopped)?.map_err(|error| error.at(&self.0.place))
+    }
+
+    /// How long the database is left alone because it failed too often, if it is: reads are refused then.
+    #[must_use]
+    pub fn rests(&self) -> Option<Duration> {
+        match &self.0.place {
+            Place::File { .. } => None,
+            Place::Schema { server, .. } => server.refuses(),
+        }
     }
 
     /// How many reads wait.

@@ -73,11 +73,18 @@ pub trait Row: Clone + Send + Sync + 'static {
 /// What a row is found by: one column, or several in order.
 pub trait RowKey: Clone + Eq + Ord + Hash + Send + Sync + 'static {
     fn cells(&self) -> Vec<Cell<'_>>;
+
+    /// The key that has these columns, if one can.
+    fn from_cells<'c>(cell: &mut dyn FnMut(usize) -> CellRef<'c>) -> Option<Self>;
 }
 
 impl<T: Column + Clone + Eq + Ord + Hash + Send + Sync + 'static> RowKey for T {
     fn cells(&self) -> Vec<Cell<'_>> {
         vec![self.cell()]
+    }
+
+    fn from_cells<'c>(cell: &mut dyn FnMut(usize) -> CellRef<'c>) -> Option<Self> {
+        Self::from_cell(cell(0))
     }
 }
 
@@ -86,6 +93,10 @@ macro_rules! tuple_keys {
         impl<$($name: Column + Clone + Eq + Ord + Hash + Send + Sync + 'static),+> RowKey for ($($name,)+) {
             fn cells(&self) -> Vec<Cell<'_>> {
                 vec![$(self.$place.cell()),+]
+            }
+
+            fn from_cells<'c>(cell: &mut dyn FnMut(usize) -> CellRef<'c>) -> Option<Self> {
+                Some(($($name::from_cell(cell($place))?,)+))
             }
         }
     )+};

@@ -56,6 +56,7 @@ pub(crate) trait AnySet: Any + Send {
     fn write_each(&self, connection: &Connection) -> Result<(), StoreError>;
     fn write_requests(&self) -> Vec<Request<'_>>;
     fn flushed(&mut self);
+    fn tell(&self, each: &mut dyn FnMut(bool, Vec<u8>));
     fn clear(&mut self);
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
@@ -129,6 +130,13 @@ impl<R: Row> TableSet<R> {
             found.insert(key.clone(), row.cloned());
         }
         Ok(found.into_values().flatten().take(scan.limit).collect())
+    }
+
+    /// A row as somebody else changed it.
+    pub(crate) fn note(&mut self, key: R::Key, row: Option<R>) {
+        if self.base.insert(key.clone(), Slot { row, changed: true }).is_none() {
+            self.changed.push(key);
+        }
     }
 
     /// Every row the batch changed: its key, and what it is now.
@@ -252,6 +260,15 @@ impl<R: Row> AnySet for TableSet<R> {
     /// What was sent is not sent again. It stays known as changed, for those who ask what the batch did.
     fn flushed(&mut self) {
         self.appended.clear();
+    }
+
+    fn tell(&self, each: &mut dyn FnMut(bool, Vec<u8>)) {
+        for (key, row) in self.changes() {
+            let mut encoded = Vec::new();
+            let cells = row.map_or_else(|| key.cells(), R::cells);
+            cells.iter().for_each(|cell| cell.encode(&mut |bytes| encoded.extend_from_slice(bytes)));
+            each(row.is_none(), encoded);
+        }
     }
 
     fn clear(&mut self) {

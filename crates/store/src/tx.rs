@@ -2,6 +2,7 @@
 
 use std::{any::TypeId, fmt};
 
+use clock::Timestamp;
 use hashbrown::HashMap;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
@@ -10,6 +11,7 @@ use crate::{
     cell::Cell,
     engine::Engine,
     error::StoreError,
+    news::{News, Told},
     postgres::Request,
     row::{Row, Table},
     table_set::{AnySet, TableSet},
@@ -133,6 +135,19 @@ impl Working {
             set.keep_overlay(&mut self.effect);
         }
         Effect(Sha256::digest(&self.effect).into())
+    }
+
+    /// What changed in the tables that are told, one news a row.
+    pub(crate) fn news(&self, told: &Told, batch: u64, at: Timestamp) -> Vec<News> {
+        let mut news = Vec::new();
+        for set in self.sets.iter().filter(|set| told.holds(set.table().name)) {
+            set.tell(&mut |deleted, cells| {
+                let place = u32::try_from(news.len()).unwrap_or(u32::MAX);
+                let told = set.table().name.to_owned();
+                news.push(News { batch, place, at, told, deleted, cells });
+            });
+        }
+        news
     }
 
     pub(crate) fn write_each(&mut self, connection: &Connection) -> Result<(), StoreError> {

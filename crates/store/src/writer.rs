@@ -1,10 +1,13 @@
 //! The one connection that writes, and the batch it makes durable with one sync.
 
+use clock::Timestamp;
+
 use crate::{
     engine::Engine,
     error::StoreError,
     keys::Keys,
     migrate::Schema,
+    news::Told,
     place::Place,
     postgres::Kind,
     reader::{ReaderConfig, Readers},
@@ -93,6 +96,13 @@ impl Writer {
         matches!(self.engine, Engine::Postgres(_))
     }
 
+    /// So many calls were waiting for what the database did not do: its breaker hears of all of them.
+    pub fn failed(&self, calls: u64) {
+        if let Engine::Postgres(session) = &self.engine {
+            session.server().told(calls, false);
+        }
+    }
+
     /// Folds the write-ahead log into the database and empties it, as a clean stop does. A server does that
     /// by itself.
     ///
@@ -167,6 +177,40 @@ impl Batch<'_> {
     /// Writes a row that nothing in this batch will read, and that must not be there yet: a log's next line.
     pub fn append<R: Row>(&mut self, row: R) {
         self.working.set::<R>().append(row);
+    }
+
+    /// Puts a row of a log in the place of a shorter one: no effect tells of it.
+    pub fn replace<R: Row>(&mut self, row: R) {
+        self.working.set::<R>().note(row.key(), Some(row));
+    }
+
+    /// Tells other nodes what the batch changed in these tables, if there can be any.
+    pub fn tell(&mut self, told: &Told, batch: u64, at: Timestamp) {
+        if self.is_shared() {
+            self.working.news(told, batch, at).into_iter().for_each(|news| self.append(news));
+        }
+    }
+
+    /// May other nodes change the database, too?
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.engine, Some(Engine::Postgres(_)))
+    }
+
+    /// After a commit that left doubt: waits until neither it nor any other batch is under way, and reads
+    /// what is committed then.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked yet, or what `read` fails with.
+    pub fn look_again<T>(
+        &self,
+        read: impl FnOnce(&Snapshot<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let engine = self.engine.ok_or(StoreError::Stopped)?;
+        engine.begin(Kind::Batch)?;
+        let found = read(&Snapshot::within(engine));
+        engine.end();
+        found
     }
 
     /// Runs one statement that changes rows by something other than their key, `$1` standing for values.

@@ -15,7 +15,7 @@ use ids::Id;
 use ledger::{Applied, Command, Ledger, LedgerConfig, Once, Opening};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
-use store::{Cell, Column, Erasable, Keys, ReaderConfig, Schema, SqliteConfig, Store, StoreError, Tx};
+use store::{Cell, Column, Databases, Erasable, Keys, Schema, StoreError, Told, Tx};
 use telemetry::Metrics;
 
 use super::{rate, stopwatch};
@@ -216,8 +216,7 @@ async fn read(ledger: Ledger, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
 fn open(folder: &Path, metrics: &Metrics) -> anyhow::Result<Ledger> {
     let schema =
         ledger::schema().and(Schema::new().migration("bench/0001", SQL).table::<Note>().table::<Line>());
-    let store =
-        Store::open(&folder.join("bench.db"), &schema, &SqliteConfig::default(), &ReaderConfig::default())?;
+    let store = Databases::in_files(folder).open("bench", &schema)?;
     Ok(Ledger::open(Opening {
         name: "bench",
         origin: "example.org/bench".to_owned(),
@@ -227,6 +226,7 @@ fn open(folder: &Path, metrics: &Metrics) -> anyhow::Result<Ledger> {
         config: LedgerConfig::default(),
         checkpoint_path: folder.join("bench.checkpoint"),
         watchers: Vec::new(),
+        told: Told::new(),
         metrics: metrics.clone(),
     })?)
 }

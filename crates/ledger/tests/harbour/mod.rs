@@ -13,7 +13,7 @@ use ledger::{
 use problem::Problem;
 use seal::Keys as SealKeys;
 use serde::{Deserialize, Serialize};
-use store::{Erasable, Keys, ReaderConfig, Schema, SqliteConfig, Store, StoreError, Tx};
+use store::{DatabaseConfig, Databases, Erasable, Keys, Schema, StoreError, Told, Tx};
 use telemetry::Metrics;
 
 store::table! {
@@ -181,6 +181,7 @@ impl Command for Panics {
 /// A harbour's ledger in a temporary folder.
 pub(crate) struct Harbour {
     folder: tempfile::TempDir,
+    databases: Databases,
     pub(crate) clock: Clock,
     ledger: Option<Ledger>,
 }
@@ -192,10 +193,37 @@ fn schema() -> Schema {
 impl Harbour {
     pub(crate) fn new() -> Self {
         let clock = Clock::manual(Timestamp::from_millis(1_772_357_400_000), 1);
-        let mut harbour =
-            Self { folder: tempfile::tempdir().expect("a temporary folder"), clock, ledger: None };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let databases = Databases::in_files(folder.path());
+        let mut harbour = Self { folder, databases, clock, ledger: None };
         harbour.start();
         harbour
+    }
+
+    pub(crate) fn on_postgres() -> Self {
+        let url = peers::fresh_database().expect("there is a server");
+        let mut harbour = Self::at(&url);
+        harbour.start();
+        harbour
+    }
+
+    /// Another node of the same harbour: its own folder, the same keys, the same database.
+    pub(crate) fn another_node(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::copy(self.path("keys.json"), folder.path().join("keys.json")).expect("it can be copied");
+        let mut other =
+            Self { folder, databases: self.databases.clone(), clock: self.clock.clone(), ledger: None };
+        other.start();
+        other
+    }
+
+    fn at(url: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut config = DatabaseConfig::default();
+        config.postgres.url = Some(url.parse().expect("it is a URL"));
+        let databases = Databases::new(folder.path(), &config).expect("its settings can be used");
+        let clock = Clock::manual(Timestamp::from_millis(1_772_357_400_000), 1);
+        Self { folder, databases, clock, ledger: None }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -207,8 +235,7 @@ impl Harbour {
     }
 
     pub(crate) fn try_start(&self) -> Result<Ledger, OpenError> {
-        let sqlite = SqliteConfig::default();
-        let store = Store::open(&self.path("harbour.db"), &schema(), &sqlite, &ReaderConfig::default())?;
+        let store = self.databases.open("harbour", &schema())?;
         Ledger::open(Opening {
             name: "harbour",
             origin: "example.org/harbour".to_owned(),
@@ -218,6 +245,7 @@ impl Harbour {
             config: LedgerConfig { checkpoint_interval_ms: 5, ..LedgerConfig::default() },
             checkpoint_path: self.path("harbour.checkpoint"),
             watchers: Vec::new(),
+            told: Told::new().table::<Boat>(),
             metrics: Metrics::new(),
         })
     }
@@ -297,7 +325,7 @@ impl Harbour {
         let scratch = tempfile::tempdir().expect("a temporary folder");
         verify(&Subject {
             service: "harbour",
-            database: &self.path("harbour.db"),
+            databases: &self.databases,
             checkpoint: &self.path("harbour.checkpoint"),
             origin: "example.org/harbour",
             keys: &self.keys(),
@@ -320,9 +348,7 @@ impl Harbour {
 
     /// Changes the database behind the ledger's back.
     pub(crate) fn meddle(&self, sql: &str) {
-        let (sqlite, readers) = (SqliteConfig::default(), ReaderConfig::default());
-        let mut store =
-            Store::open(&self.path("harbour.db"), &schema(), &sqlite, &readers).expect("it opens");
+        let mut store = self.databases.open("harbour", &schema()).expect("it opens");
         let mut batch = store.writer.begin().expect("it begins");
         assert!(batch.execute(sql, &[]).expect("it is well-formed") > 0, "{sql} changed nothing");
         batch.commit().expect("it commits");

@@ -1,0 +1,89 @@
+//! A batch while its commands are applied, one after the other.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use authz::Person;
+use clock::Timestamp;
+use ids::Id;
+use store::{Batch, StoreError};
+
+use crate::{
+    entry::Entry,
+    idempotency::{Answered, Once},
+    merkle::Hash,
+    pending::{Draft, Pending, Settled, Verdict},
+};
+
+/// A batch while its commands are applied.
+pub(super) struct Round {
+    /// The place of its first entry.
+    pub(super) first: u64,
+    pub(super) at: Timestamp,
+    pub(super) keys_since: u64,
+    /// Leaves of its entries so far.
+    pub(super) leaves: Vec<Hash>,
+    /// People whom it erases.
+    pub(super) erased: Vec<Id<Person>>,
+}
+
+impl Round {
+    /// What a request with an idempotency key got when it came before; nothing if it is new.
+    pub(super) fn answered_before(
+        &self,
+        once: Option<Once>,
+        batch: &mut Batch<'_>,
+    ) -> Result<Option<Settled>, StoreError> {
+        let Some(once) = once else { return Ok(None) };
+        for place in once.places(self.at, self.keys_since) {
+            let answered = batch.tx().get::<Answered>(place)?.filter(|answered| answered.holds(self.at));
+            let Some(Answered { body, entry: index, done, .. }) = answered else { continue };
+            if body != once.body {
+                return Ok(Some(Settled::KeyReused));
+            }
+            let leaf = self.leaf(index, batch)?;
+            return Ok(leaf.map(|leaf| Settled::Repeated { index, leaf, done }));
+        }
+        Ok(None)
+    }
+
+    /// The leaf of an entry, of this batch or an earlier one. Keys do not keep it, because hardly any
+    /// request comes twice.
+    fn leaf(&self, index: u64, batch: &mut Batch<'_>) -> Result<Option<Hash>, StoreError> {
+        let in_batch = index.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        match in_batch {
+            Some(place) => Ok(self.leaves.get(place).copied()),
+            None => Ok(batch.tx().get::<Entry>(index)?.map(|entry| entry.leaf())),
+        }
+    }
+
+    /// Applies one command to the batch.
+    pub(super) fn apply(&mut self, command: &mut dyn Pending, batch: &mut Batch<'_>) -> Settled {
+        // A panic in one command is that command's alone: its changes are dropped, the batch goes on.
+        let verdict = catch_unwind(AssertUnwindSafe(|| command.apply(&mut batch.tx(), self.at)));
+        let (subject, erases) = match verdict {
+            Ok(Verdict::Accepted { subject, erases }) => (subject, erases),
+            Ok(Verdict::Refused) => {
+                batch.discard();
+                return Settled::Refused;
+            }
+            Err(_) => {
+                batch.discard();
+                return Settled::Panicked;
+            }
+        };
+        let effect = batch.keep().0;
+        let Draft { command: name, actor, salt, body, erasable } = command.draft();
+        let (index, at) = (self.first + self.leaves.len() as u64, self.at);
+        let entry =
+            Entry { index, at, command: name.to_owned(), actor, subject, salt, body, erasable, effect };
+        let leaf = entry.leaf();
+        self.leaves.push(leaf);
+        batch.append(entry);
+        self.erased.extend(subject.filter(|_| erases));
+        if let Some(once) = command.once() {
+            batch.tx().put(once.answered(at, index, command.done()));
+            batch.keep();
+        }
+        Settled::Durable { index, leaf }
+    }
+}
