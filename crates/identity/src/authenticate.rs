@@ -87,7 +87,7 @@ impl Identity {
             return Err(wait.into());
         }
         let found = Found { person, key };
-        let proof = match self.check(&attempt, &found).await? {
+        let proof = match self.judged(&guess, self.check(&attempt, &found).await)? {
             Ok(proof) => proof,
             Err(reason) => {
                 self.note_refusal(whom, reason).await?;
@@ -138,6 +138,11 @@ impl Identity {
         }
         self.instruments().signed_in("signed-in");
         Ok(receipt)
+    }
+
+    /// Takes a guess back that was never looked at: whoever is told to try again soon must be able to.
+    fn judged<T>(&self, guess: &Guess, checked: Result<T, Problem>) -> Result<T, Problem> {
+        checked.inspect_err(|_| self.forgive(guess))
     }
 
     /// Does the proof hold? Work of the same kind and length is done for people who are not there.
@@ -222,7 +227,8 @@ impl Identity {
         let guess = Guess { name, address, known_device: true };
         self.admit(&guess)?;
         let current = current.unwrap_or_else(|| Password::from(String::new()));
-        if let Err(reason) = self.check_password(&current, Some(person)).await? {
+        let checked = self.check_password(&current, Some(person)).await;
+        if let Err(reason) = self.judged(&guess, checked)? {
             self.note_refusal(Whom::Person(person.id), reason).await?;
             let detail = "the current password is not right";
             return Err(Problem::forbidden("identity/wrong-current-password", detail));

@@ -208,6 +208,39 @@ async fn a_flood_of_passwords_is_refused_at_once_and_tokens_are_still_checked() 
 }
 
 #[tokio::test]
+async fn who_was_told_to_try_again_soon_is_not_taken_for_a_guesser() {
+    let town = Town::with_passwords_waiting_max(1);
+    town.register("ada").await;
+    let crowd = (0..200).map(|number| {
+        let town = &town;
+        async move { town.try_sign_in(&format!("crowd{number}"), PASSWORD).await }
+    });
+    let ada = async {
+        // More than anybody may guess.
+        let mut busy = 0;
+        while busy < 40 {
+            match town.try_sign_in("ada", PASSWORD).await.as_ref().map_err(Problem::code) {
+                Ok(_) => {}
+                Err("identity/passwords-busy") => busy += 1,
+                Err(other) => panic!("{other} for the right password"),
+            }
+        }
+    };
+    let crowded = async {
+        loop {
+            futures_util::future::join_all(crowd.clone()).await;
+        }
+    };
+    let turned_away = async {
+        tokio::select! {
+            () = ada => {}
+            () = crowded => unreachable!("the crowd does not leave"),
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), turned_away).await.expect("the crowd is in the way");
+}
+
+#[tokio::test]
 async fn a_forged_token_fills_no_memory_and_does_not_hold() {
     let town = Town::new();
     town.register("ada").await;

@@ -85,7 +85,9 @@ impl LedgerWriter {
                     code = "ledger/stopped-in-doubt",
                     "the disk failed during a sync; restart to learn what it holds"
                 );
-                self.waiting.close();
+                // Nor are those who wait written: a sync that succeeds after one that failed proves nothing,
+                // and the log stays as it is for the next start.
+                return;
             }
         }
         if let Err(error) = self.store.fold_log() {
