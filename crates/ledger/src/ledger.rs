@@ -135,7 +135,6 @@ impl Ledger {
             head: Arc::clone(&head_sender),
             heard,
             root_every,
-            clock: clock.clone(),
         });
         let writer = LedgerWriter {
             store: store.writer,

@@ -34,13 +34,14 @@ pub(crate) struct Tail {
     pub(crate) heard: u64,
     /// The root of what others wrote is worked out no more often than it could be published.
     pub(crate) root_every: Duration,
-    pub(crate) clock: Clock,
 }
 
 impl Tail {
     /// Follows until the writer has ended or so much was missed that only a restart can make it good.
     pub(crate) async fn run(mut self, mut ended: watch::Receiver<bool>) {
-        let (mut since_heard, mut since_root) = (self.clock.stopwatch(), self.clock.stopwatch());
+        // Other nodes live in real time, whatever the clock of the rest says.
+        let clock = Clock::System;
+        let (mut since_heard, mut since_root) = (clock.stopwatch(), clock.stopwatch());
         let mut quiet = true;
         loop {
             tokio::select! {
@@ -48,7 +49,7 @@ impl Tail {
                 _ = ended.wait_for(|ended| *ended) => return,
             }
             match self.listen().await {
-                Ok(()) => (since_heard, quiet) = (self.clock.stopwatch(), true),
+                Ok(()) => (since_heard, quiet) = (clock.stopwatch(), true),
                 Err(error) if quiet => {
                     tracing::warn!(code = "ledger/not-followed", %error, "what other nodes write is not heard for now");
                     quiet = false;
@@ -63,7 +64,7 @@ impl Tail {
                 return;
             }
             if since_root.elapsed() >= self.root_every && self.heard > self.head.borrow().size {
-                since_root = self.clock.stopwatch();
+                since_root = clock.stopwatch();
                 if let Err(error) = self.catch_up().await {
                     tracing::warn!(code = "ledger/not-followed", %error, "how far the ledger has come is not known");
                 }

@@ -1,6 +1,12 @@
 //! A harbour: the smallest domain that has rules, unique names and something to erase.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use authz::{Actor, By, Guarded, Permitted, Person};
 use clock::{Clock, Timestamp};
@@ -182,6 +188,8 @@ impl Command for Panics {
 pub(crate) struct Harbour {
     folder: tempfile::TempDir,
     databases: Databases,
+    /// Boats that changed while this node ran, as its watcher saw it.
+    view: Arc<Mutex<HashMap<u32, Boat>>>,
     pub(crate) clock: Clock,
     ledger: Option<Ledger>,
 }
@@ -195,7 +203,7 @@ impl Harbour {
         let clock = Clock::manual(Timestamp::from_millis(1_772_357_400_000), 1);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let databases = Databases::in_files(folder.path());
-        let mut harbour = Self { folder, databases, clock, ledger: None };
+        let mut harbour = Self { folder, databases, view: Arc::default(), clock, ledger: None };
         harbour.start();
         harbour
     }
@@ -211,8 +219,13 @@ impl Harbour {
     pub(crate) fn another_node(&self) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::copy(self.path("keys.json"), folder.path().join("keys.json")).expect("it can be copied");
-        let mut other =
-            Self { folder, databases: self.databases.clone(), clock: self.clock.clone(), ledger: None };
+        let mut other = Self {
+            folder,
+            databases: self.databases.clone(),
+            view: Arc::default(),
+            clock: self.clock.clone(),
+            ledger: None,
+        };
         other.start();
         other
     }
@@ -223,7 +236,7 @@ impl Harbour {
         config.postgres.url = Some(url.parse().expect("it is a URL"));
         let databases = Databases::new(folder.path(), &config).expect("its settings can be used");
         let clock = Clock::manual(Timestamp::from_millis(1_772_357_400_000), 1);
-        Self { folder, databases, clock, ledger: None }
+        Self { folder, databases, view: Arc::default(), clock, ledger: None }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -236,6 +249,7 @@ impl Harbour {
 
     pub(crate) fn try_start(&self) -> Result<Ledger, OpenError> {
         let store = self.databases.open("harbour", &schema())?;
+        let view = Arc::clone(&self.view);
         Ledger::open(Opening {
             name: "harbour",
             origin: "example.org/harbour".to_owned(),
@@ -244,7 +258,15 @@ impl Harbour {
             clock: self.clock.clone(),
             config: LedgerConfig { checkpoint_interval_ms: 5, ..LedgerConfig::default() },
             checkpoint_path: self.path("harbour.checkpoint"),
-            watchers: Vec::new(),
+            watchers: vec![Box::new(move |changes| {
+                let mut boats = view.lock().expect("nobody panics holding it");
+                for (number, boat) in changes.of::<Boat>() {
+                    match boat {
+                        Some(boat) => boats.insert(*number, boat.clone()),
+                        None => boats.remove(number),
+                    };
+                }
+            })],
             told: Told::new().table::<Boat>(),
             metrics: Metrics::new(),
         })
@@ -298,6 +320,17 @@ impl Harbour {
     ) -> Result<Receipt<String>, SubmitError<MoorError>> {
         let command = Moor { boat: boat(number), berth: berth.to_owned() };
         self.ledger().submit_once(permitted(command), once).await
+    }
+
+    /// A boat as the node's watcher last saw it, once it has.
+    pub(crate) async fn hears(&self, number: u32) -> Option<Boat> {
+        for _ in 0..1000 {
+            if let Some(boat) = self.view.lock().expect("nobody panics holding it").get(&number) {
+                return Some(boat.clone());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        None
     }
 
     pub(crate) async fn berth_of(&self, number: u32) -> Option<String> {

@@ -1,0 +1,78 @@
+//! What several nodes do that share one ledger.
+
+use std::time::Duration;
+
+use authz::By;
+use futures_util::future::join_all;
+use ledger::Once;
+
+use crate::harbour::{Boat, Harbour, Rename, boat, erasable};
+
+/// Three nodes of one harbour.
+fn three_nodes() -> [Harbour; 3] {
+    let first = Harbour::on_postgres();
+    let (second, third) = (first.another_node(), first.another_node());
+    [first, second, third]
+}
+
+#[tokio::test]
+async fn nodes_write_one_order_in_which_every_command_stands_once() {
+    let nodes = three_nodes();
+    let moored = join_all((0..600).map(|number| {
+        let node = &nodes[number as usize % 3];
+        async move { node.moor(number, &format!("B{number}")).await.expect("it is free").index }
+    }));
+    let mut places = moored.await;
+    places.sort_unstable();
+    assert_eq!(places, (0..600).collect::<Vec<_>>());
+    nodes[0].verify().expect("it is in order");
+}
+
+#[tokio::test]
+async fn a_berth_that_two_nodes_want_goes_to_one() {
+    let nodes = three_nodes();
+    for round in 0..20 {
+        let berth = format!("B{round}");
+        let wanted = join_all((0..3).map(|node| nodes[node].moor(round * 3 + node as u32, &berth)));
+        assert_eq!(wanted.await.iter().filter(|moored| moored.is_ok()).count(), 1);
+    }
+    nodes[1].verify().expect("it is in order");
+}
+
+#[tokio::test]
+async fn a_request_sent_to_two_nodes_is_done_once() {
+    let nodes = three_nodes();
+    for round in 0..20 {
+        let once = Some(Once::new(&By::Anonymous, "POST /boats", &format!("k{round}"), b"body"));
+        let sent = join_all((0..3).map(|node| nodes[node].moor_once(round, "A1", once)));
+        let answers: Vec<_> =
+            sent.await.into_iter().map(|answer| answer.map(|receipt| receipt.index).ok()).collect();
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_hears_what_another_changed() {
+    let nodes = three_nodes();
+    nodes[0].moor(7, "A1").await.expect("it is free");
+    let heard = nodes[1].hears(7).await;
+    assert_eq!(heard.map(|boat: Boat| boat.berth), Some("A1".to_owned()));
+    nodes[2].submit(Rename { boat: boat(7), name: erasable(b"Esmeralda") }).await.expect("it is there");
+    let named = tokio::time::timeout(Duration::from_secs(10), async {
+        while nodes[1].hears(7).await.is_none_or(|boat| boat.name.is_none()) {}
+    });
+    named.await.expect("the news come");
+}
+
+#[tokio::test]
+async fn every_node_publishes_checkpoints_over_what_all_wrote() {
+    let nodes = three_nodes();
+    nodes[0].moor(7, "A1").await.expect("it is free");
+    nodes[1].moor(8, "B1").await.expect("it is free");
+    let checkpoints = join_all(nodes.iter().map(|node| node.published(2))).await;
+    assert!(
+        checkpoints.iter().all(|published| published.checkpoint.root() == checkpoints[0].checkpoint.root())
+    );
+    let proven = nodes[2].ledger().proven(0).await.expect("it is covered");
+    assert_eq!(proven.entry.command, "harbour/moor");
+}
