@@ -23,6 +23,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct ServerOptions {
     /// More settings, as TOML.
     pub settings: String,
+    /// The PostgreSQL server that keeps the databases, if one does.
+    pub database: Option<String>,
+    /// The folder of keys, if it is not in the folder of data.
+    pub keys: Option<PathBuf>,
+}
+
+impl ServerOptions {
+    fn add_to(&self, command: &mut Command, settings: &Path) -> anyhow::Result<()> {
+        std::fs::write(settings, &self.settings).context("cannot write the settings")?;
+        command.arg("--config").arg(settings);
+        if let Some(database) = &self.database {
+            // As an operator would, since arguments are seen by everybody.
+            command.env("HOLDFAST_DATABASE", database);
+        }
+        if let Some(keys) = &self.keys {
+            command.arg("--keys").arg(keys);
+        }
+        Ok(())
+    }
 }
 
 /// A server that runs, on ports of its own. It is killed when dropped.
@@ -57,9 +76,9 @@ impl Server {
     /// When it ends instead of serving; the error holds what it said.
     pub fn start_with(data: &Path, options: &ServerOptions) -> anyhow::Result<Self> {
         let settings = tempfile::NamedTempFile::new().context("cannot make a file of settings")?;
-        std::fs::write(settings.path(), &options.settings).context("cannot write the settings")?;
         let mut command = Command::new(holdfast());
-        command.arg("serve").arg("--config").arg(settings.path()).arg("--data").arg(data);
+        command.arg("serve").arg("--data").arg(data);
+        options.add_to(&mut command, settings.path())?;
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         let stderr = child.stderr.take().context("its standard error is piped")?;
@@ -114,13 +133,26 @@ impl Server {
         Ok(())
     }
 
+    /// Stops it where it stands, until it is thawed.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        drop(Command::new("kill").args([signal, &self.child.id().to_string()]).status());
+    }
+
     /// Asks it to stop, and waits until it has.
     ///
     /// # Errors
     /// When it does not stop, or not in order.
     pub fn stop(mut self) -> anyhow::Result<()> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status()?;
+        self.signal("-TERM");
         for _ in 0..PATIENCE.as_millis() / 20 {
             if let Some(status) = self.child.try_wait()? {
                 anyhow::ensure!(status.success(), "the server ended with {status}");
@@ -147,7 +179,19 @@ impl Server {
     /// # Errors
     /// When it cannot be run.
     pub fn verify(data: &Path) -> anyhow::Result<Outcome> {
-        let output = Command::new(holdfast()).arg("verify").arg(data).output()?;
+        Self::verify_with(data, &ServerOptions::default())
+    }
+
+    /// The same, with settings.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn verify_with(data: &Path, options: &ServerOptions) -> anyhow::Result<Outcome> {
+        let settings = tempfile::NamedTempFile::new().context("cannot make a file of settings")?;
+        let mut command = Command::new(holdfast());
+        command.arg("verify").arg(data);
+        options.add_to(&mut command, settings.path())?;
+        let output = command.output()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Outcome { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }

@@ -104,7 +104,10 @@ async fn every_acknowledged_command_survives_being_killed_at_random_moments() {
 /// synced.
 #[tokio::test]
 async fn every_acknowledged_command_survives_a_power_cut() {
-    let forgets = ServerOptions { settings: "[sqlite]\ndisk = \"forgets-unsynced\"".to_owned() };
+    let forgets = ServerOptions {
+        settings: "[sqlite]\ndisk = \"forgets-unsynced\"".to_owned(),
+        ..ServerOptions::default()
+    };
     survive(&forgets, cycles(rig::long_run())).await;
 }
 
@@ -120,7 +123,14 @@ async fn without_the_sync_a_power_cut_loses_acknowledged_commands_and_the_loss_i
     Server::start(&folder.data()).expect("it starts").stop().expect("it stops");
     // Long enough for some hundred checkpoints.
     let moment = Duration::from_secs(2);
-    load_and_kill(&folder.data(), &ServerOptions { settings }, 0, moment, &acknowledged).await;
+    load_and_kill(
+        &folder.data(),
+        &ServerOptions { settings, ..ServerOptions::default() },
+        0,
+        moment,
+        &acknowledged,
+    )
+    .await;
     assert!(!acknowledged.lock().expect("nobody panics").is_empty());
     // The checkpoint knows of entries that the database has lost.
     let error = Server::start(&folder.data()).expect_err("entries are missing").to_string();

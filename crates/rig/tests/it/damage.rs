@@ -50,7 +50,8 @@ async fn a_full_disk_refuses_writes_and_recovers_by_itself() {
     let folder = Folder::new();
     let room = folder.data().with_extension("room");
     let settings = format!("[sqlite]\ndisk = {{ scarce = {:?} }}", room.display().to_string());
-    let server = Server::start_with(&folder.data(), &ServerOptions { settings }).expect("it starts");
+    let options = ServerOptions { settings, ..ServerOptions::default() };
+    let server = Server::start_with(&folder.data(), &options).expect("it starts");
     let client = server.client();
     let device = Device::register(&client, "ada").await.expect("there is room");
     std::fs::write(&room, "0").expect("it can be written");

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod damage;
+mod fleet;
 mod journeys;
 mod strangers;
 
