@@ -23,6 +23,15 @@ pub trait Command: Serialize + DeserializeOwned + Send + 'static {
     /// The rows it is going to read, so that a whole batch is loaded in one query a table.
     fn reads(&self, keys: &mut Keys<'_>);
 
+    /// Looks at operational rows (leases, claims) before the command is applied for the first time. A replay
+    /// has no such rows, and takes what was recorded as admitted.
+    ///
+    /// # Errors
+    /// When they forbid the command, or the store fails.
+    fn admit(&self, _tx: &mut Tx<'_>, _at: Timestamp) -> Result<(), Self::Refused> {
+        Ok(())
+    }
+
     /// Deterministic: all it knows is itself, who asks, `tx` and `at`. A refusal leaves nothing behind.
     ///
     /// # Errors

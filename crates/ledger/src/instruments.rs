@@ -56,6 +56,7 @@ impl Instruments {
     pub(crate) fn count(&self, settled: &Settled) {
         let outcome = match settled {
             Settled::Durable { .. } => "durable",
+            Settled::Operated => "operated",
             Settled::Refused => "refused",
             Settled::Repeated { .. } => "repeated",
             Settled::KeyReused => "key-reused",

@@ -207,11 +207,15 @@ impl Ledger {
             return Err(SubmitError::Resting { after });
         }
         let (waiting, answered) = Waiting::new(Arc::clone(&shared.name), by, command, once, &shared.clock)?;
-        shared.waiting.join(Box::new(waiting)).map_err(|full| match full {
+        self.join(Box::new(waiting)).map_err(|full| match full {
             Full::Crowded(_) => SubmitError::Busy,
             Full::Closed(_) => SubmitError::Stopped,
         })?;
         answered.await.unwrap_or(Err(SubmitError::Stopped))
+    }
+
+    pub(crate) fn join(&self, pending: Box<dyn Pending>) -> Result<(), Full<Box<dyn Pending>>> {
+        self.0.waiting.join(pending)
     }
 
     /// The service's name.

@@ -30,7 +30,12 @@ pub(crate) trait Pending: Send {
 
 /// What the writer learns from applying a command.
 pub(crate) enum Verdict {
-    Accepted { subject: Option<Id<Person>>, erases: bool },
+    Accepted {
+        subject: Option<Id<Person>>,
+        erases: bool,
+    },
+    /// It changed operational rows, which no entry tells of.
+    Operated,
     Refused,
 }
 
@@ -49,6 +54,8 @@ pub(crate) struct Draft {
 pub(crate) enum Settled {
     /// It was applied, and what it decided is durable.
     Durable { index: u64, leaf: Hash },
+    /// An operation without an entry was applied, and is durable.
+    Operated,
     /// Its rule refused it, on grounds that are durable.
     Refused,
     /// It had been done before, under the same idempotency key.
@@ -119,7 +126,8 @@ impl<C: Command> Pending for Waiting<C> {
         let Stage::Given(command) = std::mem::replace(&mut self.stage, Stage::Taken) else {
             return Verdict::Refused;
         };
-        match command.apply(&self.by, tx, at) {
+        let applied = command.admit(tx, at).and_then(|()| command.apply(&self.by, tx, at));
+        match applied {
             Ok(Applied { done, subject, erases }) => {
                 self.stage = Stage::Applied(done);
                 Verdict::Accepted { subject, erases }
@@ -159,7 +167,7 @@ impl<C: Command> Pending for Waiting<C> {
             (Settled::KeyReused, _) => Err(SubmitError::KeyReused),
             (Settled::Panicked, _) => Err(SubmitError::Panicked),
             (Settled::InDoubt, _) => Err(SubmitError::InDoubt),
-            (Settled::NotDurable | Settled::Durable { .. } | Settled::Refused, _) => {
+            (Settled::NotDurable | Settled::Durable { .. } | Settled::Operated | Settled::Refused, _) => {
                 Err(SubmitError::NotDurable)
             }
         };

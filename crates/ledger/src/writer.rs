@@ -147,7 +147,8 @@ impl LedgerWriter {
         }
         let at = self.last_at.max(now);
         let first = self.tree.size();
-        let mut round = Round { first, at, keys_since, leaves: Vec::new(), erased: Vec::new() };
+        let mut round =
+            Round { first, at, keys_since, leaves: Vec::new(), operations: 0, erased: Vec::new() };
         let mut settled = Vec::with_capacity(pending.len());
         for command in pending.iter_mut() {
             let outcome = match round.answered_before(command.once(), &mut batch)? {
@@ -156,14 +157,16 @@ impl LedgerWriter {
             };
             settled.push(outcome);
         }
-        let Round { leaves, erased, .. } = round;
-        let Some(first_leaf) = leaves.first().copied() else { return Ok(settled) };
+        let Round { leaves, operations, erased, .. } = round;
+        if leaves.is_empty() && operations == 0 {
+            return Ok(settled);
+        }
         self.tree.append(&leaves, &mut batch);
         batch.tell(&self.told, first, at);
         let forgets = at.seconds() > self.forgot_at.seconds();
         finish(&mut batch, &erased, forgets.then_some(at))?;
         let stopwatch = self.clock.stopwatch();
-        make_durable(&mut batch, first, first_leaf)?;
+        make_durable(&mut batch, first, leaves.first().copied())?;
         self.instruments.synced(leaves.len(), batch.unplanned_reads(), stopwatch.elapsed());
         (self.last_at, self.forgot_at, self.keys_since) = (at, at, keys_since);
         self.watchers.iter().for_each(|watcher| watcher(&batch.changes()));
@@ -175,7 +178,7 @@ impl LedgerWriter {
 /// Commits the batch. Where the engine lost its voice over it, the entries say whether it happened: that of
 /// this batch has a salt that no other has.
 #[expect(clippy::disallowed_methods, reason = "the writer's own thread has nothing else to do meanwhile")]
-fn make_durable(batch: &mut Batch<'_>, first: u64, leaf: Hash) -> Result<(), WriteError> {
+fn make_durable(batch: &mut Batch<'_>, first: u64, leaf: Option<Hash>) -> Result<(), WriteError> {
     let Err(doubt) = batch.commit() else { return Ok(()) };
     if !doubt.leaves_doubt() {
         return Err(doubt.into());
@@ -183,6 +186,8 @@ fn make_durable(batch: &mut Batch<'_>, first: u64, leaf: Hash) -> Result<(), Wri
     if !batch.is_shared() {
         return Err(WriteError::InDoubt(doubt));
     }
+    // Operations alone leave no trace that would be known again: whoever gave them gives them again.
+    let Some(leaf) = leaf else { return Err(doubt.into()) };
     for _ in 0..DOUBT_TRIES {
         match batch.look_again(|snapshot| snapshot.get::<Entry>(&first)) {
             Ok(Some(entry)) if entry.leaf() == leaf => return Ok(()),

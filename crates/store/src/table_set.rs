@@ -85,6 +85,13 @@ impl<R: Row> TableSet<R> {
         self.wanted.push(key);
     }
 
+    /// Where there is no engine, what was wanted is not there.
+    pub(crate) fn know_none(&mut self) {
+        for key in self.wanted.drain(..) {
+            self.base.entry(key).or_insert(Slot { row: None, changed: false });
+        }
+    }
+
     /// The row as the running command sees it, if memory knows: `Some(None)` is known to be absent.
     pub(crate) fn seen(&self, key: &R::Key) -> Option<Option<&R>> {
         let overlaid = self.overlay.iter().rev().find(|change| change.key == *key);
@@ -179,12 +186,14 @@ impl<R: Row> AnySet for TableSet<R> {
 
     /// A key may be wanted twice, and its row come twice: it is the same row.
     fn take_rows(&mut self, rows: &[tokio_postgres::Row]) -> Result<(), StoreError> {
-        for key in self.wanted.drain(..) {
-            self.base.entry(key).or_insert(Slot { row: None, changed: false });
-        }
+        self.know_none();
         for row in rows {
             let row: R = postgres::read_row(row)?;
-            self.base.insert(row.key(), Slot { row: Some(row), changed: false });
+            let slot = self.base.entry(row.key()).or_insert(Slot { row: None, changed: false });
+            // What the batch has changed stays changed.
+            if !slot.changed {
+                slot.row = Some(row);
+            }
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::{
     error::StoreError,
     news::{News, Told},
     postgres::Request,
-    row::{Row, Table},
+    row::{Durability, Row, Table},
     table_set::{AnySet, TableSet},
 };
 
@@ -75,6 +75,24 @@ impl<'b> Tx<'b> {
         Ok(self.working.set::<R>().seen(&key).flatten().cloned())
     }
 
+    /// The rows with these keys, in one go; a key without a row has none in the answer either.
+    ///
+    /// # Errors
+    /// When the engine fails, or holds what no program of ours wrote.
+    pub fn get_all<R: Row>(&mut self, keys: &[R::Key]) -> Result<Vec<R>, StoreError> {
+        let set = self.working.set::<R>();
+        let unseen: Vec<_> = keys.iter().filter(|key| set.seen(key).is_none()).cloned().collect();
+        if !unseen.is_empty() {
+            unseen.into_iter().for_each(|key| set.want(key));
+            match self.source {
+                Some(engine) => self.working.load_wanted(engine)?,
+                None => self.working.set::<R>().know_none(),
+            }
+        }
+        let set = self.working.set::<R>();
+        Ok(keys.iter().filter_map(|key| set.seen(key).flatten().cloned()).collect())
+    }
+
     /// Rows whose keys begin alike.
     ///
     /// # Errors
@@ -121,6 +139,11 @@ impl Working {
             .into_iter()
             .zip(answers)
             .try_for_each(|(place, answer)| self.sets[place].take_rows(&answer.rows))
+    }
+
+    pub(crate) fn changes_replayed_rows(&self) -> bool {
+        let changed = self.sets.iter().filter(|set| set.has_overlay());
+        changed.map(|set| set.table().durability).any(|durability| durability != Durability::Operational)
     }
 
     pub(crate) fn discard(&mut self) {

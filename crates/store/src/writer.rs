@@ -169,6 +169,12 @@ impl Batch<'_> {
         self.working.keep()
     }
 
+    /// Did the last command change a row that a replay must make again?
+    #[must_use]
+    pub fn changes_replayed_rows(&self) -> bool {
+        self.working.changes_replayed_rows()
+    }
+
     /// Forgets what the last command changed.
     pub fn discard(&mut self) {
         self.working.discard();

@@ -22,6 +22,8 @@ pub(super) struct Round {
     pub(super) keys_since: u64,
     /// Leaves of its entries so far.
     pub(super) leaves: Vec<Hash>,
+    /// Operations so far, which have none.
+    pub(super) operations: usize,
     /// People whom it erases.
     pub(super) erased: Vec<Id<Person>>,
 }
@@ -56,12 +58,28 @@ impl Round {
         }
     }
 
+    /// An operation leaves no entry, so it must not have changed what entries are replayed into.
+    fn operated(&mut self, batch: &mut Batch<'_>) -> Settled {
+        if batch.changes_replayed_rows() {
+            tracing::error!(
+                code = "ledger/operation-refused",
+                "an operation changed replayed rows; it was dropped"
+            );
+            batch.discard();
+            return Settled::Panicked;
+        }
+        batch.keep();
+        self.operations += 1;
+        Settled::Operated
+    }
+
     /// Applies one command to the batch.
     pub(super) fn apply(&mut self, command: &mut dyn Pending, batch: &mut Batch<'_>) -> Settled {
         // A panic in one command is that command's alone: its changes are dropped, the batch goes on.
         let verdict = catch_unwind(AssertUnwindSafe(|| command.apply(&mut batch.tx(), self.at)));
         let (subject, erases) = match verdict {
             Ok(Verdict::Accepted { subject, erases }) => (subject, erases),
+            Ok(Verdict::Operated) => return self.operated(batch),
             Ok(Verdict::Refused) => {
                 batch.discard();
                 return Settled::Refused;
