@@ -141,6 +141,10 @@ impl Working {
             .try_for_each(|(place, answer)| self.sets[place].take_rows(&answer.rows))
     }
 
+    pub(crate) fn has_changes(&self) -> bool {
+        self.sets.iter().any(|set| set.has_overlay())
+    }
+
     pub(crate) fn changes_replayed_rows(&self) -> bool {
         let changed = self.sets.iter().filter(|set| set.has_overlay());
         changed.map(|set| set.table().durability).any(|durability| durability != Durability::Operational)

@@ -169,6 +169,12 @@ impl Batch<'_> {
         self.working.keep()
     }
 
+    /// Did the last command change anything?
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.working.has_changes()
+    }
+
     /// Did the last command change a row that a replay must make again?
     #[must_use]
     pub fn changes_replayed_rows(&self) -> bool {

@@ -68,8 +68,11 @@ impl Round {
             batch.discard();
             return Settled::Panicked;
         }
-        batch.keep();
-        self.operations += 1;
+        // One that changed nothing is no reason to wait for the disk.
+        if batch.has_changes() {
+            batch.keep();
+            self.operations += 1;
+        }
         Settled::Operated
     }
 

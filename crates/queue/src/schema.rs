@@ -1,0 +1,32 @@
+//! The tables and commands that a service with jobs adds to its own.
+
+use ledger::Commands;
+use store::Schema;
+
+use crate::{
+    manage::{PurgeDead, RetryDead},
+    rows::{Delayed, Finished, JobCounts, JobKey, JobRow, Lease, ProgressRow, QueueRow, Ready},
+    settle::Settle,
+};
+
+/// The tables of queues.
+#[must_use]
+pub fn schema() -> Schema {
+    Schema::new()
+        .migration("queue/0001_jobs", include_str!("../migrations/0001_jobs.sql"))
+        .table::<JobRow>()
+        .table::<JobKey>()
+        .table::<Finished>()
+        .table::<JobCounts>()
+        .table::<Ready>()
+        .table::<Delayed>()
+        .table::<Lease>()
+        .table::<ProgressRow>()
+        .table::<QueueRow>()
+}
+
+/// `commands` with those of queues.
+#[must_use]
+pub fn commands(commands: Commands) -> Commands {
+    commands.with::<Settle>().with::<RetryDead>().with::<PurgeDead>()
+}

@@ -1,0 +1,131 @@
+//! Every query about queues.
+
+use std::time::Duration;
+
+use clock::Timestamp;
+use ids::Id;
+use store::{Cell, Column, Snapshot, StoreError};
+
+use crate::rows::{AnyJob, Delayed, Finished, JobCounts, JobRow, Lease, Outcome, ProgressRow, QueueRow};
+
+/// Lengths are counted up to here: beyond it, how much more does not matter.
+pub const COUNTED_MAX: u64 = 100_000;
+
+/// How a queue stands. Lengths stop at [`COUNTED_MAX`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueStatus {
+    pub queue: String,
+    /// Jobs whose time has come and that nobody is at.
+    pub ready: u64,
+    pub delayed: u64,
+    /// Jobs that workers are at.
+    pub active: u64,
+    /// Ever.
+    pub done: u64,
+    pub dead: u64,
+    /// How long the first in line has waited since it was asked for.
+    pub oldest: Duration,
+    pub paused: bool,
+    pub held: bool,
+}
+
+/// Where a job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobStatus {
+    Waiting { run_at: Timestamp, attempts: u16, failure: Option<String> },
+    Active { attempts: u16, percent: u8, note: String },
+    Finished(Finished),
+}
+
+/// The queues there have ever been jobs in.
+///
+/// # Errors
+/// When the store fails.
+pub fn queues(snapshot: &Snapshot<'_>) -> Result<Vec<String>, StoreError> {
+    Ok(snapshot.rows::<QueueRow>("ORDER BY queue", &[])?.into_iter().map(|row| row.queue).collect())
+}
+
+/// How a queue stands at `now`.
+///
+/// # Errors
+/// When the store fails.
+pub fn queue_status(snapshot: &Snapshot<'_>, queue: &str, now: Timestamp) -> Result<QueueStatus, StoreError> {
+    let key = queue.to_owned();
+    let state = snapshot.get::<QueueRow>(&key)?.unwrap_or_else(|| QueueRow::new(queue));
+    let counts = snapshot.get::<JobCounts>(&key)?.unwrap_or_else(|| JobCounts::new(queue));
+    let mut oldest = Duration::ZERO;
+    let first = "SELECT jobs.enqueued_at FROM jobs JOIN jobs_ready ON jobs_ready.queue = jobs.queue AND \
+                 jobs_ready.id = jobs.id WHERE jobs_ready.queue = $1 ORDER BY jobs_ready.turn LIMIT 1";
+    snapshot.query(first, &[key.cell()], |cells| {
+        oldest = now.since(cells.read::<Timestamp>(0)?);
+        Ok(())
+    })?;
+    Ok(QueueStatus {
+        ready: count(snapshot, "jobs_ready", queue)?,
+        delayed: count(snapshot, "jobs_delayed", queue)?,
+        active: count(snapshot, "job_leases", queue)?,
+        done: counts.done,
+        dead: counts.dead,
+        oldest,
+        paused: state.paused,
+        held: state.held,
+        queue: key,
+    })
+}
+
+fn count(snapshot: &Snapshot<'_>, table: &str, queue: &str) -> Result<u64, StoreError> {
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE queue = $1 LIMIT {COUNTED_MAX}) AS counted"
+    );
+    let mut counted = 0;
+    snapshot.query(&sql, &[Cell::Text(queue.into())], |cells| {
+        counted = cells.read(0)?;
+        Ok(())
+    })?;
+    Ok(counted)
+}
+
+/// Where a job is; nothing if there is no such job, or it ended long ago.
+///
+/// # Errors
+/// When the store fails.
+pub fn job_status(
+    snapshot: &Snapshot<'_>,
+    queue: &str,
+    id: Id<AnyJob>,
+) -> Result<Option<JobStatus>, StoreError> {
+    let values = [Cell::Text(queue.into()), id.cell()];
+    let of_job = "WHERE queue = $1 AND id = $2";
+    if let Some(job) = snapshot.get::<JobRow>(&(queue.to_owned(), id))? {
+        if let Some(lease) = snapshot.rows::<Lease>(of_job, &values)?.pop() {
+            let progress = snapshot.get::<ProgressRow>(&(queue.to_owned(), id))?;
+            let (percent, note) = progress.map_or((0, String::new()), |row| (row.percent, row.note));
+            return Ok(Some(JobStatus::Active { attempts: lease.attempts, percent, note }));
+        }
+        let delayed = snapshot.rows::<Delayed>(of_job, &values)?.pop();
+        let (run_at, attempts, failure) =
+            delayed.map_or((job.run_at, 0, None), |row| (row.run_at, row.attempts, row.failure));
+        return Ok(Some(JobStatus::Waiting { run_at, attempts, failure }));
+    }
+    Ok(snapshot.rows::<Finished>(of_job, &values)?.pop().map(JobStatus::Finished))
+}
+
+/// Jobs that ended so, the newest first, from before a place on.
+///
+/// # Errors
+/// When the store fails.
+pub fn finished(
+    snapshot: &Snapshot<'_>,
+    queue: &str,
+    outcome: Outcome,
+    before: u64,
+    limit: u32,
+) -> Result<Vec<Finished>, StoreError> {
+    let values = [
+        Cell::Text(queue.into()),
+        outcome.cell().clone(),
+        before.cell().clone(),
+        Cell::Integer(limit.into()),
+    ];
+    snapshot.rows("WHERE queue = $1 AND outcome = $2 AND place < $3 ORDER BY place DESC LIMIT $4", &values)
+}

@@ -1,0 +1,162 @@
+//! How jobs stand in line, are taken, and end.
+
+use std::time::Duration;
+
+use authz::Actor;
+use ledger::SubmitError;
+use queue::{Hold, Outcome, Pause, PurgeDead, QueueLimits, Release, Renew, RetryDead, SettleError};
+
+use crate::{
+    on_both_engines,
+    pier::{Pier, QUEUE},
+};
+
+on_both_engines! {
+    async fn a_job_exists_if_and_only_if_its_command_was_accepted(pier) {
+        assert!(pier.try_come_in("pirate", 0, 0, None).await.is_err());
+        assert_eq!(pier.status().await.ready, 0);
+        pier.come_in("ada").await;
+        assert_eq!(pier.status().await.ready, 1);
+        pier.verify();
+    }
+
+    async fn each_job_is_taken_once_and_in_the_order_they_came(pier) {
+        for boat in ["a", "b", "c"] {
+            pier.come_in(boat).await;
+            pier.clock.advance(Duration::from_millis(1));
+        }
+        assert_eq!(pier.claimed_boats(2).await, ["a", "b"]);
+        assert_eq!(pier.claimed_boats(2).await, ["c"]);
+        assert_eq!(pier.claimed_boats(2).await, Vec::<String>::new());
+    }
+
+    async fn priority_comes_first_but_nobody_waits_for_ever(pier) {
+        pier.try_come_in("old and low", 0, 0, None).await.expect("it may");
+        pier.clock.advance(Duration::from_secs(30));
+        pier.try_come_in("low", 0, 0, None).await.expect("it may");
+        pier.try_come_in("high", 1, 0, None).await.expect("it may");
+        pier.clock.advance(Duration::from_secs(90));
+        pier.try_come_in("new and high", 1, 0, None).await.expect("it may");
+        assert_eq!(pier.claimed_boats(9).await, ["high", "old and low", "low", "new and high"]);
+    }
+
+    async fn a_job_with_a_delay_is_not_taken_before(pier) {
+        pier.try_come_in("late", 0, 10, None).await.expect("it may");
+        pier.clock.advance(Duration::from_millis(9_999));
+        assert_eq!(pier.claimed_boats(1).await, Vec::<String>::new());
+        pier.clock.advance(Duration::from_millis(1));
+        assert_eq!(pier.claimed_boats(1).await, ["late"]);
+    }
+
+    async fn an_unfinished_job_with_the_same_key_is_the_same_job(pier) {
+        let first = pier.try_come_in("ada", 0, 0, Some("k")).await.expect("it may");
+        assert_eq!(pier.try_come_in("ada", 0, 0, Some("k")).await.expect("it may"), first);
+        let claimed = pier.claim(9).await;
+        assert_eq!(claimed.len(), 1);
+        pier.settle(&claimed[0], Outcome::Done).await.expect("it is theirs");
+        assert_ne!(pier.try_come_in("ada", 0, 0, Some("k")).await.expect("it may"), first);
+        pier.verify();
+    }
+
+    async fn no_more_are_worked_at_than_the_queue_allows(pier) {
+        for _ in 0..5 {
+            pier.come_in("ada").await;
+        }
+        let limits = QueueLimits { concurrency: 3, per_second: None };
+        let claimed = pier.claim_under(9, limits).await;
+        assert_eq!((claimed.len(), pier.claim_under(9, limits).await.len()), (3, 0));
+        pier.settle(&claimed[0], Outcome::Done).await.expect("it is theirs");
+        assert_eq!(pier.claim_under(9, limits).await.len(), 1);
+    }
+
+    async fn no_more_are_taken_in_a_second_than_the_queue_allows(pier) {
+        for _ in 0..5 {
+            pier.come_in("ada").await;
+        }
+        let limits = QueueLimits { concurrency: 50, per_second: Some(2) };
+        assert_eq!((pier.claim_under(9, limits).await.len(), pier.claim_under(9, limits).await.len()), (2, 0));
+        pier.clock.advance(Duration::from_secs(1));
+        assert_eq!(pier.claim_under(9, limits).await.len(), 2);
+    }
+
+    async fn the_late_word_of_a_worker_that_was_given_up_is_refused(pier) {
+        pier.come_in("ada").await;
+        let slow = pier.claim(1).await.remove(0);
+        pier.clock.advance(Duration::from_secs(31));
+        let quick = pier.claim(1).await.remove(0);
+        assert_eq!((slow.lease.id, quick.lease.attempts), (quick.lease.id, 2));
+        let late = pier.settle(&slow, Outcome::Done).await;
+        assert!(matches!(late, Err(SubmitError::Refused(SettleError::LeaseLost))), "{late:?}");
+        let renew = Renew { lease: slow.lease, for_another: Duration::from_secs(30), progress: None };
+        assert_eq!(pier.ledger.operate(renew).await.expect("it is heard"), None);
+        pier.settle(&quick, Outcome::Done).await.expect("it is theirs");
+        pier.verify();
+    }
+
+    async fn a_lease_that_is_renewed_lasts(pier) {
+        pier.come_in("ada").await;
+        let claimed = pier.claim(1).await.remove(0);
+        pier.clock.advance(Duration::from_secs(20));
+        let renew = Renew {
+            lease: claimed.lease.clone(),
+            for_another: Duration::from_secs(30),
+            progress: Some((40, "half way".to_owned())),
+        };
+        let renewed = pier.ledger.operate(renew).await.expect("it is heard").expect("it is theirs");
+        pier.clock.advance(Duration::from_secs(20));
+        assert_eq!(pier.claim(1).await, []);
+        let claimed = queue::Claimed { lease: renewed, ..claimed };
+        pier.settle(&claimed, Outcome::Done).await.expect("it is theirs");
+    }
+
+    async fn a_job_that_failed_comes_back_after_a_pause(pier) {
+        pier.come_in("ada").await;
+        let lease = pier.claim(1).await.remove(0).lease;
+        let release = Release { lease, failure: Some("it sinks".to_owned()) };
+        assert!(pier.ledger.operate(release).await.expect("it is heard"));
+        assert_eq!(pier.status().await.delayed, 1);
+        assert_eq!(pier.claim(1).await, []);
+        pier.clock.advance(Duration::from_secs(2));
+        assert_eq!(pier.claim(1).await[0].lease.attempts, 2);
+    }
+
+    async fn what_was_given_up_can_be_tried_again_or_forgotten(pier) {
+        for boat in ["ada", "bob"] {
+            pier.come_in(boat).await;
+        }
+        for claimed in pier.claim(2).await {
+            pier.settle(&claimed, Outcome::Dead).await.expect("it is theirs");
+        }
+        let dead = pier.finished(Outcome::Dead).await;
+        assert_eq!((dead.len(), dead[0].result.as_slice()), (2, b"\"so it went\"".as_slice()));
+        let service = Actor::service("pier");
+        let retry = RetryDead { queue: QUEUE.to_owned(), place: 0 };
+        pier.ledger.submit(service.permit(retry).expect("it may")).await.expect("it is there");
+        assert_eq!(pier.claim(2).await.len(), 1);
+        let purge = PurgeDead { queue: QUEUE.to_owned(), places: vec![0, 1] };
+        let purged = pier.ledger.submit(service.permit(purge).expect("it may")).await.expect("it is done");
+        assert_eq!((purged.done, pier.finished(Outcome::Dead).await.len()), (1, 0));
+        pier.verify();
+    }
+
+    async fn a_paused_or_held_queue_gives_nothing_out(pier) {
+        pier.come_in("ada").await;
+        for (pause, hold) in [(true, false), (false, true), (false, false)] {
+            pier.ledger.operate(Pause { queue: QUEUE.to_owned(), paused: pause }).await.expect("it is heard");
+            pier.ledger.operate(Hold { queue: QUEUE.to_owned(), held: hold }).await.expect("it is heard");
+            assert_eq!(pier.claim(1).await.len(), usize::from(!pause && !hold));
+        }
+    }
+
+    async fn only_the_last_thousand_results_are_kept(pier) {
+        let come = (0..1010).map(|_| pier.come_in("ada"));
+        futures_util::future::join_all(come).await;
+        let limits = QueueLimits { concurrency: 2000, per_second: None };
+        let claimed = pier.claim_under(2000, limits).await;
+        let settled = claimed.iter().map(|claimed| pier.settle(claimed, Outcome::Done));
+        assert!(futures_util::future::join_all(settled).await.iter().all(Result::is_ok));
+        let done = pier.finished(Outcome::Done).await;
+        assert_eq!((done.len(), done[999].place, pier.status().await.done), (1000, 10, 1010));
+        pier.verify();
+    }
+}
