@@ -2,6 +2,7 @@
 
 mod device_sign_in;
 mod figures;
+mod jobs;
 mod ledger;
 mod live_sessions;
 mod load;
@@ -40,6 +41,8 @@ enum Name {
     PasswordSignIn,
     /// Ten million live sessions.
     LiveSessions,
+    /// Jobs from asked for to done, beside BullMQ.
+    Jobs,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -51,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Name::DeviceSignIn => device_sign_in::run(arguments.quick)?,
         Name::PasswordSignIn => password_sign_in::run(arguments.quick)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
+        Name::Jobs => jobs::run(arguments.quick)?,
     };
     figures.print(arguments.json)
 }

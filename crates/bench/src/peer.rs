@@ -1,5 +1,4 @@
-//! Programs that others made: nginx to measure beside, wrk and h2load to send load. Installed from Debian
-//! when they are missing.
+//! nginx to measure beside, wrk and h2load to send load.
 
 use std::{
     fs,
@@ -9,38 +8,11 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-
-/// A program and the Debian package that has it.
-struct Program {
-    name: &'static str,
-    package: &'static str,
-}
+use peers::Program;
 
 const NGINX: Program = Program { name: "nginx", package: "nginx-light" };
 const WRK: Program = Program { name: "wrk", package: "wrk" };
 const H2LOAD: Program = Program { name: "h2load", package: "nghttp2-client" };
-
-impl Program {
-    fn is_there(&self) -> bool {
-        let mut which = Command::new("which");
-        which.arg(self.name).stdout(Stdio::null()).stderr(Stdio::null());
-        which.status().is_ok_and(|status| status.success())
-    }
-
-    /// The program, installed first if it is missing.
-    fn command(&self) -> anyhow::Result<Command> {
-        for arguments in [&["update", "-qq"][..], &["install", "-qq", "-y", self.package][..]] {
-            if self.is_there() {
-                break;
-            }
-            let mut apt = Command::new("apt-get");
-            apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
-            apt.status().context("apt-get cannot be run")?;
-        }
-        ensure!(self.is_there(), "{} is missing: install the Debian package {}", self.name, self.package);
-        Ok(Command::new(self.name))
-    }
-}
 
 /// An nginx that answers every request with the same body, from as many processes as there are cores.
 pub(crate) struct Nginx {

@@ -4,9 +4,11 @@
 
 mod postgres;
 mod program;
+mod redis;
 
 pub use postgres::{Postgres, fresh_database};
 pub use program::Program;
+pub use redis::Redis;
 
 /// A port that nobody listens on now.
 ///

@@ -152,7 +152,7 @@ impl Postgres {
         fs::write(self.data().join("postgresql.conf"), &self.settings)?;
         let arguments = [bin("postgres"), PathBuf::from("-D"), self.data()];
         let arguments: Vec<&Path> = arguments.iter().map(PathBuf::as_path).collect();
-        self.child = Some(start_bound(USER, "QUIT", &arguments, self.folder.path())?);
+        self.child = Some(start_bound(Some(USER), "QUIT", &arguments, self.folder.path())?);
         for _ in 0..START_TRIES {
             if self.query("postgres", "SELECT 1").is_ok() {
                 return Ok(());

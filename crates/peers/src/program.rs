@@ -69,13 +69,14 @@ pub(crate) fn is_root() -> anyhow::Result<bool> {
 /// Starts a server that is told to end (by the signal named) when this process ends, however it ends.
 /// `arguments` begin with its program.
 pub(crate) fn start_bound(
-    user: &str,
+    user: Option<&str>,
     signal: &str,
     arguments: &[&Path],
     folder: &Path,
 ) -> anyhow::Result<Child> {
     // Inside, because the signal is forgotten when the user changes.
-    let mut bound = as_user(user, Path::new("setpriv"))?;
+    let setpriv = Path::new("setpriv");
+    let mut bound = user.map_or_else(|| Ok(Command::new(setpriv)), |user| as_user(user, setpriv))?;
     bound.args(["--pdeathsig", signal, "--"]).args(arguments).current_dir(folder);
     bound.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // The system watches the thread that starts a child, not its process: this one never ends.

@@ -1,0 +1,136 @@
+//! Redis 7, as Debian 12 has it.
+
+use std::{
+    path::Path,
+    process::{Child, Command},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+
+use crate::{
+    free_port,
+    program::{Program, run, start_bound},
+};
+
+const REDIS: Program = Program { name: "redis-server", package: "redis-server" };
+
+/// How long a server may take until it serves.
+const START_TRIES: u32 = 200;
+const TRY_EVERY: Duration = Duration::from_millis(25);
+
+/// A server with files of its own.
+#[derive(Debug)]
+pub struct Redis {
+    folder: tempfile::TempDir,
+    port: u16,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Redis {
+    /// Starts an empty server with Redis's own defaults.
+    ///
+    /// # Errors
+    /// When it cannot be installed or does not start.
+    pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts an empty server with these settings, as they stand in its file of settings.
+    ///
+    /// # Errors
+    /// When it cannot be installed or does not start.
+    pub fn start_with(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        REDIS.ensure()?;
+        let folder = tempfile::Builder::new().prefix("holdfast-redis-").tempdir()?;
+        let port = free_port()?;
+        let mut arguments =
+            vec!["--port".to_owned(), port.to_string(), "--bind".to_owned(), "127.0.0.1".to_owned()];
+        for (name, value) in settings {
+            arguments.push(format!("--{name}"));
+            arguments.extend(value.split_whitespace().map(str::to_owned));
+        }
+        let mut server = Self { folder, port, arguments, child: None };
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Starts it, or starts it again.
+    ///
+    /// # Errors
+    /// When it does not start.
+    #[expect(clippy::disallowed_methods, reason = "a test waits on its own thread")]
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.kill();
+        let mut arguments = vec![Path::new("redis-server")];
+        arguments.extend(self.arguments.iter().map(Path::new));
+        self.child = Some(start_bound(None, "KILL", &arguments, self.folder.path())?);
+        for _ in 0..START_TRIES {
+            if self.command(&["PING"]).is_ok_and(|answer| answer == "PONG") {
+                return Ok(());
+            }
+            std::thread::sleep(TRY_EVERY);
+        }
+        anyhow::bail!("the server on port {} does not start", self.port)
+    }
+
+    /// Sends a command and returns what the answer prints as.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn command(&self, words: &[&str]) -> anyhow::Result<String> {
+        let mut cli = Command::new("redis-cli");
+        let answer = run(cli.args(["-p", &self.port.to_string()]).args(words))?;
+        let answer = answer.trim_end().to_owned();
+        ensure!(!answer.starts_with("ERR"), "{words:?} failed: {answer}");
+        Ok(answer)
+    }
+
+    /// Stops it where it stands.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.signal("-STOP")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let child = self.child.as_ref().context("the server does not run")?;
+        run(Command::new("kill").args([signal, &child.id().to_string()])).map(drop)
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
