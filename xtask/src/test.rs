@@ -3,6 +3,7 @@
 use std::{path::Path, process::Command};
 
 use clap::Args;
+use peers::Postgres;
 
 use crate::{
     api_check,
@@ -42,7 +43,23 @@ fn one(root: &Path, options: &TestOptions, name: &str, steps: &mut Steps) -> any
     if name == "rig" {
         steps.command("cargo build", &mut cargo(root, &["build", "-p", "server"]))?;
     }
-    steps.command("cargo test", &mut tests(root, &["-p", name], options))
+    with_servers(steps, |steps, servers| {
+        steps.command("cargo test", tests(root, &["-p", name], options).envs(servers.iter().cloned()))
+    })
+}
+
+/// Starts the servers that tests share, and ends them afterwards.
+fn with_servers(
+    steps: &mut Steps,
+    run: impl FnOnce(&mut Steps, &[(&'static str, String)]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut shared = None;
+    steps.step("servers for the tests", || {
+        shared = Some(Postgres::share()?);
+        Ok(Outcome::Passed)
+    })?;
+    let (_server, settings) = shared.expect("the step has passed");
+    run(steps, &settings)
 }
 
 fn all(root: &Path, options: &TestOptions, steps: &mut Steps) -> anyhow::Result<()> {
@@ -52,7 +69,9 @@ fn all(root: &Path, options: &TestOptions, steps: &mut Steps) -> anyhow::Result<
     steps.command("cargo clippy", &mut cargo(root, &clippy))?;
     // The system tests start this binary.
     steps.command("cargo build", &mut cargo(root, &["build", "-p", "server"]))?;
-    steps.command("cargo test", &mut tests(root, &["--workspace"], options))?;
+    with_servers(steps, |steps, servers| {
+        steps.command("cargo test", tests(root, &["--workspace"], options).envs(servers.iter().cloned()))
+    })?;
     let mut documentation = cargo(root, &["doc", "--no-deps", "--workspace"]);
     steps.command("cargo doc", documentation.env("RUSTDOCFLAGS", "-D warnings"))?;
     steps.step("the API against its description", || api_check::run(root).map(|()| Outcome::Passed))?;

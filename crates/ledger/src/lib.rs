@@ -20,6 +20,7 @@ mod publisher;
 mod receipt;
 mod replay;
 mod schema;
+mod sql;
 mod tail;
 mod tree;
 pub mod verify;

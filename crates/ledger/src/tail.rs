@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use crate::{
     ledger::Head,
-    tree::{self, Tree, TreeError},
+    sql,
+    tree::{Tree, TreeError},
     writer::{NEWS_LIFE, Watcher},
 };
 
@@ -98,7 +99,7 @@ impl Tail {
 
 /// How many entries there are, and the news of the batches from `heard` on.
 fn news_since(snapshot: &Snapshot<'_>, heard: u64) -> Result<(u64, Vec<News>), StoreError> {
-    let size = tree::size(snapshot)?;
+    let size = sql::size(snapshot)?;
     let from = Cell::Integer(i64::try_from(heard).unwrap_or(i64::MAX));
     let news = if size > heard {
         snapshot.rows::<News>("WHERE batch >= $1 ORDER BY batch, place", &[from])?

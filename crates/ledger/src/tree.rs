@@ -72,16 +72,6 @@ fn edge(snapshot: &Snapshot<'_>) -> Result<(u64, Vec<Hash>, Timestamp), StoreErr
     Ok((size, newest.iter().map(Entry::leaf).collect(), last.at))
 }
 
-/// How many entries there are.
-pub(crate) fn size(snapshot: &Snapshot<'_>) -> Result<u64, StoreError> {
-    let mut size = 0;
-    snapshot.query("SELECT \"index\" FROM entries ORDER BY \"index\" DESC LIMIT 1", &[], |cells| {
-        size = cells.read::<u64>(0)? + 1;
-        Ok(())
-    })?;
-    Ok(size)
-}
-
 fn tile(snapshot: &Snapshot<'_>, level: u8, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(snapshot.get::<StoredTile>(&(level, index))?.map(|tile| tile.hashes))
 }

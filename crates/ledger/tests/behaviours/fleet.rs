@@ -33,7 +33,7 @@ async fn a_berth_that_two_nodes_want_goes_to_one() {
     let nodes = three_nodes();
     for round in 0..20 {
         let berth = format!("B{round}");
-        let wanted = join_all((0..3).map(|node| nodes[node].moor(round * 3 + node as u32, &berth)));
+        let wanted = join_all((0..).zip(&nodes).map(|(boat, node)| node.moor(round * 3 + boat, &berth)));
         assert_eq!(wanted.await.iter().filter(|moored| moored.is_ok()).count(), 1);
     }
     nodes[1].verify().expect("it is in order");
