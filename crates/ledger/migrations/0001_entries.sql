@@ -14,6 +14,9 @@ CREATE TABLE entries (
 -- Finds what an erasure takes away; entries without an erasable part cost it nothing.
 CREATE INDEX entries_erasable ON entries (subject) WHERE erasable IS NOT NULL;
 
+-- Who was erased: their erasable parts are gone, here and from whatever is restored.
+CREATE TABLE erased (person BYTEA PRIMARY KEY, entry BIGINT NOT NULL);
+
 -- The Merkle tree's hashes, in the tiles of C2SP tlog-tiles: 256 a row.
 CREATE TABLE tiles (
     level BIGINT NOT NULL,

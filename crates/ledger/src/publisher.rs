@@ -115,7 +115,7 @@ impl Publisher {
 }
 
 /// Puts `bytes` in the place of a file, whole or not at all, also when the power fails.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("draft");
     let mut file = File::create(&draft)?;
     file.write_all(bytes)?;

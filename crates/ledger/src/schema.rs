@@ -2,7 +2,7 @@
 
 use store::{Schema, news_schema};
 
-use crate::{entry::Entry, idempotency::Answered, tree::StoredTile};
+use crate::{entry::Entry, erased::Erased, idempotency::Answered, tree::StoredTile};
 
 /// The ledger's own tables; a service adds its own with [`Schema::and`].
 #[must_use]
@@ -11,5 +11,6 @@ pub fn schema() -> Schema {
         .migration("ledger/0001_entries", include_str!("../migrations/0001_entries.sql"))
         .table::<Entry>()
         .table::<StoredTile>()
+        .table::<Erased>()
         .table::<Answered>()
 }

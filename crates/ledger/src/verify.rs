@@ -11,7 +11,7 @@ use crate::{
     entry::Entry,
     merkle::{Hash, TILE_WIDTH, TileWriter},
     publisher::{PublishError, Publisher, read_published},
-    replay::{Commands, ReplayError},
+    replay::{AgainError, Commands},
     tree::StoredTile,
 };
 
@@ -58,10 +58,8 @@ pub enum VerifyError {
     ExtraTile { level: u8, index: u64 },
     #[error(transparent)]
     Published(#[from] PublishError),
-    #[error("entry {index} (`{command}`) cannot be replayed")]
-    Replay { index: u64, command: String, source: ReplayError },
-    #[error("entry {index} (`{command}`) did something else when it was first applied")]
-    Effect { index: u64, command: String },
+    #[error(transparent)]
+    Replay(#[from] AgainError),
     #[error("the rows are not those that the entries make: {0}")]
     Row(Difference),
     #[error(transparent)]
@@ -188,16 +186,9 @@ fn read_entries(snapshot: &Snapshot<'_>, from: u64) -> Result<Vec<Entry>, StoreE
 
 fn replay(entries: &[Entry], commands: &Commands, scratch: &mut Writer) -> Result<(), VerifyError> {
     let mut batch = scratch.begin()?;
-    for entry in entries {
-        let (index, command) = (entry.index, entry.command.clone());
-        let effect = commands.apply(entry, &mut batch).map_err(|source| VerifyError::Replay {
-            index,
-            command: command.clone(),
-            source,
-        })?;
-        if effect.0 != entry.effect {
-            return Err(VerifyError::Effect { index, command });
-        }
+    let read = commands.read_all(entries, &mut batch)?;
+    for (entry, command) in entries.iter().zip(read) {
+        command.apply(entry, &mut batch)?;
     }
     batch.flush()?;
     Ok(batch.commit()?)

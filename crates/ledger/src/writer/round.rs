@@ -9,6 +9,7 @@ use store::{Batch, StoreError};
 
 use crate::{
     entry::Entry,
+    erased::Erased,
     idempotency::{Answered, Once},
     merkle::Hash,
     pending::{Draft, Pending, Settled, Verdict},
@@ -100,7 +101,10 @@ impl Round {
         let leaf = entry.leaf();
         self.leaves.push(leaf);
         batch.append(entry);
-        self.erased.extend(subject.filter(|_| erases));
+        if let Some(person) = subject.filter(|_| erases) {
+            batch.replace(Erased { person, entry: index });
+            self.erased.push(person);
+        }
         if let Some(once) = command.once() {
             batch.tx().put(once.answered(at, index, command.done()));
             batch.keep();
