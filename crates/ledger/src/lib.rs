@@ -35,7 +35,7 @@ pub use idempotency::{KEY_BYTES_MAX, KEY_LIFE, Once};
 pub use ledger::{Head, Ledger, LedgerConfig, OpenError, Opening};
 pub use log::{ENTRIES_MAX, LogError, ProvenEntry};
 pub use operation::{OperateError, Operation};
-pub use publisher::{PublishError, Published};
+pub use publisher::{PublishError, Published, open_checkpoint};
 pub use rebuild::{Rebuild, RebuildError, place_checkpoint};
 pub use receipt::{Receipt, SubmitError};
 pub use replay::{AgainError, Commands, ReplayError};

@@ -66,6 +66,17 @@ pub(crate) fn read_published(path: &Path, keys: &LogKeys) -> Result<Option<Publi
     Ok(Some(Published { checkpoint: opened.checkpoint, note }))
 }
 
+/// The checkpoint in a note that was kept elsewhere, if it was signed for this origin with these keys.
+///
+/// # Errors
+/// When it was not.
+pub fn open_checkpoint(note: &[u8], origin: &str, keys: &Keys) -> Result<Checkpoint, PublishError> {
+    let opened = Publisher::log_keys(origin, keys)?.open(note, &[]);
+    let opened =
+        opened.map_err(|source| PublishError::Unverified { path: PathBuf::from("checkpoint"), source });
+    Ok(opened?.checkpoint)
+}
+
 /// Owns the loop that publishes.
 pub(crate) struct Publisher {
     pub(crate) origin: String,

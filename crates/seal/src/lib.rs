@@ -9,21 +9,25 @@
 //! Byte formats are versioned and frozen: what was sealed once is opened by every later release.
 
 mod aead;
+mod backup_key;
 mod derived;
 mod file;
 mod key_set;
 mod keys;
 mod person_key;
 mod person_keys;
+mod person_keys_copy;
 mod secret;
 mod signing;
 mod wrapping;
 
+pub use backup_key::BackupKey;
 pub use derived::DerivedKey;
 pub use file::KeysError;
 pub use key_set::{Generation, KeyTextError, check_key_text};
 pub use keys::Keys;
 pub use person_key::{OpenError, PersonKey};
 pub use person_keys::{PersonKeyError, PersonKeys};
+pub use person_keys_copy::{PersonKeysCopy, read_person_keys, write_person_keys};
 pub use signing::{BadSignature, PublicKey, PublicKeyError, SigningError, SigningKeys};
 pub use wrapping::{UnwrapError, wrapped_under};

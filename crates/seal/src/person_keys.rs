@@ -18,10 +18,20 @@ use crate::{Keys, PersonKey, UnwrapError};
 
 store::table! {
     /// One person's data key, wrapped.
-    struct WrappedKey in "person_keys", Operational {
-        key { person: Id<Person> }
-        wrapped: Vec<u8>,
+    pub(crate) struct WrappedKey in "person_keys", Operational {
+        key { pub(crate) person: Id<Person> }
+        pub(crate) wrapped: Vec<u8>,
     }
+}
+
+/// The name of the database.
+pub(crate) const DATABASE: &str = "person-keys";
+
+/// The store's one table.
+pub(crate) fn schema() -> Schema {
+    Schema::new()
+        .migration("seal/0001_person_keys", include_str!("../migrations/0001_person_keys.sql"))
+        .table::<WrappedKey>()
 }
 
 /// Changes that may wait for the disk.
@@ -72,10 +82,7 @@ impl PersonKeys {
     /// # Errors
     /// When the database does not open.
     pub fn open(databases: &Databases, keys: Keys, clock: Clock) -> Result<Self, PersonKeyError> {
-        let schema = Schema::new()
-            .migration("seal/0001_person_keys", include_str!("../migrations/0001_person_keys.sql"))
-            .table::<WrappedKey>();
-        let Store { writer, readers } = databases.open("person-keys", &schema)?;
+        let Store { writer, readers } = databases.open(DATABASE, &schema())?;
         let waiting = Arc::new(Group::new(WAITING_MAX));
         let changes = Arc::clone(&waiting);
         let thread =

@@ -38,7 +38,7 @@ pub use news::{News, Told, news_schema};
 pub use place::{DatabaseConfig, Databases};
 pub use postgres::{DatabaseUrl, PostgresConfig, PreparedStatements};
 pub use reader::{ReaderConfig, Readers};
-pub use row::{ColumnDef, Durability, Row, RowKey, Table, read_column};
+pub use row::{ColumnDef, Durability, Row, RowKey, Table, decode_row, encode_row, read_column};
 pub use snapshot::{Cells, Snapshot};
 pub use sqlite::{Commits, SqliteConfig};
 pub use tx::{Changes, Effect, Scan, Tx};

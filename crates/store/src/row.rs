@@ -3,7 +3,7 @@
 use std::hash::Hash;
 
 use crate::{
-    cell::{Cell, CellRef, Column, ColumnType, Corrupt},
+    cell::{Cell, CellRef, Column, ColumnType, Corrupt, decode},
     error::StoreError,
 };
 
@@ -113,6 +113,19 @@ tuple_keys! {
 /// When it holds something that its type never stored.
 pub fn read_column<T: Column>(cell: CellRef<'_>, name: &str) -> Result<T, Corrupt> {
     T::from_cell(cell).ok_or_else(|| Corrupt { column: name.to_owned(), expected: T::EXPECTED })
+}
+
+/// Adds a row to `bytes` in its canonical encoding, column by column.
+pub fn encode_row<R: Row>(row: &R, bytes: &mut Vec<u8>) {
+    row.cells().iter().for_each(|cell| cell.encode(&mut |part| bytes.extend_from_slice(part)));
+}
+
+/// The row that [`encode_row`] wrote; nothing if it did not.
+#[must_use]
+pub fn decode_row<R: Row>(bytes: &[u8]) -> Option<R> {
+    let cells = decode(bytes)?;
+    let exactly = cells.len() == R::TABLE.columns.len();
+    exactly.then(|| R::from_cells(&mut |place| cells.get(place).copied().unwrap_or(CellRef::Null)).ok())?
 }
 
 /// Declares a row once: its struct, its key, its table and whether a replay writes it.

@@ -14,6 +14,7 @@ const ORDER: &[&str] = &[
     "seal",
     "ledger",
     "queue",
+    "backup",
     "edge",
     "identity",
     "server",

@@ -1,0 +1,18 @@
+//! Keeping what was acknowledged where a lost disk does not take it along, and building everything anew
+//! from there.
+//!
+//! A backup is the ledger: its entries in *segments*, sealed and compressed, shipped every second, with the
+//! newest checkpoint and the list of who was erased. A restore replays them, compares what each does with
+//! what it did, and the tree with the checkpoint. Persons' keys are kept apart, and only the newest of them,
+//! because a key that was destroyed must not come back.
+
+mod names;
+mod restore;
+mod segment;
+mod ship;
+mod target;
+
+pub use restore::{RestoreError, Restored, Service, Until, restore, restore_person_keys};
+pub use segment::{SEGMENT_ENTRIES_MAX, SegmentError};
+pub use ship::{ShipError, Shipped, Shipper, ship_person_keys};
+pub use target::{Target, TargetError};

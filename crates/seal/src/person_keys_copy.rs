@@ -1,0 +1,67 @@
+//! All persons' keys at one moment, wrapped as they are, for a backup of their own.
+
+use store::{Databases, StoreError, decode_row, encode_row};
+
+use crate::person_keys::{DATABASE, WrappedKey, schema};
+
+/// Every wrapped key, packed: each behind its length (32 bits, big-endian).
+#[derive(Clone, PartialEq, Eq)]
+pub struct PersonKeysCopy(pub Vec<u8>);
+
+/// Reads all keys that there are.
+///
+/// # Errors
+/// When the store fails.
+pub fn read_person_keys(databases: &Databases) -> Result<PersonKeysCopy, StoreError> {
+    let reader = databases.open_to_read(DATABASE, &schema())?;
+    let rows = reader.read(|snapshot| snapshot.rows::<WrappedKey>("ORDER BY person", &[]))?;
+    let mut packed = Vec::new();
+    for row in rows {
+        let mut bytes = Vec::new();
+        encode_row(&row, &mut bytes);
+        packed.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+        packed.extend_from_slice(&bytes);
+    }
+    Ok(PersonKeysCopy(packed))
+}
+
+/// Puts the keys of a copy into the store, but for those that `leave_out` names. Nothing if it is no copy.
+///
+/// # Errors
+/// When the store fails.
+pub fn write_person_keys(
+    databases: &Databases,
+    copy: &PersonKeysCopy,
+    leave_out: impl Fn(&ids::Id<authz::Person>) -> bool,
+) -> Result<Option<u64>, StoreError> {
+    let Some(rows) = unpack(&copy.0) else { return Ok(None) };
+    let mut store = databases.open(DATABASE, &schema())?;
+    let mut batch = store.writer.begin()?;
+    let mut written = 0;
+    for row in rows.into_iter().filter(|row| !leave_out(&row.person)) {
+        batch.replace(row);
+        written += 1;
+    }
+    batch.flush()?;
+    batch.commit()?;
+    drop(batch);
+    store.writer.fold_log()?;
+    Ok(Some(written))
+}
+
+fn unpack(mut packed: &[u8]) -> Option<Vec<WrappedKey>> {
+    let mut rows = Vec::new();
+    while !packed.is_empty() {
+        let (length, rest) = packed.split_first_chunk()?;
+        let (row, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        rows.push(decode_row(row)?);
+        packed = rest;
+    }
+    Some(rows)
+}
+
+impl std::fmt::Debug for PersonKeysCopy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PersonKeysCopy(..)")
+    }
+}
