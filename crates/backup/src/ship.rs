@@ -55,6 +55,8 @@ pub struct Shipper {
     checkpoint: PathBuf,
     spans: Vec<Span>,
     shipped: Shipped,
+    /// The checkpoint in the target, once this has put one there.
+    newest: Option<Vec<u8>>,
     erased: usize,
 }
 
@@ -84,7 +86,18 @@ impl Shipper {
         }
         let shipped = Shipped { entries, at: Timestamp::EPOCH };
         let key = keys.backup_key();
-        Ok(Self { service, target, key, clock, database, checkpoint, spans, shipped, erased: usize::MAX })
+        Ok(Self {
+            service,
+            target,
+            key,
+            clock,
+            database,
+            checkpoint,
+            spans,
+            shipped,
+            newest: None,
+            erased: usize::MAX,
+        })
     }
 
     /// Ships whatever is new.
@@ -96,10 +109,11 @@ impl Shipper {
         // First, so that it covers no more than what is shipped after it.
         let checkpoint = read_if_there(&self.checkpoint)?;
         while self.ship_segment().await? {}
+        if checkpoint.is_some() && checkpoint != self.newest {
+            self.target.put(&names::checkpoint(self.service), checkpoint.clone().unwrap_or_default()).await?;
+            self.newest = checkpoint;
+        }
         if self.shipped.entries > before {
-            if let Some(checkpoint) = checkpoint {
-                self.target.put(&names::checkpoint(self.service), checkpoint).await?;
-            }
             self.ship_erased().await?;
             self.merge().await?;
         }

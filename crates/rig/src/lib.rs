@@ -8,7 +8,7 @@ mod server;
 
 pub use client::{Answer, Client};
 pub use device::Device;
-pub use server::{Outcome, Server, ServerOptions};
+pub use server::{Outcome, Server, ServerOptions, run};
 
 /// Is this the long run of the tests?
 #[must_use]

@@ -197,6 +197,20 @@ impl Server {
     }
 }
 
+/// Runs `holdfast` with these arguments, on a folder of data, to its end.
+///
+/// # Errors
+/// When it cannot be run.
+pub fn run(arguments: &[&str], data: &Path, options: &ServerOptions) -> anyhow::Result<Outcome> {
+    let settings = tempfile::NamedTempFile::new().context("cannot make a file of settings")?;
+    let mut command = Command::new(holdfast());
+    command.args(arguments).arg("--data").arg(data);
+    options.add_to(&mut command, settings.path())?;
+    let output = command.output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Outcome { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.kill());

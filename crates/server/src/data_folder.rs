@@ -11,11 +11,25 @@ use rustix::fs::FlockOperation;
 
 use crate::settings::Settings;
 
+/// Where keys and databases lie, whoever uses them.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// The folder of keys, apart from the services' data so that backups of one leave out the other.
+    pub(crate) keys: PathBuf,
+    /// The folder of services' databases.
+    pub(crate) services: PathBuf,
+}
+
+pub(crate) fn places(settings: &Settings) -> Places {
+    let keys = settings.keys.clone().unwrap_or_else(|| settings.data.join("keys"));
+    Places { keys, services: settings.data.join("services") }
+}
+
 /// A folder of data that no other process uses.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
-    keys: PathBuf,
+    places: Places,
     /// Holds the lock as long as it is open.
     _lock: File,
 }
@@ -43,18 +57,17 @@ impl DataFolder {
         if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             bail!("another holdfast uses the data folder {}; stop it first", path.display());
         }
-        let keys = settings.keys.clone().unwrap_or_else(|| path.join("keys"));
-        Ok(Self { path: path.to_owned(), keys, _lock: lock })
+        Ok(Self { path: path.to_owned(), places: places(settings), _lock: lock })
     }
 
-    /// The folder of keys, apart from the services' data so that backups of one leave out the other.
+    /// The folder of keys.
     pub(crate) fn keys(&self) -> PathBuf {
-        self.keys.clone()
+        self.places.keys.clone()
     }
 
     /// The folder of services' databases.
     pub(crate) fn services(&self) -> PathBuf {
-        self.path.join("services")
+        self.places.services.clone()
     }
 
     /// Where the first administrator's password is written, once.

@@ -1,10 +1,12 @@
 //! The binary `holdfast`: what it can be asked to do, one file a role.
 
 mod api;
+mod backup;
 mod check_config;
 mod data_folder;
 mod first_start;
 mod ledgers;
+mod restore;
 mod serve;
 mod settings;
 mod status;
@@ -13,7 +15,9 @@ mod verify;
 use std::io::Write;
 
 pub use api::{openapi, print_openapi};
+pub use backup::{BackupConfig, BackupOptions, backup};
 pub use check_config::{CheckConfigOptions, check_config};
+pub use restore::{RestoreOptions, restore};
 pub use serve::{ServeOptions, serve};
 pub use settings::{Settings, SettingsOptions};
 pub use verify::{VerifyOptions, verify};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use server::{CheckConfigOptions, ServeOptions, VerifyOptions};
+use server::{BackupOptions, CheckConfigOptions, RestoreOptions, ServeOptions, VerifyOptions};
 
 /// Public services that hold when a whole country arrives at once.
 #[derive(Debug, Parser)]
@@ -20,6 +20,10 @@ enum Role {
     Serve(ServeOptions),
     /// Verify a folder of data: every hash, every signature, and a replay of every entry.
     Verify(VerifyOptions),
+    /// Ship everything new to another place, every second.
+    Backup(BackupOptions),
+    /// Build a folder of data anew from a backup.
+    Restore(RestoreOptions),
     /// Print the settings that `serve` would use, and whether they can be.
     CheckConfig(CheckConfigOptions),
     /// Print the description of the API (OpenAPI 3.1).
@@ -30,6 +34,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().role {
         Role::Serve(options) => server::serve(&options),
         Role::Verify(options) => server::verify(&options),
+        Role::Backup(options) => server::backup(&options),
+        Role::Restore(options) => server::restore(&options),
         Role::CheckConfig(options) => server::check_config(&options),
         Role::Openapi => server::print_openapi(),
     };

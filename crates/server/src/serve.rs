@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     api,
+    backup::Shipping,
     data_folder::DataFolder,
     first_start,
     ledgers::Ledgers,
@@ -35,6 +36,9 @@ struct Running {
     person_keys: PersonKeys,
     public: Handle,
     admin: Handle,
+    shipping: Option<Shipping>,
+    keys: Keys,
+    metrics: Metrics,
     _folder: DataFolder,
 }
 
@@ -48,7 +52,8 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From the first moment on, so that a stop during the start is a stop in order too.
     let told_to_stop = runtime.block_on(async { Signals::listen() })?;
-    let running = runtime.block_on(start(&settings))?;
+    let mut running = runtime.block_on(start(&settings))?;
+    running.shipping = Shipping::start(&settings, &running.keys, &running.metrics)?;
     let (stop, stopped) = watch::channel(false);
     let sweeping = running.identity.clone().run(stopped);
     runtime.block_on(async {
@@ -111,11 +116,11 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let routes = routes.merge(status::public_routes(ledgers, description));
     let public = edge::serve(&settings.public, &edge, &routes, &identity::direct(identity.clone()))
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
-    let admin_routes = status::admin_routes(metrics, identity.clone());
+    let admin_routes = status::admin_routes(metrics.clone(), identity.clone());
     let admin = edge::serve(&settings.admin, &admin_edge, &admin_routes, &Direct::none())
         .with_context(|| format!("cannot serve {}", settings.admin.address))?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
-    Ok(Running { identity, person_keys, public, admin, _folder: folder })
+    Ok(Running { identity, person_keys, public, admin, shipping: None, keys, metrics, _folder: folder })
 }
 
 fn open_identity(
@@ -147,6 +152,9 @@ impl Running {
         self.public.stop();
         self.identity.ledger().stop();
         self.person_keys.stop();
+        if let Some(shipping) = self.shipping {
+            shipping.stop();
+        }
         self.admin.stop();
     }
 }

@@ -15,6 +15,8 @@ use serde::Deserialize;
 use store::{DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, SqliteConfig};
 use telemetry::LogConfig;
 
+use crate::backup::BackupConfig;
+
 /// The settings file: TOML, every table and key optional.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -34,6 +36,7 @@ pub struct Settings {
     pub sqlite: SqliteConfig,
     pub postgres: PostgresConfig,
     pub readers: ReaderConfig,
+    pub backup: BackupConfig,
     pub log: LogConfig,
 }
 
@@ -56,6 +59,7 @@ impl Default for Settings {
             sqlite: SqliteConfig::default(),
             postgres: PostgresConfig::default(),
             readers: ReaderConfig::default(),
+            backup: BackupConfig::default(),
             log: LogConfig::default(),
         }
     }

@@ -1,0 +1,174 @@
+//! The disk is gone, and what was shipped is not.
+
+use std::{fs, path::Path, time::Duration};
+
+use rig::{Client, Server, ServerOptions, run};
+use serde_json::{Value, json};
+
+use crate::{Folder, PASSWORD};
+
+/// A server that ships to `target`, and what somebody needs to build it anew.
+struct Shipping {
+    folder: Folder,
+    target: tempfile::TempDir,
+    options: ServerOptions,
+}
+
+impl Shipping {
+    fn new() -> Self {
+        let (folder, target) = (Folder::new(), tempfile::tempdir().expect("a temporary folder"));
+        let settings = format!(
+            "[backup]\ntarget = {:?}\nevery-ms = 100\nkeys-every-s = 1",
+            target.path().display().to_string()
+        );
+        // The key file is kept elsewhere, as it should be.
+        let keys = Some(folder.data().with_file_name("keys"));
+        Self { folder, target, options: ServerOptions { settings, keys, ..ServerOptions::default() } }
+    }
+
+    fn start(&self) -> Server {
+        Server::start_with(&self.folder.data(), &self.options).expect("it starts")
+    }
+
+    /// The disk is lost: the data, and the store of persons' keys; the key file is put back.
+    fn lose_everything(&self) {
+        fs::remove_dir_all(self.folder.data()).expect("it was there");
+        let keys = self.folder.data().with_file_name("keys");
+        let file = fs::read(keys.join("keys.json")).expect("it was there");
+        fs::remove_dir_all(&keys).expect("it was there");
+        fs::create_dir(&keys).expect("it can be made");
+        fs::write(keys.join("keys.json"), file).expect("it can be put back");
+        let mut private = std::process::Command::new("chmod");
+        assert!(private.arg("600").arg(keys.join("keys.json")).status().is_ok_and(|status| status.success()));
+    }
+
+    fn restore(&self, more: &[&str]) -> String {
+        let target = self.target.path().display().to_string();
+        let arguments: Vec<_> =
+            ["restore", target.as_str()].into_iter().chain(more.iter().copied()).collect();
+        let restored = run(&arguments, &self.folder.data(), &self.options).expect("it runs");
+        assert!(restored.status.success(), "{}", restored.stderr);
+        restored.stderr
+    }
+
+    fn verify(&self) {
+        let verified = Server::verify_with(&self.folder.data(), &self.options).expect("it runs");
+        assert!(verified.status.success(), "{}", verified.stderr);
+    }
+
+    /// Waits until everything up to now is in the target.
+    async fn until_shipped(&self, client: &Client) {
+        client.register("the-last-one", PASSWORD).await.expect("they are new");
+        let entries = || fs::read_dir(self.target.path().join("identity/entries")).map_or(0, Iterator::count);
+        let before = entries();
+        for _ in 0..200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if entries() > before {
+                // And the keys, which come every second.
+                return tokio::time::sleep(Duration::from_millis(1200)).await;
+            }
+        }
+        panic!("nothing is shipped");
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_disk_is_lost_comes_back_with_everything_that_was_shipped() {
+    let shipping = Shipping::new();
+    let server = shipping.start();
+    let mut receipts = Vec::new();
+    for number in 0..50 {
+        let key = json!({"algorithm": "Ed25519", "publicKey": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        let body = json!({"userId": format!("person-{number}"), "deviceKey": key});
+        let answer = server.client().post("/api/v1/persons", &body).await.expect("an answer");
+        receipts.push(answer.json()["receipt"].clone());
+    }
+    server.client().register("ada", PASSWORD).await.expect("ada is new");
+    shipping.until_shipped(&server.client()).await;
+    server.kill().expect("it is killed");
+    shipping.lose_everything();
+    let told = shipping.restore(&[]);
+    assert!(told.contains("compared with the checkpoint"), "{told}");
+    shipping.verify();
+    let server = shipping.start();
+    let ada = server.client().sign_in("ada", PASSWORD).await.expect("ada signs in as ever");
+    assert_eq!(ada.get("/api/v1/session").await.expect("an answer").status, 200);
+    let checkpoint = server.client().get("/ledger/identity/checkpoint").await.expect("an answer");
+    assert_eq!(checkpoint.status, 200);
+    assert!(receipts.iter().all(|receipt| receipt["leafHash"] != Value::Null));
+    server.stop().expect("it stops");
+}
+
+#[tokio::test]
+async fn a_restore_can_stop_at_an_entry() {
+    let shipping = Shipping::new();
+    let server = shipping.start();
+    for name in ["ada", "bob"] {
+        server.client().register(name, PASSWORD).await.expect("they are new");
+    }
+    shipping.until_shipped(&server.client()).await;
+    server.stop().expect("it stops");
+    shipping.lose_everything();
+    // The administrator, and ada.
+    assert!(shipping.restore(&["--at", "2"]).starts_with("restored 2 of"));
+    let server = Server::start_with(
+        &shipping.folder.data(),
+        &ServerOptions { settings: String::new(), ..shipping.options.clone() },
+    );
+    let server = server.expect("it starts");
+    server.client().sign_in("ada", PASSWORD).await.expect("ada was there");
+    assert!(server.client().sign_in("bob", PASSWORD).await.is_err());
+}
+
+#[tokio::test]
+async fn who_was_erased_stays_erased_after_a_restore_and_no_backup_opens_anything_of_theirs() {
+    let shipping = Shipping::new();
+    let server = shipping.start();
+    server.client().register("ada", PASSWORD).await.expect("ada is new");
+    shipping.until_shipped(&server.client()).await;
+    let administrator = server.administrator().await.expect("they sign in");
+    let ada = server.client().sign_in("ada", PASSWORD).await.expect("ada signs in");
+    let person = ada.person.clone().expect("ada has one");
+    let erased = administrator.delete(&format!("/api/v1/persons/{person}")).await.expect("an answer");
+    assert_eq!(erased.status, 204, "{erased:?}");
+    server.stop().expect("it stops");
+    shipping.lose_everything();
+    // Even a restore to a moment when they were still there does not bring them back.
+    assert!(shipping.restore(&["--at", "2"]).contains("1 erased people were left out"));
+    let keys = shipping.folder.data().with_file_name("keys");
+    assert!(!holds(&keys, &person), "the key store still knows them");
+    let plain = ServerOptions { settings: String::new(), ..shipping.options.clone() };
+    let server = Server::start_with(&shipping.folder.data(), &plain).expect("it starts");
+    assert!(server.client().sign_in("ada", PASSWORD).await.is_err());
+}
+
+/// Does any file in a folder hold the bytes of this identifier?
+fn holds(folder: &Path, id: &str) -> bool {
+    let hex: String = id.chars().filter(|letter| *letter != '-').collect();
+    let bytes: Vec<u8> = (0..16)
+        .map(|place| u8::from_str_radix(&hex[place * 2..place * 2 + 2], 16).expect("it is hexadecimal"))
+        .collect();
+    let files = fs::read_dir(folder).expect("it can be listed");
+    let contents = files.map(|file| fs::read(file.expect("a file").path()).expect("it can be read"));
+    contents.into_iter().any(|content| content.windows(16).any(|window| window == bytes))
+}
+
+#[tokio::test]
+async fn a_backup_that_was_altered_or_is_under_another_key_is_refused() {
+    let shipping = Shipping::new();
+    let server = shipping.start();
+    shipping.until_shipped(&server.client()).await;
+    server.stop().expect("it stops");
+    let segments = fs::read_dir(shipping.target.path().join("identity/entries")).expect("it is there");
+    for segment in segments {
+        let path = segment.expect("a file").path();
+        let mut bytes = fs::read(&path).expect("it can be read");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&path, bytes).expect("it can be written");
+    }
+    shipping.lose_everything();
+    let target = shipping.target.path().display().to_string();
+    let refused = run(&["restore", &target], &shipping.folder.data(), &shipping.options).expect("it runs");
+    assert!(!refused.status.success() && refused.stderr.contains("cannot be read"), "{}", refused.stderr);
+}

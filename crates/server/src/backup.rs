@@ -1,0 +1,216 @@
+//! `holdfast backup`, and the same inside `holdfast serve`: what is new goes to another place, every second.
+
+use std::{
+    num::NonZeroU32,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::Context;
+use backup::{Shipped, Shipper, Target, ship_person_keys};
+use clap::Args;
+use clock::Clock;
+use seal::Keys;
+use serde::Deserialize;
+use store::Databases;
+use telemetry::{Metrics, instruments::gauge::Gauge};
+use tokio::{runtime, sync::watch};
+
+use crate::{
+    data_folder::{Places, places},
+    settings::{Settings, SettingsOptions},
+    tell,
+};
+
+/// Whether and where backups go while a server serves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BackupConfig {
+    /// A folder, or `s3://BUCKET/PREFIX`; without one nothing is shipped.
+    pub target: Option<String>,
+    /// How often new entries are shipped.
+    pub every_ms: NonZeroU32,
+    /// How often persons' keys are shipped: so long may an erased person's key stay in the target.
+    pub keys_every_s: NonZeroU32,
+}
+
+impl Default for BackupConfig {
+    fn default() -> Self {
+        let positive = |number| NonZeroU32::new(number).expect("a positive constant");
+        Self { target: None, every_ms: positive(1000), keys_every_s: positive(60) }
+    }
+}
+
+/// What to back up, and where to.
+#[derive(Debug, Clone, Args)]
+pub struct BackupOptions {
+    /// A folder, or s3://BUCKET/PREFIX.
+    target: String,
+    /// Ship what is new, and end.
+    #[arg(long)]
+    once: bool,
+    #[command(flatten)]
+    settings: SettingsOptions,
+}
+
+/// Ships until it is ended; beside a server that runs, too.
+///
+/// # Errors
+/// When something cannot be opened, or with `--once` not be shipped.
+pub fn backup(options: &BackupOptions) -> anyhow::Result<()> {
+    let settings = options.settings.read()?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let keys =
+        Keys::open_existing(&places(&settings).keys, &Clock::System).context("cannot open the key file")?;
+    runtime.block_on(async {
+        let mut ships = Ships::open(&settings, &options.target, &keys).await?;
+        if !options.once {
+            let told_to_stop = async { drop(tokio::signal::ctrl_c().await) };
+            tokio::select! {
+                () = ships.run(None) => {}
+                () = told_to_stop => {}
+            }
+        }
+        let Shipped { entries, at } = ships.ship(true).await?;
+        tell(&format!("{entries} entries are in {}, the last new one of {at}", options.target));
+        Ok(())
+    })
+}
+
+/// A thread that ships until it is stopped.
+#[derive(Debug)]
+pub(crate) struct Shipping {
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+impl Shipping {
+    /// Begins to ship, if the settings say where to.
+    pub(crate) fn start(settings: &Settings, keys: &Keys, metrics: &Metrics) -> anyhow::Result<Option<Self>> {
+        let Some(target) = settings.backup.target.clone() else { return Ok(None) };
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut ships = runtime.block_on(Ships::open(settings, &target, keys))?;
+        ships.gauges = Some(metrics.register(Gauges::register));
+        let (stop, stopped) = watch::channel(false);
+        let work = move || runtime.block_on(ships.run(Some(stopped)));
+        let thread = thread::Builder::new().name("backup".to_owned()).spawn(work)?;
+        Ok(Some(Self { stop, thread }))
+    }
+
+    /// Ships a last time, and ends. Call it when the ledgers have stopped.
+    pub(crate) fn stop(self) {
+        self.stop.send_replace(true);
+        if self.thread.join().is_err() {
+            tracing::error!(code = "backup/thread-panicked", "the thread of the backup had panicked");
+        }
+    }
+}
+
+/// Everything that is shipped.
+struct Ships {
+    identity: Shipper,
+    keys: Keys,
+    key_databases: Databases,
+    target: Target,
+    every: Duration,
+    keys_every: Duration,
+    gauges: Option<Gauges>,
+}
+
+/// How far the backup is.
+#[derive(Debug, Default)]
+struct Gauges {
+    entries: Gauge,
+    age_seconds: Gauge,
+}
+
+impl Gauges {
+    fn register(registry: &mut telemetry::Registry) -> Self {
+        let this = Self::default();
+        let registry = registry.sub_registry_with_prefix("backup");
+        registry.register("entries", "Entries in the target", this.entries.clone());
+        registry.register("age_seconds", "Since everything new was last shipped", this.age_seconds.clone());
+        this
+    }
+}
+
+impl Ships {
+    async fn open(settings: &Settings, target: &str, keys: &Keys) -> anyhow::Result<Self> {
+        let Places { keys: key_folder, services } = places(settings);
+        let target = Target::open(target).context("cannot use the target of the backup")?;
+        let config = settings.database_config();
+        let databases = Databases::new(&services, &config)?;
+        let schema = identity::schema();
+        let identity = Shipper::open(
+            identity::SERVICE,
+            &databases,
+            &schema,
+            services.join("identity.checkpoint"),
+            target.clone(),
+            keys,
+            Clock::System,
+        );
+        Ok(Self {
+            identity: identity.await.context("cannot back up the ledger of the identity service")?,
+            keys: keys.clone(),
+            key_databases: Databases::new(&key_folder, &config)?,
+            target,
+            every: Duration::from_millis(settings.backup.every_ms.get().into()),
+            keys_every: Duration::from_secs(settings.backup.keys_every_s.get().into()),
+            gauges: None,
+        })
+    }
+
+    async fn ship(&mut self, with_keys: bool) -> anyhow::Result<Shipped> {
+        let shipped = self.identity.ship().await?;
+        if with_keys {
+            ship_person_keys(&self.key_databases, &self.target, &self.keys, &Clock::System).await?;
+        }
+        Ok(shipped)
+    }
+
+    /// Ships again and again; what fails is tried again, and said once.
+    async fn run(&mut self, mut stopped: Option<watch::Receiver<bool>>) {
+        let (mut since_keys, mut since_shipped) = (None, Clock::System.stopwatch());
+        let mut quiet = true;
+        loop {
+            let ends = stopped.as_ref().is_some_and(|stopped| *stopped.borrow());
+            let with_keys = ends
+                || since_keys
+                    .as_ref()
+                    .is_none_or(|since: &clock::Stopwatch| since.elapsed() >= self.keys_every);
+            match self.ship(with_keys).await {
+                Ok(shipped) => {
+                    since_shipped = Clock::System.stopwatch();
+                    quiet = true;
+                    if with_keys {
+                        since_keys = Some(Clock::System.stopwatch());
+                    }
+                    if let Some(gauges) = &self.gauges {
+                        gauges.entries.set(i64::try_from(shipped.entries).unwrap_or(i64::MAX));
+                    }
+                }
+                Err(error) if std::mem::take(&mut quiet) => {
+                    tracing::error!(
+                        code = "backup/not-shipped",
+                        error = format!("{error:#}"),
+                        "what is new is not in the backup for now"
+                    );
+                }
+                Err(_) => {}
+            }
+            if let Some(gauges) = &self.gauges {
+                gauges.age_seconds.set(i64::try_from(since_shipped.elapsed().as_secs()).unwrap_or(i64::MAX));
+            }
+            if ends {
+                return;
+            }
+            match &mut stopped {
+                Some(stopped) => {
+                    drop(tokio::time::timeout(self.every, stopped.wait_for(|stop| *stop)).await);
+                }
+                None => tokio::time::sleep(self.every).await,
+            }
+        }
+    }
+}
