@@ -2,10 +2,12 @@
 //! started as private instances on free ports, in temporary folders. They end with the process that
 //! started them, however that ends.
 
+mod pgbouncer;
 mod postgres;
 mod program;
 mod redis;
 
+pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, fresh_database};
 pub use program::Program;
 pub use redis::Redis;

@@ -8,9 +8,9 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BreakerConfig {
-    /// It opens when at least this share of recent calls failed.
+    /// It opens when at least this share of recent calls failed: of the last ten seconds, or of the latest.
     pub failed_percent: NonZeroU32,
-    /// And there were at least so many.
+    /// And there were at least so many; when the latest so many failed in a row, what was before is past.
     pub calls_min: NonZeroU32,
     /// How long it stays open before one call tries.
     pub reset_ms: NonZeroU32,
@@ -32,6 +32,8 @@ const SLOT: Duration = Duration::from_secs(1);
 pub struct Breaker {
     config: BreakerConfig,
     slots: [Slot; SLOTS],
+    /// Calls that failed since one went well.
+    failed_in_a_row: u64,
     state: State,
 }
 
@@ -68,7 +70,7 @@ impl Breaker {
     /// Closed, without a past.
     #[must_use]
     pub fn new(config: BreakerConfig) -> Self {
-        Self { config, slots: [Slot::default(); SLOTS], state: State::Closed }
+        Self { config, slots: [Slot::default(); SLOTS], failed_in_a_row: 0, state: State::Closed }
     }
 
     /// May a call be made now? Times count from any one moment. Whoever is told to go makes the call and
@@ -104,7 +106,7 @@ impl Breaker {
     /// Calls went well, or did not.
     pub fn told(&mut self, now: Duration, calls: u64, went_well: bool) {
         if self.state != State::Closed {
-            self.slots = [Slot::default(); SLOTS];
+            (self.slots, self.failed_in_a_row) = ([Slot::default(); SLOTS], 0);
             self.state = if went_well { State::Closed } else { State::Open { until: now + self.reset() } };
             return;
         }
@@ -115,6 +117,7 @@ impl Breaker {
         }
         slot.calls += calls;
         slot.failures += if went_well { 0 } else { calls };
+        self.failed_in_a_row = if went_well { 0 } else { self.failed_in_a_row + calls };
         if !went_well && self.fails_too_often(number) {
             self.state = State::Open { until: now + self.reset() };
         }
@@ -125,7 +128,9 @@ impl Breaker {
         let (calls, failures) =
             recent.fold((0, 0), |(calls, failures), slot| (calls + slot.calls, failures + slot.failures));
         let BreakerConfig { failed_percent, calls_min, .. } = self.config;
-        calls >= calls_min.get().into() && failures * 100 >= calls * u64::from(failed_percent.get())
+        let often =
+            calls >= calls_min.get().into() && failures * 100 >= calls * u64::from(failed_percent.get());
+        often || self.failed_in_a_row >= calls_min.get().into()
     }
 
     fn reset(&self) -> Duration {
@@ -177,9 +182,18 @@ mod tests {
     }
 
     #[test]
+    fn ten_failures_in_a_row_open_it_however_well_it_went_before() {
+        let mut breaker = breaker();
+        breaker.told(START, 1000, true);
+        breaker.told(START, 10, false);
+        assert!(breaker.is_open());
+    }
+
+    #[test]
     fn what_failed_long_ago_does_not_count() {
         let mut breaker = breaker();
         breaker.told(START, 9, false);
+        breaker.told(START, 1, true);
         breaker.told(seconds(11), 9, false);
         assert!(!breaker.is_open());
     }

@@ -1,10 +1,13 @@
 //! What several nodes do that share one ledger.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use authz::By;
+use clock::Clock;
 use futures_util::future::join_all;
-use ledger::Once;
+use ledger::{Once, SubmitError};
+use peers::{PgBouncer, Postgres};
+use store::{BreakerConfig, PostgresConfig, PreparedStatements};
 
 use crate::harbour::{Boat, Harbour, Rename, boat, erasable};
 
@@ -75,4 +78,60 @@ async fn every_node_publishes_checkpoints_over_what_all_wrote() {
     );
     let proven = nodes[2].ledger().proven(0).await.expect("it is covered");
     assert_eq!(proven.entry.command, "harbour/moor");
+}
+
+/// Settings under which nothing outlasts a transaction.
+fn unnamed() -> PostgresConfig {
+    PostgresConfig { statements: PreparedStatements::Unnamed, ..PostgresConfig::default() }
+}
+
+#[tokio::test]
+async fn nodes_behind_a_pooler_that_gives_each_transaction_another_connection_write_one_order() {
+    let server = Postgres::start_with(&[("fsync", "off")]).expect("it starts");
+    server.create_database("harbour").expect("it can be made");
+    let pooler = PgBouncer::start(&server).expect("it starts");
+    let first = Harbour::at(&pooler.url("harbour"), unnamed());
+    let nodes = [first.another_node(), first.another_node(), first];
+    let moored = join_all((0..300).map(|number| {
+        let node = &nodes[number as usize % 3];
+        async move { node.moor(number, &format!("B{number}")).await.expect("it is free").index }
+    }));
+    let mut places = moored.await;
+    places.sort_unstable();
+    assert_eq!(places, (0..300).collect::<Vec<_>>());
+    nodes[0].verify().expect("it is in order");
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_left_alone_and_asked_again_later() {
+    let server = Postgres::start_with(&[("fsync", "off")]).expect("it starts");
+    let url = server.create_database("harbour").expect("it can be made");
+    let positive = |number| NonZeroU32::new(number).expect("it is positive");
+    let config = PostgresConfig {
+        connect_ms_max: positive(300),
+        statement_ms_max: positive(300),
+        lock_ms_max: positive(300),
+        breaker: BreakerConfig { reset_ms: positive(1500), ..BreakerConfig::default() },
+        ..PostgresConfig::default()
+    };
+    let harbour = Harbour::at(&url, config);
+    harbour.moor(1, "A1").await.expect("it is free");
+    server.freeze();
+    let names: Vec<_> = (10..30).map(|number| (number, format!("B{number}"))).collect();
+    let lost = join_all(names.iter().map(|(number, berth)| harbour.moor(*number, berth))).await;
+    assert!(lost.iter().all(Result::is_err));
+    // From now on nobody waits to be told so.
+    let waited = Clock::System.stopwatch();
+    let refused = harbour.moor(2, "A2").await;
+    assert!(matches!(refused, Err(SubmitError::Resting { .. })), "{refused:?}");
+    assert!(harbour.ledger().readers().rests().is_some());
+    assert!(waited.elapsed() < Duration::from_millis(100), "{:?}", waited.elapsed());
+    server.thaw();
+    let again = async {
+        while harbour.moor(3, "A3").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again).await.expect("it is asked again");
+    harbour.verify().expect("it is in order");
 }

@@ -19,7 +19,7 @@ use ledger::{
 use problem::Problem;
 use seal::Keys as SealKeys;
 use serde::{Deserialize, Serialize};
-use store::{DatabaseConfig, Databases, Erasable, Keys, Schema, StoreError, Told, Tx};
+use store::{DatabaseConfig, Databases, Erasable, Keys, PostgresConfig, Schema, StoreError, Told, Tx};
 use telemetry::Metrics;
 
 store::table! {
@@ -210,9 +210,7 @@ impl Harbour {
 
     pub(crate) fn on_postgres() -> Self {
         let url = peers::fresh_database().expect("there is a server");
-        let mut harbour = Self::at(&url);
-        harbour.start();
-        harbour
+        Self::at(&url, PostgresConfig::default())
     }
 
     /// Another node of the same harbour: its own folder, the same keys, the same database.
@@ -230,13 +228,16 @@ impl Harbour {
         other
     }
 
-    fn at(url: &str) -> Self {
+    pub(crate) fn at(url: &str, postgres: PostgresConfig) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut config = DatabaseConfig::default();
-        config.postgres.url = Some(url.parse().expect("it is a URL"));
+        let url = Some(url.parse().expect("it is a URL"));
+        let config =
+            DatabaseConfig { postgres: PostgresConfig { url, ..postgres }, ..DatabaseConfig::default() };
         let databases = Databases::new(folder.path(), &config).expect("its settings can be used");
         let clock = Clock::manual(Timestamp::from_millis(1_772_357_400_000), 1);
-        Self { folder, databases, view: Arc::default(), clock, ledger: None }
+        let mut harbour = Self { folder, databases, view: Arc::default(), clock, ledger: None };
+        harbour.start();
+        harbour
     }
 
     fn path(&self, name: &str) -> PathBuf {
