@@ -67,7 +67,7 @@ pub(super) fn told(token: &Token) -> Vec<u8> {
 
 /// The token of a caller who must have one.
 fn own_token(identity: &Identity, headers: &HeaderMap) -> Result<Token, Problem> {
-    Ok(held_token(identity, headers)?.ok_or(authz::Denied::Anonymous)?)
+    Ok(held_token(identity, headers.into())?.ok_or(authz::Denied::Anonymous)?)
 }
 
 /// Says who the caller's token is for.
