@@ -4,12 +4,7 @@ mod http2;
 mod stream;
 mod watch;
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use tokio::net::TcpStream;
 

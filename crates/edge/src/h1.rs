@@ -28,8 +28,8 @@ mod wire;
 use std::{io, sync::Arc};
 
 pub use chunked::Chunks;
-pub(crate) use date::set_date;
 use date::date;
+pub(crate) use date::set_date;
 pub use fault::Fault;
 pub use framing::{Framing, Length, Version};
 pub use head::{Head, HeadLimits, read_head};
@@ -43,11 +43,6 @@ use crate::{
 };
 
 /// Serves a connection that speaks HTTP/1 until either side is done with it.
-pub(crate) async fn serve(
-    stream: Stream,
-    port: Arc<Port>,
-    watch: Arc<Watch>,
-    peer: Peer,
-) -> io::Result<()> {
+pub(crate) async fn serve(stream: Stream, port: Arc<Port>, watch: Arc<Watch>, peer: Peer) -> io::Result<()> {
     connection::Connection::new(stream, port, watch, peer).run().await
 }

@@ -15,8 +15,8 @@ use problem::Problem;
 use tower::ServiceBuilder;
 
 pub use extract::{Caller, Params, Peer, Query, RawBody};
-pub(crate) use layers::panicked;
 pub use json::{Body, Exact, read_json};
+pub(crate) use layers::panicked;
 pub use problem_document::{ProblemDocument, Refusals};
 pub(crate) use service::EdgeService;
 

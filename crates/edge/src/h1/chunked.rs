@@ -17,7 +17,9 @@ const DIGITS_MAX: u32 = 15;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Before or within a size.
-    Size { digits: u32 },
+    Size {
+        digits: u32,
+    },
     /// Behind a size, where only spaces and an extension may come.
     Space,
     /// Within an extension.
@@ -125,7 +127,9 @@ impl Chunks {
             }
             (State::TrailerStart, b'\r') => State::LastLf,
             (State::Trailer, b'\r') => State::TrailerLf,
-            (State::TrailerStart, b'!'..=b'~') | (State::Trailer, b'\t' | b' '..=b'~' | 0x80..) => State::Trailer,
+            (State::TrailerStart, b'!'..=b'~') | (State::Trailer, b'\t' | b' '..=b'~' | 0x80..) => {
+                State::Trailer
+            }
             (State::TrailerLf, b'\n') => State::TrailerStart,
             (State::LastLf, b'\n') => State::Done,
             _ => return Err(Fault::Malformed("the chunks of the body are malformed")),
@@ -136,7 +140,8 @@ impl Chunks {
     fn count(&mut self) -> Result<(), Fault> {
         self.line_bytes += 1;
         self.overhead_bytes += 1;
-        let trailer = matches!(self.state, State::TrailerStart | State::Trailer | State::TrailerLf | State::LastLf);
+        let trailer =
+            matches!(self.state, State::TrailerStart | State::Trailer | State::TrailerLf | State::LastLf);
         let line_bytes_max = if trailer { TRAILER_BYTES_MAX } else { SIZE_LINE_BYTES_MAX };
         // Six bytes tell one byte of data, so honest chunks of any size stay below.
         let excused = self.data_bytes.saturating_mul(6).saturating_add(OVERHEAD_BYTES_MAX);
@@ -146,3 +151,6 @@ impl Chunks {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

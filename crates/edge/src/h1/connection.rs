@@ -110,7 +110,7 @@ impl Connection {
                 },
                 Step::Route(routed) => match self.route(*routed).await? {
                     Onward::Persists => {}
-                    end => break end,
+                    end @ (Onward::Closes | Onward::Lingers) => break end,
                 },
                 Step::Refuse(fault) => break self.refuse(fault),
                 Step::Close => break Onward::Closes,
@@ -141,7 +141,8 @@ impl Connection {
                 if answer_at_once(&self.port, head, &manner, outbox) {
                     return Ok((head.bytes, Found::Answered { persistent: manner.persistent }));
                 }
-                routed(head, inbox.bytes(), manner, self.peer).map(|routed| (head.bytes, Found::Routed(routed)))
+                routed(head, inbox.bytes(), manner, self.peer)
+                    .map(|routed| (head.bytes, Found::Routed(routed)))
             };
             let (bytes, found) = match read_head(inbox.bytes(), self.limits, look) {
                 Ok(Some(Ok(found))) => found,

@@ -66,7 +66,8 @@ impl<'a> Framing<'a> {
                     framing.request_id = framing.request_id.or(Some(value));
                 }
                 14 if name.eq_ignore_ascii_case("content-length") => {
-                    if length.replace(number(value)?).is_some() {
+                    let earlier = length.replace(number(value)?);
+                    if earlier.is_some() {
                         return Err(Fault::Malformed("a request has one Content-Length"));
                     }
                 }

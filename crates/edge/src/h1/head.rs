@@ -87,3 +87,6 @@ fn fault(error: Error) -> Fault {
         Error::Version => Fault::Malformed("this server speaks HTTP/1.0, HTTP/1.1 and HTTP/2"),
     }
 }
+
+#[cfg(test)]
+mod tests;

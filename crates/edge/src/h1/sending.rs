@@ -38,7 +38,8 @@ impl Sending {
     ) -> Self {
         let exact = response.body().size_hint().exact();
         let extent = Extent::of(response.status(), response.headers(), exact, manner);
-        let closing = Manner { persistent: manner.persistent && extent != Extent::ToTheEnd, ..manner.clone() };
+        let closing =
+            Manner { persistent: manner.persistent && extent != Extent::ToTheEnd, ..manner.clone() };
         write_head(outbox, &response, extent, &closing, clock);
         let left = if let Extent::Exact(bytes) = extent { bytes } else { 0 };
         Self { body: response.into_body(), extent, left, in_chunk: false }

@@ -27,7 +27,8 @@ impl<'a> Target<'a> {
             return Err(Fault::Malformed("this server is no proxy: it opens no tunnels"));
         }
         if target.starts_with('/') {
-            let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+            let (path, query) =
+                target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
             return Ok(Self::Origin { path, query });
         }
         if target == "*" && method == "OPTIONS" {

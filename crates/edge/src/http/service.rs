@@ -44,7 +44,10 @@ impl EdgeService {
         if request.headers().len() > size(edge.config().header_fields_max) {
             edge.traffic().count_unread(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
             let detail = "the header section has more fields than this server takes";
-            return Some(Answer::refusing(&Problem::header_fields_too_large("edge/header-too-large", detail)));
+            return Some(Answer::refusing(&Problem::header_fields_too_large(
+                "edge/header-too-large",
+                detail,
+            )));
         }
         if !request.body().is_end_stream() {
             return None;

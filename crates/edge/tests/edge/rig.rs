@@ -97,6 +97,13 @@ impl Rig {
         stream
     }
 
+    /// A connection on which these bytes were said.
+    pub(crate) fn connect_and_say(&self, bytes: &[u8]) -> TcpStream {
+        let mut stream = self.connect();
+        stream.write_all(bytes).expect("it listens");
+        stream
+    }
+
     /// Says these bytes and listens until the connection is closed.
     pub(crate) fn say(&self, bytes: &[u8]) -> Vec<Reply> {
         let mut stream = self.connect();
