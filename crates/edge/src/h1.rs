@@ -1,4 +1,4 @@
-//! HTTP/1.1 as a server speaks it (RFC 9112), written for this edge: [decision 7] says why.
+//! HTTP/1.1 as a server speaks it (RFC 9112), written for this edge: decision 7 (`docs/decisions`) says why.
 //!
 //! [`read_head`] finds a request in the bytes that came, [`Framing`] decides where it ends, [`Chunks`] tells
 //! a chunked body apart; these are arithmetic on bytes and never wait. The connection around them reads,
@@ -6,8 +6,6 @@
 //!
 //! **Nothing ambiguous is accepted**, and whatever is refused ends its connection: where the next request
 //! begins can then no longer be known.
-//!
-//! [decision 7]: https://github.com/holdfast/holdfast/blob/main/docs/decisions/0007-http-1-of-our-own.md
 
 mod answer;
 mod body;

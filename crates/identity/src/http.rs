@@ -66,8 +66,7 @@ pub fn identify(identity: Identity) -> Identify {
 /// The token of a request, if it brings one and it holds, on this device.
 fn held_token(identity: &Identity, fields: Fields<'_>) -> Result<Option<Token>, Problem> {
     let Some(authorization) = fields.get(&header::AUTHORIZATION) else { return Ok(None) };
-    let authorization = std::str::from_utf8(authorization).ok();
-    let bearer = authorization.and_then(bearer_token).ok_or(TokenError::Malformed)?;
+    let bearer = bearer_token(authorization).ok_or(TokenError::Malformed)?;
     let bytes = token::from_text(bearer).ok_or(TokenError::Malformed)?;
     let token = identity.tokens().check(&bytes)?;
     if let Some(device) = token.device {
@@ -81,9 +80,10 @@ fn held_token(identity: &Identity, fields: Fields<'_>) -> Result<Option<Token>, 
 }
 
 /// The token behind the scheme `Bearer`, whose case does not matter (RFC 9110, section 11.1).
-fn bearer_token(authorization: &str) -> Option<&str> {
-    let (scheme, token) = authorization.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
+    const SCHEME: &[u8] = b"bearer ";
+    let (scheme, token) = authorization.split_at_checked(SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim_ascii_start())
 }
 
 /// A JSON answer about somebody, which no cache may keep.

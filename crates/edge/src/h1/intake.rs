@@ -53,11 +53,13 @@ impl Intake {
         if self.decoder.is_done() || !self.giver.is_asked(cx) {
             return Poll::Pending;
         }
-        if self.must_invite && wire.inbox.is_empty() {
+        if std::mem::take(&mut self.must_invite) && wire.inbox.is_empty() {
             wire.outbox().extend_from_slice(CONTINUE);
+        }
+        // Whoever waits for our words before they go on must have them all.
+        if wire.has_unsent() {
             ready!(wire.poll_send(cx))?;
         }
-        self.must_invite = false;
         loop {
             match self.decoder.take(wire) {
                 Ok(piece) if piece.is_empty() && !self.decoder.is_done() => {}
@@ -112,9 +114,11 @@ impl Intake {
         self.decoder.is_done()
     }
 
+    /// The answer begins: nobody is invited to send a body any more, for that would be read as part of it.
     /// May the connection go on after the answer? Either the body has all come, or what is here already
     /// completes it, or the handler still reads it.
     pub(super) fn can_settle(&mut self, wire: &mut Wire) -> bool {
+        self.must_invite = false;
         self.decoder.is_done() || !self.giver.is_left() || self.settle(wire)
     }
 
