@@ -237,14 +237,11 @@ impl Connection {
         if self.wire.has_unsent() {
             let _sent = self.wire.poll_send(cx)?;
         }
+        // Whoever has gone will not hear the answer. That shows only while nothing else is to be read:
+        // what is there may be the caller's next requests, and they wait for their turn.
         let arrived = intake.as_ref().is_none_or(Intake::is_done);
-        while arrived && self.wire.has_room() {
-            match self.wire.poll_fill(cx)? {
-                // Nobody is there any more to hear the answer.
-                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-                Poll::Ready(_) => {}
-                Poll::Pending => break,
-            }
+        if arrived && self.wire.inbox.is_empty() && matches!(self.wire.poll_fill(cx)?, Poll::Ready(0)) {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         self.wire.rest();
         Poll::Pending

@@ -89,12 +89,6 @@ impl Wire {
         Poll::Ready(Ok(count))
     }
 
-    /// Is there room for more bytes?
-    pub(super) fn has_room(&mut self) -> bool {
-        self.inbox.borrow(self.inbox_bytes_max);
-        !self.inbox.room().is_empty()
-    }
-
     /// Reads at most `bytes_max` bytes past the inbox, which must be empty.
     pub(super) fn poll_read_into(
         &mut self,
