@@ -7,6 +7,8 @@ fn check(request: &str, status: u16, code: &str) {
     let replies = start().say(request.as_bytes());
     assert_eq!(replies.len(), 1, "one refusal and no more: {replies:?}");
     replies[0].refuses(status, code);
+    assert_eq!(replies[0].field("connection"), Some("close"), "{replies:?}");
+    assert!(replies[0].field("x-request-id").is_some(), "{replies:?}");
 }
 
 #[test]
