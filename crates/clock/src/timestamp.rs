@@ -9,6 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 
+/// Bytes of the text form.
+const TEXT_BYTES: usize = 24;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// What was read is not a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a time: write it in UTC as RFC 3339 has it, like 2026-03-01T09:30:00.000Z")]
@@ -30,6 +34,28 @@ impl Timestamp {
     #[must_use]
     pub const fn millis(self) -> u64 {
         self.0
+    }
+
+    /// The text form.
+    #[must_use]
+    pub fn to_text(self) -> [u8; TEXT_BYTES] {
+        let (day, in_day) = (self.0 / DAY_MS, self.0 % DAY_MS);
+        let (year, month, day) = date(day);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |end: usize, digits: usize, mut number: u64| {
+            for place in text[end - digits..end].iter_mut().rev() {
+                *place = b"0123456789"[usize::try_from(number % 10).unwrap_or_default()];
+                number /= 10;
+            }
+        };
+        put(4, 4, year);
+        put(7, 2, month);
+        put(10, 2, day);
+        put(13, 2, in_day / 3_600_000);
+        put(16, 2, in_day / 60_000 % 60);
+        put(19, 2, in_day / 1000 % 60);
+        put(23, 3, in_day % 1000);
+        text
     }
 
     /// Whole seconds since the epoch.
@@ -57,10 +83,27 @@ impl Timestamp {
     }
 }
 
+/// Year, month and day of a day counted from 1970. The year is taken to begin in March, so that the day
+/// that comes every fourth year is its last.
+const fn date(day: u64) -> (u64, u64, u64) {
+    // Days since 1 March of the year 0, and then within its 400 years, which all have the same length.
+    let day = day + 719_468;
+    let (era, in_era) = (day / 146_097, day % 146_097);
+    let year = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * in_year + 2) / 153;
+    let in_month = in_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = if month < 10 { (year, month + 3) } else { (year + 1, month - 9) };
+    (year + era * 400, month, in_month)
+}
+
+fn text(bytes: &[u8; TEXT_BYTES]) -> &str {
+    std::str::from_utf8(bytes).expect("digits and punctuation are text")
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = std::time::UNIX_EPOCH + Duration::from_millis(self.0);
-        humantime::format_rfc3339_millis(moment).fmt(f)
+        f.pad(text(&self.to_text()))
     }
 }
 
@@ -76,7 +119,7 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(text(&self.to_text()))
     }
 }
 
@@ -90,6 +133,15 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_day_is_written_as_others_write_it() {
+        for day in 0..=Timestamp::MAX.millis() / DAY_MS {
+            let at = Timestamp::from_millis(day * DAY_MS + 45_296_789);
+            let moment = std::time::UNIX_EPOCH + Duration::from_millis(at.millis());
+            assert_eq!(at.to_string(), humantime::format_rfc3339_millis(moment).to_string());
+        }
+    }
 
     #[test]
     fn a_moment_reads_back_from_its_text() {

@@ -1,74 +1,26 @@
 //! One connection, from its first byte to its last.
 
-mod lengths;
-mod refusal;
+mod http2;
+mod stream;
 mod watch;
-mod wire;
 
-use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-pub(crate) use refusal::too_many_connections;
-use watch::Order;
-pub(crate) use watch::{Busy, Entry, Watch, Watches};
-use wire::{Stream, Wire};
+pub(crate) use http2::Http2;
+pub(crate) use stream::Stream;
+pub(crate) use watch::{Busy, Entry, Order, Watch, Watches};
 
 use crate::{
-    EdgeConfig,
-    config::{millis, size},
+    config::millis,
+    h1,
     http::{EdgeService, Peer},
     server::Port,
 };
 
 /// Begins every HTTP/2 connection that has prior knowledge (RFC 9113, section 3.4), and no HTTP/1 one.
 const PREFACE: &[u8] = b"PRI";
-
-/// How the two versions are spoken.
-#[derive(Debug, Clone)]
-pub(crate) struct Speakers {
-    http1: hyper::server::conn::http1::Builder,
-    http2: hyper::server::conn::http2::Builder<TokioExecutor>,
-}
-
-impl Speakers {
-    pub(crate) fn new(config: &EdgeConfig) -> Self {
-        let mut http1 = hyper::server::conn::http1::Builder::new();
-        http1
-            // The wire gathers answers itself. hyper's `pipeline_flush` holds every answer back while bytes
-            // are unparsed: it loses the refusal of a malformed request, and the answers before it.
-            .pipeline_flush(false)
-            .writev(false)
-            .max_header_size(size(config.header_bytes_max))
-            // The sweep keeps this time: hyper's own would set a timer for each request.
-            .header_read_timeout(None);
-        if config.header_fields_max != EdgeConfig::default().header_fields_max {
-            // Only then: hyper parses its default number without an allocation.
-            http1.max_headers(size(config.header_fields_max));
-        }
-        let mut http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(config.streams_max.get())
-            .max_header_list_size(config.header_bytes_max.get())
-            // Enough for a body of the usual size in one go; a slow reader cannot make us keep more.
-            .initial_stream_window_size(256 << 10)
-            .initial_connection_window_size(1 << 20)
-            .max_send_buf_size(256 << 10)
-            // Resets in a row are how a flood looks (CVE-2023-44487); honest callers cancel few.
-            .max_pending_accept_reset_streams(20)
-            .max_local_error_reset_streams(256)
-            .keep_alive_interval(millis(config.idle_ms_max) / 2)
-            .keep_alive_timeout(millis(config.handshake_ms_max));
-        Self { http1, http2 }
-    }
-}
 
 /// Which version a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,46 +45,29 @@ pub(crate) async fn serve(socket: TcpStream, port: Arc<Port>, entry: Entry) {
         return;
     };
     watch.speaks_http2(version == Version::Http2);
-    let wire = TokioIo::new(Wire::new(stream, watch.clone(), port.edge.clone()));
-    let service = EdgeService::new(port.clone(), watch.clone(), peer);
-    let ended = match version {
+    match version {
         Version::Http1 => {
-            let connection = pin!(port.speakers.http1.serve_connection(wire, service));
-            drive(connection, |connection| connection.graceful_shutdown(), &watch).await
+            let connection = h1::serve(stream, port.clone(), watch.clone(), peer);
+            unless_cut(&watch, connection).await;
         }
         Version::Http2 => {
-            let connection = pin!(port.speakers.http2.serve_connection(wire, service));
-            drive(connection, |connection| connection.graceful_shutdown(), &watch).await
+            let service = EdgeService::new(port.clone(), watch.clone(), peer);
+            let connection = port.http2.serve(stream, watch.clone(), service);
+            unless_cut(&watch, connection).await;
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(error = %error, "a connection ended early");
     }
 }
 
-/// Runs a connection and passes it the orders of its watch.
-async fn drive<C: Future<Output = hyper::Result<()>>>(
-    mut connection: Pin<&mut C>,
-    finish: impl Fn(Pin<&mut C>),
-    watch: &Watch,
-) -> hyper::Result<()> {
-    let mut told = false;
-    poll_fn(|cx| {
-        let order = watch.listen(cx);
-        if order == Order::Finish && !told {
-            told = true;
-            finish(connection.as_mut());
-        }
-        watch.gather(true);
-        let mut polled = connection.as_mut().poll(cx);
-        if polled.is_pending() && watch.has_unsent() {
-            // It has done all it could and sleeps: what it gathered must not sleep with it.
-            watch.gather(false);
-            polled = connection.as_mut().poll(cx);
-        }
-        if order.ends_now() { Poll::Ready(Ok(())) } else { polled }
-    })
-    .await
+/// Runs a connection until it ends, or its watch ends it.
+async fn unless_cut<E: std::error::Error>(watch: &Watch, connection: impl Future<Output = Result<(), E>>) {
+    let mut connection = pin!(connection);
+    let ended = poll_fn(|cx| match watch.listen(cx) {
+        Order::Cut => Poll::Ready(Ok(())),
+        Order::Go | Order::Finish | Order::Expire => connection.as_mut().poll(cx),
+    });
+    if let Err(error) = ended.await {
+        tracing::debug!(error = %error, "a connection ended early");
+    }
 }
 
 /// Shakes hands if the port speaks TLS, and finds out which version of HTTP the caller speaks.

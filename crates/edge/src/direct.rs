@@ -4,73 +4,42 @@
 //! still named, counted and survives its own panic like the others. Whatever it declines goes to the
 //! router, so a direct route holds the short way and the router the whole truth (refusals too).
 
-use std::{fmt, sync::Arc};
+mod answer;
+mod fields;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use http::Method;
+
+pub use answer::Answer;
+pub use fields::Fields;
+
+use crate::{Edge, http::panicked, traffic::RouteSlot};
 
 /// What a direct route sees of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
-    pub uri: &'a Uri,
-    pub headers: &'a HeaderMap,
-}
-
-/// What a direct route says: a status, a body that is already whole, and few header fields.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) content_type: HeaderValue,
-    pub(crate) body: Bytes,
-}
-
-impl Answer {
-    /// 200 with `body` as `application/json`.
-    #[must_use]
-    pub const fn json(body: Bytes) -> Self {
-        let content_type = HeaderValue::from_static("application/json");
-        Self { status: StatusCode::OK, fields: Vec::new(), content_type, body }
-    }
-
-    /// 200 with `body` as `content_type`.
-    #[must_use]
-    pub const fn of_type(content_type: HeaderValue, body: Bytes) -> Self {
-        Self { status: StatusCode::OK, fields: Vec::new(), content_type, body }
-    }
-
-    /// Another status.
-    #[must_use]
-    pub const fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = status;
-        self
-    }
-
-    /// One more header field.
-    #[must_use]
-    pub fn with_field(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.fields.push((name, value));
-        self
-    }
-
-    /// `Cache-Control: no-store`, for what is only for whom it was given to.
-    #[must_use]
-    pub fn not_stored(self) -> Self {
-        self.with_field(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
-    }
+    pub path: &'a str,
+    /// What follows the path's question mark, as it was sent.
+    pub query: Option<&'a str>,
+    pub fields: Fields<'a>,
 }
 
 type Respond = Arc<dyn Fn(Ask<'_>) -> Option<Answer> + Send + Sync>;
 
 /// The direct routes of a port: few, since they are searched in a row.
 #[derive(Clone, Default)]
-pub struct Direct(pub(crate) Vec<DirectRoute>);
+pub struct Direct(Vec<DirectRoute>);
 
 #[derive(Clone)]
-pub(crate) struct DirectRoute {
-    pub(crate) method: Method,
-    pub(crate) path: &'static str,
-    pub(crate) respond: Respond,
+struct DirectRoute {
+    method: Method,
+    path: &'static str,
+    respond: Respond,
 }
 
 impl Direct {
@@ -81,7 +50,7 @@ impl Direct {
     }
 
     /// Adds a route for exactly this method and path (no template). `respond` must not block; `None`
-    /// passes the request on to the router.
+    /// passes the request on to the router, as every request with a body is.
     #[must_use]
     pub fn route(
         mut self,
@@ -99,10 +68,35 @@ impl Direct {
         self.0.extend(other.0);
         self
     }
+
+    /// The routes with the places where they are counted.
+    pub(crate) fn bind(&self, edge: &Edge) -> BoundRoutes {
+        let bind = |route: &DirectRoute| (route.clone(), edge.traffic().bind(route.path));
+        BoundRoutes(self.0.iter().map(bind).collect())
+    }
 }
 
 impl fmt::Debug for Direct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|route| (&route.method, route.path))).finish()
+    }
+}
+
+/// The direct routes of a port that is served.
+#[derive(Clone)]
+pub(crate) struct BoundRoutes(Vec<(DirectRoute, RouteSlot)>);
+
+impl BoundRoutes {
+    /// What the route of this method and path answers; nothing if there is none, or it declines.
+    pub(crate) fn answer(&self, edge: &Edge, method: &str, ask: Ask<'_>) -> Option<Answer> {
+        let (route, slot) =
+            self.0.iter().find(|(route, _)| route.path == ask.path && route.method.as_str() == method)?;
+        let stopwatch = edge.clock().stopwatch();
+        let answer = match catch_unwind(AssertUnwindSafe(|| (route.respond)(ask))) {
+            Ok(answer) => answer?,
+            Err(panic) => Answer::refusing(&panicked(&*panic)),
+        };
+        edge.traffic().count_bound(*slot, &route.method, answer.status, stopwatch.elapsed());
+        Some(answer)
     }
 }

@@ -1,4 +1,4 @@
-//! The path of a request from hyper to a handler, in order, and what handlers take from it.
+//! The path of a request from a connection to a handler, in order, and what handlers take from it.
 
 mod arriving;
 mod extract;
@@ -16,6 +16,7 @@ use tower::ServiceBuilder;
 
 pub use extract::{Caller, Params, Peer, Query, RawBody};
 pub use json::{Body, Exact, read_json};
+pub(crate) use layers::panicked;
 pub use problem_document::{ProblemDocument, Refusals};
 pub(crate) use service::EdgeService;
 
@@ -23,6 +24,9 @@ use crate::Edge;
 
 /// The routes of a port.
 pub(crate) type Routes = Router;
+
+/// The body of a request or an answer, whatever it is made of.
+pub(crate) type Content = axum::body::Body;
 
 /// Wraps `routes` in everything a port needs, outermost first. [`crate::serve`] does it for you.
 pub fn protect(routes: Router, edge: &Edge) -> Router {

@@ -13,6 +13,7 @@ mod config;
 mod connection;
 mod direct;
 mod gate;
+pub mod h1;
 mod http;
 mod listener;
 mod policy;
@@ -22,7 +23,7 @@ mod tls;
 mod traffic;
 
 pub use config::{EdgeConfig, ListenConfig};
-pub use direct::{Answer, Ask, Direct};
+pub use direct::{Answer, Ask, Direct, Fields};
 pub use http::{
     Body, Caller, Exact, Params, Peer, ProblemDocument, Query, RawBody, Refusals, protect, read_json,
 };

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 
-use bytes::{Bytes, BytesMut};
 use clock::Clock;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -13,8 +12,6 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LENGTH_MAX: usize = 64;
 /// A name of ours: 16 hexadecimal digits for the thread's series, a hyphen, 8 for the number in it.
 const LENGTH: usize = 25;
-/// Names cut from one allocation.
-const BATCH: u8 = 64;
 
 /// The name of one request: the caller's if it is sane, otherwise ours. Handlers find it among the
 /// request's extensions.
@@ -25,7 +22,10 @@ impl RequestId {
     /// The name to answer to.
     pub(crate) fn of(headers: &HeaderMap, clock: &Clock) -> Self {
         let theirs = headers.get(REQUEST_ID).filter(|name| is_sane(name.as_bytes()));
-        Self(theirs.cloned().unwrap_or_else(|| SERIES.with_borrow_mut(|series| series.next(clock))))
+        Self(theirs.cloned().unwrap_or_else(|| {
+            let name = SERIES.with_borrow_mut(|series| series.next(clock));
+            HeaderValue::from_bytes(&name).expect("hexadecimal digits are visible")
+        }))
     }
 
     /// As text.
@@ -39,6 +39,14 @@ impl RequestId {
     }
 }
 
+/// Writes the name to answer to: `theirs` if it is sane.
+pub(crate) fn write(out: &mut Vec<u8>, theirs: Option<&[u8]>, clock: &Clock) {
+    match theirs.filter(|name| is_sane(name)) {
+        Some(name) => out.extend_from_slice(name),
+        None => SERIES.with_borrow_mut(|series| out.extend_from_slice(&series.next(clock))),
+    }
+}
+
 /// It will stand in logs and go on to others, so it may hold nothing that means anything to them.
 fn is_sane(name: &[u8]) -> bool {
     let letters = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
@@ -47,38 +55,26 @@ fn is_sane(name: &[u8]) -> bool {
 
 /// The names this thread gives: told apart from all other series by 64 random bits, and within it by
 /// counting. They are not secrets, so one throw of the dice serves four billion of them.
-#[derive(Default)]
 struct Series {
     prefix: Option<[u8; 16]>,
     next: u32,
-    ready: Bytes,
 }
 
 thread_local! {
-    static SERIES: RefCell<Series> = RefCell::default();
+    static SERIES: RefCell<Series> = const { RefCell::new(Series { prefix: None, next: 0 }) };
 }
 
 impl Series {
-    fn next(&mut self, clock: &Clock) -> HeaderValue {
-        if self.ready.is_empty() {
-            self.ready = self.batch(clock);
-        }
-        HeaderValue::from_maybe_shared(self.ready.split_to(LENGTH)).expect("hexadecimal digits are visible")
-    }
-
-    fn batch(&mut self, clock: &Clock) -> Bytes {
-        if self.next.checked_add(u32::from(BATCH)).is_none() {
-            *self = Self::default();
-        }
+    fn next(&mut self, clock: &Clock) -> [u8; LENGTH] {
         let prefix = *self.prefix.get_or_insert_with(|| digits(u64::from_be_bytes(clock.random())));
-        let mut names = BytesMut::with_capacity(LENGTH * usize::from(BATCH));
-        for _ in 0..BATCH {
-            names.extend_from_slice(&prefix);
-            names.extend_from_slice(b"-");
-            names.extend_from_slice(&digits(u64::from(self.next))[8..]);
-            self.next += 1;
+        let mut name = [b'-'; LENGTH];
+        name[..16].copy_from_slice(&prefix);
+        name[17..].copy_from_slice(&digits(u64::from(self.next))[8..]);
+        self.next = self.next.wrapping_add(1);
+        if self.next == 0 {
+            self.prefix = None;
         }
-        names.freeze()
+        name
     }
 }
 

@@ -11,10 +11,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{
-    Direct, Edge, ListenConfig, connection::Speakers, direct::DirectRoute, http::Routes, listener,
-    traffic::RouteSlot,
-};
+use crate::{Direct, Edge, ListenConfig, connection::Http2, direct::BoundRoutes, http::Routes, listener};
 use worker::Worker;
 
 /// What one thread needs to serve its part of a port.
@@ -22,9 +19,9 @@ pub(crate) struct Port {
     pub(crate) edge: Edge,
     /// Each thread has its own copy: reference counts are shared memory too.
     pub(crate) routes: Routes,
-    pub(crate) direct: Vec<(DirectRoute, RouteSlot)>,
+    pub(crate) direct: BoundRoutes,
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
-    pub(crate) speakers: Speakers,
+    pub(crate) http2: Http2,
 }
 
 /// A port that is being served. Dropping it stops the port without waiting.
@@ -42,8 +39,7 @@ pub struct Handle {
 /// When the port cannot be opened, the TLS files cannot be used, or a thread cannot be started.
 pub fn serve(config: &ListenConfig, edge: &Edge, routes: &Routes, direct: &Direct) -> io::Result<Handle> {
     let tls = config.tls.acceptor().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    let direct: Vec<_> =
-        direct.0.iter().map(|route| (route.clone(), edge.traffic().bind(route.path))).collect();
+    let direct = direct.bind(edge);
     let (address, listeners) = listener::open(config)?;
     let (stop, stopped) = watch::channel(false);
     let mut handle = Handle { address, stop, threads: Vec::new() };
@@ -53,7 +49,7 @@ pub fn serve(config: &ListenConfig, edge: &Edge, routes: &Routes, direct: &Direc
             routes: crate::protect(routes.clone(), edge),
             direct: direct.clone(),
             tls: tls.clone(),
-            speakers: Speakers::new(edge.config()),
+            http2: Http2::new(edge.config()),
         };
         let worker = Worker::new(Arc::new(port), listener, stopped.clone(), config.drain_ms_max)?;
         let thread = thread::Builder::new().name(format!("edge-{seat}"));

@@ -9,10 +9,10 @@ mod tokens;
 
 use authz::Actor;
 use axum::{
-    http::{HeaderMap, Method, header},
+    http::{HeaderName, Method, header},
     response::IntoResponse,
 };
-use edge::{Direct, Identify};
+use edge::{Direct, Fields, Identify};
 use problem::Problem;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The header field in which the holder of a token that is bound to a device names the device.
-const DEVICE_FINGERPRINT: &str = "device-fingerprint";
+const DEVICE_FINGERPRINT: HeaderName = HeaderName::from_static("device-fingerprint");
 
 /// Every route of the service, with its description.
 pub fn routes(identity: Identity) -> OpenApiRouter {
@@ -50,27 +50,27 @@ fn described() -> OpenApiRouter<Identity> {
 pub fn direct(identity: Identity) -> Direct {
     Direct::none().route(Method::GET, "/api/v1/session", move |ask| {
         // Whatever does not hold goes to the router, which says why.
-        let token = held_token(&identity, ask.headers).ok()??;
-        Some(edge::Answer::json(sessions::told(&token).into()).not_stored())
+        let token = held_token(&identity, ask.fields).ok()??;
+        Some(edge::Answer::json(sessions::told(&token)).not_stored())
     })
 }
 
 /// Who sent a request: nobody without a token, a person with one that holds.
 pub fn identify(identity: Identity) -> Identify {
     Identify::by(move |headers| {
-        let token = held_token(&identity, headers)?;
+        let token = held_token(&identity, headers.into())?;
         Ok(token.map_or(Actor::ANONYMOUS, |token| Actor::person(token.claims, token.session)))
     })
 }
 
 /// The token of a request, if it brings one and it holds, on this device.
-fn held_token(identity: &Identity, headers: &HeaderMap) -> Result<Option<Token>, Problem> {
-    let Some(authorization) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let bearer = authorization.to_str().ok().and_then(bearer_token).ok_or(TokenError::Malformed)?;
+fn held_token(identity: &Identity, fields: Fields<'_>) -> Result<Option<Token>, Problem> {
+    let Some(authorization) = fields.get(&header::AUTHORIZATION) else { return Ok(None) };
+    let bearer = bearer_token(authorization).ok_or(TokenError::Malformed)?;
     let bytes = token::from_text(bearer).ok_or(TokenError::Malformed)?;
     let token = identity.tokens().check(&bytes)?;
     if let Some(device) = token.device {
-        let fingerprint = headers.get(DEVICE_FINGERPRINT).and_then(|value| value.to_str().ok());
+        let fingerprint = fields.get(&DEVICE_FINGERPRINT).and_then(|value| std::str::from_utf8(value).ok());
         let same = fingerprint.is_some_and(|fingerprint| identity.tokens().device(fingerprint) == device);
         if !same {
             return Err(TokenError::OtherDevice.into());
@@ -80,9 +80,10 @@ fn held_token(identity: &Identity, headers: &HeaderMap) -> Result<Option<Token>,
 }
 
 /// The token behind the scheme `Bearer`, whose case does not matter (RFC 9110, section 11.1).
-fn bearer_token(authorization: &str) -> Option<&str> {
-    let (scheme, token) = authorization.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
+    const SCHEME: &[u8] = b"bearer ";
+    let (scheme, token) = authorization.split_at_checked(SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim_ascii_start())
 }
 
 /// A JSON answer about somebody, which no cache may keep.

@@ -145,10 +145,10 @@ pub(crate) fn to_text(bytes: &[u8; TOKEN_BYTES]) -> String {
 
 /// The bytes of a token in text form.
 #[must_use]
-pub(crate) fn from_text(text: &str) -> Option<[u8; TOKEN_BYTES]> {
+pub(crate) fn from_text(text: impl AsRef<[u8]>) -> Option<[u8; TOKEN_BYTES]> {
     let mut bytes = [0; TOKEN_BYTES];
-    let written = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
-    (text.len() == TOKEN_CHARS && written == TOKEN_BYTES).then_some(bytes)
+    let written = URL_SAFE_NO_PAD.decode_slice(text.as_ref(), &mut bytes).ok()?;
+    (text.as_ref().len() == TOKEN_CHARS && written == TOKEN_BYTES).then_some(bytes)
 }
 
 fn part<const N: usize>(bytes: &[u8; TOKEN_BYTES], from: usize) -> [u8; N] {
@@ -183,7 +183,7 @@ mod tests {
         for token in [token(), Token { device: None, ..token() }] {
             let bytes = token.encode(&TagKey([3; 32]));
             assert_eq!(Token::decode(&bytes), Some(token));
-            assert_eq!(from_text(&to_text(&bytes)), Some(bytes));
+            assert_eq!(from_text(to_text(&bytes)), Some(bytes));
             assert_eq!(to_text(&bytes).len(), TOKEN_CHARS);
         }
     }

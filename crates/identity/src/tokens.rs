@@ -1,22 +1,25 @@
 //! Mints tokens and says which ones hold: a tag, an expiry, an epoch and a set, and no disk.
 
-use std::sync::{Arc, RwLock};
+use std::{
+    cell::OnceCell,
+    rc::Rc,
+    sync::{Arc, RwLockReadGuard},
+};
 
 use clock::{Clock, Timestamp};
+use ids::Id;
 use problem::Problem;
 use seal::Keys;
 
 use crate::{
     live::{Live, Revoked},
+    ring::{Place, Ring, RingKeys},
     sign_in::SignedIn,
     token::{self, Audience, TOKEN_BYTES, TagKey, Token},
 };
 
 /// The longest that a token may live.
 pub const TOKEN_DAYS_MAX: u64 = 30;
-
-/// Keys kept at hand: the audiences in use, each with the days that its tokens may come from.
-const RING_KEYS_MAX: usize = 4096;
 
 /// Why a token does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,17 +82,15 @@ struct Shared {
     keys: Keys,
     clock: Clock,
     live: Arc<Live>,
-    ring: RwLock<Ring>,
+    ring: Ring,
 }
-
-/// Tag keys by audience and day, so that most tokens cost no derivation. Few, so a list finds them fastest.
-type Ring = Arc<Vec<((Audience, u64), TagKey)>>;
 
 /// Many tokens checked at one moment, against one state.
 pub struct Validator<'a> {
     shared: &'a Shared,
-    ring: Ring,
-    revoked: std::sync::RwLockReadGuard<'a, Revoked>,
+    ring: Rc<RingKeys>,
+    /// Looked at only for a session that may have been ended.
+    revoked: OnceCell<RwLockReadGuard<'a, Revoked>>,
     now: Timestamp,
 }
 
@@ -97,7 +98,7 @@ impl Tokens {
     /// Tokens under `keys`, as `live` has them.
     #[must_use]
     pub fn new(keys: Keys, clock: Clock, live: Arc<Live>) -> Self {
-        Self(Arc::new(Shared { keys, clock, live, ring: RwLock::default() }))
+        Self(Arc::new(Shared { keys, clock, live, ring: Ring::default() }))
     }
 
     /// The token for a sign-in: the same one however often it is asked for.
@@ -119,8 +120,8 @@ impl Tokens {
     #[must_use]
     pub fn validator(&self) -> Validator<'_> {
         let shared = &*self.0;
-        let ring = Arc::clone(&shared.ring.read().expect("nobody panics while keeping keys"));
-        Validator { shared, ring, revoked: shared.live.revoked(), now: shared.clock.now() }
+        let (ring, revoked) = (shared.ring.keys(), OnceCell::new());
+        Validator { shared, ring, revoked, now: shared.clock.now() }
     }
 
     /// Keyed hash of a device's fingerprint, as tokens carry it.
@@ -151,32 +152,26 @@ impl Validator<'_> {
         if token.expires_at <= self.now {
             return Err(TokenError::Expired);
         }
-        if self.shared.live.epoch(token.number) != token.epoch || self.revoked.contains(token.session) {
+        if self.shared.live.epoch(token.number) != token.epoch || self.has_ended(token.session) {
             return Err(TokenError::Ended);
         }
         Ok(token)
     }
 
+    fn has_ended(&self, session: Id<authz::Session>) -> bool {
+        let live = &self.shared.live;
+        live.may_be_revoked(session) && self.revoked.get_or_init(|| live.revoked()).contains(session)
+    }
+
     /// Derives the key; keeps it only if the token is ours, so that a flood of made-up tokens fills nothing.
-    fn check_with_new_key(
-        &self,
-        bytes: &[u8; TOKEN_BYTES],
-        wanted: (Audience, u64),
-    ) -> Result<(), TokenError> {
+    fn check_with_new_key(&self, bytes: &[u8; TOKEN_BYTES], wanted: Place) -> Result<(), TokenError> {
         let (audience, day) = wanted;
         let key = self.shared.key(audience, day);
         if !token::tag_holds(bytes, &key) {
             return Err(TokenError::Forged);
         }
         let today = self.now.millis() / (24 * 60 * 60 * 1000);
-        let mut ring = self.shared.ring.write().expect("nobody panics while keeping keys");
-        let mut keys = Vec::clone(&ring);
-        keys.retain(|((_, day), _)| day + TOKEN_DAYS_MAX >= today);
-        if keys.len() < RING_KEYS_MAX && !keys.iter().any(|(place, _)| *place == wanted) {
-            // The newest day's tokens are the most: they are found first.
-            keys.insert(0, (wanted, key));
-        }
-        *ring = Arc::new(keys);
+        self.shared.ring.keep(wanted, key, today.saturating_sub(TOKEN_DAYS_MAX));
         Ok(())
     }
 }

@@ -13,6 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Its text form is the lower-case hyphenated UUID of RFC 9562, 36 characters.
 pub struct Id<Kind>(u128, PhantomData<fn() -> Kind>);
 
+/// Bytes of the text form.
+const TEXT_BYTES: usize = 36;
+
 /// What was read is not an identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an identifier: write it as 36 characters, like 019a5f3c-7e21-7cc3-98c4-dc0c0c07398f")]
@@ -43,6 +46,14 @@ impl<Kind> Id<Kind> {
     #[must_use]
     pub const fn as_u128(self) -> u128 {
         self.0
+    }
+
+    /// The text form.
+    #[must_use]
+    pub fn to_text(self) -> [u8; TEXT_BYTES] {
+        let mut text = [0; TEXT_BYTES];
+        uuid::Uuid::from_u128(self.0).hyphenated().encode_lower(&mut text);
+        text
     }
 
     /// Unix milliseconds at which the identifier was made.
@@ -128,6 +139,7 @@ mod tests {
     fn an_id_reads_back_from_its_text_and_its_bytes() {
         let id = Id::<Thing>::new(1_700_000_000_123, [7; 10]);
         assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.to_text(), id.to_string().as_bytes());
         assert_eq!(Id::from_bytes(id.to_bytes()), id);
         assert_eq!(id.unix_ms(), 1_700_000_000_123);
     }

@@ -9,5 +9,5 @@ pub(crate) fn routes() -> Router {
 }
 
 async fn routed(headers: HeaderMap) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], super::session(&headers).unwrap_or_default())
+    ([(header::CONTENT_TYPE, "application/json")], super::session((&headers).into()).unwrap_or_default())
 }

@@ -5,19 +5,18 @@ mod http;
 
 use std::num::NonZeroUsize;
 
-use ::http::{HeaderMap, Method, header};
-use bytes::Bytes;
+use ::http::{Method, header};
 use clock::Clock;
-use edge::{Answer, Direct, Edge, EdgeConfig, Identify, ListenConfig, Traffic, serve};
+use edge::{Answer, Direct, Edge, EdgeConfig, Fields, Identify, ListenConfig, Traffic, serve};
 use telemetry::Metrics;
 
 const SESSION: &str = r#"{"session":"019a5f3c-7e21-7cc3-98c4-dc0c0c07398f","person":"019a5f3c-7e21-7cc3-98c4-dc0c0c073990","kind":"citizen","roles":["support"],"ends":"2026-03-01"}"#;
 
 /// As much as looking up a session in memory asks of the header section.
-fn session(headers: &HeaderMap) -> Option<Bytes> {
-    let field = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+fn session(fields: Fields<'_>) -> Option<Vec<u8>> {
+    let field = std::str::from_utf8(fields.get(&header::AUTHORIZATION)?).ok()?;
     let token = field.strip_prefix("Bearer ")?;
-    (token.len() > 20).then(|| Bytes::copy_from_slice(SESSION.as_bytes()))
+    (token.len() > 20).then(|| SESSION.as_bytes().to_vec())
 }
 
 fn main() -> std::io::Result<()> {
@@ -28,7 +27,7 @@ fn main() -> std::io::Result<()> {
     let traffic = Traffic::new(&Metrics::new());
     let edge = Edge::new(EdgeConfig::default(), Clock::System, traffic, Identify::nobody());
     let config = ListenConfig { address: ([127, 0, 0, 1], port).into(), threads, ..ListenConfig::default() };
-    let direct = Direct::none().route(Method::GET, "/session", |ask| session(ask.headers).map(Answer::json));
+    let direct = Direct::none().route(Method::GET, "/session", |ask| session(ask.fields).map(Answer::json));
     let _handle = serve(&config, &edge, &http::routes(), &direct)?;
     loop {
         std::thread::park();

@@ -71,10 +71,6 @@ pub(crate) enum Order {
 
 impl Order {
     const ALL: [Self; 4] = [Self::Go, Self::Finish, Self::Expire, Self::Cut];
-
-    pub(crate) const fn ends_now(self) -> bool {
-        matches!(self, Self::Expire | Self::Cut)
-    }
 }
 
 /// One connection, as its thread's sweep sees it.
@@ -90,10 +86,6 @@ pub(crate) struct Watch {
     listening: AtomicBool,
     waker: AtomicWaker,
     http2: AtomicBool,
-    lengths: AtomicU32,
-    unread: AtomicBool,
-    gathers: AtomicBool,
-    unsent: AtomicBool,
 }
 
 impl Watch {
@@ -108,10 +100,6 @@ impl Watch {
             listening: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             http2: AtomicBool::new(false),
-            lengths: AtomicU32::new(0),
-            unread: AtomicBool::new(false),
-            gathers: AtomicBool::new(true),
-            unsent: AtomicBool::new(false),
         }
     }
 
@@ -141,25 +129,12 @@ impl Watch {
         self.http2.load(Relaxed)
     }
 
-    /// Bytes came in, with so many `Content-Length` fields among them.
-    pub(crate) fn heard(&self, lengths: u32) {
-        if lengths > 0 {
-            self.lengths.fetch_add(lengths, Relaxed);
-        }
+    /// Half a request came in.
+    pub(crate) fn heard(&self) {
         // HTTP/2 has frames that are not requests: only time without one counts there.
         if matches!(self.phase(), Phase::Fresh | Phase::Idle) && !self.is_http2() {
             self.enter(Phase::Head);
         }
-    }
-
-    /// A request with one `Content-Length` was read.
-    pub(crate) fn length_was_read(&self) {
-        self.lengths.store(self.lengths.load(Relaxed).saturating_sub(1), Relaxed);
-    }
-
-    /// Did a `Content-Length` come in that no request had?
-    pub(crate) fn has_stray_length(&self) -> bool {
-        self.lengths.load(Relaxed) > 0
     }
 
     /// A request was read and answered on the spot.
@@ -176,26 +151,8 @@ impl Watch {
         Busy(self.clone())
     }
 
-    /// May answers wait for those that follow them in what was already read?
-    pub(crate) fn gather(&self, gathers: bool) {
-        self.gathers.store(gathers, Relaxed);
-    }
-
-    pub(crate) fn gathers(&self) -> bool {
-        self.gathers.load(Relaxed)
-    }
-
-    /// Answers were gathered, or sent.
-    pub(crate) fn holds_unsent(&self, unsent: bool) {
-        self.unsent.store(unsent, Relaxed);
-    }
-
-    pub(crate) fn has_unsent(&self) -> bool {
-        self.unsent.load(Relaxed)
-    }
-
     /// Is a request being answered that was not answered on the spot?
-    pub(crate) fn is_answering(&self) -> bool {
+    fn is_answering(&self) -> bool {
         self.requests.load(Relaxed) > 0
     }
 
@@ -207,19 +164,9 @@ impl Watch {
         }
     }
 
-    /// A body was refused that may still be arriving. (HTTP/2 refuses it by resetting its stream.)
-    pub(crate) fn left_unread(&self) {
-        if !self.is_http2() {
-            self.unread.store(true, Relaxed);
-        }
-    }
-
-    pub(crate) fn must_linger(&self) -> bool {
-        let linger = self.unread.load(Relaxed);
-        if linger && self.phase() != Phase::Lingering {
-            self.enter(Phase::Lingering);
-        }
-        linger
+    /// All is said, and the caller may still be sending.
+    pub(crate) fn lingers(&self) {
+        self.enter(Phase::Lingering);
     }
 
     fn phase(&self) -> Phase {
@@ -267,12 +214,6 @@ fn millis_of(limit: Duration) -> u64 {
 /// A request that is being answered.
 #[derive(Debug)]
 pub(crate) struct Busy(Arc<Watch>);
-
-impl Busy {
-    pub(crate) fn watch(&self) -> &Arc<Watch> {
-        &self.0
-    }
-}
 
 impl Drop for Busy {
     fn drop(&mut self) {
@@ -369,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_caller_who_says_half_a_request_is_told() {
-        check(|watch| watch.heard(0), 10_001, Order::Expire);
+        check(|watch| watch.heard(), 10_001, Order::Expire);
     }
 
     #[test]

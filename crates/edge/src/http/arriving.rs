@@ -1,8 +1,7 @@
-//! A request's body while it arrives: bounded in size and in time, and missed if it is left unread.
+//! A request's body while it arrives: bounded in size and in time.
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -10,10 +9,9 @@ use std::{
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use crate::{EdgeConfig, config::millis, connection::Watch};
+use crate::{EdgeConfig, config::millis};
 
 /// Why a body did not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -75,52 +73,5 @@ impl HttpBody for Bounded {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// A body as it comes from hyper.
-#[derive(Debug)]
-pub(super) struct Arriving {
-    body: Incoming,
-    ended: bool,
-    watch: Arc<Watch>,
-}
-
-impl Arriving {
-    pub(super) fn into_body(body: Incoming, watch: &Arc<Watch>) -> Body {
-        if body.is_end_stream() {
-            return Body::empty();
-        }
-        Body::new(Self { body, ended: false, watch: watch.clone() })
-    }
-}
-
-impl HttpBody for Arriving {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        self.ended = frame.is_none();
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.ended || self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Arriving {
-    fn drop(&mut self) {
-        if !self.is_end_stream() {
-            self.watch.left_unread();
-        }
     }
 }

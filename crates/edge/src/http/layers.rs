@@ -68,7 +68,7 @@ pub(super) async fn survive(request: Request, next: Next) -> Response {
 }
 
 /// What the caller of a handler that panicked is told.
-pub(super) fn panicked(panic: &(dyn Any + Send)) -> Problem {
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Problem {
     let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
     let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
     Problem::internal(&Panicked(words.unwrap_or_else(|| "without a word".to_owned())))

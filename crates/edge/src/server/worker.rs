@@ -12,7 +12,8 @@ use tokio::{
 use super::Port;
 use crate::{
     config::millis,
-    connection::{self, Watches, too_many_connections},
+    connection::{self, Watches},
+    h1::{set_date, too_many_connections},
 };
 
 /// How long accepting rests when the process is out of something, such as file descriptors.
@@ -63,7 +64,10 @@ impl Worker {
                         Ok((socket, _)) => welcome(socket, &port, &watches, &full),
                         Err(error) => rest(&error).await,
                     },
-                    _ = sweeps.tick() => watches.sweep(running.elapsed(), limits),
+                    _ = sweeps.tick() => {
+                        watches.sweep(running.elapsed(), limits);
+                        set_date(port.edge.clock().now());
+                    }
                 }
             }
             drop(listener);

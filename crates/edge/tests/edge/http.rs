@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use axum::{
     Router,
+    extract::Request,
+    response::Response,
     routing::{get, post},
 };
 use bytes::Bytes;
 use edge::{Body, Caller, Params, Query, RawBody, RequestId};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -28,13 +31,23 @@ pub(crate) fn routes() -> Router {
         .route("/visits", post(|Body(visit): Body<Visit>| async { axum::Json(visit) }))
         .route("/visits/{visit}", get(|Params(visit): Params<u64>| async move { visit.to_string() }))
         .route("/whoami", get(|Caller(actor): Caller| async move { actor.by().to_string() }))
-        .route("/wait", get(wait))
+        .route("/wait", get(wait).post(wait))
         .route(
             "/id",
             get(|axum::Extension(id): axum::Extension<RequestId>| async move { id.as_str().to_owned() }),
         )
         .route("/panic", get(panic))
+        .route("/stream", get(|| async { streamed(["one ", "", "two"].map(Ok)) }))
+        .route("/broken", get(|| async { streamed([Ok("half"), Err(std::io::Error::other("lost"))]) }))
+        .route("/through", post(|request: Request| async { Response::new(request.into_body()) }))
+        .route("/ignore", post(|| async { "ignored" }))
+        .route("/nothing", get(|| async { StatusCode::NO_CONTENT }))
         .route("/large", get(|| async { Bytes::from(vec![b'x'; 32 << 20]) }))
+}
+
+/// A body of unknown length.
+fn streamed<const N: usize>(pieces: [std::io::Result<&'static str>; N]) -> axum::body::Body {
+    axum::body::Body::from_stream(futures_util::stream::iter(pieces))
 }
 
 async fn wait(Query(Wait { ms }): Query<Wait>) -> &'static str {

@@ -99,3 +99,17 @@ fn a_long_pipeline_is_answered_whole() {
     writing.join().expect("it does not panic").expect("it is all read");
     assert_eq!((replies.len(), replies[5000].body.as_str()), (5001, "hello"));
 }
+
+#[test]
+fn a_handler_whose_caller_has_gone_is_given_up() {
+    let rig = start();
+    let busy = rig.connect_and_say(b"GET /wait?ms=60000 HTTP/1.1\r\nhost: edge\r\n\r\n");
+    let waits = |count| rig.metrics.encode().contains(&format!("http_requests_in_flight {count}"));
+    while !waits(1) {
+        std::thread::yield_now();
+    }
+    drop(busy);
+    while !waits(0) {
+        std::thread::yield_now();
+    }
+}

@@ -1,5 +1,7 @@
 //! The edge on real sockets: every limit, every refusal, both versions of HTTP, and the way it stops.
 
+mod bodies;
+mod cuts;
 mod http;
 mod limits;
 mod lives;

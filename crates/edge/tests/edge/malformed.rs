@@ -7,6 +7,8 @@ fn check(request: &str, status: u16, code: &str) {
     let replies = start().say(request.as_bytes());
     assert_eq!(replies.len(), 1, "one refusal and no more: {replies:?}");
     replies[0].refuses(status, code);
+    assert_eq!(replies[0].field("connection"), Some("close"), "{replies:?}");
+    assert!(replies[0].field("x-request-id").is_some(), "{replies:?}");
 }
 
 #[test]
@@ -59,4 +61,55 @@ fn a_request_names_its_host_once() {
 fn a_space_before_a_colon_is_refused() {
     let request = "POST /echo HTTP/1.1\r\nhost: edge\r\ncontent-length : 3\r\n\r\nabc";
     check(request, 400, "edge/malformed-request");
+}
+
+#[test]
+fn shapes_that_smuggle_are_refused_and_never_read_as_two_requests() {
+    let hidden = "GET /hello HTTP/1.1\r\nhost: edge\r\n\r\n";
+    let shapes = [
+        "content-length: 3\r\ncontent-length: 3\r\n",
+        "content-length: 3, 3\r\n",
+        "content-length: 3\ncontent-length: 4\r\n",
+        "content-length:\x0b3\r\n",
+        "transfer-encoding: identity, chunked\r\n",
+        "transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n",
+        "transfer-encoding: \x0bchunked\r\n",
+        "transfer-encoding:\r\n chunked\r\n",
+        "transfer-encoding\t: chunked\r\n",
+        "x: y\rtransfer-encoding: chunked\r\n",
+        "x: y\ntransfer-encoding: chunked\r\n",
+        "x: y\0\r\n",
+        " x: y\r\n",
+    ];
+    for fields in shapes {
+        let request = format!("POST /echo HTTP/1.1\r\nhost: edge\r\n{fields}\r\n0\r\n\r\n{hidden}");
+        check(&request, 400, "edge/malformed-request");
+    }
+    let old = format!("POST /echo HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}");
+    check(&old, 400, "edge/malformed-request");
+}
+
+#[test]
+fn chunks_that_smuggle_are_refused_and_never_read_as_two_requests() {
+    let hidden = "GET /hello HTTP/1.1\r\nhost: edge\r\n\r\n";
+    for body in ["0x0\r\n\r\n", "0\n\n", "-0\r\n\r\n", "0 \r\n\r\n", "0;\n\r\n\r\n", "1\r\na0\r\n\r\n"] {
+        let head = "POST /echo HTTP/1.1\r\nhost: edge\r\ntransfer-encoding: chunked\r\n\r\n";
+        check(&format!("{head}{body}{hidden}"), 400, "edge/broken-body");
+    }
+}
+
+#[test]
+fn targets_of_other_forms_are_refused() {
+    for line in ["CONNECT edge:443", "GET *", "GET hello", "GET /hello#top", "GET ftp://edge/hello"] {
+        check(&format!("{line} HTTP/1.1\r\nhost: edge\r\n\r\n"), 400, "edge/malformed-request");
+    }
+    let whole = "GET http://edge/hello HTTP/1.1\r\nhost: other\r\nconnection: close\r\n\r\n";
+    assert_eq!(start().say(whole.as_bytes())[0].body, "hello");
+}
+
+#[test]
+fn versions_that_nobody_speaks_are_refused() {
+    for line in ["GET /hello", "GET /hello HTTP/0.9", "GET /hello HTTP/1.2", "GET /hello HTTP/2.0"] {
+        check(&format!("{line}\r\nhost: edge\r\n\r\n"), 400, "edge/malformed-request");
+    }
 }

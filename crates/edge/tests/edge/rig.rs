@@ -8,10 +8,9 @@ use std::{
 };
 
 use authz::Actor;
-use bytes::Bytes;
 use clock::Clock;
 use edge::{Answer, Direct, Edge, EdgeConfig, Handle, Identify, ListenConfig, TlsConfig, Traffic, serve};
-use http::Method;
+use http::{Method, header::AUTHORIZATION};
 use problem::Problem;
 use telemetry::Metrics;
 
@@ -54,8 +53,8 @@ pub(crate) fn start_with(set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig)) -
 fn direct() -> Direct {
     Direct::none()
         .route(Method::GET, "/session", |ask| {
-            let known = ask.headers.contains_key("authorization");
-            known.then(|| Answer::json(Bytes::from_static(b"{\"session\":1}")).not_stored())
+            let known = ask.fields.get(&AUTHORIZATION).is_some();
+            known.then(|| Answer::json(b"{\"session\":1}".as_slice()).not_stored())
         })
         .route(Method::GET, "/direct-panic", |_| panic!("hunter2"))
 }
@@ -95,6 +94,13 @@ impl Rig {
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address()).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket has time-outs");
+        stream
+    }
+
+    /// A connection on which these bytes were said.
+    pub(crate) fn connect_and_say(&self, bytes: &[u8]) -> TcpStream {
+        let mut stream = self.connect();
+        stream.write_all(bytes).expect("it listens");
         stream
     }
 

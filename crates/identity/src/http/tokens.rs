@@ -193,7 +193,7 @@ fn validate_json(identity: &Identity, body: &[u8]) -> Result<Response, Problem> 
     check_count(tokens.len())?;
     let validator = identity.tokens().validator();
     let check = |text: &std::borrow::Cow<'_, str>| {
-        let bytes = token::from_text(text).ok_or(TokenError::Malformed);
+        let bytes = token::from_text(text.as_bytes()).ok_or(TokenError::Malformed);
         Validated::from(bytes.and_then(|bytes| validator.check(&bytes)))
     };
     let results: Vec<_> = tokens.iter().map(check).collect();

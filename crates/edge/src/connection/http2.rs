@@ -1,0 +1,112 @@
+//! HTTP/2, which hyper speaks for us, with the connection's watch looking on.
+
+use std::{
+    future::poll_fn,
+    io::{self, IoSlice},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Order, Stream, Watch};
+use crate::{EdgeConfig, config::millis, http::EdgeService};
+
+/// How HTTP/2 is spoken.
+#[derive(Debug, Clone)]
+pub(crate) struct Http2(hyper::server::conn::http2::Builder<TokioExecutor>);
+
+impl Http2 {
+    pub(crate) fn new(config: &EdgeConfig) -> Self {
+        let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(config.streams_max.get())
+            .max_header_list_size(config.header_bytes_max.get())
+            // Enough for a body of the usual size in one go; a slow reader cannot make us keep more.
+            .initial_stream_window_size(256 << 10)
+            .initial_connection_window_size(1 << 20)
+            .max_send_buf_size(256 << 10)
+            // Resets in a row are how a flood looks (CVE-2023-44487); honest callers cancel few.
+            .max_pending_accept_reset_streams(20)
+            .max_local_error_reset_streams(256)
+            .keep_alive_interval(millis(config.idle_ms_max) / 2)
+            .keep_alive_timeout(millis(config.handshake_ms_max));
+        Self(builder)
+    }
+
+    /// Serves a connection until either side is done with it, and passes it the orders of its watch.
+    pub(super) async fn serve(
+        &self,
+        stream: Stream,
+        watch: Arc<Watch>,
+        service: EdgeService,
+    ) -> hyper::Result<()> {
+        let watched = Watched { stream, watch: watch.clone() };
+        let mut connection = pin!(self.0.serve_connection(TokioIo::new(watched), service));
+        let mut told = false;
+        poll_fn(|cx| {
+            if watch.ordered() == Order::Finish && !told {
+                told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            connection.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+/// A stream that tells the connection's watch when its caller does not read.
+#[derive(Debug)]
+struct Watched {
+    stream: Stream,
+    watch: Arc<Watch>,
+}
+
+impl Watched {
+    fn tell<T>(&self, written: Poll<T>) -> Poll<T> {
+        self.watch.stalled(written.is_pending());
+        written
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buffer);
+        self.tell(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
+        self.tell(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.tell(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,270 @@
+//! The loop of a connection: what can be answered on the spot is, all else goes through the router, one
+//! request after the other.
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response, StatusCode};
+use problem::Problem;
+use tower_service::Service as _;
+
+use super::{
+    Fault, Head, HeadLimits, Length, Target,
+    answer::{Manner, write_answer},
+    intake::Intake,
+    read_head,
+    refusal::refusal,
+    request::request,
+    sending::Sending,
+    wire::Wire,
+};
+use crate::{
+    Ask, Fields,
+    config::size,
+    connection::{Order, Stream, Watch},
+    http::{Content, Peer},
+    server::Port,
+};
+
+/// Room in an inbox beyond the largest header section, for what comes behind it.
+const INBOX_BYTES_MIN: usize = 16 << 10;
+
+/// One connection that speaks HTTP/1.
+pub(super) struct Connection {
+    wire: Wire,
+    port: Arc<Port>,
+    watch: Arc<Watch>,
+    peer: Peer,
+    limits: HeadLimits,
+    /// Bytes at the beginning of the inbox that are known to be no whole head.
+    looked_at: usize,
+    /// A request was answered since the caller was last waited for.
+    answered: bool,
+}
+
+/// A request on its way to the router.
+struct Routed {
+    request: Request<Content>,
+    intake: Option<Intake>,
+    manner: Manner,
+}
+
+/// What is to be done about a head.
+enum Found {
+    Answered { persistent: bool },
+    Routed(Box<Routed>),
+}
+
+/// What comes next.
+enum Step {
+    /// No whole request is left: send, and wait for more.
+    Read,
+    /// As much is gathered as may be.
+    Send,
+    Route(Box<Routed>),
+    Refuse(Fault),
+    /// The last request of the connection was answered.
+    Close,
+}
+
+/// How waiting for the caller ended.
+enum Came {
+    Bytes,
+    Nothing,
+    TooLate,
+}
+
+/// Whether the connection goes on after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Onward {
+    Persists,
+    Closes,
+    /// It closes, and its caller may still be sending.
+    Lingers,
+}
+
+impl Connection {
+    pub(super) fn new(stream: Stream, port: Arc<Port>, watch: Arc<Watch>, peer: Peer) -> Self {
+        let config = port.edge.config();
+        let bytes_max = size(config.header_bytes_max);
+        let limits = HeadLimits { bytes_max, fields_max: size(config.header_fields_max) };
+        let wire = Wire::new(stream, watch.clone(), bytes_max.saturating_add(INBOX_BYTES_MIN));
+        Self { wire, port, watch, peer, limits, looked_at: 0, answered: false }
+    }
+
+    /// Answers until either side is done.
+    pub(super) async fn run(mut self) -> io::Result<()> {
+        let end = loop {
+            match self.step() {
+                Step::Send => poll_fn(|cx| self.wire.poll_send(cx)).await?,
+                Step::Read => match poll_fn(|cx| self.poll_more(cx)).await? {
+                    Came::Bytes => {}
+                    Came::Nothing => break Onward::Closes,
+                    Came::TooLate => break self.refuse(Fault::TooSlow),
+                },
+                Step::Route(routed) => match self.route(*routed).await? {
+                    Onward::Persists => {}
+                    end @ (Onward::Closes | Onward::Lingers) => break end,
+                },
+                Step::Refuse(fault) => break self.refuse(fault),
+                Step::Close => break Onward::Closes,
+            }
+        };
+        poll_fn(|cx| self.wire.poll_shutdown(cx)).await?;
+        if end == Onward::Lingers || !self.wire.inbox.is_empty() {
+            self.watch.lingers();
+            poll_fn(|cx| self.wire.poll_linger(cx)).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers on the spot what can be, in order, and finds out what comes then.
+    fn step(&mut self) -> Step {
+        while !self.wire.is_full() {
+            // A head is whole only when another line ended: bytes that come one by one are not looked at
+            // over and over.
+            let fresh = &self.wire.inbox.bytes()[self.looked_at..];
+            let full = self.wire.inbox.bytes().len() >= self.limits.bytes_max;
+            if fresh.is_empty() || (self.looked_at > 0 && !full && memchr::memchr(b'\n', fresh).is_none()) {
+                return Step::Read;
+            }
+            let finishing = self.watch.ordered() != Order::Go;
+            let (inbox, outbox) = self.wire.both();
+            let look = |head: &Head<'_>| {
+                let manner = Manner::of(head.version, head.method, head.framing.persistent && !finishing);
+                if answer_at_once(&self.port, head, &manner, outbox) {
+                    return Ok((head.bytes, Found::Answered { persistent: manner.persistent }));
+                }
+                routed(head, inbox.bytes(), manner, self.peer)
+                    .map(|routed| (head.bytes, Found::Routed(routed)))
+            };
+            let (bytes, found) = match read_head(inbox.bytes(), self.limits, look) {
+                Ok(Some(Ok(found))) => found,
+                Err(fault) | Ok(Some(Err(fault))) => return Step::Refuse(fault),
+                Ok(None) => {
+                    self.looked_at = inbox.bytes().len();
+                    return Step::Read;
+                }
+            };
+            inbox.consume(bytes);
+            self.looked_at = 0;
+            match found {
+                Found::Answered { persistent: true } => self.answered = true,
+                Found::Answered { persistent: false } => return Step::Close,
+                Found::Routed(routed) => return Step::Route(routed),
+            }
+        }
+        Step::Send
+    }
+
+    /// Sends what is gathered and waits for more of the caller.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Came>> {
+        // A caller who does not take the answers is not asked for more requests.
+        ready!(self.wire.poll_send(cx))?;
+        if let Poll::Ready(count) = self.wire.poll_fill(cx)? {
+            return Poll::Ready(Ok(if count > 0 { Came::Bytes } else { Came::Nothing }));
+        }
+        if std::mem::take(&mut self.answered) {
+            self.watch.answered_at_once();
+        }
+        let is_silent = self.wire.inbox.is_empty();
+        if !is_silent {
+            self.watch.heard();
+        }
+        match self.watch.ordered() {
+            Order::Expire => return Poll::Ready(Ok(Came::TooLate)),
+            Order::Finish if is_silent => return Poll::Ready(Ok(Came::Nothing)),
+            Order::Go | Order::Finish | Order::Cut => {}
+        }
+        self.wire.rest();
+        Poll::Pending
+    }
+
+    /// Says what was wrong, as the last word.
+    fn refuse(&mut self, fault: Fault) -> Onward {
+        let problem = Problem::from(fault);
+        let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        self.port.edge.traffic().count_unread(status);
+        self.wire.outbox().extend_from_slice(&refusal(&problem, self.port.edge.clock()));
+        Onward::Lingers
+    }
+
+    /// Takes a request through the router, its body in and its answer out.
+    async fn route(&mut self, routed: Routed) -> io::Result<Onward> {
+        let Routed { request, mut intake, mut manner } = routed;
+        let _busy = self.watch.begin();
+        let mut handler = Box::pin(self.port.routes.clone().call(request));
+        let response = poll_fn(|cx| self.poll_handler(handler.as_mut(), &mut intake, cx)).await?;
+        drop(handler);
+        let settles = intake.as_mut().is_none_or(|intake| intake.can_settle(&mut self.wire));
+        manner.persistent &= settles && self.watch.ordered() == Order::Go;
+        let (outbox, clock) = (self.wire.outbox(), self.port.edge.clock());
+        let mut sending = Sending::begin(outbox, response, &manner, clock);
+        poll_fn(|cx| sending.poll(&mut self.wire, &mut intake, cx)).await?;
+        if intake.is_some_and(|mut intake| !intake.settle(&mut self.wire)) {
+            return Ok(Onward::Lingers);
+        }
+        let persists = manner.persistent && !sending.ends_the_connection();
+        Ok(if persists { Onward::Persists } else { Onward::Closes })
+    }
+
+    /// Runs the handler, with its body coming in as it asks for it.
+    fn poll_handler<F>(
+        &mut self,
+        mut handler: Pin<&mut F>,
+        intake: &mut Option<Intake>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Response<Content>>>
+    where
+        F: Future<Output = Result<Response<Content>, Infallible>>,
+    {
+        loop {
+            if let Poll::Ready(Ok(response)) = handler.as_mut().poll(cx) {
+                return Poll::Ready(Ok(response));
+            }
+            let Some(intake) = intake else { break };
+            if intake.poll_give(&mut self.wire, cx)?.is_pending() {
+                break;
+            }
+        }
+        // The handler waits for something else, so the answers before this one must not.
+        if self.wire.has_unsent() {
+            let _sent = self.wire.poll_send(cx)?;
+        }
+        // Whoever has gone will not hear the answer. That shows only while nothing else is to be read:
+        // what is there may be the caller's next requests, and they wait for their turn.
+        let arrived = intake.as_ref().is_none_or(Intake::is_done);
+        if arrived && self.wire.inbox.is_empty() && matches!(self.wire.poll_fill(cx)?, Poll::Ready(0)) {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.wire.rest();
+        Poll::Pending
+    }
+}
+
+/// Answers a request that has a direct route, if the route does.
+fn answer_at_once(port: &Port, head: &Head<'_>, manner: &Manner, outbox: &mut Vec<u8>) -> bool {
+    let (Target::Origin { path, query }, Length::Exact(0)) = (head.form, head.framing.length) else {
+        return false;
+    };
+    let ask = Ask { path, query, fields: Fields::read(head.fields) };
+    let Some(answer) = port.direct.answer(&port.edge, head.method, ask) else { return false };
+    write_answer(outbox, &answer, head.framing.request_id, manner, port.edge.clock());
+    true
+}
+
+/// The request of a head for the router.
+fn routed(head: &Head<'_>, read: &[u8], manner: Manner, peer: Peer) -> Result<Box<Routed>, Fault> {
+    let intake = Intake::of(head.framing.length, head.framing.expects_continue);
+    let (intake, body) = intake.unzip();
+    let body = body.map_or_else(Content::empty, Content::new);
+    let mut request = request(head, read, body)?;
+    request.extensions_mut().insert(peer);
+    Ok(Box::new(Routed { request, intake, manner }))
+}

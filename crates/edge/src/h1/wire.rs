@@ -1,0 +1,171 @@
+//! The two directions of a connection: bytes that came and wait to be used, answers that wait to be sent.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+use super::buffers::{self, Inbox};
+use crate::connection::{Stream, Watch};
+
+/// Bytes of answers that are gathered before they are sent in any case.
+const GATHERED_BYTES_MAX: usize = 64 << 10;
+/// A piece of a body that is larger than this is sent from where it is, not copied.
+const COPIED_BYTES_MAX: usize = 8 << 10;
+
+/// A stream with what is on its way in both directions.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: Stream,
+    watch: Arc<Watch>,
+    pub(super) inbox: Inbox,
+    inbox_bytes_max: usize,
+    outbox: Vec<u8>,
+    /// Bytes of the outbox that were sent.
+    sent: usize,
+    /// What follows the outbox, too large to be copied.
+    tail: Bytes,
+}
+
+impl Wire {
+    pub(super) fn new(stream: Stream, watch: Arc<Watch>, inbox_bytes_max: usize) -> Self {
+        let (inbox, outbox, tail) = (Inbox::default(), Vec::new(), Bytes::new());
+        Self { stream, watch, inbox, inbox_bytes_max, outbox, sent: 0, tail }
+    }
+
+    /// Where answers are written. Nothing may be, while the wire [is full](Self::is_full).
+    pub(super) fn outbox(&mut self) -> &mut Vec<u8> {
+        if self.outbox.capacity() == 0 {
+            self.outbox = buffers::outbox();
+        }
+        &mut self.outbox
+    }
+
+    /// The bytes that came, and where to answer them.
+    pub(super) fn both(&mut self) -> (&mut Inbox, &mut Vec<u8>) {
+        self.outbox();
+        (&mut self.inbox, &mut self.outbox)
+    }
+
+    /// Must what is gathered be sent before more is?
+    pub(super) fn is_full(&self) -> bool {
+        self.outbox.len() >= GATHERED_BYTES_MAX || !self.tail.is_empty()
+    }
+
+    pub(super) fn has_unsent(&self) -> bool {
+        self.sent < self.outbox.len() || !self.tail.is_empty()
+    }
+
+    /// Puts a piece of a body behind what is gathered.
+    pub(super) fn put(&mut self, piece: Bytes) {
+        if piece.len() <= COPIED_BYTES_MAX {
+            self.outbox().extend_from_slice(&piece);
+        } else {
+            self.tail = piece;
+        }
+    }
+
+    /// Gives back the memory that is not needed while the caller is silent.
+    pub(super) fn rest(&mut self) {
+        self.inbox.give_back();
+        if !self.has_unsent() {
+            buffers::keep_outbox(std::mem::take(&mut self.outbox));
+            self.sent = 0;
+        }
+    }
+
+    /// Reads what has come: the number of bytes, nought at the end of the stream.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.inbox.borrow(self.inbox_bytes_max);
+        let mut buffer = ReadBuf::new(self.inbox.room());
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        let count = buffer.filled().len();
+        self.inbox.filled(count);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Reads at most `bytes_max` bytes past the inbox, which must be empty.
+    pub(super) fn poll_read_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        landing: &mut BytesMut,
+        bytes_max: usize,
+    ) -> Poll<io::Result<usize>> {
+        let mut landing = landing.limit(bytes_max);
+        let read = std::pin::pin!(self.stream.read_buf(&mut landing));
+        read.poll(cx)
+    }
+
+    /// Sends all that is gathered, down to the network.
+    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.has_unsent() {
+            return Poll::Ready(Ok(()));
+        }
+        while self.has_unsent() {
+            let written = self.poll_write(cx);
+            self.watch.stalled(written.is_pending());
+            let count = ready!(written)?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let of_outbox = count.min(self.outbox.len() - self.sent);
+            self.sent += of_outbox;
+            self.tail.advance(count - of_outbox);
+        }
+        self.outbox.clear();
+        self.sent = 0;
+        self.tail = Bytes::new();
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.watch.stalled(flushed.is_pending());
+        flushed
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        let gathered = &self.outbox[self.sent..];
+        match (gathered.is_empty(), self.tail.is_empty()) {
+            (false, true) => stream.poll_write(cx, gathered),
+            (true, _) => stream.poll_write(cx, &self.tail),
+            (false, false) => {
+                stream.poll_write_vectored(cx, &[IoSlice::new(gathered), IoSlice::new(&self.tail)])
+            }
+        }
+    }
+
+    /// Says that nothing more will come.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    /// Reads on after the last word, because closing a socket with bytes unread throws the answer away
+    /// on its way to the caller (RFC 9112, section 9.6). The sweep ends it.
+    pub(super) fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            self.inbox.consume(self.inbox.bytes().len());
+            if ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Sends what it can without waiting.
+    pub(super) fn send_now(&mut self) {
+        let _sent = self.poll_send(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+impl Drop for Wire {
+    /// Whatever ends a connection, the answers before it still belong to the caller.
+    fn drop(&mut self) {
+        self.send_now();
+        self.outbox.clear();
+        self.tail = Bytes::new();
+        self.rest();
+    }
+}
