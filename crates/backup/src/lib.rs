@@ -7,11 +7,13 @@
 //! because a key that was destroyed must not come back.
 
 mod names;
+mod repair;
 mod restore;
 mod segment;
 mod ship;
 mod target;
 
+pub use repair::{Repaired, repair};
 pub use restore::{RestoreError, Restored, Service, Until, restore, restore_person_keys};
 pub use segment::{SEGMENT_ENTRIES_MAX, SegmentError};
 pub use ship::{ShipError, Shipped, Shipper, ship_person_keys};

@@ -65,6 +65,10 @@ pub enum RestoreError {
     Sealed { name: String, source: OpenError },
     #[error("`{name}` does not hold what it should")]
     Garbled { name: String },
+    #[error(
+        "entries {from} to {to} can be read neither here nor in the target; everything before them was built"
+    )]
+    Gap { from: u64, to: u64 },
     #[error("there is nothing of `{service}` in the target")]
     Nothing { service: &'static str },
     #[error("the checkpoint in the target was not signed with these keys for this deployment's name")]
@@ -106,9 +110,7 @@ pub async fn restore(
         if span.end <= rebuild.next() {
             continue;
         }
-        let object = target.get(&span.name(name)).await?.unwrap_or_default();
-        let entries = segment::open(&span.name(name), &object, &key)
-            .map_err(|source| RestoreError::Segment { name: span.name(name), source })?;
+        let entries = read_segment(target, span, name, &key).await?;
         if !replay(&mut rebuild, entries, until, checkpoint.as_ref().map(|(checkpoint, _)| checkpoint))? {
             break;
         }
@@ -146,7 +148,22 @@ fn replay(
     }
 }
 
-async fn read_erased(service: &str, target: &Target, key: &BackupKey) -> Result<Vec<Erased>, RestoreError> {
+pub(crate) async fn read_segment(
+    target: &Target,
+    span: Span,
+    service: &str,
+    key: &BackupKey,
+) -> Result<Vec<Entry>, RestoreError> {
+    let name = span.name(service);
+    let object = target.get(&name).await?.unwrap_or_default();
+    segment::open(&name, &object, key).map_err(|source| RestoreError::Segment { name, source })
+}
+
+pub(crate) async fn read_erased(
+    service: &str,
+    target: &Target,
+    key: &BackupKey,
+) -> Result<Vec<Erased>, RestoreError> {
     let name = names::erased(service);
     let Some(object) = target.get(&name).await? else { return Ok(Vec::new()) };
     let bytes =

@@ -1,7 +1,7 @@
 //! How many commands a second become durable, beside a bare loop that writes the same rows.
 
 mod bare;
-mod notes;
+pub(crate) mod notes;
 
 use std::time::Duration;
 

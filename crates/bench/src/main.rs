@@ -9,6 +9,7 @@ mod load;
 mod machine;
 mod password_sign_in;
 mod peer;
+mod recovery;
 mod session;
 mod validate;
 
@@ -43,6 +44,8 @@ enum Name {
     LiveSessions,
     /// Jobs from asked for to done, beside BullMQ.
     Jobs,
+    /// Restoring a lost node, and how far behind its backup is.
+    Recovery,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -54,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         Name::DeviceSignIn => device_sign_in::run(arguments.quick)?,
         Name::PasswordSignIn => password_sign_in::run(arguments.quick)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
+        Name::Recovery => recovery::run(arguments.quick)?,
         Name::Jobs => jobs::run(arguments.quick)?,
     };
     figures.print(arguments.json)

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use server::{BackupOptions, CheckConfigOptions, RestoreOptions, ServeOptions, VerifyOptions};
+use server::{BackupOptions, CheckConfigOptions, RepairOptions, RestoreOptions, ServeOptions, VerifyOptions};
 
 /// Public services that hold when a whole country arrives at once.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ enum Role {
     Backup(BackupOptions),
     /// Build a folder of data anew from a backup.
     Restore(RestoreOptions),
+    /// Build a damaged database anew, from its own ledger and from a backup.
+    Repair(RepairOptions),
     /// Print the settings that `serve` would use, and whether they can be.
     CheckConfig(CheckConfigOptions),
     /// Print the description of the API (OpenAPI 3.1).
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Role::Verify(options) => server::verify(&options),
         Role::Backup(options) => server::backup(&options),
         Role::Restore(options) => server::restore(&options),
+        Role::Repair(options) => server::repair(&options),
         Role::CheckConfig(options) => server::check_config(&options),
         Role::Openapi => server::print_openapi(),
     };

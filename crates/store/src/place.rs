@@ -90,6 +90,14 @@ impl Databases {
         Writer::open_to_read(&self.place(name), schema)
     }
 
+    /// Opens a database whose tables need not be what they should be, to save what can be read of it.
+    ///
+    /// # Errors
+    /// When it cannot be opened at all.
+    pub fn open_damaged(&self, name: &'static str) -> Result<Writer, StoreError> {
+        Writer::open_unchecked(&self.place(name))
+    }
+
     fn place(&self, name: &'static str) -> Place {
         match &self.place {
             Common::Files { folder, config } => {

@@ -68,6 +68,11 @@ impl Writer {
         Ok(Self { place: place.clone(), engine, working: Working::default() })
     }
 
+    pub(crate) fn open_unchecked(place: &Place) -> Result<Self, StoreError> {
+        let engine = Engine::open_to_read(place)?;
+        Ok(Self { place: place.clone(), engine, working: Working::default() })
+    }
+
     /// Begins a batch.
     ///
     /// # Errors

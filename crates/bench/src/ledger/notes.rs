@@ -12,7 +12,7 @@ use std::{
 use authz::{Actor, By, Guarded, Person};
 use clock::{Clock, Timestamp};
 use ids::Id;
-use ledger::{Applied, Command, Ledger, LedgerConfig, Once, Opening};
+use ledger::{Applied, Command, Commands, Ledger, LedgerConfig, Once, Opening};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 use store::{Cell, Column, Databases, Erasable, Keys, Schema, StoreError, Told, Tx};
@@ -176,18 +176,11 @@ async fn write(
     stop: Arc<AtomicBool>,
     written: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
-    let clock = Clock::System;
     let actor = Actor::service("bench");
     let mut number = seat as u64;
     while !stop.load(Ordering::Relaxed) {
         match case {
-            Case::Realistic => {
-                let body = Erasable::new(clock.random(), clock.random::<BODY_BYTES>().to_vec());
-                let note = WriteNote { id: clock.id(), owner: Id::from_bytes(clock.random()), body };
-                let key = note.id.to_string();
-                let once = Once::new(actor.by(), "POST /notes", &key, key.as_bytes());
-                ledger.submit_once(actor.permit(note)?, Some(once)).await?;
-            }
+            Case::Realistic => write_note(&ledger).await?,
             Case::Plain => {
                 let line = WriteLine { number, body: "x".repeat(BODY_BYTES) };
                 ledger.submit(actor.permit(line)?).await?;
@@ -213,10 +206,29 @@ async fn read(ledger: Ledger, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(folder: &Path, metrics: &Metrics) -> anyhow::Result<Ledger> {
-    let schema =
-        ledger::schema().and(Schema::new().migration("bench/0001", SQL).table::<Note>().table::<Line>());
-    let store = Databases::in_files(folder).open("bench", &schema)?;
+/// The tables of the ledger of notes.
+pub(crate) fn schema() -> Schema {
+    ledger::schema().and(Schema::new().migration("bench/0001", SQL).table::<Note>().table::<Line>())
+}
+
+/// Its commands.
+pub(crate) fn commands() -> Commands {
+    Commands::new().with::<WriteNote>().with::<WriteLine>()
+}
+
+/// Writes one note: a sealed body, an idempotency key, an owner.
+pub(crate) async fn write_note(ledger: &Ledger) -> anyhow::Result<()> {
+    let (clock, actor) = (Clock::System, Actor::service("bench"));
+    let body = Erasable::new(clock.random(), clock.random::<BODY_BYTES>().to_vec());
+    let note = WriteNote { id: clock.id(), owner: Id::from_bytes(clock.random()), body };
+    let key = note.id.to_string();
+    let once = Once::new(actor.by(), "POST /notes", &key, key.as_bytes());
+    ledger.submit_once(actor.permit(note)?, Some(once)).await?;
+    Ok(())
+}
+
+pub(crate) fn open(folder: &Path, metrics: &Metrics) -> anyhow::Result<Ledger> {
+    let store = Databases::in_files(folder).open("bench", &schema())?;
     Ok(Ledger::open(Opening {
         name: "bench",
         origin: "example.org/bench".to_owned(),

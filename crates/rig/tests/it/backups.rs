@@ -172,3 +172,34 @@ async fn a_backup_that_was_altered_or_is_under_another_key_is_refused() {
     let refused = run(&["restore", &target], &shipping.folder.data(), &shipping.options).expect("it runs");
     assert!(!refused.status.success() && refused.stderr.contains("cannot be read"), "{}", refused.stderr);
 }
+
+#[tokio::test]
+async fn a_damaged_database_is_repaired_from_itself_and_from_the_backup() {
+    let shipping = Shipping::new();
+    let server = shipping.start();
+    server.client().register("ada", PASSWORD).await.expect("ada is new");
+    for number in 0..200 {
+        let key = json!({"algorithm": "Ed25519", "publicKey": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        let body = json!({"userId": format!("person-{number}"), "deviceKey": key});
+        assert_eq!(server.client().post("/api/v1/persons", &body).await.expect("an answer").status, 201);
+    }
+    shipping.until_shipped(&server.client()).await;
+    server.stop().expect("it stops");
+    let database = shipping.folder.data().join("services/identity.db");
+    let mut bytes = fs::read(&database).expect("it can be read");
+    // Every third page, but for the first, which says what the file is.
+    for page in (2..bytes.len() / 4096).step_by(3) {
+        bytes[page * 4096 + 100] ^= 1;
+    }
+    fs::write(&database, bytes).expect("it can be written");
+    let damaged = Server::verify_with(&shipping.folder.data(), &shipping.options).expect("it runs");
+    assert!(!damaged.status.success());
+    let target = shipping.target.path().display().to_string();
+    let arguments = ["repair", "--from", target.as_str()];
+    let repaired = run(&arguments, &shipping.folder.data(), &shipping.options).expect("it runs");
+    assert!(repaired.status.success(), "{}", repaired.stderr);
+    assert!(!repaired.stderr.contains("and 0 from the backup"), "{}", repaired.stderr);
+    shipping.verify();
+    let server = shipping.start();
+    server.client().sign_in("ada", PASSWORD).await.expect("ada signs in as ever");
+}

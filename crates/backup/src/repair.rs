@@ -1,0 +1,124 @@
+//! Building a damaged database anew: from its own entries as far as they can be read, and from a target where
+//! they cannot.
+
+use std::collections::HashSet;
+
+use authz::Person;
+use ids::Id;
+use ledger::{Entry, Erased, Head, Rebuild, all_erased};
+use seal::{BackupKey, Keys};
+use store::{Cell, Databases, StoreError, Writer};
+
+use crate::{
+    names::{self, Span, chain},
+    restore::{RestoreError, Service, read_erased, read_segment},
+    target::Target,
+};
+
+/// Entries that are read and replayed together; where they cannot be read, fewer are tried.
+const CHUNK: u64 = 1024;
+
+/// What a repair came to.
+#[derive(Debug, Clone, Copy)]
+pub struct Repaired {
+    pub head: Head,
+    /// Entries of the damaged database.
+    pub own: u64,
+    /// Entries that only the target still had.
+    pub fetched: u64,
+}
+
+/// Builds the database of `service` in `fresh`, which must be empty, from what the `damaged` one still holds
+/// and what the target has.
+///
+/// # Errors
+/// When neither has an entry that is needed: everything before it is built.
+pub async fn repair(
+    service: Service<'_>,
+    damaged: &Databases,
+    fresh: &Databases,
+    target: Option<&Target>,
+    keys: &Keys,
+) -> Result<Repaired, RestoreError> {
+    let Service { name, schema, commands, .. } = service;
+    let key = keys.backup_key();
+    let damaged = damaged.open_damaged(name)?;
+    let shipped = match target {
+        Some(target) => {
+            let listed = target.list(&names::segments(name)).await?;
+            chain(listed.iter().filter_map(|name| Span::of_name(name)).collect())
+        }
+        None => Vec::new(),
+    };
+    let mut erased: Vec<Erased> = damaged.read(all_erased).unwrap_or_default();
+    if let Some(target) = target {
+        erased.extend(read_erased(name, target, &key).await?);
+    }
+    let people: HashSet<Id<Person>> = erased.iter().map(|erased| erased.person).collect();
+    let mut rebuild = Rebuild::begin(fresh, name, &schema, commands, people)?;
+    let (mut own, mut fetched) = (0, 0);
+    loop {
+        let next = rebuild.next();
+        let readable = read_readable(&damaged, next);
+        if !readable.is_empty() {
+            own += readable.len() as u64;
+            rebuild.add(readable, None)?;
+            continue;
+        }
+        let entries = match target {
+            Some(target) => fetch(target, name, &shipped, next, &key).await?,
+            None => Vec::new(),
+        };
+        if entries.is_empty() {
+            break;
+        }
+        fetched += entries.len() as u64;
+        rebuild.add(entries, None)?;
+    }
+    let next = rebuild.next();
+    let head = rebuild.finish(erased, |_| Ok(()))?;
+    // Whatever still stands behind a gap cannot be used, and somebody must know.
+    match beyond(&damaged, next) {
+        Some(index) => Err(RestoreError::Gap { from: next, to: index }),
+        None => Ok(Repaired { head, own, fetched }),
+    }
+}
+
+/// As many of the next entries as can be read in one go: many, a few, one, none.
+fn read_readable(damaged: &Writer, next: u64) -> Vec<Entry> {
+    let mut count = CHUNK;
+    while count > 0 {
+        let cells = [next, next + count].map(|bound| Cell::Integer(i64::try_from(bound).unwrap_or(i64::MAX)));
+        let condition = "WHERE \"index\" >= $1 AND \"index\" < $2 ORDER BY \"index\"";
+        if let Ok(entries) = damaged.read(|snapshot| snapshot.rows::<Entry>(condition, &cells)) {
+            let follow = |(index, entry): &(u64, Entry)| entry.index == *index;
+            return (next..).zip(entries).take_while(follow).map(|(_, entry)| entry).collect();
+        }
+        count /= 4;
+    }
+    Vec::new()
+}
+
+/// The first entry at or after `next` that the damaged database still shows.
+fn beyond(damaged: &Writer, next: u64) -> Option<u64> {
+    let from = [Cell::Integer(i64::try_from(next).unwrap_or(i64::MAX))];
+    let condition = "WHERE \"index\" >= $1 ORDER BY \"index\" LIMIT 1";
+    let found: Result<Vec<Entry>, StoreError> = damaged.read(|snapshot| snapshot.rows(condition, &from));
+    found.ok()?.first().map(|entry| entry.index)
+}
+
+/// The entries of the target from `next` to the end of their segment, at most a chunk.
+async fn fetch(
+    target: &Target,
+    service: &str,
+    shipped: &[Span],
+    next: u64,
+    key: &BackupKey,
+) -> Result<Vec<Entry>, RestoreError> {
+    let Some(span) = shipped.iter().find(|span| span.first <= next && next < span.end) else {
+        return Ok(Vec::new());
+    };
+    let mut entries = read_segment(target, *span, service, key).await?;
+    entries.retain(|entry| entry.index >= next && entry.index < next + CHUNK);
+    Ok(entries)
+}
