@@ -6,11 +6,13 @@ mod pgbouncer;
 mod postgres;
 mod program;
 mod redis;
+mod s3;
 
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, fresh_database};
 pub use program::Program;
 pub use redis::Redis;
+pub use s3::S3;
 
 /// A port that nobody listens on now.
 ///

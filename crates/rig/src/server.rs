@@ -27,6 +27,8 @@ pub struct ServerOptions {
     pub database: Option<String>,
     /// The folder of keys, if it is not in the folder of data.
     pub keys: Option<PathBuf>,
+    /// More of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl ServerOptions {
@@ -37,6 +39,7 @@ impl ServerOptions {
             // As an operator would, since arguments are seen by everybody.
             command.env("HOLDFAST_DATABASE", database);
         }
+        command.envs(self.environment.iter().cloned());
         if let Some(keys) = &self.keys {
             command.arg("--keys").arg(keys);
         }

@@ -203,3 +203,27 @@ async fn a_damaged_database_is_repaired_from_itself_and_from_the_backup() {
     let server = shipping.start();
     server.client().sign_in("ada", PASSWORD).await.expect("ada signs in as ever");
 }
+
+#[tokio::test]
+async fn a_bucket_that_speaks_s3_keeps_a_backup_as_a_folder_does() {
+    let bucket = peers::S3::start().expect("it starts");
+    let mut shipping = Shipping::new();
+    shipping.options.settings = String::new();
+    shipping.options.environment = bucket.environment();
+    let server = shipping.start();
+    server.client().register("ada", PASSWORD).await.expect("ada is new");
+    let target = bucket.target("town");
+    // Beside the server that runs.
+    for _ in 0..2 {
+        let shipped = run(&["backup", &target, "--once"], &shipping.folder.data(), &shipping.options);
+        let shipped = shipped.expect("it runs");
+        assert!(shipped.status.success(), "{}", shipped.stderr);
+    }
+    server.kill().expect("it is killed");
+    shipping.lose_everything();
+    let restored = run(&["restore", &target], &shipping.folder.data(), &shipping.options).expect("it runs");
+    assert!(restored.status.success(), "{}", restored.stderr);
+    shipping.verify();
+    let server = shipping.start();
+    server.client().sign_in("ada", PASSWORD).await.expect("ada signs in as ever");
+}

@@ -33,6 +33,7 @@ impl Fleet {
             database: Some(database.to_owned()),
             // Tests do not wait half a minute.
             settings: "[postgres.breaker]\nreset-ms = 500".to_owned(),
+            ..ServerOptions::default()
         };
         let mut fleet = Self { nodes: Vec::new(), options };
         fleet.join(first);
