@@ -9,6 +9,7 @@
 //! Byte formats are versioned and frozen: what was sealed once is opened by every later release.
 
 mod aead;
+mod deployment;
 mod derived;
 mod file;
 mod key_set;
@@ -19,6 +20,7 @@ mod secret;
 mod signing;
 mod wrapping;
 
+pub use deployment::{Deployment, DeploymentError, deployment_schema};
 pub use derived::DerivedKey;
 pub use file::KeysError;
 pub use key_set::{Generation, KeyTextError, check_key_text};

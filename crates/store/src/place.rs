@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    cell::Cell,
+    engine::Engine,
     error::StoreError,
     migrate::Schema,
-    postgres::{PostgresConfig, Server},
+    postgres::{Kind, PostgresConfig, Server},
     reader::ReaderConfig,
+    snapshot::Snapshot,
     sqlite::SqliteConfig,
     writer::{Store, Writer},
 };
@@ -88,6 +91,26 @@ impl Databases {
     /// When it is not there, is damaged, or belongs to another version of the program.
     pub fn open_to_read(&self, name: &'static str, schema: &Schema) -> Result<Writer, StoreError> {
         Writer::open_to_read(&self.place(name), schema)
+    }
+
+    /// Has the database of this name been made?
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub fn exists(&self, name: &'static str) -> Result<bool, StoreError> {
+        let place = self.place(name);
+        if let Place::File { path, .. } = &place {
+            return Ok(path.exists());
+        }
+        let engine = Engine::open_to_read(&place)?;
+        let snapshot = Snapshot::take(&engine, Kind::LongSnapshot)?;
+        let mut found = false;
+        let sql = "SELECT 1 FROM pg_namespace WHERE nspname::text = $1";
+        snapshot.query(sql, &[Cell::Text(name.into())], |_| {
+            found = true;
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     fn place(&self, name: &'static str) -> Place {
