@@ -7,16 +7,17 @@ use problem::Problem;
 use seal::Keys;
 
 use crate::{
+    known_place::PlaceHash,
     live::{Live, Revoked},
     sign_in::SignedIn,
-    token::{self, Audience, TOKEN_BYTES, TagKey, Token},
+    token::{self, Audience, OWN_AUDIENCE, TOKEN_BYTES, TagKey, Token},
 };
 
 /// The longest that a token may live.
 pub const TOKEN_DAYS_MAX: u64 = 30;
 
 /// Keys kept at hand: the audiences in use, each with the days that its tokens may come from.
-const RING_KEYS_MAX: usize = 4096;
+const RING_KEYS_MAX: usize = 256;
 
 /// Why a token does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +80,7 @@ struct Shared {
     keys: Keys,
     clock: Clock,
     live: Arc<Live>,
+    own: Audience,
     ring: RwLock<Ring>,
 }
 
@@ -91,13 +93,15 @@ pub struct Validator<'a> {
     ring: Ring,
     revoked: std::sync::RwLockReadGuard<'a, Revoked>,
     now: Timestamp,
+    audience: Option<Audience>,
 }
 
 impl Tokens {
     /// Tokens under `keys`, as `live` has them.
     #[must_use]
     pub fn new(keys: Keys, clock: Clock, live: Arc<Live>) -> Self {
-        Self(Arc::new(Shared { keys, clock, live, ring: RwLock::default() }))
+        let own = Audience::named(OWN_AUDIENCE);
+        Self(Arc::new(Shared { keys, clock, live, own, ring: RwLock::default() }))
     }
 
     /// The token for a sign-in: the same one however often it is asked for.
@@ -107,7 +111,15 @@ impl Tokens {
         token.encode(&self.0.key(token.audience, token.key_day()))
     }
 
-    /// What the token says, if it holds now.
+    /// What a token for this service says, if it holds now.
+    ///
+    /// # Errors
+    /// The first reason why it does not.
+    pub fn check_own(&self, bytes: &[u8; TOKEN_BYTES]) -> Result<Token, TokenError> {
+        self.validator().meant_for(Some(self.0.own)).check(bytes)
+    }
+
+    /// What a token for whichever service says, if it holds now.
     ///
     /// # Errors
     /// The first reason why it does not.
@@ -120,19 +132,24 @@ impl Tokens {
     pub fn validator(&self) -> Validator<'_> {
         let shared = &*self.0;
         let ring = Arc::clone(&shared.ring.read().expect("nobody panics while keeping keys"));
-        Validator { shared, ring, revoked: shared.live.revoked(), now: shared.clock.now() }
+        Validator { shared, ring, revoked: shared.live.revoked(), now: shared.clock.now(), audience: None }
     }
 
     /// Keyed hash of a device's fingerprint, as tokens carry it.
     #[must_use]
     pub fn device(&self, fingerprint: &str) -> [u8; 8] {
-        let key = self.0.keys.derive("identity device fingerprint", b"");
-        let hash = blake3::keyed_hash(key.as_bytes(), fingerprint.as_bytes());
-        hash.as_bytes().first_chunk().copied().expect("a hash has 32 bytes")
+        PlaceHash::device(&self.0.keys, fingerprint).short()
     }
 }
 
 impl Validator<'_> {
+    /// The same, for tokens of this audience alone, if one is given.
+    #[must_use]
+    pub fn meant_for(mut self, audience: Option<Audience>) -> Self {
+        self.audience = audience;
+        self
+    }
+
     /// What the token says, if it holds at the validator's moment. The device is not looked at.
     ///
     /// # Errors
@@ -148,16 +165,22 @@ impl Validator<'_> {
             }
             None => self.check_with_new_key(bytes, wanted)?,
         }
+        if self.audience.is_some_and(|audience| audience != token.audience) {
+            return Err(TokenError::OtherAudience);
+        }
         if token.expires_at <= self.now {
             return Err(TokenError::Expired);
         }
-        if self.shared.live.epoch(token.number) != token.epoch || self.revoked.contains(token.session) {
+        if self.shared.live.epoch(token.claims.number) != token.epoch
+            || self.revoked.contains(token.claims.session)
+        {
             return Err(TokenError::Ended);
         }
         Ok(token)
     }
 
-    /// Derives the key; keeps it only if the token is ours, so that a flood of made-up tokens fills nothing.
+    /// Derives the key; keeps it only if the token is ours and meant for whoever asks, so that neither a
+    /// flood of made-up tokens nor one of made-up audiences fills anything.
     fn check_with_new_key(
         &self,
         bytes: &[u8; TOKEN_BYTES],
@@ -168,11 +191,19 @@ impl Validator<'_> {
         if !token::tag_holds(bytes, &key) {
             return Err(TokenError::Forged);
         }
+        if self.audience.is_some_and(|wanted| wanted != audience) {
+            return Ok(());
+        }
         let today = self.now.millis() / (24 * 60 * 60 * 1000);
         let mut ring = self.shared.ring.write().expect("nobody panics while keeping keys");
         let mut keys = Vec::clone(&ring);
         keys.retain(|((_, day), _)| day + TOKEN_DAYS_MAX >= today);
-        if keys.len() < RING_KEYS_MAX && !keys.iter().any(|(place, _)| *place == wanted) {
+        if !keys.iter().any(|(place, _)| *place == wanted) {
+            // Those that came first go first, but never this service's own.
+            let oldest = keys.iter().rposition(|((of, _), _)| *of != self.shared.own);
+            if let Some(oldest) = oldest.filter(|_| keys.len() >= RING_KEYS_MAX) {
+                keys.remove(oldest);
+            }
             // The newest day's tokens are the most: they are found first.
             keys.insert(0, (wanted, key));
         }

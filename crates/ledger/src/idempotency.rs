@@ -46,7 +46,7 @@ impl Once {
     #[must_use]
     pub fn new(by: &By, route: &str, key: &str, body: &[u8]) -> Self {
         let mut hash = Sha256::new_with_prefix(b"holdfast/idempotency/v1\n");
-        for part in [by.to_string().as_str(), route, key] {
+        for part in [caller(by).as_str(), route, key] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -63,6 +63,11 @@ impl Once {
     pub(crate) fn answered(&self, at: Timestamp, entry: u64, done: Vec<u8>) -> Answered {
         Answered { day: day(at), key: self.key, body: self.body, entry, done, at }
     }
+}
+
+/// The same person in whatever session: a request is sent again after signing in again, too.
+fn caller(by: &By) -> String {
+    by.person().map_or_else(|| by.to_string(), |person| format!("person/{person}"))
 }
 
 fn half(hash: [u8; 32]) -> [u8; 16] {

@@ -57,6 +57,7 @@ impl Instruments {
         let outcome = match settled {
             Settled::Durable { .. } => "durable",
             Settled::Refused => "refused",
+            Settled::Withdrawn => "withdrawn",
             Settled::Repeated { .. } => "repeated",
             Settled::KeyReused => "key-reused",
             Settled::Panicked => "panicked",

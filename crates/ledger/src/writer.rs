@@ -6,7 +6,13 @@
 
 mod round;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use authz::Person;
 use clock::{Clock, Timestamp};
@@ -21,7 +27,9 @@ use crate::{
     instruments::Instruments,
     ledger::Head,
     merkle::Hash,
+    pace::Pace,
     pending::{Pending, Settled},
+    standing::Standing,
     tree::{Tree, TreeError},
 };
 
@@ -56,12 +64,16 @@ pub(crate) struct LedgerWriter {
     pub(crate) store: Writer,
     pub(crate) waiting: Arc<Group<Box<dyn Pending>>>,
     pub(crate) batch_max: usize,
+    pub(crate) standing: Standing,
     pub(crate) tree: Tree,
     pub(crate) last_at: Timestamp,
     pub(crate) forgot_at: Timestamp,
     /// The first day that has keys of requests: earlier ones need not be looked for. On a shared database
     /// nobody knows.
     pub(crate) keys_since: u64,
+    pub(crate) pace: Pace,
+    /// Told of each batch: could it not be written?
+    pub(crate) failing: Arc<AtomicBool>,
     pub(crate) clock: Clock,
     pub(crate) watchers: Arc<[Watcher]>,
     pub(crate) told: Told,
@@ -100,6 +112,7 @@ impl LedgerWriter {
         let before = (self.tree.clone(), self.last_at);
         match self.commit(pending) {
             Ok(settled) => {
+                self.failing.store(false, Ordering::Relaxed);
                 for (pending, settled) in pending.drain(..).zip(settled) {
                     self.instruments.count(&settled);
                     pending.settle(settled);
@@ -108,6 +121,7 @@ impl LedgerWriter {
             }
             Err(error) => {
                 tracing::error!(code = "ledger/batch-lost", commands = pending.len(), %error, cause = ?error, "a batch could not be written");
+                self.failing.store(true, Ordering::Relaxed);
                 (self.tree, self.last_at) = before;
                 let settled = match &error {
                     WriteError::InDoubt(_) => Settled::InDoubt,
@@ -128,13 +142,14 @@ impl LedgerWriter {
     }
 
     fn commit(&mut self, pending: &mut [Box<dyn Pending>]) -> Result<Vec<Settled>, WriteError> {
-        let now = self.clock.now();
+        let now = self.pace.now();
         let mut batch = self.store.begin()?;
         let keys_since = if batch.is_shared() { 0 } else { self.keys_since.min(day(now.max(self.last_at))) };
         if batch.is_shared() {
             batch.keys().want::<Entry>(self.tree.size());
         }
         for command in pending.iter() {
+            (self.standing.reads)(command.by(), &mut batch.keys());
             command.reads(&mut batch.keys());
             for place in command.once().iter().flat_map(|once| once.places(now.max(self.last_at), keys_since))
             {
@@ -150,11 +165,11 @@ impl LedgerWriter {
         let mut round = Round { first, at, keys_since, leaves: Vec::new(), erased: Vec::new() };
         let mut settled = Vec::with_capacity(pending.len());
         for command in pending.iter_mut() {
-            let outcome = match round.answered_before(command.once(), &mut batch)? {
-                Some(outcome) => outcome,
-                None => round.apply(command.as_mut(), &mut batch),
-            };
-            settled.push(outcome);
+            settled.push(if (self.standing.holds)(command.by(), &mut batch.tx())? {
+                round.settle(command.as_mut(), &mut batch)?
+            } else {
+                Settled::Withdrawn
+            });
         }
         let Round { leaves, erased, .. } = round;
         let Some(first_leaf) = leaves.first().copied() else { return Ok(settled) };

@@ -4,6 +4,7 @@ mod api;
 mod check_config;
 mod data_folder;
 mod first_start;
+mod key_file;
 mod ledgers;
 mod serve;
 mod settings;

@@ -12,7 +12,7 @@ use edge::{EdgeConfig, ListenConfig};
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
 use serde::Deserialize;
-use store::{DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, SqliteConfig};
+use store::{Commits, DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, SqliteConfig};
 use telemetry::LogConfig;
 
 /// The settings file: TOML, every table and key optional.
@@ -131,6 +131,16 @@ impl Settings {
             sqlite: self.sqlite.clone(),
             postgres: self.postgres.clone(),
             readers: self.readers.clone(),
+        }
+    }
+
+    /// Says what may be meant, and is better not done.
+    pub(crate) fn warn(&self) {
+        if self.sqlite.commits == Commits::Unsynced {
+            tracing::warn!(
+                code = "server/unsynced",
+                "sqlite.commits is `unsynced`: a power cut loses what was acknowledged; this is for tests only"
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use authz::{Actor, By, Guarded, Permitted, Person};
 use clock::{Clock, Timestamp};
 use ids::Id;
 use ledger::{
-    Applied, Command, Commands, Ledger, LedgerConfig, Once, OpenError, Opening, Published, Receipt,
+    Applied, Command, Commands, Ledger, LedgerConfig, Once, OpenError, Opening, Published, Receipt, Standing,
     SubmitError,
     verify::{Report, Subject, VerifyError, verify},
 };
@@ -243,6 +243,7 @@ impl Harbour {
             keys: self.keys(),
             clock: self.clock.clone(),
             config: LedgerConfig { checkpoint_interval_ms: 5, ..LedgerConfig::default() },
+            standing: Standing::LASTING,
             checkpoint_path: self.path("harbour.checkpoint"),
             watchers: Vec::new(),
             told: Told::new().table::<Boat>(),
