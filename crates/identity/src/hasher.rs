@@ -15,7 +15,7 @@ use argon2::{
 };
 use clock::Clock;
 use problem::Problem;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use store::{Full, Group};
 use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
@@ -28,7 +28,7 @@ use crate::{
 
 /// What one hash costs, and how many may wait. The costs are those OWASP and the draft of RFC 9106's
 /// second choice come down to on small machines: 19 MiB, two passes.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HasherConfig {
     pub memory_kib: NonZeroU32,

@@ -13,7 +13,7 @@ use clock::{Clock, Timestamp};
 use ledger::{Command, Commands, Ledger, LedgerConfig, Receipt, Watcher};
 use problem::Problem;
 use seal::{Keys, PersonKeys, deployment_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use store::{Databases, Schema, Told};
 use telemetry::Metrics;
 
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// How this service works.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct IdentityConfig {
     pub passwords: HasherConfig,

@@ -10,7 +10,7 @@ use std::{collections::VecDeque, net::IpAddr, num::NonZeroU32, time::Duration};
 use clock::Timestamp;
 use hashbrown::HashMap;
 use problem::Problem;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::known_place::{KnownPlace, PlaceHash};
 
@@ -29,7 +29,7 @@ const ADDRESS: Quota = Quota { burst: 100, interval: Duration::from_secs(6) };
 const PERSON: Quota = Quota { burst: 30, interval: Duration::from_mins(2) };
 
 /// How many people one network may register: so many at once, and then one each interval.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RegistrationConfig {
     /// Generous, because a whole town may be behind one address.

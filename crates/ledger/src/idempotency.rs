@@ -99,6 +99,9 @@ pub(crate) fn first_day_kept(at: Timestamp) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use authz::Person;
+    use ids::Id;
+
     use super::*;
 
     #[test]
@@ -109,6 +112,15 @@ mod tests {
         assert_ne!(once("POST /a", "k").key, once("POST /a", "l").key);
         assert_ne!(once("POST /a", "k").key, once("POST /", "ak").key);
         assert_ne!(Once::new(&By::Service("x".into()), "POST /a", "k", b"").key, once("POST /a", "k").key);
+    }
+
+    #[test]
+    fn the_same_person_in_another_session_sends_the_same_request() {
+        let once = |by: &str, key| Once::new(&by.parse().expect("an actor"), "POST /a", key, b"");
+        let id = |number: u8| Id::<Person>::new(1, [number; 10]);
+        let by = |person: u8, session: u8| format!("person/{}/citizen/0/1/{}", id(person), id(session));
+        assert_eq!(once(&by(1, 2), "k"), once(&by(1, 3), "k"));
+        assert_ne!(once(&by(1, 2), "k").key, once(&by(2, 2), "k").key);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::{
 use authz::Permitted;
 use clock::{Clock, Timestamp};
 use seal::Keys;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use store::{Full, Group, Readers, Store, StoreError, Told};
 use telemetry::Metrics;
 use tokio::sync::watch;
@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// How a ledger works.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LedgerConfig {
     /// Commands that may wait for the writer; more are refused at once.
@@ -141,13 +141,12 @@ impl Ledger {
         check_time(last_at, clock.now(), ahead_max)?;
         let newest = check_published(&store, &head, &checkpoint_path, &Publisher::log_keys(&origin, &keys)?)?;
         let keys_since = store.writer.read(idempotency::first_day)?;
-        let waiting = Arc::new(Group::new(config.waiting_max.get()));
+        let (waiting, failing) = (Arc::new(Group::new(config.waiting_max.get())), Arc::default());
         let (heard, shared) = (head.size, store.writer.is_shared());
         let (head_sender, head) = watch::channel(head);
         let head_sender = Arc::new(head_sender);
         let watchers: Arc<[Watcher]> = watchers.into();
         let (end, ended) = watch::channel(false);
-        let failing = Arc::default();
         let root_every = Duration::from_millis(config.checkpoint_interval_ms.into());
         let tail = shared.then(|| Tail {
             readers: store.readers.clone(),

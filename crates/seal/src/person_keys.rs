@@ -203,7 +203,11 @@ impl Keeping {
             self.tell(written.as_ref().err());
             for change in batch.drain(..) {
                 // Whoever asked may have gone away meanwhile.
-                drop(change.done.send(written.as_ref().map(|()| ()).map_err(|_| PersonKeyError::NotDurable)));
+                drop(change.done.send(if written.is_ok() {
+                    Ok(())
+                } else {
+                    Err(PersonKeyError::NotDurable)
+                }));
             }
         }
         if let Err(error) = self.writer.fold_log() {

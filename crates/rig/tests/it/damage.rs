@@ -102,7 +102,9 @@ async fn a_lost_key_file_is_noticed() {
     std::fs::remove_file(folder.data().join("keys/keys.json")).expect("it is there");
     // The less of the rest is there, the easier it would be to begin anew.
     for also_lost in [None, Some("services/identity.checkpoint"), Some("services/identity.db")] {
-        also_lost.map(|path| std::fs::remove_file(folder.data().join(path)).expect("it is there"));
+        if let Some(path) = also_lost {
+            std::fs::remove_file(folder.data().join(path)).expect("it is there");
+        }
         assert!(!Server::verify(&folder.data()).expect("it runs").status.success());
         let error = Server::start(&folder.data()).expect_err("new keys do not fit").to_string();
         assert!(error.contains("restore keys.json from its copy"), "{error}");

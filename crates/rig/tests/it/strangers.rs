@@ -127,6 +127,10 @@ async fn strangers_get_nothing_that_is_not_theirs_whatever_their_role() {
     let client = server.client();
     let administrator = server.administrator().await.expect("the first password holds");
     let victim = client.register("victim", PASSWORD).await.expect("they are new").text("personId");
+    let checkpoint = async || client.get("/ledger/identity/checkpoint").await.expect("an answer").status;
+    while checkpoint().await != 200 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     let mut wrong = Vec::new();
     for (route, for_nobody, _) in STRANGER_CASES {
         let found = status(&client, route, &victim).await;
