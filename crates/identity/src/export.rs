@@ -17,7 +17,7 @@ impl Identity {
     ///
     /// # Errors
     /// When there is no such person.
-    pub(crate) async fn export(&self, id: Id<authz::Person>, from: u64) -> Result<Value, Problem> {
+    pub(crate) async fn export(&self, id: Id<authz::Person>, from: i64) -> Result<Value, Problem> {
         let person = self.person(id).await?;
         let key = self.key_of(id).await?;
         let now = self.clock().now();
@@ -85,10 +85,10 @@ impl Identity {
         &self,
         actor: &Actor,
         id: Id<authz::Person>,
-        after: Option<u64>,
+        after: Option<i64>,
     ) -> Result<Value, Problem> {
         may_look_at(actor, id)?;
-        self.export(id, after.map_or(0, |after| after.saturating_add(1))).await
+        self.export(id, after.unwrap_or(-1).saturating_add(1)).await
     }
 }
 

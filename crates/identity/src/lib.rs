@@ -6,7 +6,10 @@
 //!   ledger, without secrets. Unknown names, wrong passwords and disabled persons are answered alike.
 //! - A **session** begins with each sign-in. Its **token** is 96 bytes that any core checks in well under a
 //!   microsecond: a keyed hash, an expiry, the person's epoch and the set of ended sessions.
-//! - Signing out ends one session, or bumps the epoch and ends all.
+//! - Signing out ends one session, or bumps the epoch and ends all. A command whose giver was signed out
+//!   before its turn is not applied.
+//! - What a token alone must not do (enrol a device key, erase somebody, set a password) takes a fresh
+//!   **proof**, which is checked again when the command is applied.
 
 mod administrators;
 mod authenticate;

@@ -189,14 +189,14 @@ pub(crate) fn each_revoked(
 pub(crate) fn entries_about(
     snapshot: &Snapshot<'_>,
     person: Id<authz::Person>,
-    from: u64,
+    from: i64,
     limit: u32,
 ) -> Result<Vec<(u64, Timestamp, String)>, StoreError> {
     let mut found = Vec::new();
     snapshot.query(
         "SELECT \"index\", at, command FROM entries \
          WHERE subject = $1 AND \"index\" >= $2 ORDER BY \"index\" LIMIT $3",
-        &[person.cell(), Cell::Integer(i64::try_from(from).unwrap_or(i64::MAX)), Cell::Integer(limit.into())],
+        &[person.cell(), Cell::Integer(from), Cell::Integer(limit.into())],
         |cells| {
             found.push((cells.read(0)?, cells.read(1)?, cells.read(2)?));
             Ok(())

@@ -308,7 +308,7 @@ async fn change_password(
 #[into_params(parameter_in = Query)]
 struct ExportPage {
     /// The last entry of the page before: its `nextLedgerEntries`.
-    after: Option<u64>,
+    after: Option<i64>,
 }
 
 /// Everything that is held about a person, for them to take away. Of the ledger's entries about them it
