@@ -112,7 +112,9 @@ impl LedgerWriter {
         let before = (self.tree.clone(), self.last_at);
         match self.commit(pending) {
             Ok(settled) => {
-                self.failing.store(false, Ordering::Relaxed);
+                if self.failing.swap(false, Ordering::Relaxed) {
+                    tracing::info!(code = "ledger/batches-written", "batches can be written again");
+                }
                 for (pending, settled) in pending.drain(..).zip(settled) {
                     self.instruments.count(&settled);
                     pending.settle(settled);
@@ -120,8 +122,10 @@ impl LedgerWriter {
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(code = "ledger/batch-lost", commands = pending.len(), %error, cause = ?error, "a batch could not be written");
-                self.failing.store(true, Ordering::Relaxed);
+                // Once, and not once a batch: a disk that is full stays so for a while.
+                if !self.failing.swap(true, Ordering::Relaxed) || matches!(error, WriteError::InDoubt(_)) {
+                    tracing::error!(code = "ledger/batch-lost", commands = pending.len(), %error, cause = ?error, "a batch could not be written, and more may follow");
+                }
                 (self.tree, self.last_at) = before;
                 let settled = match &error {
                     WriteError::InDoubt(_) => Settled::InDoubt,
