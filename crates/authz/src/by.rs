@@ -4,10 +4,11 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use ids::Id;
 
-use crate::{Person, PersonKind, Roles};
+use crate::{Person, PersonKind, Roles, Session};
 
 /// Who asks. Its text form stands in every ledger entry, so that a replay decides as the first run did:
-/// `anonymous`, `service/first-start`, or `person/<id>/<kind>/<role bits in hexadecimal>`.
+/// `anonymous`, `service/first-start`, or
+/// `person/<id>/<kind>/<role bits in hexadecimal>/<number>/<session>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum By {
     Anonymous,
@@ -20,13 +21,17 @@ pub enum By {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Claims {
     pub person: Id<Person>,
+    /// The person's number at the service that knows them.
+    pub number: u32,
     pub kind: PersonKind,
     pub roles: Roles,
+    /// The stay in which they speak: whether it still lasts is known where sessions are kept.
+    pub session: Id<Session>,
 }
 
 /// An actor in a ledger entry that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an actor: anonymous, service/<name> or person/<id>/<kind>/<roles>")]
+#[error("not an actor: anonymous, service/<name> or person/<id>/<kind>/<roles>/<number>/<session>")]
 pub struct ByError;
 
 impl By {
@@ -54,8 +59,8 @@ impl fmt::Display for By {
         match self {
             Self::Anonymous => f.write_str("anonymous"),
             Self::Service(name) => write!(f, "service/{name}"),
-            Self::Person(Claims { person, kind, roles }) => {
-                write!(f, "person/{person}/{kind}/{:x}", roles.bits())
+            Self::Person(Claims { person, number, kind, roles, session }) => {
+                write!(f, "person/{person}/{kind}/{:x}/{number}/{session}", roles.bits())
             }
         }
     }
@@ -65,16 +70,17 @@ impl FromStr for By {
     type Err = ByError;
 
     fn from_str(text: &str) -> Result<Self, ByError> {
-        let mut parts = text.split('/');
-        match [parts.next(), parts.next(), parts.next(), parts.next(), parts.next()] {
-            [Some("anonymous"), None, ..] => Ok(Self::Anonymous),
-            [Some("service"), Some(name), None, ..] => Ok(Self::Service(Cow::Owned(name.to_owned()))),
-            [Some("person"), Some(person), Some(kind), Some(roles), None] => {
-                let person = person.parse().map_err(|_| ByError)?;
-                let kind = kind.parse().map_err(|_| ByError)?;
-                let bits = u32::from_str_radix(roles, 16).map_err(|_| ByError)?;
-                Ok(Self::Person(Claims { person, kind, roles: Roles::from_bits(bits).ok_or(ByError)? }))
-            }
+        let parts: Vec<_> = text.splitn(7, '/').collect();
+        match *parts {
+            ["anonymous"] => Ok(Self::Anonymous),
+            ["service", name] => Ok(Self::Service(Cow::Owned(name.to_owned()))),
+            ["person", person, kind, roles, number, session] => Ok(Self::Person(Claims {
+                person: person.parse().map_err(|_| ByError)?,
+                number: number.parse().map_err(|_| ByError)?,
+                kind: kind.parse().map_err(|_| ByError)?,
+                roles: u32::from_str_radix(roles, 16).ok().and_then(Roles::from_bits).ok_or(ByError)?,
+                session: session.parse().map_err(|_| ByError)?,
+            })),
             _ => Err(ByError),
         }
     }
@@ -89,8 +95,10 @@ mod tests {
     fn an_actor_reads_back_from_the_ledger() {
         let claims = Claims {
             person: Id::new(7, [9; 10]),
+            number: 12,
             kind: PersonKind::Government,
             roles: [Role::Support, Role::Auditor].into_iter().collect(),
+            session: Id::new(8, [3; 10]),
         };
         for by in [By::Anonymous, By::Service("first-start".into()), By::Person(claims)] {
             assert_eq!(by.to_string().parse(), Ok(by));
@@ -99,7 +107,9 @@ mod tests {
 
     #[test]
     fn a_garbled_actor_is_refused() {
-        for text in ["", "king", "service", "person/7/citizen/0", "anonymous/x", "person////"] {
+        for text in
+            ["", "king", "service", "person/7/citizen/0", "anonymous/x", "person//////", "person///////"]
+        {
             assert_eq!(text.parse::<By>(), Err(ByError), "{text}");
         }
     }

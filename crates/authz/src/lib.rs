@@ -21,7 +21,6 @@ pub enum Session {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     by: By,
-    session: Option<Id<Session>>,
 }
 
 /// A command someone was allowed to give. Only [`Actor::permit`] makes one.
@@ -48,18 +47,18 @@ pub enum Denied {
 
 impl Actor {
     /// Someone who has not said who they are.
-    pub const ANONYMOUS: Self = Self { by: By::Anonymous, session: None };
+    pub const ANONYMOUS: Self = Self { by: By::Anonymous };
 
     /// A part of Holdfast that acts by itself, such as the first start.
     #[must_use]
     pub const fn service(name: &'static str) -> Self {
-        Self { by: By::Service(std::borrow::Cow::Borrowed(name)), session: None }
+        Self { by: By::Service(std::borrow::Cow::Borrowed(name)) }
     }
 
     /// A person whose token held.
     #[must_use]
-    pub const fn person(claims: Claims, session: Id<Session>) -> Self {
-        Self { by: By::Person(claims), session: Some(session) }
+    pub const fn person(claims: Claims) -> Self {
+        Self { by: By::Person(claims) }
     }
 
     /// As the ledger will know them.
@@ -71,7 +70,10 @@ impl Actor {
     /// The session they speak in.
     #[must_use]
     pub const fn session(&self) -> Option<Id<Session>> {
-        self.session
+        match &self.by {
+            By::Person(claims) => Some(claims.session),
+            By::Anonymous | By::Service(_) => None,
+        }
     }
 
     /// Is it this person?
@@ -133,7 +135,8 @@ mod tests {
     fn holder(roles: &[Role]) -> Actor {
         let person = Id::new(1, [1; 10]);
         let roles = roles.iter().copied().collect();
-        Actor::person(Claims { person, kind: PersonKind::Staff, roles }, Id::new(1, [2; 10]))
+        let session = Id::new(1, [2; 10]);
+        Actor::person(Claims { person, number: 1, kind: PersonKind::Staff, roles, session })
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use authz::Person;
 use ids::Id;
 use ledger::{Entry, Erased, Head, Rebuild, all_erased};
-use seal::{BackupKey, Keys};
+use seal::{BackupKey, Deployment, Keys};
 use store::{Cell, Databases, StoreError, Writer};
 
 use crate::{
@@ -39,6 +39,7 @@ pub async fn repair(
     fresh: &Databases,
     target: Option<&Target>,
     keys: &Keys,
+    deployment: &Deployment,
 ) -> Result<Repaired, RestoreError> {
     let Service { name, schema, commands, .. } = service;
     let key = keys.backup_key();
@@ -76,7 +77,10 @@ pub async fn repair(
         rebuild.add(entries, None)?;
     }
     let next = rebuild.next();
-    let head = rebuild.finish(erased, |_| Ok(()))?;
+    let head = rebuild.finish(erased, |batch| {
+        deployment.put(batch);
+        Ok(())
+    })?;
     // Whatever still stands behind a gap cannot be used, and somebody must know.
     match beyond(&damaged, next) {
         Some(index) => Err(RestoreError::Gap { from: next, to: index }),

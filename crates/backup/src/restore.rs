@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use authz::Person;
-use clock::Timestamp;
+use clock::{Clock, Timestamp};
 use ids::Id;
 use ledger::{
     Commands, Entry, Erased, Head, PublishError, Rebuild, RebuildError, checkpoint::Checkpoint,
     open_checkpoint,
 };
-use seal::{BackupKey, Keys, OpenError, PersonKeysCopy, write_person_keys};
+use seal::{BackupKey, Deployment, Keys, OpenError, PersonKeyError, PersonKeysCopy, write_person_keys};
 use store::{Batch, Databases, Schema, StoreError, decode_row};
 
 use crate::{
@@ -76,6 +76,8 @@ pub enum RestoreError {
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
     #[error("the store of persons' keys cannot be written")]
+    PersonKeys(#[from] PersonKeyError),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -174,7 +176,8 @@ pub(crate) async fn read_erased(
 }
 
 /// Restores the newest keys of persons, but for those who were erased in any of these ledgers' lists.
-/// Answers how many; nothing if no keys were shipped.
+/// Answers how many, and the deployment that the ledgers' databases are to be marked with; nothing if no
+/// keys were shipped.
 ///
 /// # Errors
 /// When the target was altered, or the store cannot be written.
@@ -183,7 +186,8 @@ pub async fn restore_person_keys(
     databases: &Databases,
     target: &Target,
     keys: &Keys,
-) -> Result<Option<u64>, RestoreError> {
+    clock: &Clock,
+) -> Result<Option<(u64, Deployment)>, RestoreError> {
     let (key, name) = (keys.backup_key(), names::PERSON_KEYS.to_owned());
     let mut erased = HashSet::new();
     for service in services {
@@ -192,6 +196,7 @@ pub async fn restore_person_keys(
     let Some(object) = target.get(&name).await? else { return Ok(None) };
     let copy =
         key.open(&name, &object).map_err(|source| RestoreError::Sealed { name: name.clone(), source })?;
-    let written = write_person_keys(databases, &PersonKeysCopy(copy), |person| erased.contains(person))?;
+    let copy = PersonKeysCopy(copy);
+    let written = write_person_keys(databases, keys, clock, &copy, |person| erased.contains(person))?;
     written.map(Some).ok_or(RestoreError::Garbled { name })
 }

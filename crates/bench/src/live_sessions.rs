@@ -81,7 +81,14 @@ fn fill(services: &Path) -> anyhow::Result<()> {
         for _ in first..first + BATCH {
             let person = Id::from_bytes(clock.random());
             let assurance = Assurance::DeviceKey;
-            batch.append(Session { person, id: clock.id(), expires_at, epoch: 0, assurance, device: None });
+            batch.append(Session {
+                person,
+                id: clock.id(),
+                expires_at,
+                epoch: 0,
+                assurance,
+                device_bound: false,
+            });
         }
         batch.flush()?;
         batch.commit()?;

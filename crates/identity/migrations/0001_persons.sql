@@ -35,7 +35,7 @@ CREATE TABLE sessions (
     expires_at BIGINT NOT NULL,
     epoch BIGINT NOT NULL,
     assurance BIGINT NOT NULL,
-    device BYTEA,
+    device_bound BOOLEAN NOT NULL,
     PRIMARY KEY (person, id)
 );
 CREATE INDEX sessions_expired ON sessions (expires_at);
@@ -43,13 +43,19 @@ CREATE INDEX sessions_expired ON sessions (expires_at);
 -- Sessions that were ended before their tokens expire.
 CREATE TABLE revoked_sessions (expires_at BIGINT NOT NULL, id BYTEA NOT NULL, PRIMARY KEY (expires_at, id));
 
--- Devices that have been seen with a person before.
-CREATE TABLE known_devices (
+-- Devices and networks that a person has signed in from before.
+CREATE TABLE known_places (
     person BYTEA NOT NULL,
-    device BYTEA NOT NULL,
-    since BIGINT NOT NULL,
-    PRIMARY KEY (person, device)
+    id BYTEA NOT NULL,
+    kind BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    seen_at BIGINT NOT NULL,
+    PRIMARY KEY (person, id)
 );
+CREATE INDEX known_places_seen ON known_places (seen_at);
+
+-- People whose erasure has begun and is not finished.
+CREATE TABLE erasures (person BYTEA PRIMARY KEY, since BIGINT NOT NULL);
 
 -- Challenges that were signed once and must not be again, until they expire.
 CREATE TABLE used_challenges (expires_at BIGINT NOT NULL, nonce BYTEA NOT NULL, PRIMARY KEY (expires_at, nonce));

@@ -14,14 +14,16 @@ use zeroize::Zeroizing;
 use crate::{
     Identity,
     challenge::Challenge,
-    device_key::{DeviceKey, signed_text},
+    device_key::{DeviceKey, Purpose, signed_text},
+    known_place::PlaceHash,
     login_name::LoginName,
     password::Password,
     person::{Person, SERVICE},
+    proof::{Proof, ProofError},
     refuse_sign_in::{Reason, Whom},
-    sign_in::{Proof, SignIn, SignInError, SignedIn},
+    sign_in::{SignIn, SignInError, SignedIn},
     sql,
-    throttle::Guess,
+    throttle::{Guess, Origin},
     token::Audience,
 };
 
@@ -43,9 +45,29 @@ pub enum Credentials {
 }
 
 /// What is known of the one they want to be.
-struct Found {
-    person: Option<Person>,
-    key: Option<DeviceKey>,
+pub(crate) struct Found {
+    pub(crate) person: Option<Person>,
+    pub(crate) key: Option<DeviceKey>,
+}
+
+/// How an attempt whose proof held ended.
+enum Ended {
+    SignedIn(Receipt<SignedIn>),
+    /// What was proven had changed before it was written: to be looked at again.
+    Overtaken,
+}
+
+/// How often an attempt is looked at: once more than somebody's change can plausibly overtake it.
+const ATTEMPTS_MAX: usize = 2;
+
+impl Credentials {
+    /// The key that they are to be checked with, if it is one.
+    pub(crate) const fn key(&self) -> Option<Id<DeviceKey>> {
+        match self {
+            Self::Password(_) => None,
+            Self::DeviceKey { key, .. } => Some(*key),
+        }
+    }
 }
 
 /// The one answer to every proof that does not hold.
@@ -67,27 +89,36 @@ impl Identity {
         attempt: Attempt,
         once: Option<Once>,
     ) -> Result<Receipt<SignedIn>, Problem> {
+        for _ in 0..ATTEMPTS_MAX {
+            match self.attempt(&attempt, once).await? {
+                Ended::SignedIn(receipt) => return self.still_signed_in(receipt, once),
+                Ended::Overtaken => {}
+            }
+        }
+        Err(refused())
+    }
+
+    /// One attempt, which somebody who changes the same person may overtake.
+    async fn attempt(&self, attempt: &Attempt, once: Option<Once>) -> Result<Ended, Problem> {
         let index = attempt.name.blind_index(self.keys());
-        let device =
-            attempt.device_fingerprint.as_deref().map(|fingerprint| self.tokens().device(fingerprint));
-        let key = match &attempt.credentials {
-            Credentials::Password(_) => None,
-            Credentials::DeviceKey { key, .. } => Some(*key),
-        };
-        let read =
-            self.ledger().readers().read(move |snapshot| sql::person_and_key(snapshot, index, key, device));
-        let (person, key, known_device) = read.await?;
+        let key = attempt.credentials.key();
+        let read = self.ledger().readers().read(move |snapshot| sql::found(snapshot, index, key));
+        let sql::Found { person, key, epoch, places } = read.await?;
         let whom = match &person {
             Some(person) => Whom::Person(person.id),
             None => Whom::Unknown(index.0.first_chunk().copied().expect("a blind index has 32 bytes")),
         };
-        let guess = Guess { name: index.0, address: attempt.address, known_device };
+        let device = attempt.device_fingerprint.as_deref();
+        let device = device.map(|fingerprint| PlaceHash::device(self.keys(), fingerprint));
+        let network = attempt.address.map(|address| PlaceHash::network(self.keys(), address));
+        let origin = Origin::of(device, network, &places);
+        let guess = Guess { name: index.0, address: attempt.address, origin };
         if let Err(wait) = self.admit(&guess) {
             self.note_refusal(whom, Reason::TooManyAttempts).await?;
             return Err(wait.into());
         }
         let found = Found { person, key };
-        let proof = match self.judged(&guess, self.check(&attempt, &found).await)? {
+        let proof = match self.judged(&guess, self.check(attempt, &found).await)? {
             Ok(proof) => proof,
             Err(reason) => {
                 self.note_refusal(whom, reason).await?;
@@ -96,22 +127,39 @@ impl Identity {
         };
         self.forgive(&guess);
         let Some(person) = found.person else { return Err(refused()) };
+        let seen = |place: Option<PlaceHash>| place.map(|place| place.sighting(&places, self.clock()));
         let command = SignIn {
             person: person.id,
             number: person.number,
+            epoch,
             session: self.clock().id(),
             proof,
             audience: attempt.audience.0,
-            device,
+            device: seen(device),
+            network: seen(network),
             expires_at: self.token_end(),
         };
         match self.ledger().submit_once(by_itself(command)?, once).await {
+            Err(SubmitError::Refused(SignInError::Overtaken)) => Ok(Ended::Overtaken),
             Err(SubmitError::Refused(refusal)) => {
                 self.note_refusal(whom, reason_of(&refusal)).await?;
                 Err(refusal.into())
             }
-            answered => Ok(answered?),
+            answered => Ok(Ended::SignedIn(answered?)),
         }
+    }
+
+    /// What was answered before under the same idempotency key may have ended since.
+    fn still_signed_in(
+        &self,
+        receipt: Receipt<SignedIn>,
+        once: Option<Once>,
+    ) -> Result<Receipt<SignedIn>, Problem> {
+        if once.is_some() && self.has_ended(&receipt.done) {
+            let detail = "this sign-in was done before, and its session has ended; sign in with another Idempotency-Key";
+            return Err(Problem::conflict("identity/session-ended", detail));
+        }
+        Ok(receipt)
     }
 
     /// As [`Identity::authenticate`]; the same password request, to the letter and from the same address, is
@@ -141,7 +189,7 @@ impl Identity {
     }
 
     /// Takes a guess back that was never looked at: whoever is told to try again soon must be able to.
-    fn judged<T>(&self, guess: &Guess, checked: Result<T, Problem>) -> Result<T, Problem> {
+    pub(crate) fn judged<T>(&self, guess: &Guess, checked: Result<T, Problem>) -> Result<T, Problem> {
         checked.inspect_err(|_| self.forgive(guess))
     }
 
@@ -149,13 +197,14 @@ impl Identity {
     async fn check(&self, attempt: &Attempt, found: &Found) -> Result<Result<Proof, Reason>, Problem> {
         match &attempt.credentials {
             Credentials::Password(password) => self.check_password(password, found.person.as_ref()).await,
-            Credentials::DeviceKey { challenge, signature, .. } => {
-                Ok(self.check_signature(&attempt.name, challenge, signature, found))
+            Credentials::DeviceKey { .. } => {
+                let name = attempt.name.as_str();
+                Ok(self.check_signature(Purpose::SignIn, name, &attempt.credentials, found))
             }
         }
     }
 
-    async fn check_password(
+    pub(crate) async fn check_password(
         &self,
         password: &Password,
         person: Option<&Person>,
@@ -173,24 +222,30 @@ impl Identity {
             Some(_) if !has_password => Err(Reason::NoPassword),
             Some(_) if !right => Err(Reason::WrongPassword),
             Some(person) if person.disabled => Err(Reason::Disabled),
-            Some(_) => Ok(Proof::Password),
+            Some(person) => {
+                let verifier = person.password.clone().ok_or(Reason::NoPassword);
+                verifier.map(|verifier| Proof::Password { verifier })
+            }
         })
     }
 
-    fn check_signature(
+    pub(crate) fn check_signature(
         &self,
-        name: &LoginName,
-        challenge: &str,
-        signature: &[u8],
+        purpose: Purpose,
+        name: &str,
+        credentials: &Credentials,
         found: &Found,
     ) -> Result<Proof, Reason> {
+        let Credentials::DeviceKey { challenge, signature, .. } = credentials else {
+            return Err(Reason::UnknownKey);
+        };
         let ours =
             Challenge::from_text(challenge, self.keys()).filter(|ours| ours.expires_at > self.clock().now());
         let Some(ours) = ours else { return Err(Reason::BadChallenge) };
         let person = found.person.as_ref().ok_or(Reason::UnknownName)?;
         let key = found.key.as_ref().ok_or(Reason::UnknownKey)?;
         let public_key = key.public_key.content().ok_or(Reason::UnknownKey)?;
-        let message = signed_text(name.as_str(), challenge);
+        let message = signed_text(purpose, name, challenge);
         if !key.algorithm.verify(public_key, message.as_bytes(), signature) {
             return Err(Reason::BadSignature);
         }
@@ -207,34 +262,6 @@ impl Identity {
         let (Some(key), Some(sealed)) = (key, sealed) else { return Ok(None) };
         let opened = open_text(&key, "password", person.id, sealed)?;
         Ok(Some(opened))
-    }
-
-    /// Whoever changes their own password must know the present one; an administrator need not.
-    ///
-    /// # Errors
-    /// When it is missing or wrong, or was guessed at too often.
-    pub(crate) async fn confirm_own_password(
-        &self,
-        actor: &Actor,
-        person: &Person,
-        current: Option<Password>,
-        address: Option<IpAddr>,
-    ) -> Result<(), Problem> {
-        if !actor.is(person.id) || person.password.is_none() {
-            return Ok(());
-        }
-        let name = person.login.key().0;
-        let guess = Guess { name, address, known_device: true };
-        self.admit(&guess)?;
-        let current = current.unwrap_or_else(|| Password::from(String::new()));
-        let checked = self.check_password(&current, Some(person)).await;
-        if let Err(reason) = self.judged(&guess, checked)? {
-            self.note_refusal(Whom::Person(person.id), reason).await?;
-            let detail = "the current password is not right";
-            return Err(Problem::forbidden("identity/wrong-current-password", detail));
-        }
-        self.forgive(&guess);
-        Ok(())
     }
 }
 
@@ -258,9 +285,12 @@ pub(crate) fn open_text(
 fn reason_of(refusal: &SignInError) -> Reason {
     match refusal {
         SignInError::NoSuchPerson | SignInError::Store(_) => Reason::Disabled,
-        SignInError::KeyRevoked => Reason::UnknownKey,
-        SignInError::ChallengeExpired => Reason::BadChallenge,
-        SignInError::ChallengeUsed => Reason::ChallengeUsed,
+        SignInError::Overtaken => Reason::WrongPassword,
+        SignInError::Proof(ProofError::ChallengeExpired) => Reason::BadChallenge,
+        SignInError::Proof(ProofError::ChallengeUsed) => Reason::ChallengeUsed,
+        SignInError::Proof(ProofError::KeyRevoked | ProofError::PasswordChanged | ProofError::Store(_)) => {
+            Reason::UnknownKey
+        }
     }
 }
 

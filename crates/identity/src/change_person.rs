@@ -9,7 +9,15 @@ use problem::Problem;
 use serde::{Deserialize, Serialize};
 use store::{Erasable, Keys, StoreError, Tx};
 
-use crate::{person::Person, sign_out::end_all_sessions};
+use crate::{
+    administrators::recount,
+    confirm::proof_refused,
+    enrol_device_key::remove_device_keys,
+    erase_person::Erasure,
+    person::Person,
+    proof::{Proof, ProofError},
+    sign_out::end_all_sessions,
+};
 
 /// Gives a person another password.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,6 +26,10 @@ pub struct ChangePassword {
     pub person: Id<authz::Person>,
     /// The new password's verifier, sealed.
     pub password: Erasable,
+    /// How whoever changes their own proved, just now, who they are.
+    pub proof: Option<Proof>,
+    /// Also the keys of their devices are removed, which could sign in as before.
+    pub remove_device_keys: bool,
 }
 
 /// Gives a person another standing: kind, roles, and whether they may sign in.
@@ -39,13 +51,28 @@ pub enum ChangePersonError {
         "you cannot take the administrator's role from yourself, or disable yourself; ask another administrator"
     )]
     OwnStanding,
+    #[error("there would be no administrator left; make another one first")]
+    LastAdministrator,
+    #[error("whoever changes their own password proves who they are")]
+    Unproven,
+    #[error(transparent)]
+    Proof(#[from] ProofError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+/// Changing the password of a person.
+pub(crate) struct MayChangePassword(pub(crate) Id<authz::Person>);
+
+impl Guarded for MayChangePassword {
+    fn allows(&self, actor: &Actor) -> bool {
+        actor.is(self.0) || actor.has(Role::Administrator)
+    }
+}
+
 impl Guarded for ChangePassword {
     fn allows(&self, actor: &Actor) -> bool {
-        actor.is(self.person) || actor.has(Role::Administrator)
+        MayChangePassword(self.person).allows(actor)
     }
 }
 
@@ -62,10 +89,19 @@ impl Command for ChangePassword {
 
     fn reads(&self, keys: &mut Keys<'_>) {
         keys.want::<Person>(self.person);
+        if let Some(proof) = &self.proof {
+            proof.reads(self.person, keys);
+        }
     }
 
-    fn apply(self, _by: &By, tx: &mut Tx<'_>, _at: Timestamp) -> Result<Applied<()>, ChangePersonError> {
+    fn apply(self, by: &By, tx: &mut Tx<'_>, at: Timestamp) -> Result<Applied<()>, ChangePersonError> {
         let mut person = tx.get::<Person>(self.person)?.ok_or(ChangePersonError::NoSuchPerson)?;
+        if by.person() == Some(person.id) {
+            self.proof.ok_or(ChangePersonError::Unproven)?.redeem(&person, tx, at)?;
+        }
+        if self.remove_device_keys {
+            remove_device_keys(tx, person.id)?;
+        }
         person.password = Some(self.password);
         end_all_sessions(tx, &person)?;
         tx.put(person);
@@ -84,6 +120,7 @@ impl Command for ChangeStanding {
 
     fn reads(&self, keys: &mut Keys<'_>) {
         keys.want::<Person>(self.person);
+        keys.want::<Erasure>(self.person);
     }
 
     fn apply(self, by: &By, tx: &mut Tx<'_>, _at: Timestamp) -> Result<Applied<()>, ChangePersonError> {
@@ -92,8 +129,15 @@ impl Command for ChangeStanding {
         if by.person() == Some(person.id) && loses {
             return Err(ChangePersonError::OwnStanding);
         }
+        if tx.get::<Erasure>(self.person)?.is_some() {
+            return Err(ChangePersonError::NoSuchPerson);
+        }
         let Self { kind, roles, disabled, .. } = self;
+        let before = person.clone();
         person = Person { kind, roles, disabled, ..person };
+        if !recount(tx, Some(&before), Some(&person))? {
+            return Err(ChangePersonError::LastAdministrator);
+        }
         end_all_sessions(tx, &person)?;
         tx.put(person);
         Ok(Applied::new(()).about(self.person))
@@ -105,6 +149,9 @@ impl From<ChangePersonError> for Problem {
         match error {
             ChangePersonError::NoSuchPerson => Self::not_found("identity/no-such-person", error),
             ChangePersonError::OwnStanding => Self::conflict("identity/own-standing", error),
+            ChangePersonError::LastAdministrator => Self::conflict("identity/last-administrator", error),
+            ChangePersonError::Unproven => proof_refused(),
+            ChangePersonError::Proof(error) => error.into(),
             ChangePersonError::Store(error) => error.into(),
         }
     }

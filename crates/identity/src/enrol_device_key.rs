@@ -11,6 +11,7 @@ use store::{Column, Erasable, Keys, Scan, StoreError, Tx};
 use crate::{
     device_key::{DEVICE_KEYS_MAX, DeviceKey, SignatureAlgorithm},
     person::Person,
+    proof::{Proof, ProofError},
 };
 
 /// Lets a key sign in as a person.
@@ -23,6 +24,8 @@ pub struct EnrolDeviceKey {
     pub public_key: Erasable,
     /// What the person calls the device, sealed.
     pub label: Erasable,
+    /// How the person proved, just now, who they are: a stolen token must not enrol keys.
+    pub proof: Proof,
 }
 
 /// Lets a key sign in no more.
@@ -50,13 +53,24 @@ pub enum DeviceKeyError {
     #[error("a person has at most {DEVICE_KEYS_MAX} device keys; revoke one first")]
     TooMany,
     #[error(transparent)]
+    Proof(#[from] ProofError),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl Guarded for EnrolDeviceKey {
+/// Enrolling a key of a person.
+pub(crate) struct MayEnrol(pub(crate) Id<authz::Person>);
+
+impl Guarded for MayEnrol {
     /// Only the person: whoever enrols a key can sign in as them.
     fn allows(&self, actor: &Actor) -> bool {
-        actor.is(self.person)
+        actor.is(self.0)
+    }
+}
+
+impl Guarded for EnrolDeviceKey {
+    fn allows(&self, actor: &Actor) -> bool {
+        MayEnrol(self.person).allows(actor)
     }
 }
 
@@ -73,6 +87,7 @@ impl Command for EnrolDeviceKey {
 
     fn reads(&self, keys: &mut Keys<'_>) {
         keys.want::<Person>(self.person);
+        self.proof.reads(self.person, keys);
     }
 
     fn apply(
@@ -81,8 +96,8 @@ impl Command for EnrolDeviceKey {
         tx: &mut Tx<'_>,
         at: Timestamp,
     ) -> Result<Applied<DeviceKeyEnrolled>, DeviceKeyError> {
-        let Self { person, key, algorithm, public_key, label } = self;
-        tx.get::<Person>(person)?.ok_or(DeviceKeyError::NoSuchPerson)?;
+        let Self { person, key, algorithm, public_key, label, proof } = self;
+        proof.redeem(&tx.get::<Person>(person)?.ok_or(DeviceKeyError::NoSuchPerson)?, tx, at)?;
         if device_keys_of(tx, person)?.len() >= DEVICE_KEYS_MAX {
             return Err(DeviceKeyError::TooMany);
         }
@@ -123,12 +138,22 @@ pub(crate) fn device_keys_of(
     tx.scan(&Scan { prefix: vec![person.cell()], below: None, limit: DEVICE_KEYS_MAX })
 }
 
+/// Takes every key of a person away.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn remove_device_keys(tx: &mut Tx<'_>, person: Id<authz::Person>) -> Result<(), StoreError> {
+    device_keys_of(tx, person)?.into_iter().for_each(|key| tx.delete(key));
+    Ok(())
+}
+
 impl From<DeviceKeyError> for Problem {
     fn from(error: DeviceKeyError) -> Self {
         match error {
             DeviceKeyError::NoSuchPerson => Self::not_found("identity/no-such-person", error),
             DeviceKeyError::NoSuchKey => Self::not_found("identity/no-such-device-key", error),
             DeviceKeyError::TooMany => Self::conflict("identity/too-many-device-keys", error),
+            DeviceKeyError::Proof(error) => error.into(),
             DeviceKeyError::Store(error) => error.into(),
         }
     }

@@ -9,13 +9,15 @@ use crate::{Identity, authenticate::open_text, person::Person, sql};
 
 /// Sessions that an export lists.
 const SESSIONS_MAX: u32 = 1000;
+/// Entries that one answer lists.
+const ENTRIES_MAX: u32 = 1000;
 
 impl Identity {
-    /// The person's data, in the clear.
+    /// The person's data, in the clear. Of the ledger's entries it lists a page, from `from` on.
     ///
     /// # Errors
     /// When there is no such person.
-    pub(crate) async fn export(&self, id: Id<authz::Person>) -> Result<Value, Problem> {
+    pub(crate) async fn export(&self, id: Id<authz::Person>, from: i64) -> Result<Value, Problem> {
         let person = self.person(id).await?;
         let key = self.key_of(id).await?;
         let now = self.clock().now();
@@ -23,10 +25,12 @@ impl Identity {
             let person = snapshot.get::<Person>(&id)?;
             let sessions = person
                 .map_or(Ok(Vec::new()), |person| sql::sessions_of(snapshot, &person, now, SESSIONS_MAX))?;
-            let entries = sql::entries_about(snapshot, id)?;
-            Ok((sessions, sql::device_keys_of(snapshot, id)?, sql::known_devices_of(snapshot, id)?, entries))
+            let entries = sql::entries_about(snapshot, id, from, ENTRIES_MAX + 1)?;
+            Ok((sessions, sql::device_keys_of(snapshot, id)?, sql::known_places_of(snapshot, id)?, entries))
         });
-        let (sessions, device_keys, devices, entries) = read.await?;
+        let (sessions, device_keys, places, mut entries) = read.await?;
+        let more = entries.len() > ENTRIES_MAX as usize;
+        entries.truncate(ENTRIES_MAX as usize);
         let text = |field: &str, sealed: Option<&[u8]>| match sealed {
             Some(sealed) => open_text(&key, field, id, sealed).map(|text| Value::from(text.as_str())),
             None => Ok(Value::Null),
@@ -44,7 +48,14 @@ impl Identity {
             .iter()
             .map(|session| json!({"sessionId": session.id, "expiresAt": session.expires_at, "factor": session.assurance.factor()}))
             .collect();
-        let devices: Vec<_> = devices.iter().map(|device| json!({"since": device.since})).collect();
+        let places: Vec<_> = places
+            .iter()
+            .map(|place| {
+                let since = clock::Timestamp::from_millis(place.id.unix_ms());
+                json!({"kind": place.kind, "since": since, "seenAt": place.seen_at})
+            })
+            .collect();
+        let next = entries.last().map(|(index, ..)| *index).filter(|_| more);
         let entries: Vec<_> = entries
             .iter()
             .map(|(index, at, command)| json!({"index": index, "at": at, "command": command}))
@@ -59,8 +70,10 @@ impl Identity {
             "createdAt": person.created_at,
             "deviceKeys": keys,
             "sessions": sessions,
-            "knownDevices": devices,
+            "knownPlaces": places,
             "ledgerEntries": entries,
+            // What to send as `after` for the entries behind these; null if there are none.
+            "nextLedgerEntries": next,
         }))
     }
 
@@ -68,9 +81,14 @@ impl Identity {
     ///
     /// # Errors
     /// When there is no such person, or the actor may not.
-    pub async fn export_for(&self, actor: &Actor, id: Id<authz::Person>) -> Result<Value, Problem> {
+    pub async fn export_for(
+        &self,
+        actor: &Actor,
+        id: Id<authz::Person>,
+        after: Option<i64>,
+    ) -> Result<Value, Problem> {
         may_look_at(actor, id)?;
-        self.export(id).await
+        self.export(id, after.unwrap_or(-1).saturating_add(1)).await
     }
 }
 

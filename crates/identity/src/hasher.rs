@@ -15,17 +15,20 @@ use argon2::{
 };
 use clock::Clock;
 use problem::Problem;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use store::{Full, Group};
 use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::password::Password;
+use crate::{
+    login_name::LoginName,
+    password::{Password, PasswordError},
+};
 
 /// What one hash costs, and how many may wait. The costs are those OWASP and the draft of RFC 9106's
 /// second choice come down to on small machines: 19 MiB, two passes.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HasherConfig {
     pub memory_kib: NonZeroU32,
@@ -70,12 +73,32 @@ impl From<HasherError> for Problem {
     }
 }
 
+/// Why a password was not chosen.
+#[derive(Debug, thiserror::Error)]
+pub enum ChoiceError {
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error(transparent)]
+    Hasher(#[from] HasherError),
+}
+
+impl From<ChoiceError> for Problem {
+    fn from(error: ChoiceError) -> Self {
+        match error {
+            ChoiceError::Password(error) => error.into(),
+            ChoiceError::Hasher(error) => error.into(),
+        }
+    }
+}
+
 /// A handle to the hashing threads; they end when the last handle is gone.
 #[derive(Clone)]
 pub struct Hasher(Arc<Pool>);
 
 struct Pool {
     waiting: Arc<Group<Work>>,
+    /// Passwords that may wait when one more is to be chosen: the other half is for those who sign in.
+    choices_max: usize,
     argon2: Argon2<'static>,
     clock: Clock,
     /// A verifier of no password, so that an unknown name costs what a known one does.
@@ -112,16 +135,28 @@ impl Hasher {
             drop(thread.spawn(hashing).map_err(|_| HasherError::Stopped)?);
         }
         let nobody = hash(&argon2, &clock, &clock.random::<32>())?;
-        Ok(Self(Arc::new(Pool { waiting, argon2, clock, nobody })))
+        let choices_max = config.waiting_max.get().div_ceil(2);
+        Ok(Self(Arc::new(Pool { waiting, choices_max, argon2, clock, nobody })))
     }
 
-    /// A verifier for the password, in the PHC string format.
+    /// A verifier for a password that the person of this name chooses, in the PHC string format.
     ///
     /// # Errors
-    /// [`HasherError::Busy`] at once when too many wait.
-    pub async fn hash(&self, password: Password) -> Result<Zeroizing<String>, HasherError> {
+    /// When it may not be chosen; [`HasherError::Busy`] at once when too many wait.
+    pub async fn choose(
+        &self,
+        password: Password,
+        name: LoginName,
+    ) -> Result<Zeroizing<String>, ChoiceError> {
+        if self.waiting() >= self.0.choices_max {
+            return Err(HasherError::Busy.into());
+        }
         let (argon2, clock) = (self.0.argon2.clone(), self.0.clock.clone());
-        self.run(move |_| hash(&argon2, &clock, password.as_bytes()).map(Zeroizing::new)).await?
+        let chosen = self.run(move |_| {
+            password.check_choice(&name)?;
+            Ok(hash(&argon2, &clock, password.as_bytes()).map(Zeroizing::new)?)
+        });
+        chosen.await?
     }
 
     /// Is this the password that the verifier was made for? Without a verifier the answer is no, and takes

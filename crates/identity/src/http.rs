@@ -1,6 +1,7 @@
 //! The routes of this service, and how the edge learns from a token who is asking.
 
 mod authenticate;
+mod credentials;
 mod device_keys;
 mod idempotency;
 mod persons;
@@ -59,7 +60,7 @@ pub fn direct(identity: Identity) -> Direct {
 pub fn identify(identity: Identity) -> Identify {
     Identify::by(move |headers| {
         let token = held_token(&identity, headers.into())?;
-        Ok(token.map_or(Actor::ANONYMOUS, |token| Actor::person(token.claims, token.session)))
+        Ok(token.map_or(Actor::ANONYMOUS, |token| Actor::person(token.claims)))
     })
 }
 
@@ -68,7 +69,7 @@ fn held_token(identity: &Identity, fields: Fields<'_>) -> Result<Option<Token>, 
     let Some(authorization) = fields.get(&header::AUTHORIZATION) else { return Ok(None) };
     let bearer = bearer_token(authorization).ok_or(TokenError::Malformed)?;
     let bytes = token::from_text(bearer).ok_or(TokenError::Malformed)?;
-    let token = identity.tokens().check(&bytes)?;
+    let token = identity.tokens().check_own(&bytes)?;
     if let Some(device) = token.device {
         let fingerprint = fields.get(&DEVICE_FINGERPRINT).and_then(|value| std::str::from_utf8(value).ok());
         let same = fingerprint.is_some_and(|fingerprint| identity.tokens().device(fingerprint) == device);

@@ -1,25 +1,27 @@
 //! The service as others hold it, and what it is opened with.
 
 use std::{
+    net::IpAddr,
     num::NonZeroU32,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use authz::Guarded;
+use authz::{Actor, Guarded, Role};
 use clock::{Clock, Timestamp};
 use ledger::{Command, Commands, Ledger, LedgerConfig, Receipt, Watcher};
 use problem::Problem;
-use seal::{Keys, PersonKeys};
-use serde::Deserialize;
+use seal::{Keys, PersonKeys, deployment_schema};
+use serde::{Deserialize, Serialize};
 use store::{Databases, Schema, Told};
 use telemetry::Metrics;
 
 use crate::{
-    ChangePassword, ChangeStanding, EnrolDeviceKey, ErasePerson, Guess, Hasher, HasherConfig, Live, Reason,
-    RefuseSignIn, RegisterPerson, RevokeDeviceKey, SERVICE, SignIn, SignOut, SignOutEverywhere, SignedIn,
-    Sweep, Throttle, Tokens, TryAgainIn, Whom,
+    BeginErasure, ChangePassword, ChangeStanding, EnrolDeviceKey, ErasePerson, Erasure, Guess, Hasher,
+    HasherConfig, KnownPlace, Live, Reason, RefuseSignIn, RegisterPerson, RegistrationConfig,
+    RevokeDeviceKey, SERVICE, SignIn, SignOut, SignOutEverywhere, SignedIn, Sweep, Throttle, Tokens,
+    TryAgainIn, Whom,
     authenticate::{TOKEN_LIFE, by_itself},
     challenge::UsedChallenge,
     device_key::DeviceKey,
@@ -27,16 +29,20 @@ use crate::{
     person::{Counter, Person, PersonEpoch, TakenName},
     recent::{Recent, RequestHash},
     refusals::Refusals,
-    session::{KnownDevice, RevokedSession, Session},
+    session::{RevokedSession, Session},
+    sql,
+    standing::STANDING,
 };
 
 /// How this service works.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct IdentityConfig {
     pub passwords: HasherConfig,
     /// How long a token lives: at most 30 days.
     pub token_life_s: NonZeroU32,
+    /// How many people one network may register.
+    pub registrations: RegistrationConfig,
 }
 
 impl Default for IdentityConfig {
@@ -45,6 +51,7 @@ impl Default for IdentityConfig {
         Self {
             passwords: HasherConfig::default(),
             token_life_s: life.expect("half a day is a positive time"),
+            registrations: RegistrationConfig::default(),
         }
     }
 }
@@ -88,7 +95,7 @@ struct Shared {
 /// Every table of the service's database.
 #[must_use]
 pub fn schema() -> Schema {
-    ledger::schema().and(
+    ledger::schema().and(deployment_schema()).and(
         Schema::new()
             .migration("identity/0001_persons", include_str!("../migrations/0001_persons.sql"))
             .table::<Person>()
@@ -98,7 +105,8 @@ pub fn schema() -> Schema {
             .table::<DeviceKey>()
             .table::<Session>()
             .table::<RevokedSession>()
-            .table::<KnownDevice>()
+            .table::<KnownPlace>()
+            .table::<Erasure>()
             .table::<UsedChallenge>(),
     )
 }
@@ -116,6 +124,7 @@ pub fn commands() -> Commands {
         .with::<RefuseSignIn>()
         .with::<SignOut>()
         .with::<SignOutEverywhere>()
+        .with::<BeginErasure>()
         .with::<ErasePerson>()
         .with::<Sweep>()
 }
@@ -128,7 +137,9 @@ impl Identity {
     pub fn open(opening: Opening) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let Opening { folder, origin, keys, person_keys, clock, config, ledger, databases, metrics } =
             opening;
-        let store = databases.open(SERVICE, &schema())?;
+        let mut store = databases.open(SERVICE, &schema())?;
+        let empty = store.writer.read(sql::is_empty)?;
+        person_keys.deployment().claim(&mut store.writer, SERVICE, empty)?;
         let now = clock.now();
         let live = Arc::new(store.writer.read(|snapshot| Live::load(snapshot, now))?);
         let followed = Arc::clone(&live);
@@ -140,6 +151,7 @@ impl Identity {
             keys: keys.clone(),
             clock: clock.clone(),
             config: ledger,
+            standing: STANDING,
             checkpoint_path: folder.join("identity.checkpoint"),
             watchers: vec![follow],
             told: Told::new().table::<PersonEpoch>().table::<RevokedSession>(),
@@ -153,7 +165,7 @@ impl Identity {
             hasher: Hasher::start(&config.passwords, clock.clone())?,
             token_life: Duration::from_secs(config.token_life_s.get().into())
                 .min(Duration::from_hours(24 * 30)),
-            throttle: Mutex::default(),
+            throttle: Mutex::new(Throttle::new(config.registrations)),
             refusals: Mutex::default(),
             recent: Mutex::default(),
             recent_key: clock.random(),
@@ -178,7 +190,9 @@ impl Identity {
         &self.0.keys
     }
 
-    pub(crate) fn person_keys(&self) -> &PersonKeys {
+    /// The store of persons' keys.
+    #[must_use]
+    pub fn person_keys(&self) -> &PersonKeys {
         &self.0.person_keys
     }
 
@@ -203,6 +217,18 @@ impl Identity {
     pub(crate) fn admit(&self, guess: &Guess) -> Result<(), TryAgainIn> {
         let now = self.clock().now();
         self.0.throttle.lock().expect("arithmetic does not panic").admit(guess, now)
+    }
+
+    /// May somebody be registered? Those whose task it is to register others are not counted.
+    pub(crate) fn admit_registration(
+        &self,
+        actor: &Actor,
+        address: Option<IpAddr>,
+    ) -> Result<(), TryAgainIn> {
+        let trusted = actor.is_service() || actor.has(Role::Administrator);
+        let Some(address) = address.filter(|_| !trusted) else { return Ok(()) };
+        let now = self.clock().now();
+        self.0.throttle.lock().expect("arithmetic does not panic").admit_registration(address, now)
     }
 
     pub(crate) fn forgive(&self, guess: &Guess) {
@@ -236,9 +262,21 @@ impl Identity {
     /// The answer that the same request got less than a second ago, if its session has not ended since.
     pub(crate) fn recent(&self, request: &RequestHash) -> Option<Receipt<SignedIn>> {
         let found = self.recents().find(request, self.clock().now())?;
-        let ended = self.0.live.revoked().contains(found.done.session)
-            || self.0.live.epoch(found.done.number) != found.done.epoch;
-        (!ended).then_some(found)
+        (!self.has_ended(&found.done)).then_some(found)
+    }
+
+    /// Has the session of a sign-in ended since, by a sign-out?
+    pub(crate) fn has_ended(&self, signed_in: &SignedIn) -> bool {
+        self.0.live.revoked().contains(signed_in.session)
+            || self.0.live.epoch(signed_in.number) != signed_in.epoch
+    }
+
+    /// Is there an administrator who can sign in?
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn has_administrator(&self) -> Result<bool, Problem> {
+        Ok(self.ledger().readers().read(sql::administrators).await? > 0)
     }
 
     pub(crate) fn keep_recent(&self, request: RequestHash, receipt: Receipt<SignedIn>) {

@@ -1,22 +1,25 @@
 //! Making a person: sealing what is personal before the command that registers them is given.
 
-use authz::{Actor, PersonKind, Roles};
+use std::net::IpAddr;
+
+use authz::{Actor, PersonKind, Role, Roles};
 use ids::Id;
-use ledger::{Once, Receipt};
+use ledger::{Once, Receipt, SubmitError};
 use problem::Problem;
 use seal::PersonKey;
 use store::Erasable;
 
 use crate::{
     Identity,
+    administrators::FIRST_ADMINISTRATOR,
     change_person::ChangePassword,
-    device_key::{DeviceKey, SignatureAlgorithm},
+    device_key::SignatureAlgorithm,
     enrol_device_key::{DeviceKeyEnrolled, EnrolDeviceKey},
-    erase_person::ErasePerson,
     login_name::LoginName,
     password::Password,
-    person::{Person, SERVICE},
-    register_person::{FirstKey, PersonRegistered, RegisterPerson},
+    person::{Person, SERVICE, TakenName},
+    proof::Proof,
+    register_person::{FirstKey, PersonRegistered, RegisterPerson, RegisterPersonError},
 };
 
 /// Somebody to be registered.
@@ -29,6 +32,17 @@ pub struct NewPerson {
     pub device_key: Option<NewKey>,
     pub kind: PersonKind,
     pub roles: Roles,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
+}
+
+/// A password to be set.
+#[derive(Debug)]
+pub struct NewPassword {
+    /// The person's sign-in name: a password may not be like it.
+    pub name: LoginName,
+    pub password: Password,
+    pub remove_device_keys: bool,
 }
 
 /// A device key to be enrolled.
@@ -51,7 +65,7 @@ impl Identity {
         new: NewPerson,
         once: Option<Once>,
     ) -> Result<Receipt<PersonRegistered>, Problem> {
-        let NewPerson { name, password, device_key, kind, roles } = new;
+        let NewPerson { name, password, device_key, kind, roles, address } = new;
         let id = self.clock().id();
         let salt = || self.clock().random();
         let mut command = RegisterPerson {
@@ -63,18 +77,18 @@ impl Identity {
             password: None,
             device_key: None,
         };
-        // Before any work is done for somebody who may not.
+        // Before any work is done for somebody who may not, or for a name that cannot be had.
         actor.permit(command.clone())?;
-        match (&password, &device_key) {
-            (None, None) => return Err(no_credentials()),
-            (Some(password), _) => password.check_choice(&name)?,
-            (None, Some(_)) => {}
+        if password.is_none() && device_key.is_none() {
+            return Err(no_credentials());
         }
         if let Some(key) = &device_key {
             key.algorithm.check_public_key(&key.public_key)?;
         }
+        self.admit_registration(actor, address)?;
+        self.check_name(actor, &name, once).await?;
         let verifier = match password {
-            Some(password) => Some(self.hasher().hash(password).await?),
+            Some(password) => Some(self.hasher().choose(password, name.clone()).await?),
             None => None,
         };
         let key = self.person_keys().create(id).await?;
@@ -86,31 +100,64 @@ impl Identity {
             public_key: Erasable::new(salt(), first.public_key),
             label: self.sealed(&key, "device-label", id, first.label.as_bytes()),
         });
-        Ok(self.ledger().submit_once(actor.permit(command)?, once).await?)
+        let registered = self.ledger().submit_once(actor.permit(command)?, once).await;
+        self.destroy_needless(id, &registered).await;
+        Ok(registered?)
     }
 
-    /// Gives a person another password. Whoever changes their own says the old one too.
+    /// Can this name be had? Asked before any work is done; whoever sends the same request again gets the
+    /// answer from the ledger.
+    async fn check_name(&self, actor: &Actor, name: &LoginName, once: Option<Once>) -> Result<(), Problem> {
+        let trusted = actor.is_service() || actor.has(Role::Administrator);
+        if name.as_str() == FIRST_ADMINISTRATOR && !trusted {
+            return Err(RegisterPersonError::NameTaken.into());
+        }
+        let index = name.blind_index(self.keys());
+        let read = self.ledger().readers().read(move |snapshot| snapshot.get::<TakenName>(&index));
+        match read.await? {
+            Some(_) if once.is_none() => Err(RegisterPersonError::NameTaken.into()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Destroys the key that was made for somebody who was not registered, or had been before.
+    async fn destroy_needless(
+        &self,
+        id: Id<authz::Person>,
+        registered: &Result<Receipt<PersonRegistered>, SubmitError<RegisterPersonError>>,
+    ) {
+        let needed = match registered {
+            Ok(receipt) => receipt.done.person == id,
+            // They may have been registered after all.
+            Err(SubmitError::InDoubt | SubmitError::Panicked | SubmitError::Stopped) => true,
+            Err(_) => false,
+        };
+        if !needed && let Err(error) = self.person_keys().destroy(id).await {
+            tracing::warn!(code = "identity/key-of-nobody", %error, "a key of nobody could not be destroyed");
+        }
+    }
+
+    /// Gives a person another password. Whoever changes their own has proven who they are.
     ///
     /// # Errors
-    /// When the old password is wrong, the new one may not be chosen, or the actor may not.
+    /// When the new password may not be chosen, or the actor may not.
     pub async fn change_password(
         &self,
         actor: &Actor,
         person: &Person,
-        name: &LoginName,
-        password: Password,
+        new: NewPassword,
+        proof: Option<Proof>,
     ) -> Result<(), Problem> {
-        let command = ChangePassword { person: person.id, password: Erasable::new([0; 16], Vec::new()) };
-        actor.permit(command.clone())?;
-        password.check_choice(name)?;
-        let verifier = self.hasher().hash(password).await?;
+        let NewPassword { name, password, remove_device_keys } = new;
+        let verifier = self.hasher().choose(password, name).await?;
         let key = self.key_of(person.id).await?;
         let password = self.sealed(&key, "password", person.id, verifier.as_bytes());
-        self.ledger().submit(actor.permit(ChangePassword { password, ..command })?).await?;
+        let command = ChangePassword { person: person.id, password, proof, remove_device_keys };
+        self.ledger().submit(actor.permit(command)?).await?;
         Ok(())
     }
 
-    /// Lets a key of a device sign in as the actor.
+    /// Lets a key of a device sign in as the actor, who has proven who they are.
     ///
     /// # Errors
     /// When the key is none, there are too many, or the actor may not.
@@ -119,35 +166,21 @@ impl Identity {
         actor: &Actor,
         person: Id<authz::Person>,
         new: NewKey,
+        proof: Proof,
         once: Option<Once>,
     ) -> Result<Receipt<DeviceKeyEnrolled>, Problem> {
         let NewKey { algorithm, public_key, label } = new;
         algorithm.check_public_key(&public_key)?;
-        let id: Id<DeviceKey> = self.clock().id();
+        let sealing = self.key_of(person).await?;
         let command = EnrolDeviceKey {
             person,
-            key: id,
+            key: self.clock().id(),
             algorithm,
             public_key: Erasable::new(self.clock().random(), public_key),
-            label: Erasable::new(self.clock().random(), Vec::new()),
+            label: self.sealed(&sealing, "device-label", person, label.as_bytes()),
+            proof,
         };
-        actor.permit(command.clone())?;
-        let key = self.key_of(person).await?;
-        let label = self.sealed(&key, "device-label", person, label.as_bytes());
-        Ok(self.ledger().submit_once(actor.permit(EnrolDeviceKey { label, ..command })?, once).await?)
-    }
-
-    /// Erases a person: first the key to all that is sealed about them, then their rows and the erasable
-    /// parts of their entries. Broken off between the two, it is finished by asking again.
-    ///
-    /// # Errors
-    /// When there is no such person, or the actor may not.
-    pub async fn erase(&self, actor: &Actor, person: Id<authz::Person>) -> Result<(), Problem> {
-        let permitted = actor.permit(ErasePerson { person })?;
-        self.person(person).await?;
-        self.person_keys().destroy(person).await?;
-        self.ledger().submit(permitted).await?;
-        Ok(())
+        Ok(self.ledger().submit_once(actor.permit(command)?, once).await?)
     }
 
     /// The person with this identifier.

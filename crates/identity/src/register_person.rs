@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use store::{Erasable, Keys, StoreError, Tx};
 
 use crate::{
+    administrators::{ADMINISTRATORS, recount},
     device_key::{DeviceKey, SignatureAlgorithm},
     person::{Counter, PERSONS, Person, TakenName},
 };
@@ -77,6 +78,9 @@ impl Command for RegisterPerson {
     fn reads(&self, keys: &mut Keys<'_>) {
         keys.want::<TakenName>(self.login.key());
         keys.want::<Counter>(PERSONS.to_owned());
+        if self.roles.contains(Role::Administrator) {
+            keys.want::<Counter>(ADMINISTRATORS.to_owned());
+        }
     }
 
     fn apply(
@@ -99,7 +103,7 @@ impl Command for RegisterPerson {
         }
         tx.put(Counter { name: PERSONS.to_owned(), value: number });
         tx.put(TakenName { name, held: login.clone(), person: id });
-        tx.put(Person {
+        let person = Person {
             id,
             number,
             kind,
@@ -109,7 +113,9 @@ impl Command for RegisterPerson {
             name: sealed_name,
             password,
             created_at: at,
-        });
+        };
+        recount(tx, None, Some(&person))?;
+        tx.put(person);
         Ok(Applied::new(registered).about(id))
     }
 

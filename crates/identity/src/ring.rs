@@ -16,7 +16,7 @@ use std::{
 use crate::token::{Audience, TagKey};
 
 /// Keys kept: the audiences in use, each with the days that its tokens may come from.
-const KEYS_MAX: usize = 4096;
+const KEYS_MAX: usize = 256;
 
 /// For which audience a key is, and for the sessions of which day.
 pub(crate) type Place = (Audience, u64);
@@ -51,11 +51,16 @@ impl Ring {
         })
     }
 
-    /// Keeps a key, and forgets those of days before `first_day`.
-    pub(crate) fn keep(&self, place: Place, key: TagKey, first_day: u64) {
+    /// Keeps a key, and forgets those of days before `first_day`. Where there is no room, the one that came
+    /// first goes, but never one of our `own` audience.
+    pub(crate) fn keep(&self, place: Place, key: TagKey, first_day: u64, own: Audience) {
         let mut keys = self.keys.write().expect("nobody panics while keeping keys");
         keys.retain(|((_, day), _)| *day >= first_day);
-        if keys.len() < KEYS_MAX && !keys.iter().any(|(kept, _)| *kept == place) {
+        if !keys.iter().any(|(kept, _)| *kept == place) {
+            let oldest = keys.iter().rposition(|((of, _), _)| *of != own);
+            if let Some(oldest) = oldest.filter(|_| keys.len() >= KEYS_MAX) {
+                keys.remove(oldest);
+            }
             // The newest day's tokens are the most: they are found first.
             keys.insert(0, (place, key));
         }
@@ -67,6 +72,8 @@ impl Ring {
 mod tests {
     use super::*;
 
+    const OWN: Audience = Audience(1);
+
     fn days(ring: &Ring) -> Vec<u64> {
         ring.keys().iter().map(|((_, day), _)| *day).collect()
     }
@@ -75,10 +82,10 @@ mod tests {
     fn a_key_is_kept_until_its_day_is_past() {
         let ring = Ring::default();
         for day in [1, 2, 2, 3] {
-            ring.keep((Audience(7), day), TagKey([0; 32]), 0);
+            ring.keep((Audience(7), day), TagKey([0; 32]), 0, OWN);
         }
         assert_eq!(days(&ring), [3, 2, 1]);
-        ring.keep((Audience(7), 4), TagKey([0; 32]), 3);
+        ring.keep((Audience(7), 4), TagKey([0; 32]), 3, OWN);
         assert_eq!(days(&ring), [4, 3]);
     }
 
@@ -87,9 +94,18 @@ mod tests {
         let (ring, other) = (Ring::default(), Ring::default());
         assert!(days(&ring).is_empty());
         std::thread::scope(|scope| {
-            scope.spawn(|| ring.keep((Audience(7), 1), TagKey([0; 32]), 0));
+            scope.spawn(|| ring.keep((Audience(7), 1), TagKey([0; 32]), 0, OWN));
         });
         assert_eq!(days(&ring), [1]);
         assert!(days(&other).is_empty());
+    }
+    #[test]
+    fn a_flood_of_audiences_never_takes_our_own_key_away() {
+        let ring = Ring::default();
+        ring.keep((OWN, 1), TagKey([0; 32]), 0, OWN);
+        (2..2000).for_each(|audience| ring.keep((Audience(audience), 1), TagKey([0; 32]), 0, OWN));
+        let keys = ring.keys();
+        assert_eq!(keys.len(), KEYS_MAX);
+        assert!(keys.iter().any(|((audience, _), _)| *audience == OWN));
     }
 }

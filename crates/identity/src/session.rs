@@ -1,4 +1,4 @@
-//! A stay of a signed-in person, and the devices they have been seen with.
+//! A stay of a signed-in person.
 
 use clock::Timestamp;
 use ids::Id;
@@ -13,8 +13,8 @@ table! {
         /// The person's epoch when they signed in: a session of an earlier one has ended.
         pub epoch: u32,
         pub assurance: Assurance,
-        /// Keyed hash of the device's fingerprint.
-        pub device: Option<[u8; 8]>,
+        /// Is its token bound to a device?
+        pub device_bound: bool,
     }
 }
 
@@ -22,14 +22,6 @@ table! {
     /// A session that was ended before its token expires.
     pub struct RevokedSession in "revoked_sessions", Replayed {
         key { pub expires_at: Timestamp, pub id: Id<authz::Session> }
-    }
-}
-
-table! {
-    /// A device that has been seen with a person.
-    pub struct KnownDevice in "known_devices", Replayed {
-        key { pub person: Id<authz::Person>, pub device: [u8; 8] }
-        pub since: Timestamp,
     }
 }
 

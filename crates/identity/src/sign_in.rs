@@ -6,13 +6,13 @@ use ids::Id;
 use ledger::{Applied, Command};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
-use store::{Keys, StoreError, Tx};
+use store::{Erasable, Keys, StoreError, Tx};
 
 use crate::{
-    challenge::{Challenge, UsedChallenge},
-    device_key::DeviceKey,
+    known_place::{KnownPlace, Sighting},
     person::{Person, PersonEpoch, epoch_of},
-    session::{Assurance, KnownDevice, Session},
+    proof::{Proof, ProofError},
+    session::{Assurance, Session},
     token::{Audience, Token},
 };
 
@@ -23,20 +23,14 @@ use crate::{
 pub struct SignIn {
     pub person: Id<authz::Person>,
     pub number: u32,
+    /// The person's epoch when the proof was checked.
+    pub epoch: u32,
     pub session: Id<authz::Session>,
     pub proof: Proof,
     pub audience: u32,
-    /// Keyed hash of the device's fingerprint.
-    pub device: Option<[u8; 8]>,
+    pub device: Option<Sighting>,
+    pub network: Option<Sighting>,
     pub expires_at: Timestamp,
-}
-
-/// How they proved it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Proof {
-    Password,
-    DeviceKey { key: Id<DeviceKey>, challenge: Challenge },
 }
 
 /// Someone is signed in: all that their token says.
@@ -62,12 +56,11 @@ pub struct SignedIn {
 pub enum SignInError {
     #[error("the person may not sign in")]
     NoSuchPerson,
-    #[error("the device key was revoked")]
-    KeyRevoked,
-    #[error("the challenge has expired")]
-    ChallengeExpired,
-    #[error("the challenge was used before")]
-    ChallengeUsed,
+    /// Their password was changed, or all their sessions were ended, after the proof had been checked.
+    #[error("what was proven has changed meanwhile")]
+    Overtaken,
+    #[error(transparent)]
+    Proof(ProofError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -79,32 +72,6 @@ impl Guarded for SignIn {
     }
 }
 
-impl Proof {
-    const fn assurance(&self) -> Assurance {
-        match self {
-            Self::Password => Assurance::Password,
-            Self::DeviceKey { .. } => Assurance::DeviceKey,
-        }
-    }
-
-    /// Uses up what can be used once.
-    fn redeem(self, person: Id<authz::Person>, tx: &mut Tx<'_>, at: Timestamp) -> Result<(), SignInError> {
-        let Self::DeviceKey { key, challenge } = self else { return Ok(()) };
-        if challenge.expires_at <= at {
-            return Err(SignInError::ChallengeExpired);
-        }
-        if tx.get::<DeviceKey>((person, key))?.is_none() {
-            return Err(SignInError::KeyRevoked);
-        }
-        let used = UsedChallenge { expires_at: challenge.expires_at, nonce: challenge.nonce };
-        if tx.get::<UsedChallenge>((used.expires_at, used.nonce))?.is_some() {
-            return Err(SignInError::ChallengeUsed);
-        }
-        tx.put(used);
-        Ok(())
-    }
-}
-
 impl Command for SignIn {
     const NAME: &'static str = "identity/sign-in";
     type Done = SignedIn;
@@ -113,30 +80,23 @@ impl Command for SignIn {
     fn reads(&self, keys: &mut Keys<'_>) {
         keys.want::<Person>(self.person);
         keys.want::<PersonEpoch>(self.number);
-        if let Some(device) = self.device {
-            keys.want::<KnownDevice>((self.person, device));
+        for seen in self.device.iter().chain(&self.network).filter(|seen| seen.known) {
+            keys.want::<KnownPlace>((self.person, seen.place));
         }
-        if let Proof::DeviceKey { key, challenge } = self.proof {
-            keys.want::<DeviceKey>((self.person, key));
-            keys.want::<UsedChallenge>((challenge.expires_at, challenge.nonce));
-        }
+        self.proof.reads(self.person, keys);
     }
 
     fn apply(self, _by: &By, tx: &mut Tx<'_>, at: Timestamp) -> Result<Applied<SignedIn>, SignInError> {
         let person = tx.get::<Person>(self.person)?.filter(|person| !person.disabled);
         let person = person.filter(|person| person.number == self.number).ok_or(SignInError::NoSuchPerson)?;
-        self.proof.redeem(person.id, tx, at)?;
-        let mut device_known = false;
-        if let Some(device) = self.device {
-            device_known = tx.get::<KnownDevice>((person.id, device))?.is_some();
-            if !device_known {
-                tx.put(KnownDevice { person: person.id, device, since: at });
-            }
+        if epoch_of(tx, person.number)? != self.epoch {
+            return Err(SignInError::Overtaken);
         }
-        let epoch = epoch_of(tx, person.number)?;
+        self.proof.redeem(&person, tx, at)?;
         let assurance = self.proof.assurance();
-        let Self { session, device, expires_at, audience, .. } = self;
-        tx.put(Session { person: person.id, id: session, expires_at, epoch, assurance, device });
+        let Self { session, epoch, expires_at, audience, device, network, .. } = self;
+        let device_bound = device.is_some();
+        tx.put(Session { person: person.id, id: session, expires_at, epoch, assurance, device_bound });
         let signed_in = SignedIn {
             person: person.id,
             number: person.number,
@@ -146,11 +106,32 @@ impl Command for SignIn {
             session,
             assurance,
             audience,
-            device,
-            device_known,
+            device: device.as_ref().and_then(Sighting::short),
+            device_known: device.as_ref().is_some_and(|device| device.known),
             expires_at,
         };
+        for seen in device.into_iter().chain(network) {
+            seen.remember(person.id, tx, at)?;
+        }
         Ok(Applied::new(signed_in).about(person.id))
+    }
+
+    fn erasables(&mut self, each: &mut dyn FnMut(&mut Erasable)) {
+        for seen in self.device.iter_mut().chain(&mut self.network) {
+            each(&mut seen.hash);
+        }
+    }
+}
+
+impl From<ProofError> for SignInError {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::PasswordChanged => Self::Overtaken,
+            ProofError::Store(error) => Self::Store(error),
+            ProofError::KeyRevoked | ProofError::ChallengeExpired | ProofError::ChallengeUsed => {
+                Self::Proof(error)
+            }
+        }
     }
 }
 
@@ -159,12 +140,16 @@ impl SignedIn {
     #[must_use]
     pub const fn token(&self) -> Token {
         Token {
-            claims: Claims { person: self.person, kind: self.kind, roles: self.roles },
-            session: self.session,
+            claims: Claims {
+                person: self.person,
+                number: self.number,
+                kind: self.kind,
+                roles: self.roles,
+                session: self.session,
+            },
             assurance: self.assurance,
             audience: Audience(self.audience),
             expires_at: self.expires_at,
-            number: self.number,
             epoch: self.epoch,
             device: self.device,
         }
@@ -175,10 +160,9 @@ impl SignedIn {
 impl From<SignInError> for Problem {
     fn from(error: SignInError) -> Self {
         match error {
-            SignInError::NoSuchPerson
-            | SignInError::KeyRevoked
-            | SignInError::ChallengeExpired
-            | SignInError::ChallengeUsed => crate::authenticate::refused(),
+            SignInError::NoSuchPerson | SignInError::Overtaken | SignInError::Proof(_) => {
+                crate::authenticate::refused()
+            }
             SignInError::Store(error) => error.into(),
         }
     }

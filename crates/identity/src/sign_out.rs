@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use store::{Column, Keys, Scan, StoreError, Tx};
 
 use crate::{
+    enrol_device_key::remove_device_keys,
     person::{Person, end_all_tokens},
     session::{RevokedSession, Session},
 };
 
 /// Rows of ended sessions that one command clears away; others go when they expire.
-const CLEARED_MAX: usize = 500;
+pub(crate) const CLEARED_MAX: usize = 500;
 
 /// Ends one session: its token holds no more, anywhere.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct SignOut {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignOutEverywhere {
     pub person: Id<authz::Person>,
+    /// Also the keys of their devices, which could sign in again.
+    pub remove_device_keys: bool,
 }
 
 /// Why nobody was signed out.
@@ -38,6 +41,8 @@ pub enum SignOutError {
     NoSuchSession,
     #[error("there is no such person")]
     NoSuchPerson,
+    #[error("without device keys this person could never sign in again; set a password first")]
+    NoCredentials,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -87,6 +92,10 @@ impl Command for SignOutEverywhere {
 
     fn apply(self, _by: &By, tx: &mut Tx<'_>, _at: Timestamp) -> Result<Applied<()>, SignOutError> {
         let person = tx.get::<Person>(self.person)?.ok_or(SignOutError::NoSuchPerson)?;
+        if self.remove_device_keys {
+            person.password.as_ref().ok_or(SignOutError::NoCredentials)?;
+            remove_device_keys(tx, person.id)?;
+        }
         end_all_sessions(tx, &person)?;
         Ok(Applied::new(()).about(self.person))
     }
@@ -116,6 +125,7 @@ impl From<SignOutError> for Problem {
     fn from(error: SignOutError) -> Self {
         match error {
             SignOutError::NoSuchSession => Self::not_found("identity/no-such-session", error),
+            SignOutError::NoCredentials => Self::conflict("identity/only-device-keys", error),
             SignOutError::NoSuchPerson => Self::not_found("identity/no-such-person", error),
             SignOutError::Store(error) => error.into(),
         }

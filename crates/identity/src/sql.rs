@@ -5,10 +5,23 @@ use ids::Id;
 use store::{Cell, Column, ErasableKey, Row, Snapshot, StoreError};
 
 use crate::{
+    administrators::ADMINISTRATORS,
     device_key::DeviceKey,
-    person::{Person, PersonEpoch, TakenName},
-    session::{KnownDevice, Session},
+    erase_person::Erasure,
+    known_place::KnownPlace,
+    person::{Counter, Person, PersonEpoch, TakenName},
+    session::Session,
 };
+
+/// Has nothing ever happened here?
+pub(crate) fn is_empty(snapshot: &Snapshot<'_>) -> Result<bool, StoreError> {
+    let mut empty = true;
+    snapshot.query("SELECT 1 FROM entries LIMIT 1", &[], |_| {
+        empty = false;
+        Ok(())
+    })?;
+    Ok(empty)
+}
 
 /// The person of this name.
 pub(crate) fn person_named(snapshot: &Snapshot<'_>, name: ErasableKey) -> Result<Option<Person>, StoreError> {
@@ -16,17 +29,43 @@ pub(crate) fn person_named(snapshot: &Snapshot<'_>, name: ErasableKey) -> Result
     taken.map_or(Ok(None), |taken| snapshot.get::<Person>(&taken.person))
 }
 
-/// The person, the key with which they want to sign in, and whether the device is known.
-pub(crate) fn person_and_key(
+/// What a sign-in has to know of somebody.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) person: Option<Person>,
+    /// The key with which they want to sign in.
+    pub(crate) key: Option<DeviceKey>,
+    pub(crate) epoch: u32,
+    /// Where they have signed in from before.
+    pub(crate) places: Vec<KnownPlace>,
+}
+
+/// What a sign-in by this name has to know, as it is at one moment.
+pub(crate) fn found(
     snapshot: &Snapshot<'_>,
     name: ErasableKey,
     key: Option<Id<DeviceKey>>,
-    device: Option<[u8; 8]>,
-) -> Result<(Option<Person>, Option<DeviceKey>, bool), StoreError> {
-    let Some(person) = person_named(snapshot, name)? else { return Ok((None, None, false)) };
+) -> Result<Found, StoreError> {
+    let Some(person) = person_named(snapshot, name)? else { return Ok(Found::default()) };
     let key = key.map_or(Ok(None), |key| snapshot.get::<DeviceKey>(&(person.id, key)))?;
-    let known = device.map_or(Ok(None), |device| snapshot.get::<KnownDevice>(&(person.id, device)))?;
-    Ok((Some(person), key, known.is_some()))
+    let epoch = epoch_of(snapshot, person.number)?;
+    let places = known_places_of(snapshot, person.id)?;
+    Ok(Found { person: Some(person), key, epoch, places })
+}
+
+/// A person, and one of their keys.
+pub(crate) fn person_with_key(
+    snapshot: &Snapshot<'_>,
+    person: Id<authz::Person>,
+    key: Option<Id<DeviceKey>>,
+) -> Result<Option<(Person, Option<DeviceKey>)>, StoreError> {
+    let Some(found) = snapshot.get::<Person>(&person)? else { return Ok(None) };
+    let key = key.map_or(Ok(None), |key| snapshot.get::<DeviceKey>(&(person, key)))?;
+    Ok(Some((found, key)))
+}
+
+fn epoch_of(snapshot: &Snapshot<'_>, number: u32) -> Result<u32, StoreError> {
+    Ok(snapshot.get::<PersonEpoch>(&number)?.map_or(0, |row| row.epoch))
 }
 
 /// A page of people, in the order in which they came.
@@ -54,19 +93,45 @@ pub(crate) fn sessions_of(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Session>, StoreError> {
-    let epoch = snapshot.get::<PersonEpoch>(&person.number)?.map_or(0, |row| row.epoch);
+    let epoch = epoch_of(snapshot, person.number)?;
     snapshot.rows(
         "WHERE person = $1 AND epoch = $2 AND expires_at > $3 ORDER BY id DESC LIMIT $4",
         &[person.id.cell(), Cell::Integer(epoch.into()), now.cell(), Cell::Integer(limit.into())],
     )
 }
 
-/// Devices a person has been seen with.
-pub(crate) fn known_devices_of(
+/// Devices and networks that a person has signed in from.
+pub(crate) fn known_places_of(
     snapshot: &Snapshot<'_>,
     person: Id<authz::Person>,
-) -> Result<Vec<KnownDevice>, StoreError> {
-    snapshot.rows("WHERE person = $1 ORDER BY device", &[person.cell()])
+) -> Result<Vec<KnownPlace>, StoreError> {
+    snapshot.rows("WHERE person = $1 ORDER BY id", &[person.cell()])
+}
+
+/// Places where nobody was seen since then, by person and id.
+pub(crate) fn forgotten_places(
+    snapshot: &Snapshot<'_>,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<<KnownPlace as Row>::Key>, StoreError> {
+    let sql = "SELECT person, id FROM known_places WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2";
+    let mut found = Vec::new();
+    snapshot.query(sql, &[since.cell(), Cell::Integer(limit.into())], |cells| {
+        found.push((cells.read(0)?, cells.read(1)?));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// People whose erasure has begun and is not finished.
+pub(crate) fn erasures(snapshot: &Snapshot<'_>, limit: u32) -> Result<Vec<Erasure>, StoreError> {
+    snapshot.rows("ORDER BY person LIMIT $1", &[Cell::Integer(limit.into())])
+}
+
+/// How many administrators can sign in.
+pub(crate) fn administrators(snapshot: &Snapshot<'_>) -> Result<u32, StoreError> {
+    let counter = snapshot.get::<Counter>(&ADMINISTRATORS.to_owned())?;
+    Ok(counter.map_or(0, |counter| counter.value))
 }
 
 /// Sessions whose tokens have expired, by person and id.
@@ -120,19 +185,18 @@ pub(crate) fn each_revoked(
     })
 }
 
-/// Entries about a person that an export lists, at most.
-const ENTRIES_ABOUT_MAX: i64 = 10_000;
-
-/// Place, time and command of the ledger's entries about a person that still hold something of theirs.
+/// Place, time and command of the ledger's entries about a person, from `from` on: at most `limit`.
 pub(crate) fn entries_about(
     snapshot: &Snapshot<'_>,
     person: Id<authz::Person>,
+    from: i64,
+    limit: u32,
 ) -> Result<Vec<(u64, Timestamp, String)>, StoreError> {
     let mut found = Vec::new();
     snapshot.query(
         "SELECT \"index\", at, command FROM entries \
-         WHERE subject = $1 AND erasable IS NOT NULL ORDER BY \"index\" LIMIT $2",
-        &[person.cell(), Cell::Integer(ENTRIES_ABOUT_MAX)],
+         WHERE subject = $1 AND \"index\" >= $2 ORDER BY \"index\" LIMIT $3",
+        &[person.cell(), Cell::Integer(from), Cell::Integer(limit.into())],
         |cells| {
             found.push((cells.read(0)?, cells.read(1)?, cells.read(2)?));
             Ok(())

@@ -10,6 +10,7 @@ use store::{Column, Keys, Row, Scan, StoreError, Tx};
 
 use crate::{
     challenge::UsedChallenge,
+    known_place::KnownPlace,
     session::{RevokedSession, Session},
 };
 
@@ -20,7 +21,11 @@ pub const SWEPT_MAX: u32 = 500;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sweep {
+    /// What the clock said: a ledger's time may be ahead of it.
+    pub until: Timestamp,
     pub sessions: Vec<(Id<authz::Person>, Id<authz::Session>)>,
+    /// Devices and networks that nobody was seen at for a year.
+    pub places: Vec<(Id<authz::Person>, Id<KnownPlace>)>,
 }
 
 /// Why nothing was cleared away.
@@ -44,9 +49,16 @@ impl Command for Sweep {
 
     fn reads(&self, keys: &mut Keys<'_>) {
         self.sessions.iter().for_each(|key| keys.want::<Session>(*key));
+        self.places.iter().for_each(|key| keys.want::<KnownPlace>(*key));
     }
 
     fn apply(self, _by: &By, tx: &mut Tx<'_>, at: Timestamp) -> Result<Applied<()>, SweepError> {
+        let at = at.min(self.until);
+        for key in self.places {
+            if let Some(place) = tx.get::<KnownPlace>(key)?.filter(|place| place.is_forgotten(at)) {
+                tx.delete(place);
+            }
+        }
         for key in self.sessions {
             if let Some(session) = tx.get::<Session>(key)?.filter(|session| session.expires_at <= at) {
                 tx.delete(session);

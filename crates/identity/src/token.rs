@@ -38,15 +38,16 @@ const BOUND: u8 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
     pub claims: Claims,
-    pub session: Id<authz::Session>,
     pub assurance: Assurance,
     pub audience: Audience,
     pub expires_at: Timestamp,
-    pub number: u32,
     pub epoch: u32,
     /// Keyed hash of the device the token is bound to.
     pub device: Option<[u8; 8]>,
 }
+
+/// The service that tokens are for unless a sign-in names another: this one.
+pub const OWN_AUDIENCE: &str = "holdfast";
 
 /// For which service a token is: the first four bytes of the BLAKE3 hash of the service's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,7 +70,7 @@ impl Token {
     /// The day, counted from 1970, under whose key the token is tagged.
     #[must_use]
     pub fn key_day(&self) -> u64 {
-        key_day(self.session)
+        key_day(self.claims.session)
     }
 
     /// The token's bytes, tagged.
@@ -86,12 +87,12 @@ impl Token {
         put(&[VERSION, self.claims.kind.number(), self.assurance.number(), flags]);
         put(&self.audience.0.to_be_bytes());
         put(&u32::try_from(self.expires_at.seconds()).unwrap_or(u32::MAX).to_be_bytes());
-        put(&self.number.to_be_bytes());
+        put(&self.claims.number.to_be_bytes());
         put(&self.epoch.to_be_bytes());
         put(&self.claims.roles.bits().to_be_bytes());
         put(&self.device.unwrap_or_default());
         put(&self.claims.person.to_bytes());
-        put(&self.session.to_bytes());
+        put(&self.claims.session.to_bytes());
         let tag = blake3::keyed_hash(&key.0, &bytes[..SIGNED_BYTES]);
         bytes[SIGNED_BYTES..].copy_from_slice(tag.as_bytes());
         bytes
@@ -109,14 +110,14 @@ impl Token {
         Some(Self {
             claims: Claims {
                 person: Id::from_bytes(part(bytes, 32)),
+                number: u32::from_be_bytes(part(bytes, 12)),
                 kind: PersonKind::from_number(kind)?,
                 roles: Roles::from_bits(u32::from_be_bytes(part(bytes, 20)))?,
+                session: Id::from_bytes(part(bytes, 48)),
             },
-            session: Id::from_bytes(part(bytes, 48)),
             assurance: Assurance::from_number(assurance)?,
             audience: Audience(u32::from_be_bytes(part(bytes, 4))),
             expires_at: Timestamp::from_millis(expiry * 1000),
-            number: u32::from_be_bytes(part(bytes, 12)),
             epoch: u32::from_be_bytes(part(bytes, 16)),
             device: (flags & BOUND != 0).then_some(device),
         })
@@ -165,14 +166,14 @@ mod tests {
         Token {
             claims: Claims {
                 person: Id::new(1, [1; 10]),
+                number: 77,
                 kind: PersonKind::Government,
                 roles: [authz::Role::Auditor].into_iter().collect(),
+                session: Id::new(1_772_357_400_000, [2; 10]),
             },
-            session: Id::new(1_772_357_400_000, [2; 10]),
             assurance: Assurance::DeviceKey,
             audience: Audience::named("clinic"),
             expires_at: Timestamp::from_millis(1_772_400_600_000),
-            number: 77,
             epoch: 5,
             device: Some([9; 8]),
         }

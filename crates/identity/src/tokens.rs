@@ -12,10 +12,11 @@ use problem::Problem;
 use seal::Keys;
 
 use crate::{
+    known_place::PlaceHash,
     live::{Live, Revoked},
     ring::{Place, Ring, RingKeys},
     sign_in::SignedIn,
-    token::{self, Audience, TOKEN_BYTES, TagKey, Token},
+    token::{self, Audience, OWN_AUDIENCE, TOKEN_BYTES, TagKey, Token},
 };
 
 /// The longest that a token may live.
@@ -82,6 +83,7 @@ struct Shared {
     keys: Keys,
     clock: Clock,
     live: Arc<Live>,
+    own: Audience,
     ring: Ring,
 }
 
@@ -92,13 +94,15 @@ pub struct Validator<'a> {
     /// Looked at only for a session that may have been ended.
     revoked: OnceCell<RwLockReadGuard<'a, Revoked>>,
     now: Timestamp,
+    audience: Option<Audience>,
 }
 
 impl Tokens {
     /// Tokens under `keys`, as `live` has them.
     #[must_use]
     pub fn new(keys: Keys, clock: Clock, live: Arc<Live>) -> Self {
-        Self(Arc::new(Shared { keys, clock, live, ring: Ring::default() }))
+        let own = Audience::named(OWN_AUDIENCE);
+        Self(Arc::new(Shared { keys, clock, live, own, ring: Ring::default() }))
     }
 
     /// The token for a sign-in: the same one however often it is asked for.
@@ -108,7 +112,15 @@ impl Tokens {
         token.encode(&self.0.key(token.audience, token.key_day()))
     }
 
-    /// What the token says, if it holds now.
+    /// What a token for this service says, if it holds now.
+    ///
+    /// # Errors
+    /// The first reason why it does not.
+    pub fn check_own(&self, bytes: &[u8; TOKEN_BYTES]) -> Result<Token, TokenError> {
+        self.validator().meant_for(Some(self.0.own)).check(bytes)
+    }
+
+    /// What a token for whichever service says, if it holds now.
     ///
     /// # Errors
     /// The first reason why it does not.
@@ -121,19 +133,24 @@ impl Tokens {
     pub fn validator(&self) -> Validator<'_> {
         let shared = &*self.0;
         let (ring, revoked) = (shared.ring.keys(), OnceCell::new());
-        Validator { shared, ring, revoked, now: shared.clock.now() }
+        Validator { shared, ring, revoked, now: shared.clock.now(), audience: None }
     }
 
     /// Keyed hash of a device's fingerprint, as tokens carry it.
     #[must_use]
     pub fn device(&self, fingerprint: &str) -> [u8; 8] {
-        let key = self.0.keys.derive("identity device fingerprint", b"");
-        let hash = blake3::keyed_hash(key.as_bytes(), fingerprint.as_bytes());
-        hash.as_bytes().first_chunk().copied().expect("a hash has 32 bytes")
+        PlaceHash::device(&self.0.keys, fingerprint).short()
     }
 }
 
 impl Validator<'_> {
+    /// The same, for tokens of this audience alone, if one is given.
+    #[must_use]
+    pub fn meant_for(mut self, audience: Option<Audience>) -> Self {
+        self.audience = audience;
+        self
+    }
+
     /// What the token says, if it holds at the validator's moment. The device is not looked at.
     ///
     /// # Errors
@@ -149,10 +166,14 @@ impl Validator<'_> {
             }
             None => self.check_with_new_key(bytes, wanted)?,
         }
+        if self.audience.is_some_and(|audience| audience != token.audience) {
+            return Err(TokenError::OtherAudience);
+        }
         if token.expires_at <= self.now {
             return Err(TokenError::Expired);
         }
-        if self.shared.live.epoch(token.number) != token.epoch || self.has_ended(token.session) {
+        if self.shared.live.epoch(token.claims.number) != token.epoch || self.has_ended(token.claims.session)
+        {
             return Err(TokenError::Ended);
         }
         Ok(token)
@@ -163,15 +184,19 @@ impl Validator<'_> {
         live.may_be_revoked(session) && self.revoked.get_or_init(|| live.revoked()).contains(session)
     }
 
-    /// Derives the key; keeps it only if the token is ours, so that a flood of made-up tokens fills nothing.
+    /// Derives the key; keeps it only if the token is ours and meant for whoever asks, so that neither a
+    /// flood of made-up tokens nor one of made-up audiences fills anything.
     fn check_with_new_key(&self, bytes: &[u8; TOKEN_BYTES], wanted: Place) -> Result<(), TokenError> {
         let (audience, day) = wanted;
         let key = self.shared.key(audience, day);
         if !token::tag_holds(bytes, &key) {
             return Err(TokenError::Forged);
         }
+        if self.audience.is_some_and(|wanted| wanted != audience) {
+            return Ok(());
+        }
         let today = self.now.millis() / (24 * 60 * 60 * 1000);
-        self.shared.ring.keep(wanted, key, today.saturating_sub(TOKEN_DAYS_MAX));
+        self.shared.ring.keep(wanted, key, today.saturating_sub(TOKEN_DAYS_MAX), self.shared.own);
         Ok(())
     }
 }

@@ -11,8 +11,8 @@ CREATE TABLE entries (
     effect BYTEA NOT NULL
 );
 
--- Finds what an erasure takes away; entries without an erasable part cost it nothing.
-CREATE INDEX entries_erasable ON entries (subject) WHERE erasable IS NOT NULL;
+-- Finds what is told to somebody about themselves, and what their erasure takes away.
+CREATE INDEX entries_about ON entries (subject, "index") WHERE subject IS NOT NULL;
 
 -- Who was erased: their erasable parts are gone, here and from whatever is restored.
 CREATE TABLE erased (person BYTEA PRIMARY KEY, entry BIGINT NOT NULL);

@@ -46,7 +46,7 @@ impl Once {
     #[must_use]
     pub fn new(by: &By, route: &str, key: &str, body: &[u8]) -> Self {
         let mut hash = Sha256::new_with_prefix(b"holdfast/idempotency/v1\n");
-        for part in [by.to_string().as_str(), route, key] {
+        for part in [caller(by).as_str(), route, key] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -63,6 +63,11 @@ impl Once {
     pub(crate) fn answered(&self, at: Timestamp, entry: u64, done: Vec<u8>) -> Answered {
         Answered { day: day(at), key: self.key, body: self.body, entry, done, at }
     }
+}
+
+/// The same person in whatever session: a request is sent again after signing in again, too.
+fn caller(by: &By) -> String {
+    by.person().map_or_else(|| by.to_string(), |person| format!("person/{person}"))
 }
 
 fn half(hash: [u8; 32]) -> [u8; 16] {
@@ -94,6 +99,9 @@ pub(crate) fn first_day_kept(at: Timestamp) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use authz::Person;
+    use ids::Id;
+
     use super::*;
 
     #[test]
@@ -104,6 +112,15 @@ mod tests {
         assert_ne!(once("POST /a", "k").key, once("POST /a", "l").key);
         assert_ne!(once("POST /a", "k").key, once("POST /", "ak").key);
         assert_ne!(Once::new(&By::Service("x".into()), "POST /a", "k", b"").key, once("POST /a", "k").key);
+    }
+
+    #[test]
+    fn the_same_person_in_another_session_sends_the_same_request() {
+        let once = |by: &str, key| Once::new(&by.parse().expect("an actor"), "POST /a", key, b"");
+        let id = |number: u8| Id::<Person>::new(1, [number; 10]);
+        let by = |person: u8, session: u8| format!("person/{}/citizen/0/1/{}", id(person), id(session));
+        assert_eq!(once(&by(1, 2), "k"), once(&by(1, 3), "k"));
+        assert_ne!(once(&by(1, 2), "k").key, once(&by(2, 2), "k").key);
     }
 
     #[test]

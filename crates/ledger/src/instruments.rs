@@ -58,6 +58,7 @@ impl Instruments {
             Settled::Durable { .. } => "durable",
             Settled::Operated => "operated",
             Settled::Refused => "refused",
+            Settled::Withdrawn => "withdrawn",
             Settled::Repeated { .. } => "repeated",
             Settled::KeyReused => "key-reused",
             Settled::Panicked => "panicked",

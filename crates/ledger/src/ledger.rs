@@ -4,7 +4,10 @@ use std::{
     fmt,
     num::NonZeroUsize,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -12,26 +15,29 @@ use std::{
 use authz::Permitted;
 use clock::{Clock, Timestamp};
 use seal::Keys;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use store::{Full, Group, Readers, Store, StoreError, Told};
 use telemetry::Metrics;
 use tokio::sync::watch;
 
 use crate::{
+    checkpoint::LogKeys,
     command::Command,
     idempotency::{self, Once},
     instruments::Instruments,
     merkle::Hash,
+    pace::Pace,
     pending::{Pending, Waiting},
     publisher::{PublishError, Published, Publisher, read_published},
     receipt::{Receipt, SubmitError},
+    standing::Standing,
     tail::Tail,
     tree::{self, Tree, TreeError},
     writer::{LedgerWriter, Watcher},
 };
 
 /// How a ledger works.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LedgerConfig {
     /// Commands that may wait for the writer; more are refused at once.
@@ -40,12 +46,20 @@ pub struct LedgerConfig {
     pub batch_max: NonZeroUsize,
     /// The shortest time between two published checkpoints.
     pub checkpoint_interval_ms: u32,
+    /// How far ahead of the clock the newest entry may be at a start, and how far the clock may run ahead of
+    /// a stopwatch later, in seconds: entries' times never go back.
+    pub ahead_s_max: u32,
 }
 
 impl Default for LedgerConfig {
     fn default() -> Self {
         let positive = |number| NonZeroUsize::new(number).expect("a positive constant");
-        Self { waiting_max: positive(65_536), batch_max: positive(16_384), checkpoint_interval_ms: 500 }
+        Self {
+            waiting_max: positive(65_536),
+            batch_max: positive(16_384),
+            checkpoint_interval_ms: 500,
+            ahead_s_max: 24 * 60 * 60,
+        }
     }
 }
 
@@ -70,6 +84,8 @@ pub struct Opening {
     pub keys: Keys,
     pub clock: Clock,
     pub config: LedgerConfig,
+    /// Who may still give commands.
+    pub standing: Standing,
     /// Where the newest checkpoint is kept, apart from the database, to notice if that goes back in time.
     pub checkpoint_path: PathBuf,
     pub watchers: Vec<Watcher>,
@@ -87,6 +103,11 @@ pub enum OpenError {
     Tree(#[from] TreeError),
     #[error("the ledger does not fit its newest checkpoint")]
     Checkpoint(#[from] PublishError),
+    #[error(
+        "the newest entry is of {last_at}, and the clock says {now}: set the clock right; if the entry's time is \
+         wrong and must be lived with, allow it with `ahead-s-max` in the table [ledger]"
+    )]
+    Ahead { last_at: Timestamp, now: Timestamp },
     #[error("a thread of the ledger does not start")]
     Thread(#[from] std::io::Error),
 }
@@ -102,6 +123,7 @@ struct Shared {
     readers: Readers,
     head: watch::Receiver<Head>,
     published: watch::Receiver<Option<Arc<Published>>>,
+    failing: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -111,17 +133,15 @@ impl Ledger {
     /// # Errors
     /// When the database is damaged, is older than its own checkpoint, or cannot be read.
     pub fn open(opening: Opening) -> Result<Self, OpenError> {
-        let Opening { name, origin, store, keys, clock, config, checkpoint_path, watchers, told, metrics } =
-            opening;
+        let Opening { name, origin, store, keys, clock, config, .. } = opening;
+        let Opening { standing, checkpoint_path, watchers, told, metrics, .. } = opening;
         let (tree, last_at) = store.writer.read(|snapshot| Ok(Tree::load(snapshot)))??;
         let head = Head { size: tree.size(), root: tree.root(), at: last_at };
-        let log_keys = Publisher::log_keys(&origin, &keys)?;
-        let newest = read_published(&checkpoint_path, &log_keys)?;
-        if let Some(newest) = &newest {
-            check_published(&store, newest, head.size, &checkpoint_path)?;
-        }
+        let ahead_max = Duration::from_secs(config.ahead_s_max.into());
+        check_time(last_at, clock.now(), ahead_max)?;
+        let newest = check_published(&store, &head, &checkpoint_path, &Publisher::log_keys(&origin, &keys)?)?;
         let keys_since = store.writer.read(idempotency::first_day)?;
-        let waiting = Arc::new(Group::new(config.waiting_max.get()));
+        let (waiting, failing) = (Arc::new(Group::new(config.waiting_max.get())), Arc::default());
         let (heard, shared) = (head.size, store.writer.is_shared());
         let (head_sender, head) = watch::channel(head);
         let head_sender = Arc::new(head_sender);
@@ -140,10 +160,13 @@ impl Ledger {
             store: store.writer,
             waiting: Arc::clone(&waiting),
             batch_max: config.batch_max.get(),
+            standing,
             tree,
             last_at,
             forgot_at: last_at,
             keys_since,
+            pace: Pace::new(&clock, ahead_max),
+            failing: Arc::clone(&failing),
             clock: clock.clone(),
             watchers,
             told,
@@ -178,7 +201,8 @@ impl Ledger {
         }
         let threads = Mutex::new(threads);
         let name = Arc::from(name);
-        Ok(Self(Arc::new(Shared { name, clock, waiting, readers: store.readers, head, published, threads })))
+        let readers = store.readers;
+        Ok(Self(Arc::new(Shared { name, clock, waiting, readers, head, published, failing, threads })))
     }
 
     /// Has the command applied, and answers once it is durable.
@@ -266,6 +290,12 @@ impl Ledger {
         !self.0.waiting.is_closed()
     }
 
+    /// Could the last batch not be written?
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.0.failing.load(Ordering::Relaxed)
+    }
+
     /// Takes no more commands, writes those that wait, publishes a last checkpoint and ends. Blocks
     /// until then; call it from a thread that may wait.
     pub fn stop(&self) {
@@ -287,14 +317,39 @@ fn published_heads(head: &watch::Receiver<Head>) -> watch::Receiver<Head> {
     heads
 }
 
-/// A database that holds less than its checkpoint, or something else, has lost what was acknowledged.
-fn check_published(store: &Store, newest: &Published, have: u64, path: &Path) -> Result<(), OpenError> {
-    let (path, published) = (path.to_owned(), newest.checkpoint.size());
+/// Entries of a day that is still to come would date all that follow.
+fn check_time(last_at: Timestamp, now: Timestamp, ahead_max: Duration) -> Result<(), OpenError> {
+    if last_at > now.plus(ahead_max) { Err(OpenError::Ahead { last_at, now }) } else { Ok(()) }
+}
+
+/// The newest checkpoint. A database that holds less than it, or something else, has lost what was
+/// acknowledged.
+fn check_published(
+    store: &Store,
+    head: &Head,
+    path: &Path,
+    keys: &LogKeys,
+) -> Result<Option<Published>, OpenError> {
+    let Some(newest) = read_published(path, keys)? else {
+        if head.size > 0 {
+            tracing::warn!(
+                code = "ledger/checkpoint-missing",
+                path = %path.display(),
+                "the newest checkpoint is missing: whether entries were lost with it cannot be told; restore it, or run `holdfast verify`"
+            );
+        }
+        return Ok(None);
+    };
+    let (path, have, published) = (path.to_owned(), head.size, newest.checkpoint.size());
     if published > have {
         return Err(PublishError::Behind { path, have, published }.into());
     }
     let root = store.writer.read(|snapshot| Ok(tree::ask(snapshot, |tree| tree.root(published))))??;
-    if root == newest.checkpoint.root() { Ok(()) } else { Err(PublishError::Rewritten { path }.into()) }
+    if root == newest.checkpoint.root() {
+        Ok(Some(newest))
+    } else {
+        Err(PublishError::Rewritten { path }.into())
+    }
 }
 
 impl Drop for Shared {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use authz::By;
 use clock::Timestamp;
 use problem::Problem;
 use store::{Keys, StoreError, Tx};
@@ -73,6 +74,10 @@ impl Ledger {
 }
 
 impl<O: Operation> Pending for WaitingOperation<O> {
+    fn by(&self) -> Option<&By> {
+        None
+    }
+
     fn reads(&self, keys: &mut Keys<'_>) {
         if let Stage::Given(operation) = &self.stage {
             operation.reads(keys);

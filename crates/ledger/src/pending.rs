@@ -19,6 +19,8 @@ use crate::{
 
 /// What a ledger needs to know of a command whose type it does not.
 pub(crate) trait Pending: Send {
+    /// Who gave it; nobody if the process itself did.
+    fn by(&self) -> Option<&By>;
     fn reads(&self, keys: &mut Keys<'_>);
     fn apply(&mut self, tx: &mut Tx<'_>, at: Timestamp) -> Verdict;
     fn once(&self) -> Option<Once>;
@@ -58,6 +60,8 @@ pub(crate) enum Settled {
     Operated,
     /// Its rule refused it, on grounds that are durable.
     Refused,
+    /// Whoever gave it may not give commands any more.
+    Withdrawn,
     /// It had been done before, under the same idempotency key.
     Repeated { index: u64, leaf: Hash, done: Vec<u8> },
     /// The idempotency key belongs to a request with another body.
@@ -116,6 +120,10 @@ impl<C: Command> Waiting<C> {
 }
 
 impl<C: Command> Pending for Waiting<C> {
+    fn by(&self) -> Option<&By> {
+        Some(&self.by)
+    }
+
     fn reads(&self, keys: &mut Keys<'_>) {
         if let Stage::Given(command) = &self.stage {
             command.reads(keys);
@@ -164,6 +172,7 @@ impl<C: Command> Pending for Waiting<C> {
             (Settled::Repeated { index, leaf, done }, _) => serde_json::from_slice(&done)
                 .map(|done| Receipt { done, ledger, index, leaf })
                 .map_err(SubmitError::Encoding),
+            (Settled::Withdrawn, _) => Err(SubmitError::Withdrawn),
             (Settled::KeyReused, _) => Err(SubmitError::KeyReused),
             (Settled::Panicked, _) => Err(SubmitError::Panicked),
             (Settled::InDoubt, _) => Err(SubmitError::InDoubt),

@@ -24,6 +24,8 @@ pub struct Receipt<Done> {
 pub enum SubmitError<Refused: Error> {
     #[error("{0}")]
     Refused(Refused),
+    #[error("you were signed out before the change was made; sign in again")]
+    Withdrawn,
     #[error("too many changes are waiting to be written; try again soon")]
     Busy,
     #[error("the server's database does not answer and is left alone for a while; try again later")]
@@ -51,6 +53,9 @@ impl<Refused: Error + Into<Self> + 'static> From<SubmitError<Refused>> for Probl
         let soon = Duration::from_secs(1);
         match error {
             SubmitError::Refused(refused) => refused.into(),
+            SubmitError::Withdrawn => {
+                Self::unauthorized("ledger/signed-out", error, "Bearer error=\"invalid_token\"")
+            }
             SubmitError::Busy => Self::unavailable("ledger/busy", error, soon),
             SubmitError::Resting { after } => Self::unavailable("ledger/resting", error, after.max(soon)),
             SubmitError::Stopped => Self::unavailable("ledger/stopped", error, Duration::from_secs(5)),

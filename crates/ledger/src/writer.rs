@@ -6,7 +6,13 @@
 
 mod round;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use authz::Person;
 use clock::{Clock, Timestamp};
@@ -21,7 +27,9 @@ use crate::{
     instruments::Instruments,
     ledger::Head,
     merkle::Hash,
+    pace::Pace,
     pending::{Pending, Settled},
+    standing::Standing,
     tree::{Tree, TreeError},
 };
 
@@ -56,12 +64,16 @@ pub(crate) struct LedgerWriter {
     pub(crate) store: Writer,
     pub(crate) waiting: Arc<Group<Box<dyn Pending>>>,
     pub(crate) batch_max: usize,
+    pub(crate) standing: Standing,
     pub(crate) tree: Tree,
     pub(crate) last_at: Timestamp,
     pub(crate) forgot_at: Timestamp,
     /// The first day that has keys of requests: earlier ones need not be looked for. On a shared database
     /// nobody knows.
     pub(crate) keys_since: u64,
+    pub(crate) pace: Pace,
+    /// Told of each batch: could it not be written?
+    pub(crate) failing: Arc<AtomicBool>,
     pub(crate) clock: Clock,
     pub(crate) watchers: Arc<[Watcher]>,
     pub(crate) told: Told,
@@ -100,6 +112,9 @@ impl LedgerWriter {
         let before = (self.tree.clone(), self.last_at);
         match self.commit(pending) {
             Ok(settled) => {
+                if self.failing.swap(false, Ordering::Relaxed) {
+                    tracing::info!(code = "ledger/batches-written", "batches can be written again");
+                }
                 for (pending, settled) in pending.drain(..).zip(settled) {
                     self.instruments.count(&settled);
                     pending.settle(settled);
@@ -107,7 +122,10 @@ impl LedgerWriter {
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(code = "ledger/batch-lost", commands = pending.len(), %error, cause = ?error, "a batch could not be written");
+                // Once, and not once a batch: a disk that is full stays so for a while.
+                if !self.failing.swap(true, Ordering::Relaxed) || matches!(error, WriteError::InDoubt(_)) {
+                    tracing::error!(code = "ledger/batch-lost", commands = pending.len(), %error, cause = ?error, "a batch could not be written, and more may follow");
+                }
                 (self.tree, self.last_at) = before;
                 let settled = match &error {
                     WriteError::InDoubt(_) => Settled::InDoubt,
@@ -128,13 +146,16 @@ impl LedgerWriter {
     }
 
     fn commit(&mut self, pending: &mut [Box<dyn Pending>]) -> Result<Vec<Settled>, WriteError> {
-        let now = self.clock.now();
+        let now = self.pace.now();
         let mut batch = self.store.begin()?;
         let keys_since = if batch.is_shared() { 0 } else { self.keys_since.min(day(now.max(self.last_at))) };
         if batch.is_shared() {
             batch.keys().want::<Entry>(self.tree.size());
         }
         for command in pending.iter() {
+            if let Some(by) = command.by() {
+                (self.standing.reads)(by, &mut batch.keys());
+            }
             command.reads(&mut batch.keys());
             for place in command.once().iter().flat_map(|once| once.places(now.max(self.last_at), keys_since))
             {
@@ -151,11 +172,12 @@ impl LedgerWriter {
             Round { first, at, keys_since, leaves: Vec::new(), operations: 0, erased: Vec::new() };
         let mut settled = Vec::with_capacity(pending.len());
         for command in pending.iter_mut() {
-            let outcome = match round.answered_before(command.once(), &mut batch)? {
-                Some(outcome) => outcome,
-                None => round.apply(command.as_mut(), &mut batch),
-            };
-            settled.push(outcome);
+            let stands = command.by().map_or(Ok(true), |by| (self.standing.holds)(by, &mut batch.tx()))?;
+            settled.push(if stands {
+                round.settle(command.as_mut(), &mut batch)?
+            } else {
+                Settled::Withdrawn
+            });
         }
         let Round { leaves, operations, erased, .. } = round;
         if leaves.is_empty() && operations == 0 {

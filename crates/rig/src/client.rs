@@ -113,6 +113,14 @@ impl Client {
         self.send(Method::DELETE, path, "", Vec::new()).await
     }
 
+    /// `DELETE` with a body of JSON.
+    ///
+    /// # Errors
+    /// When no answer comes back.
+    pub async fn delete_with(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.send(Method::DELETE, path, "application/json", serde_json::to_vec(body)?).await
+    }
+
     /// `POST` of JSON.
     ///
     /// # Errors

@@ -20,10 +20,12 @@ impl Device {
     ///
     /// # Errors
     /// When it is not enrolled.
-    pub async fn enrol(client: &Client, user_id: &str) -> anyhow::Result<Self> {
+    pub async fn enrol(client: &Client, user_id: &str, password: &str) -> anyhow::Result<Self> {
         let key = Ed25519KeyPair::generate()?;
         let person = client.person.as_deref().unwrap_or_default();
-        let answer = client.post(&format!("/api/v1/persons/{person}/device-keys"), &told(&key)).await?;
+        let mut body = told(&key);
+        body["proof"] = password.into();
+        let answer = client.post(&format!("/api/v1/persons/{person}/device-keys"), &body).await?;
         ensure!(answer.status == 201, "the key was not enrolled: {}", answer.json());
         Ok(Self { key, key_id: answer.text("keyId"), user_id: user_id.to_owned() })
     }
@@ -49,7 +51,20 @@ impl Device {
     /// The credentials that answer a challenge.
     #[must_use]
     pub fn credentials(&self, challenge: &str) -> Value {
-        let text = format!("holdfast sign-in v1\n{}\n{challenge}", self.user_id);
+        self.signed("sign-in", challenge)
+    }
+
+    /// The proof, over a new challenge, that whoever is signed in is the holder of this device.
+    ///
+    /// # Errors
+    /// When there is no challenge to be had.
+    pub async fn proof(&self, client: &Client) -> anyhow::Result<Value> {
+        let challenge = client.post("/api/v1/challenges", &Value::Null).await?.text("challenge");
+        Ok(self.signed("confirm", &challenge))
+    }
+
+    fn signed(&self, purpose: &str, challenge: &str) -> Value {
+        let text = format!("holdfast {purpose} v1\n{}\n{challenge}", self.user_id);
         let signature = URL_SAFE_NO_PAD.encode(self.key.sign(text.as_bytes()));
         json!({"type": "device-key", "keyId": self.key_id, "challenge": challenge, "signature": signature})
     }

@@ -10,6 +10,7 @@
 
 mod aead;
 mod backup_key;
+mod deployment;
 mod derived;
 mod file;
 mod key_set;
@@ -22,6 +23,7 @@ mod signing;
 mod wrapping;
 
 pub use backup_key::BackupKey;
+pub use deployment::{Deployment, DeploymentError, deployment_schema};
 pub use derived::DerivedKey;
 pub use file::KeysError;
 pub use key_set::{Generation, KeyTextError, check_key_text};

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -14,7 +17,7 @@ use problem::Problem;
 use store::{Databases, Group, Readers, Schema, Store, StoreError, TakerGuard, Writer};
 use tokio::sync::oneshot;
 
-use crate::{Keys, PersonKey, UnwrapError};
+use crate::{Deployment, DeploymentError, Keys, PersonKey, UnwrapError, deployment_schema};
 
 store::table! {
     /// One person's data key, wrapped.
@@ -27,13 +30,6 @@ store::table! {
 /// The name of the database.
 pub(crate) const DATABASE: &str = "person-keys";
 
-/// The store's one table.
-pub(crate) fn schema() -> Schema {
-    Schema::new()
-        .migration("seal/0001_person_keys", include_str!("../migrations/0001_person_keys.sql"))
-        .table::<WrappedKey>()
-}
-
 /// Changes that may wait for the disk.
 const WAITING_MAX: usize = 10_000;
 
@@ -44,8 +40,12 @@ pub enum PersonKeyError {
     Store(#[from] StoreError),
     #[error("a person's key cannot be unwrapped")]
     Unwrap(#[from] UnwrapError),
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
     #[error("too many keys are being made")]
     Busy,
+    #[error("a person's key could not be written to disk, so nothing was done; try again")]
+    NotDurable,
     #[error("the store of persons' keys has stopped")]
     Stopped,
     #[error("a thread of the store of persons' keys does not start")]
@@ -61,13 +61,15 @@ struct Shared {
     clock: Clock,
     readers: Readers,
     waiting: Arc<Group<Change>>,
+    deployment: Deployment,
+    failing: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Change {
     row: WrappedKey,
     kind: Kind,
-    done: oneshot::Sender<Result<(), StoreError>>,
+    done: oneshot::Sender<Result<(), PersonKeyError>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,14 +82,54 @@ impl PersonKeys {
     /// Opens the store among `databases`, and makes it if it is not there.
     ///
     /// # Errors
-    /// When the database does not open.
+    /// When the database does not open, or was made with other keys.
     pub fn open(databases: &Databases, keys: Keys, clock: Clock) -> Result<Self, PersonKeyError> {
-        let Store { writer, readers } = databases.open(DATABASE, &schema())?;
-        let waiting = Arc::new(Group::new(WAITING_MAX));
-        let changes = Arc::clone(&waiting);
-        let thread =
-            thread::Builder::new().name("person-keys".to_owned()).spawn(move || run(writer, &changes))?;
-        Ok(Self(Arc::new(Shared { keys, clock, readers, waiting, thread: Mutex::new(Some(thread)) })))
+        let Store { mut writer, readers } = databases.open(DATABASE, &schema())?;
+        let deployment = Deployment::found(&mut writer, DATABASE, &keys, &clock)?;
+        let (waiting, failing) = (Arc::new(Group::new(WAITING_MAX)), Arc::new(AtomicBool::new(false)));
+        let keeping = Keeping { writer, waiting: Arc::clone(&waiting), failing: Arc::clone(&failing) };
+        let thread = thread::Builder::new().name(DATABASE.to_owned()).spawn(move || keeping.run())?;
+        let thread = Mutex::new(Some(thread));
+        Ok(Self(Arc::new(Shared { keys, clock, readers, waiting, deployment, failing, thread })))
+    }
+
+    /// Looks at a store that must be there and must not change: was it made with these keys?
+    ///
+    /// # Errors
+    /// When it is not there, or was made with other keys.
+    pub fn look(databases: &Databases, keys: &Keys) -> Result<Deployment, PersonKeyError> {
+        let reader = databases.open_to_read(DATABASE, &schema())?;
+        Ok(Deployment::of(&reader, DATABASE, keys)?)
+    }
+
+    /// Has a store been made among these databases?
+    ///
+    /// # Errors
+    /// When they cannot be asked.
+    pub fn exist(databases: &Databases) -> Result<bool, PersonKeyError> {
+        Ok(databases.exists(DATABASE)?)
+    }
+
+    /// The deployment that the store belongs to.
+    #[must_use]
+    pub fn deployment(&self) -> Deployment {
+        self.0.deployment
+    }
+
+    /// Could the last change not be written?
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.0.failing.load(Ordering::Relaxed)
+    }
+
+    /// Writes a key of nobody and destroys it: does the disk take it?
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn probe(&self) -> Result<(), PersonKeyError> {
+        let nobody = self.0.clock.id();
+        self.create(nobody).await?;
+        self.destroy(nobody).await
     }
 
     /// Makes a key for a new person. It is durable before it is returned, so nothing is ever sealed under
@@ -123,7 +165,7 @@ impl PersonKeys {
     async fn change(&self, row: WrappedKey, kind: Kind) -> Result<(), PersonKeyError> {
         let (done, answered) = oneshot::channel();
         self.0.waiting.join(Change { row, kind, done }).map_err(|_| PersonKeyError::Busy)?;
-        Ok(answered.await.map_err(|_| PersonKeyError::Stopped)??)
+        answered.await.map_err(|_| PersonKeyError::Stopped)?
     }
 
     /// Finishes what waits and ends. Blocks; call it from a thread that may wait.
@@ -136,23 +178,55 @@ impl PersonKeys {
     }
 }
 
-/// Writes changes as they come, all that wait with one sync.
-fn run(mut writer: Writer, waiting: &Arc<Group<Change>>) {
-    let _guard = TakerGuard(Arc::clone(waiting));
-    let mut batch = Vec::new();
-    while waiting.take(&mut batch, WAITING_MAX) {
-        let written = write(&mut writer, &batch);
-        let failed = written.as_ref().err().map(ToString::to_string);
-        if let Some(error) = &failed {
-            tracing::error!(code = "seal/keys-not-durable", %error, "persons' keys could not be written");
+/// Every table of the store.
+pub(crate) fn schema() -> Schema {
+    let person_keys = Schema::new()
+        .migration("seal/0001_person_keys", include_str!("../migrations/0001_person_keys.sql"))
+        .table::<WrappedKey>();
+    person_keys.and(deployment_schema())
+}
+
+/// Owns the loop that writes.
+struct Keeping {
+    writer: Writer,
+    waiting: Arc<Group<Change>>,
+    failing: Arc<AtomicBool>,
+}
+
+impl Keeping {
+    /// Writes changes as they come, all that wait with one sync.
+    fn run(mut self) {
+        let _guard = TakerGuard(Arc::clone(&self.waiting));
+        let mut batch = Vec::new();
+        while self.waiting.take(&mut batch, WAITING_MAX) {
+            let written = write(&mut self.writer, &batch);
+            self.tell(written.as_ref().err());
+            for change in batch.drain(..) {
+                // Whoever asked may have gone away meanwhile.
+                drop(change.done.send(if written.is_ok() {
+                    Ok(())
+                } else {
+                    Err(PersonKeyError::NotDurable)
+                }));
+            }
         }
-        for change in batch.drain(..) {
-            // Whoever asked may have gone away meanwhile.
-            drop(change.done.send(if failed.is_some() { Err(StoreError::Stopped) } else { Ok(()) }));
+        if let Err(error) = self.writer.fold_log() {
+            tracing::warn!(code = "seal/log-not-folded", %error, "the write-ahead log stays for the next start");
         }
     }
-    if let Err(error) = writer.fold_log() {
-        tracing::warn!(code = "seal/log-not-folded", %error, "the write-ahead log stays for the next start");
+
+    /// Says once that keys cannot be written, and once that they can again.
+    fn tell(&self, failed: Option<&StoreError>) {
+        let failed_before = self.failing.swap(failed.is_some(), Ordering::Relaxed);
+        match failed {
+            Some(error) if !failed_before => {
+                tracing::error!(code = "seal/keys-not-durable", %error, cause = ?error, "persons' keys cannot be written");
+            }
+            None if failed_before => {
+                tracing::info!(code = "seal/keys-durable", "persons' keys can be written again");
+            }
+            Some(_) | None => {}
+        }
     }
 }
 
@@ -183,8 +257,13 @@ impl From<PersonKeyError> for Problem {
                 Self::unavailable("seal/busy", "the server is busy; try again soon", soon)
             }
             PersonKeyError::Stopped => Self::unavailable("seal/stopped", "the server is stopping", soon),
+            PersonKeyError::NotDurable => {
+                Self::unavailable("seal/not-durable", error, Duration::from_secs(5))
+            }
             PersonKeyError::Store(error) => error.into(),
-            PersonKeyError::Unwrap(_) | PersonKeyError::Thread(_) => Self::internal(&error),
+            PersonKeyError::Unwrap(_) | PersonKeyError::Deployment(_) | PersonKeyError::Thread(_) => {
+                Self::internal(&error)
+            }
         }
     }
 }

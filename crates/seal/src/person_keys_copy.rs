@@ -1,8 +1,12 @@
 //! All persons' keys at one moment, wrapped as they are, for a backup of their own.
 
+use clock::Clock;
 use store::{Databases, StoreError, decode_row, encode_row};
 
-use crate::person_keys::{DATABASE, WrappedKey, schema};
+use crate::{
+    Deployment, Keys,
+    person_keys::{DATABASE, PersonKeyError, WrappedKey, schema},
+};
 
 /// Every wrapped key, packed: each behind its length (32 bits, big-endian).
 #[derive(Clone, PartialEq, Eq)]
@@ -25,17 +29,21 @@ pub fn read_person_keys(databases: &Databases) -> Result<PersonKeysCopy, StoreEr
     Ok(PersonKeysCopy(packed))
 }
 
-/// Puts the keys of a copy into the store, but for those that `leave_out` names. Nothing if it is no copy.
+/// Puts the keys of a copy into the store, but for those that `leave_out` names. Answers how many they were,
+/// and the deployment that other databases are to be marked with; nothing if it is no copy.
 ///
 /// # Errors
-/// When the store fails.
+/// When the store fails, or was made with other keys.
 pub fn write_person_keys(
     databases: &Databases,
+    keys: &Keys,
+    clock: &Clock,
     copy: &PersonKeysCopy,
     leave_out: impl Fn(&ids::Id<authz::Person>) -> bool,
-) -> Result<Option<u64>, StoreError> {
+) -> Result<Option<(u64, Deployment)>, PersonKeyError> {
     let Some(rows) = unpack(&copy.0) else { return Ok(None) };
     let mut store = databases.open(DATABASE, &schema())?;
+    let deployment = Deployment::found(&mut store.writer, DATABASE, keys, clock)?;
     let mut batch = store.writer.begin()?;
     let mut written = 0;
     for row in rows.into_iter().filter(|row| !leave_out(&row.person)) {
@@ -46,7 +54,7 @@ pub fn write_person_keys(
     batch.commit()?;
     drop(batch);
     store.writer.fold_log()?;
-    Ok(Some(written))
+    Ok(Some((written, deployment)))
 }
 
 fn unpack(mut packed: &[u8]) -> Option<Vec<WrappedKey>> {

@@ -1,8 +1,11 @@
 //! `holdfast check-config`: what would `serve` do?
 
+use std::io::Write;
+
+use anyhow::Context;
 use clap::Args;
 
-use crate::{settings::SettingsOptions, tell};
+use crate::settings::SettingsOptions;
 
 /// Which settings to look at.
 #[derive(Debug, Clone, Args)]
@@ -11,11 +14,11 @@ pub struct CheckConfigOptions {
     settings: SettingsOptions,
 }
 
-/// Prints the merged settings.
+/// Prints the merged settings, as a file that can be given back.
 ///
 /// # Errors
 /// When they cannot be used.
 pub fn check_config(options: &CheckConfigOptions) -> anyhow::Result<()> {
-    tell(&format!("{:#?}", options.settings.read()?));
-    Ok(())
+    let text = options.settings.read_as_text()?;
+    std::io::stdout().write_all(text.as_bytes()).context("cannot print the settings")
 }

@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context, bail};
 use rustix::fs::FlockOperation;
 
-use crate::settings::Settings;
+use store::Databases;
+
+use crate::{key_file::Engines, settings::Settings};
 
 /// Where keys and databases lie, whoever uses them.
 #[derive(Debug, Clone)]
@@ -68,6 +70,20 @@ impl DataFolder {
     /// The folder of services' databases.
     pub(crate) fn services(&self) -> PathBuf {
         self.places.services.clone()
+    }
+
+    /// Where a service's newest checkpoint is kept.
+    pub(crate) fn checkpoint(&self, service: &str) -> PathBuf {
+        self.services().join(format!("{service}.checkpoint"))
+    }
+
+    /// The databases in the folder, or those that the settings name in its place.
+    pub(crate) fn engines(&self, settings: &Settings) -> anyhow::Result<Engines> {
+        let config = settings.database_config();
+        Ok(Engines {
+            keys: Databases::new(&self.keys(), &config)?,
+            services: Databases::new(&self.services(), &config)?,
+        })
     }
 
     /// Where the first administrator's password is written, once.

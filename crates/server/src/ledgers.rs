@@ -21,6 +21,11 @@ impl Ledgers {
         self.0.get(service)
     }
 
+    /// The first ledger whose last batch could not be written, by name.
+    pub(crate) fn failing(&self) -> Option<&str> {
+        self.0.values().find(|ledger| ledger.is_failing()).map(|ledger| &**ledger.name())
+    }
+
     /// The first ledger that can take no commands, by name.
     pub(crate) fn stopped(&self) -> Option<&str> {
         self.0.values().find(|ledger| !ledger.is_running()).map(|ledger| &**ledger.name())

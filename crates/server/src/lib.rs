@@ -5,6 +5,7 @@ mod backup;
 mod check_config;
 mod data_folder;
 mod first_start;
+mod key_file;
 mod ledgers;
 mod repair;
 mod restore;

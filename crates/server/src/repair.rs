@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use backup::{Repaired, Service, Target, repair as rebuild};
 use clap::Args;
 use clock::Clock;
-use seal::Keys;
+use seal::{Keys, PersonKeys};
 use store::Databases;
 use tokio::runtime;
 
@@ -40,6 +40,8 @@ pub fn repair(options: &RepairOptions) -> anyhow::Result<()> {
     let places = places(&settings);
     let keys = Keys::open_existing(&places.keys, &Clock::System).context("cannot open the key file")?;
     let target = options.from.as_deref().map(Target::open).transpose()?;
+    let deployment = PersonKeys::look(&Databases::new(&places.keys, &config)?, &keys)
+        .context("the store of persons' keys must be in order before a service's database is repaired")?;
     // Built apart, so that nothing is touched before everything is there.
     let draft = places.services.join("repair");
     if draft.exists() {
@@ -56,7 +58,8 @@ pub fn repair(options: &RepairOptions) -> anyhow::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let damaged = Databases::new(&places.services, &config)?;
     let fresh = Databases::new(&draft, &config)?;
-    let repaired = runtime.block_on(rebuild(service, &damaged, &fresh, target.as_ref(), &keys))?;
+    let repaired =
+        runtime.block_on(rebuild(service, &damaged, &fresh, target.as_ref(), &keys, &deployment))?;
     drop((damaged, fresh));
     put_in_place(&places.services, &draft)?;
     drop(folder);

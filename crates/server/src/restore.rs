@@ -55,9 +55,10 @@ pub fn restore(options: &RestoreOptions) -> anyhow::Result<()> {
     let restored = runtime.block_on(async {
         let services = [identity::SERVICE];
         let key_databases = Databases::new(&places.keys, &config)?;
-        if restore_person_keys(&services, &key_databases, &target, &keys).await?.is_none() {
+        let restored = restore_person_keys(&services, &key_databases, &target, &keys, &Clock::System).await?;
+        let Some((_, deployment)) = restored else {
             bail!("{} holds no persons' keys, so nothing sealed could be read", options.target);
-        }
+        };
         let service = Service {
             name: identity::SERVICE,
             origin: &settings.origin(identity::SERVICE),
@@ -65,7 +66,11 @@ pub fn restore(options: &RestoreOptions) -> anyhow::Result<()> {
             commands: identity::commands(),
         };
         let databases = Databases::new(&places.services, &config)?;
-        Ok(rebuild(service, &databases, &target, &keys, until, |_| Ok(())).await?)
+        Ok(rebuild(service, &databases, &target, &keys, until, |batch| {
+            deployment.put(batch);
+            Ok(())
+        })
+        .await?)
     })?;
     let Restored { head, shipped, checkpoint, erased } = restored;
     let compared = match checkpoint {

@@ -6,7 +6,6 @@ use clock::Clock;
 use edge::{Direct, Edge, Handle, Identify, Traffic};
 use identity::Identity;
 use seal::{Keys, PersonKeys};
-use store::Databases;
 use telemetry::Metrics;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -17,7 +16,7 @@ use crate::{
     api,
     backup::Shipping,
     data_folder::DataFolder,
-    first_start,
+    first_start, key_file,
     ledgers::Ledgers,
     settings::{Settings, SettingsOptions},
     status,
@@ -96,11 +95,23 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let metrics = Metrics::new();
     let folder = DataFolder::take(settings)?;
     folder.make_rooms()?;
-    let keys = Keys::open(&folder.keys(), &clock).context("cannot open the key file")?;
-    let key_databases = Databases::new(&folder.keys(), &settings.database_config())?;
-    let person_keys = PersonKeys::open(&key_databases, keys.clone(), clock.clone())
+    settings.warn();
+    let engines = folder.engines(settings)?;
+    let keys = key_file::open(&folder, &engines, &clock)?;
+    let person_keys = PersonKeys::open(&engines.keys, keys.clone(), clock.clone())
         .context("cannot open the store of persons' keys")?;
-    let identity = open_identity(settings, &folder, &keys, &person_keys, &metrics)?;
+    let identity = Identity::open(identity::Opening {
+        folder: folder.services(),
+        origin: settings.origin(identity::SERVICE),
+        keys: keys.clone(),
+        person_keys: person_keys.clone(),
+        clock: clock.clone(),
+        config: settings.identity.clone(),
+        ledger: settings.ledger.clone(),
+        databases: engines.services,
+        metrics: metrics.clone(),
+    });
+    let identity = identity.map_err(anyhow::Error::from_boxed).context("cannot open the identity service")?;
     first_start::ensure_administrator(&identity, &clock, &folder.first_password()).await?;
 
     let ledgers = Ledgers::new([identity.ledger().clone()]);
@@ -113,7 +124,7 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
         identity::identify(identity.clone()),
     );
     let admin_edge = Edge::new(settings.edge.clone(), clock, traffic, Identify::nobody());
-    let routes = routes.merge(status::public_routes(ledgers, description));
+    let routes = routes.merge(status::public_routes(ledgers, person_keys.clone(), description));
     let public = edge::serve(&settings.public, &edge, &routes, &identity::direct(identity.clone()))
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
     let admin_routes = status::admin_routes(metrics.clone(), identity.clone());
@@ -121,27 +132,6 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
         .with_context(|| format!("cannot serve {}", settings.admin.address))?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
     Ok(Running { identity, person_keys, public, admin, shipping: None, keys, metrics, _folder: folder })
-}
-
-fn open_identity(
-    settings: &Settings,
-    folder: &DataFolder,
-    keys: &Keys,
-    person_keys: &PersonKeys,
-    metrics: &Metrics,
-) -> anyhow::Result<Identity> {
-    let opening = identity::Opening {
-        folder: folder.services(),
-        origin: settings.origin(identity::SERVICE),
-        keys: keys.clone(),
-        person_keys: person_keys.clone(),
-        clock: Clock::System,
-        config: settings.identity.clone(),
-        ledger: settings.ledger.clone(),
-        databases: Databases::new(&folder.services(), &settings.database_config())?,
-        metrics: metrics.clone(),
-    };
-    Identity::open(opening).map_err(anyhow::Error::from_boxed).context("cannot open the identity service")
 }
 
 impl Running {

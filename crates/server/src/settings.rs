@@ -12,8 +12,9 @@ use edge::{EdgeConfig, ListenConfig};
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
 use serde::Deserialize;
-use store::{DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, SqliteConfig};
+use store::{Commits, DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, SqliteConfig};
 use telemetry::LogConfig;
+use toml::{Table, Value};
 
 use crate::backup::BackupConfig;
 
@@ -94,7 +95,23 @@ impl SettingsOptions {
     /// # Errors
     /// When the file cannot be read, or something in it is unknown or out of range; the message says where.
     pub fn read(&self) -> anyhow::Result<Settings> {
-        let mut settings = self.config.as_deref().map_or_else(|| Ok(Settings::default()), read_file)?;
+        let given = self.config.as_deref().map_or_else(|| Ok(String::new()), read_file)?;
+        self.merged(&given)
+    }
+
+    /// The merged settings as TOML that can be given back, without the database's URL, which may hold a
+    /// password.
+    ///
+    /// # Errors
+    /// As [`SettingsOptions::read`].
+    pub fn read_as_text(&self) -> anyhow::Result<String> {
+        let given = self.config.as_deref().map_or_else(|| Ok(String::new()), read_file)?;
+        self.merged(&given)?.to_text(&given)
+    }
+
+    /// What a file's text says, and what is said at the command line.
+    fn merged(&self, given: &str) -> anyhow::Result<Settings> {
+        let mut settings = read_text(given, self.config.as_deref())?;
         if let Some(data) = &self.data {
             settings.data.clone_from(data);
         }
@@ -115,10 +132,13 @@ impl SettingsOptions {
     }
 }
 
-fn read_file(path: &Path) -> anyhow::Result<Settings> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read the settings {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("cannot use the settings {}", path.display()))
+fn read_file(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read the settings {}", path.display()))
+}
+
+fn read_text(text: &str, path: Option<&Path>) -> anyhow::Result<Settings> {
+    let path = path.unwrap_or_else(|| Path::new("")).display();
+    toml::from_str(text).with_context(|| format!("cannot use the settings {path}"))
 }
 
 impl Settings {
@@ -136,6 +156,40 @@ impl Settings {
             postgres: self.postgres.clone(),
             readers: self.readers.clone(),
         }
+    }
+
+    /// Says what may be meant, and is better not done.
+    pub(crate) fn warn(&self) {
+        if self.sqlite.commits == Commits::Unsynced {
+            tracing::warn!(
+                code = "server/unsynced",
+                "sqlite.commits is `unsynced`: a power cut loses what was acknowledged; this is for tests only"
+            );
+        }
+    }
+
+    /// These settings, merged from `given` and more, as TOML that can be given back. Of the ports it has what
+    /// was given: what was not is as it is by default.
+    fn to_text(&self, given: &str) -> anyhow::Result<String> {
+        let mut text: Table = toml::from_str(given)?;
+        let mut set = |name: &str, value: Value| text.insert(name.to_owned(), value);
+        set("data", Value::try_from(&self.data)?);
+        if let Some(keys) = &self.keys {
+            set("keys", Value::try_from(keys)?);
+        }
+        set("name", Value::try_from(&self.name)?);
+        set("identity", Value::try_from(&self.identity)?);
+        set("ledger", Value::try_from(&self.ledger)?);
+        set("sqlite", Value::try_from(&self.sqlite)?);
+        set("postgres", Value::try_from(&self.postgres)?);
+        set("readers", Value::try_from(&self.readers)?);
+        set("log", Value::try_from(&self.log)?);
+        for (name, listen) in [("public", &self.public), ("admin", &self.admin)] {
+            let port = text.entry(name).or_insert_with(|| Table::new().into()).as_table_mut();
+            let address = listen.address.to_string();
+            port.context("a port is a table")?.insert("address".to_owned(), address.into());
+        }
+        Ok(toml::to_string(&text)?)
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -172,6 +226,23 @@ mod tests {
     #[test]
     fn a_limit_of_nought_is_refused() {
         assert!(read("[edge]\nbody-bytes-max = 0").is_err());
+    }
+
+    #[test]
+    fn merged_settings_can_be_given_back_and_hold_no_password() {
+        let given = "name = \"id.example.gov/holdfast\"\n[edge]\nbody-bytes-max = 7\n\
+                     [admin]\nthreads = 3\n[postgres]\nurl = \"postgres://ada:s3cret@db.example/holdfast\"";
+        let options = SettingsOptions {
+            listen: Some(SocketAddr::from(([0, 0, 0, 0], 8443))),
+            data: Some(PathBuf::from("/srv/holdfast")),
+            ..SettingsOptions::default()
+        };
+        let merged = options.merged(given).expect("they can be used");
+        let text = merged.to_text(given).expect("they have a text");
+        assert!(!text.contains("s3cret"), "{text}");
+        let mut again = read(&text).expect("it can be given back");
+        again.postgres.url.clone_from(&merged.postgres.url);
+        assert_eq!(format!("{again:?}"), format!("{merged:?}"));
     }
 
     #[test]

@@ -6,10 +6,9 @@ use anyhow::Context;
 use clap::Args;
 use clock::Clock;
 use ledger::verify::{Report, Subject};
-use seal::Keys;
-use store::Databases;
+use seal::{Keys, PersonKeys};
 
-use crate::{data_folder::DataFolder, settings::SettingsOptions};
+use crate::{data_folder::DataFolder, key_file::Engines, settings::SettingsOptions};
 
 /// What to verify.
 #[derive(Debug, Clone, Args)]
@@ -31,12 +30,13 @@ pub fn verify(options: &VerifyOptions) -> anyhow::Result<()> {
     }
     let folder = DataFolder::take_existing(&settings)?;
     let keys = Keys::open_existing(&folder.keys(), &Clock::System).context("cannot open the key file")?;
+    let engines = folder.engines(&settings)?;
+    check_deployment(&engines, &keys)?;
     let scratch = tempfile::tempdir().context("cannot make a folder for the replay")?;
-    let services = folder.services();
     let report = ledger::verify::verify(&Subject {
         service: identity::SERVICE,
-        databases: &Databases::new(&services, &settings.database_config())?,
-        checkpoint: &services.join("identity.checkpoint"),
+        databases: &engines.services,
+        checkpoint: &folder.checkpoint(identity::SERVICE),
         origin: &settings.origin(identity::SERVICE),
         keys: &keys,
         schema: identity::schema(),
@@ -44,6 +44,15 @@ pub fn verify(options: &VerifyOptions) -> anyhow::Result<()> {
         scratch: scratch.path(),
     });
     print(&report.with_context(|| format!("ledger {} is not in order", identity::SERVICE))?)
+}
+
+/// Do the keys and the databases belong together?
+fn check_deployment(engines: &Engines, keys: &Keys) -> anyhow::Result<()> {
+    let deployment =
+        PersonKeys::look(&engines.keys, keys).context("cannot use the store of persons' keys")?;
+    let database = engines.services.open_to_read(identity::SERVICE, &identity::schema());
+    let database = database.with_context(|| format!("ledger {} is not in order", identity::SERVICE))?;
+    Ok(deployment.check(&database, identity::SERVICE)?)
 }
 
 fn print(report: &Report) -> anyhow::Result<()> {

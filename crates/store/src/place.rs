@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    cell::Cell,
+    engine::Engine,
     error::StoreError,
     migrate::Schema,
-    postgres::{PostgresConfig, Server},
+    postgres::{Kind, PostgresConfig, Server},
     reader::ReaderConfig,
+    snapshot::Snapshot,
     sqlite::SqliteConfig,
     writer::{Store, Writer},
 };
@@ -96,6 +99,26 @@ impl Databases {
     /// When it cannot be opened at all.
     pub fn open_damaged(&self, name: &'static str) -> Result<Writer, StoreError> {
         Writer::open_unchecked(&self.place(name))
+    }
+
+    /// Has the database of this name been made?
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub fn exists(&self, name: &'static str) -> Result<bool, StoreError> {
+        let place = self.place(name);
+        if let Place::File { path, .. } = &place {
+            return Ok(path.exists());
+        }
+        let engine = Engine::open_to_read(&place)?;
+        let snapshot = Snapshot::take(&engine, Kind::LongSnapshot)?;
+        let mut found = false;
+        let sql = "SELECT 1 FROM pg_namespace WHERE nspname::text = $1";
+        snapshot.query(sql, &[Cell::Text(name.into())], |_| {
+            found = true;
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     fn place(&self, name: &'static str) -> Place {

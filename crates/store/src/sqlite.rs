@@ -4,7 +4,7 @@ use std::{cell::RefCell, num::NonZeroU32, path::Path, rc::Rc, time::Duration};
 
 use hashbrown::HashMap;
 use rusqlite::{Connection, OpenFlags, Statement, ToSql, types::ToSqlOutput, types::ValueRef};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     cell::{Cell, CellRef, Corrupt},
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How the embedded database is kept.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SqliteConfig {
     /// Memory for database pages, for each connection.
@@ -29,7 +29,7 @@ pub struct SqliteConfig {
 }
 
 /// What a commit waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Commits {
     /// The disk: what was answered outlives a power cut.

@@ -26,12 +26,12 @@ mod registration;
 use std::{ffi::c_int, path::Path, path::PathBuf};
 
 use rusqlite::{Connection, OpenFlags, ffi};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use damage::{Damage, take_damage};
 
 /// What stands under the database.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Disk {
     /// The machine's own.

@@ -95,6 +95,7 @@ pub(super) fn measure(database: Option<&str>, jobs: u32) -> anyhow::Result<f64> 
         checkpoint_path: folder.path().join("bench.checkpoint"),
         watchers: vec![bell.watcher()],
         told: Told::new(),
+        standing: ledger::Standing::LASTING,
         metrics: Metrics::new(),
     })?;
     let mut config = WorkerConfig::default();

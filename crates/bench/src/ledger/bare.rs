@@ -14,7 +14,7 @@ const SQL: &str = "
         number INTEGER PRIMARY KEY, at INTEGER NOT NULL, command TEXT NOT NULL, actor TEXT NOT NULL, subject BLOB,
         salt BLOB NOT NULL, body BLOB NOT NULL, erasable BLOB, effect BLOB NOT NULL
     );
-    CREATE INDEX entries_erasable ON entries (subject) WHERE erasable IS NOT NULL;
+    CREATE INDEX entries_about ON entries (subject, number) WHERE subject IS NOT NULL;
     CREATE TABLE idempotency (
         day INTEGER NOT NULL, key BLOB NOT NULL, body BLOB NOT NULL, entry INTEGER NOT NULL,
         done BLOB NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (day, key)

@@ -236,6 +236,7 @@ pub(crate) fn open(folder: &Path, metrics: &Metrics) -> anyhow::Result<Ledger> {
         keys: seal::Keys::open(folder, &Clock::System)?,
         clock: Clock::System,
         config: LedgerConfig::default(),
+        standing: ledger::Standing::LASTING,
         checkpoint_path: folder.join("bench.checkpoint"),
         watchers: Vec::new(),
         told: Told::new(),

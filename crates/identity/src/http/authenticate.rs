@@ -1,7 +1,5 @@
 //! `POST /api/v1/challenges` and `POST /api/v1/authenticate`.
 
-use std::fmt;
-
 use authz::{Actor, PersonKind, Roles};
 use axum::{
     extract::State,
@@ -13,20 +11,17 @@ use edge::{Exact, Peer, Refusals};
 use ids::Id;
 use ledger::Receipt;
 use problem::Problem;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize, de};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Service, idempotency::once, private};
-use crate::{
-    Attempt, Audience, Challenge, Credentials, DeviceKey, Identity, LoginName, Password, SignedIn,
-    authenticate::signature_bytes, token,
-};
+use super::{Service, credentials::CredentialsBody, idempotency::once, private};
+use crate::{Attempt, Audience, Challenge, Identity, LoginName, OWN_AUDIENCE, SignedIn, token};
 
-/// The service that tokens are for unless a request names another.
-const AUDIENCE: &str = "holdfast";
 /// The longest device fingerprint, in bytes.
 const FINGERPRINT_BYTES_MAX: usize = 1024;
+/// The longest name of a service that tokens are for, in characters.
+const AUDIENCE_CHARS_MAX: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<Identity> {
     OpenApiRouter::new().routes(routes!(authenticate)).routes(routes!(challenge))
@@ -47,96 +42,15 @@ struct AuthenticateBody {
     #[serde(default, rename = "biometric")]
     #[schema(value_type = Option<String>)]
     _biometric: Option<de::IgnoredAny>,
-    /// Whatever tells the caller's device from others. The token is then bound to it: send the same in
+    /// Whatever tells the caller's device from others, in ASCII without spaces at its ends. The token is then bound to it: send the same in
     /// `Device-Fingerprint` with each request.
     #[serde(default)]
     #[schema(max_length = 1024)]
     device_fingerprint: Option<String>,
-    /// The service that the token is for; `holdfast` if absent.
+    /// The service that the token is for; `holdfast` if absent. This service's own routes take no others.
     #[serde(default)]
     #[schema(max_length = 100)]
     audience: Option<String>,
-}
-
-/// The password as a string, or an object that says what it is.
-#[derive(ToSchema)]
-#[schema(example = json!("kelp holds fast in winter storms"))]
-#[expect(dead_code, reason = "only its schema is used: values are read as `Credentials`")]
-#[serde(untagged)]
-enum CredentialsSchema {
-    Password(String),
-    Object(CredentialsObject),
-}
-
-/// Credentials that name their type.
-#[derive(Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
-enum CredentialsObject {
-    Password {
-        #[schema(value_type = String)]
-        password: Password,
-    },
-    /// A signature by an enrolled key over `holdfast sign-in v1`, the userId in lower case and the
-    /// challenge, with line feeds between.
-    DeviceKey {
-        /// The key's identifier, from its enrolment.
-        #[schema(value_type = String, format = "uuid")]
-        key_id: Id<DeviceKey>,
-        /// From `POST /api/v1/challenges`, at most a minute ago.
-        challenge: String,
-        /// 64 bytes in base64url.
-        signature: String,
-    },
-}
-
-/// Credentials in either form.
-struct CredentialsBody(Credentials);
-
-impl utoipa::PartialSchema for CredentialsBody {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        CredentialsSchema::schema()
-    }
-}
-
-impl ToSchema for CredentialsBody {
-    fn name() -> std::borrow::Cow<'static, str> {
-        "Credentials".into()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
-        CredentialsSchema::schemas(schemas);
-    }
-}
-
-impl<'de> Deserialize<'de> for CredentialsBody {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EitherForm).map(Self)
-    }
-}
-
-struct EitherForm;
-
-impl<'de> de::Visitor<'de> for EitherForm {
-    type Value = Credentials;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a password as a string, or an object with a `type`")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Credentials, E> {
-        Ok(Credentials::Password(Password::from(text.to_owned())))
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Credentials, A::Error> {
-        match CredentialsObject::deserialize(de::value::MapAccessDeserializer::new(map))? {
-            CredentialsObject::Password { password } => Ok(Credentials::Password(password)),
-            CredentialsObject::DeviceKey { key_id: key, challenge, signature } => {
-                let signature = signature_bytes(&signature)
-                    .ok_or_else(|| de::Error::custom("a signature is 64 bytes in base64url"))?;
-                Ok(Credentials::DeviceKey { key, challenge, signature })
-            }
-        }
-    }
 }
 
 /// Someone is signed in.
@@ -219,16 +133,32 @@ async fn authenticate(
 impl AuthenticateBody {
     fn attempt(self, address: Option<std::net::IpAddr>) -> Result<Attempt, Problem> {
         let Self { user_id: name, credentials, device_fingerprint, audience, _biometric: _ } = self;
-        let too_long = device_fingerprint.as_ref().is_some_and(|text| text.len() > FINGERPRINT_BYTES_MAX);
-        if too_long || device_fingerprint.as_deref().is_some_and(str::is_empty) {
-            let detail = format!(
-                "a deviceFingerprint is 1 to {FINGERPRINT_BYTES_MAX} bytes; leave it out if there is none"
-            );
-            return Err(Problem::unprocessable("identity/fingerprint-unfit", detail));
-        }
-        let audience = Audience::named(audience.as_deref().unwrap_or(AUDIENCE));
+        device_fingerprint.as_deref().map_or(Ok(()), check_fingerprint)?;
+        let audience = named_audience(audience.as_deref().unwrap_or(OWN_AUDIENCE))?;
         Ok(Attempt { name, credentials: credentials.0, device_fingerprint, audience, address })
     }
+}
+
+/// A fingerprint comes back in a header field with each request: it must be one that a field can hold.
+fn check_fingerprint(text: &str) -> Result<(), Problem> {
+    let visible = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) && text.trim() == text;
+    if visible && (1..=FINGERPRINT_BYTES_MAX).contains(&text.len()) {
+        return Ok(());
+    }
+    let detail = format!(
+        "a deviceFingerprint is 1 to {FINGERPRINT_BYTES_MAX} ASCII characters without spaces at its ends, as it is sent \
+         in the field Device-Fingerprint; leave it out if there is none"
+    );
+    Err(Problem::unprocessable("identity/fingerprint-unfit", detail))
+}
+
+/// The audience of this name, if it can be one.
+pub(super) fn named_audience(name: &str) -> Result<Audience, Problem> {
+    if (1..=AUDIENCE_CHARS_MAX).contains(&name.chars().count()) {
+        return Ok(Audience::named(name));
+    }
+    let detail = format!("an audience is the name of a service, 1 to {AUDIENCE_CHARS_MAX} characters");
+    Err(Problem::unprocessable("identity/audience-unfit", detail))
 }
 
 impl AuthenticatedBody {

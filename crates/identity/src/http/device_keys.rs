@@ -7,17 +7,17 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clock::Timestamp;
-use edge::{Caller, Exact, Params, Refusals};
+use edge::{Caller, Exact, Params, Peer, Refusals};
 use ids::Id;
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Service, authenticate::ReceiptBody, idempotency::once, private};
+use super::{Service, authenticate::ReceiptBody, credentials::CredentialsBody, idempotency::once, private};
 use crate::{
     DeviceKey, Identity, NewKey, RevokeDeviceKey, SignatureAlgorithm, authenticate::open_text,
-    export::may_look_at, sql,
+    confirm::proof_refused, enrol_device_key::MayEnrol, export::may_look_at, sql,
 };
 
 /// The longest name of a device, in characters.
@@ -57,6 +57,25 @@ impl EnrolBody {
     }
 }
 
+/// A key to be enrolled by somebody who is signed in, and proves it once more.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"algorithm": "Ed25519", "publicKey": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "label": "my phone", "proof": "kelp holds fast in winter storms"}))]
+struct EnrolAnotherBody {
+    /// `Ed25519`, or `ES256`.
+    #[schema(value_type = String, example = "Ed25519")]
+    algorithm: SignatureAlgorithm,
+    /// 32 bytes for Ed25519, an uncompressed point of 65 for ES256, in base64url.
+    public_key: String,
+    /// What the person calls the device.
+    #[serde(default)]
+    #[schema(max_length = 100)]
+    label: String,
+    /// The present password, or a signature by a key that is enrolled: refused without.
+    #[serde(default)]
+    proof: Option<CredentialsBody>,
+}
+
 /// A key was enrolled.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -66,26 +85,32 @@ struct EnrolledBody {
     receipt: ReceiptBody,
 }
 
-/// Enrols a key, with which its holder signs in as the caller from then on.
+/// Enrols a key, with which its holder signs in as the caller from then on. A token alone does not allow
+/// it: the body proves who the caller is.
 #[utoipa::path(
     post, path = "/api/v1/persons/{person_id}/device-keys", tag = "identity", security(("bearer" = [])),
     params(
         ("person_id" = String, Path, format = "uuid", description = "The person"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and body enrol once, for a day"),
     ),
-    request_body = EnrolBody,
+    request_body = EnrolAnotherBody,
     responses((status = 201, description = "Enrolled", body = EnrolledBody), Refusals),
 )]
 async fn enrol(
     State(identity): Service,
     Caller(actor): Caller,
+    Peer(address): Peer,
     Params(person): Params<Id<authz::Person>>,
     headers: HeaderMap,
-    Exact { value: body, bytes }: Exact<EnrolBody>,
+    Exact { value: body, bytes }: Exact<EnrolAnotherBody>,
 ) -> Result<Response, Problem> {
-    may_look_at(&actor, person)?;
+    let _ = actor.permit(MayEnrol(person))?;
+    let EnrolAnotherBody { algorithm, public_key, label, proof } = body;
+    let key = EnrolBody { algorithm, public_key, label }.key()?;
+    let proof = proof.map(|proof| proof.0);
     let once = once(&headers, &actor, "POST /api/v1/persons/{person_id}/device-keys", &bytes)?;
-    let enrolled = identity.enrol_device_key(&actor, person, body.key()?, once).await?;
+    let proof = identity.confirm(&actor, proof, address, proof_refused).await?;
+    let enrolled = identity.enrol_device_key(&actor, person, key, proof, once).await?;
     let body = EnrolledBody { key_id: enrolled.done.key, receipt: ReceiptBody::of(&enrolled) };
     Ok(private(StatusCode::CREATED, &body))
 }

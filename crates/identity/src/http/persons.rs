@@ -7,17 +7,23 @@ use axum::{
     response::Response,
 };
 use clock::Timestamp;
-use edge::{Body, Caller, Exact, Params, Peer, Query, Refusals};
+use edge::{Body, Caller, Exact, Params, Peer, Query, RawBody, Refusals};
 use ids::Id;
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Service, authenticate::ReceiptBody, device_keys::EnrolBody, idempotency::once, private};
+use super::{
+    Service, authenticate::ReceiptBody, credentials::CredentialsBody, device_keys::EnrolBody,
+    idempotency::once, private,
+};
 use crate::{
-    DeviceKey, Identity, LoginName, NewPerson, Password, Person, change_person::ChangeStanding,
-    export::may_look_at, sql,
+    Credentials, DeviceKey, Identity, LoginName, NewPassword, NewPerson, Password, Person,
+    change_person::{ChangeStanding, MayChangePassword},
+    confirm::proof_refused,
+    export::may_look_at,
+    sql,
 };
 
 /// People that one page lists, at most.
@@ -82,14 +88,15 @@ struct RegisteredBody {
 async fn register(
     State(identity): Service,
     Caller(actor): Caller,
+    Peer(address): Peer,
     headers: HeaderMap,
     Exact { value: body, bytes }: Exact<RegisterBody>,
 ) -> Result<Response, Problem> {
     let once = once(&headers, &actor, "POST /api/v1/persons", &bytes)?;
     let RegisterBody { user_id: name, password, device_key, kind, roles } = body;
     let device_key = device_key.map(EnrolBody::key).transpose()?;
-    let receipt =
-        identity.register(&actor, NewPerson { name, password, device_key, kind, roles }, once).await?;
+    let new = NewPerson { name, password, device_key, kind, roles, address };
+    let receipt = identity.register(&actor, new, once).await?;
     let body = RegisteredBody {
         person_id: receipt.done.person,
         key_id: receipt.done.device_key,
@@ -245,11 +252,33 @@ struct PasswordBody {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     current: Option<Password>,
+    /// In the place of `current`: a signature by a device key, also to set a first password.
+    #[serde(default)]
+    proof: Option<CredentialsBody>,
     #[schema(value_type = String, min_length = 15, max_length = 256)]
     new: Password,
+    /// Also removes the person's device keys, which otherwise sign in as before.
+    #[serde(default)]
+    remove_device_keys: bool,
 }
 
-/// Changes a person's password, and ends their sessions.
+impl PasswordBody {
+    /// What the caller offers as proof, the new password, and what is said when the proof does not hold.
+    fn parts(self) -> (Option<Credentials>, NewPassword, fn() -> Problem) {
+        let Self { user_id: name, current, proof, new: password, remove_device_keys } = self;
+        let refused = if proof.is_some() { proof_refused } else { wrong_current_password };
+        let offered = proof.map(|proof| proof.0).or_else(|| current.map(Credentials::Password));
+        (offered, NewPassword { name, password, remove_device_keys }, refused)
+    }
+}
+
+fn wrong_current_password() -> Problem {
+    let detail = "the current password is missing or not right; without one, send a `proof` by a device key";
+    Problem::forbidden("identity/wrong-current-password", detail)
+}
+
+/// Changes a person's password, and ends their sessions. Their device keys stay, unless `removeDeviceKeys` is
+/// true. People prove who they are to change their own; administrators change others' without.
 #[utoipa::path(
     put, path = "/api/v1/persons/{person_id}/password", tag = "identity", security(("bearer" = [])),
     params(("person_id" = String, Path, format = "uuid", description = "The person")), request_body = PasswordBody,
@@ -262,38 +291,68 @@ async fn change_password(
     Params(person): Params<Id<authz::Person>>,
     Body(body): Body<PasswordBody>,
 ) -> Result<StatusCode, Problem> {
-    may_look_at(&actor, person)?;
+    let _ = actor.permit(MayChangePassword(person))?;
     let person = identity.named_person(person, &body.user_id).await?;
-    identity.confirm_own_password(&actor, &person, body.current, address).await?;
-    identity.change_password(&actor, &person, &body.user_id, body.new).await?;
+    let (offered, new, refused) = body.parts();
+    let proof = match actor.is(person.id) {
+        true => Some(identity.confirm(&actor, offered, address, refused).await?),
+        false => None,
+    };
+    identity.change_password(&actor, &person, new, proof).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Everything that is held about a person, for them to take away.
+/// Which of the ledger's entries about a person an export lists.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ExportPage {
+    /// The last entry of the page before: its `nextLedgerEntries`.
+    after: Option<i64>,
+}
+
+/// Everything that is held about a person, for them to take away. Of the ledger's entries about them it
+/// lists a thousand; `nextLedgerEntries` says what to send as `after` for more.
 #[utoipa::path(
     get, path = "/api/v1/persons/{person_id}/export", tag = "identity", security(("bearer" = [])),
-    params(("person_id" = String, Path, format = "uuid", description = "The person")),
+    params(("person_id" = String, Path, format = "uuid", description = "The person"), ExportPage),
     responses((status = 200, description = "Their data", body = serde_json::Value), Refusals),
 )]
 async fn export(
     State(identity): Service,
     Caller(actor): Caller,
     Params(person): Params<Id<authz::Person>>,
+    Query(page): Query<ExportPage>,
 ) -> Result<Response, Problem> {
-    Ok(private(StatusCode::OK, &identity.export_for(&actor, person).await?))
+    Ok(private(StatusCode::OK, &identity.export_for(&actor, person, page.after).await?))
 }
 
-/// Erases a person: their key is destroyed, and what was sealed under it says nothing any more.
+/// What whoever erases a person sends.
+#[derive(Deserialize, ToSchema, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"proof": "kelp holds fast in winter storms"}))]
+struct EraseBody {
+    /// The caller's own present password, or a signature by one of their device keys: refused without.
+    #[serde(default)]
+    proof: Option<CredentialsBody>,
+}
+
+/// Erases a person: their key is destroyed, and what was sealed under it says nothing any more. A token alone
+/// does not allow it: the body proves who the caller is. Once begun, it is finished whatever happens.
 #[utoipa::path(
     delete, path = "/api/v1/persons/{person_id}", tag = "identity", security(("bearer" = [])),
-    params(("person_id" = String, Path, format = "uuid", description = "The person")),
+    params(("person_id" = String, Path, format = "uuid", description = "The person")), request_body = EraseBody,
     responses((status = 204, description = "Erased"), Refusals),
 )]
 async fn erase(
     State(identity): Service,
     Caller(actor): Caller,
+    Peer(address): Peer,
     Params(person): Params<Id<authz::Person>>,
+    RawBody(bytes): RawBody,
 ) -> Result<StatusCode, Problem> {
-    identity.erase(&actor, person).await?;
+    // Some clients send no body with this method; whoever may not is told so, and who may, what is missing.
+    let body = if bytes.is_empty() { EraseBody::default() } else { edge::read_json(&bytes)? };
+    identity.erase(&actor, person, body.proof.map(|proof| proof.0), address).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,11 +7,11 @@ use axum::{
     response::Response,
 };
 use clock::Timestamp;
-use edge::{Caller, Params, Refusals};
+use edge::{Caller, Params, Query, Refusals};
 use ids::Id;
 use problem::Problem;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Service, held_token, private};
@@ -51,7 +51,7 @@ impl SessionBody {
     fn of(token: &Token) -> Self {
         Self {
             person_id: token.claims.person,
-            session_id: token.session,
+            session_id: token.claims.session,
             kind: token.claims.kind,
             roles: token.claims.roles,
             factor: token.assurance.factor(),
@@ -67,7 +67,7 @@ pub(super) fn told(token: &Token) -> Vec<u8> {
     text.extend_from_slice(b"{\"personId\":\"");
     text.extend_from_slice(&token.claims.person.to_text());
     text.extend_from_slice(b"\",\"sessionId\":\"");
-    text.extend_from_slice(&token.session.to_text());
+    text.extend_from_slice(&token.claims.session.to_text());
     text.extend_from_slice(b"\",\"kind\":\"");
     text.extend_from_slice(token.claims.kind.word().as_bytes());
     text.extend_from_slice(b"\",\"roles\":[");
@@ -110,7 +110,7 @@ async fn sign_out(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let token = own_token(&identity, &headers)?;
-    let command = SignOut { person: token.claims.person, session: token.session };
+    let command = SignOut { person: token.claims.person, session: token.claims.session };
     identity.ledger().submit(actor.permit(command)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -155,7 +155,7 @@ async fn list(
         expires_at: session.expires_at,
         factor: session.assurance.factor(),
         current: current == Some(session.id),
-        device_bound: session.device.is_some(),
+        device_bound: session.device_bound,
     });
     Ok(private(StatusCode::OK, &SessionsBody { sessions: listed.collect() }))
 }
@@ -167,21 +167,33 @@ async fn list(
 )]
 async fn sessions(State(identity): Service, headers: HeaderMap) -> Result<Response, Problem> {
     let token = own_token(&identity, &headers)?;
-    list(&identity, token.claims.person, Some(token.session)).await
+    list(&identity, token.claims.person, Some(token.claims.session)).await
 }
 
-/// Signs the caller out everywhere, here too.
+/// What ends with all sessions.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Everywhere {
+    /// Also removes the person's device keys, which otherwise sign in as before.
+    #[serde(default)]
+    #[param(value_type = Option<bool>)]
+    remove_device_keys: bool,
+}
+
+/// Signs the caller out everywhere, here too. Their device keys stay, unless `removeDeviceKeys` is true.
 #[utoipa::path(
-    delete, path = "/api/v1/sessions", tag = "identity", security(("bearer" = [])),
+    delete, path = "/api/v1/sessions", tag = "identity", security(("bearer" = [])), params(Everywhere),
     responses((status = 204, description = "Signed out everywhere"), Refusals),
 )]
 async fn sign_out_everywhere(
     State(identity): Service,
     Caller(actor): Caller,
+    Query(Everywhere { remove_device_keys }): Query<Everywhere>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let person = own_token(&identity, &headers)?.claims.person;
-    identity.ledger().submit(actor.permit(SignOutEverywhere { person })?).await?;
+    identity.ledger().submit(actor.permit(SignOutEverywhere { person, remove_device_keys })?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -217,18 +229,19 @@ async fn sessions_of(
     list(&identity, person, actor.session()).await
 }
 
-/// Signs a person out everywhere.
+/// Signs a person out everywhere. Their device keys stay, unless `removeDeviceKeys` is true.
 #[utoipa::path(
     delete, path = "/api/v1/persons/{person_id}/sessions", tag = "identity", security(("bearer" = [])),
-    params(("person_id" = String, Path, format = "uuid", description = "The person")),
+    params(("person_id" = String, Path, format = "uuid", description = "The person"), Everywhere),
     responses((status = 204, description = "Signed out everywhere"), Refusals),
 )]
 async fn end_sessions_of(
     State(identity): Service,
     Caller(actor): Caller,
     Params(person): Params<Id<authz::Person>>,
+    Query(Everywhere { remove_device_keys }): Query<Everywhere>,
 ) -> Result<StatusCode, Problem> {
-    identity.ledger().submit(actor.permit(SignOutEverywhere { person })?).await?;
+    identity.ledger().submit(actor.permit(SignOutEverywhere { person, remove_device_keys })?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -245,14 +258,14 @@ mod tests {
                 let token = Token {
                     claims: Claims {
                         person: Id::new(1, [1; 10]),
+                        session: Id::new(1_772_357_400_000, [2; 10]),
+                        number: 77,
                         kind,
                         roles: roles.iter().copied().collect(),
                     },
-                    session: Id::new(1_772_357_400_000, [2; 10]),
                     assurance: Assurance::DeviceKey,
                     audience: Audience::named("clinic"),
                     expires_at: Timestamp::from_millis(1_772_400_600_000),
-                    number: 77,
                     epoch: 5,
                     device: None,
                 };

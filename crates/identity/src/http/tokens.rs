@@ -8,15 +8,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use clock::Timestamp;
-use edge::{Caller, RawBody, Refusals};
+use edge::{Caller, Query, RawBody, Refusals};
 use ids::Id;
 use problem::Problem;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Service, private};
-use crate::{Identity, TOKEN_BYTES, TokenError, token};
+use super::{Service, authenticate::named_audience, private};
+use crate::{Audience, Identity, OWN_AUDIENCE, TOKEN_BYTES, TokenError, token};
 
 /// Tokens that one call may ask about.
 const TOKENS_MAX: usize = 1000;
@@ -40,6 +40,10 @@ impl authz::Guarded for AskAboutTokens {
 #[derive(Deserialize, ToSchema)]
 struct IntrospectBody {
     token: String,
+    /// The service that asks: a token for any other is not active.
+    #[serde(default)]
+    #[schema(max_length = 100)]
+    audience: Option<String>,
     #[expect(dead_code, reason = "RFC 7662 lets callers send it; there is one type of token here")]
     #[serde(default)]
     token_type_hint: Option<String>,
@@ -60,6 +64,11 @@ struct IntrospectedBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uuid")]
     jti: Option<Id<authz::Session>>,
+    /// The service that the token is for: `holdfast`, or the `audience` that was asked for; of others only a
+    /// hash is known, and told as `#` and eight digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "holdfast")]
+    aud: Option<String>,
     /// The person's roles, with spaces between.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
@@ -94,18 +103,28 @@ async fn introspect(
     let form: IntrospectBody = serde_urlencoded::from_bytes(&body).map_err(|error| {
         Problem::unprocessable("identity/form-unfit", format!("the form must have a token: {error}"))
     })?;
-    let held = token::from_text(&form.token).and_then(|bytes| identity.tokens().check(&bytes).ok());
+    let asked = form.audience.as_deref().map(named_audience).transpose()?;
+    let validator = identity.tokens().validator().meant_for(asked);
+    let held = token::from_text(&form.token).and_then(|bytes| validator.check(&bytes).ok());
+    drop(validator);
     let answer = held.map_or_else(IntrospectedBody::default, |token| IntrospectedBody {
         active: true,
         token_type: Some("Bearer"),
         sub: Some(token.claims.person),
-        jti: Some(token.session),
+        jti: Some(token.claims.session),
+        aud: Some(audience_word(token.audience, form.audience.as_deref())),
         scope: Some(token.claims.roles.iter().map(Role::word).collect::<Vec<_>>().join(" ")),
-        iat: Some(token.session.unix_ms() / 1000),
+        iat: Some(token.claims.session.unix_ms() / 1000),
         exp: Some(token.expires_at.seconds()),
         device_bound: Some(token.device.is_some()),
     });
     Ok(private(StatusCode::OK, &answer))
+}
+
+/// The name of an audience, where it can be known.
+fn audience_word(audience: Audience, asked: Option<&str>) -> String {
+    let known = asked.into_iter().chain([OWN_AUDIENCE]).find(|name| Audience::named(name) == audience);
+    known.map_or_else(|| format!("#{:08x}", audience.0), str::to_owned)
 }
 
 /// Tokens to look at.
@@ -116,6 +135,16 @@ struct ValidateBody<'a> {
     #[serde(borrow)]
     #[schema(value_type = Vec<String>, max_items = 1000)]
     tokens: Vec<std::borrow::Cow<'a, str>>,
+}
+
+/// For whom tokens are looked at.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct For {
+    /// The service that asks: tokens for any other do not hold. Left out, tokens for any service do.
+    #[param(max_length = 100)]
+    audience: Option<String>,
 }
 
 /// Whether each token holds, in the order in which they were sent.
@@ -135,7 +164,7 @@ struct Validated {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<Timestamp>,
-    /// `malformed`, `forged`, `expired` or `ended`.
+    /// `malformed`, `forged`, `expired`, `ended` or `other-audience`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
 }
@@ -158,9 +187,9 @@ impl From<Result<token::Token, TokenError>> for Validated {
 
 /// Says which of up to a thousand tokens hold. As `application/octet-stream` the body is tokens of 96 bytes
 /// one after the other, and the answer one byte for each: 0 holds, 1 malformed, 2 forged, 3 expired, 4
-/// ended.
+/// ended, 5 for another audience than the one that asks.
 #[utoipa::path(
-    post, path = "/api/v1/tokens/validate", tag = "identity", security(("bearer" = [])),
+    post, path = "/api/v1/tokens/validate", tag = "identity", security(("bearer" = [])), params(For),
     request_body(content(
         (ValidateBody<'static> = "application/json"),
         (Vec<u8> = "application/octet-stream"),
@@ -173,13 +202,15 @@ impl From<Result<token::Token, TokenError>> for Validated {
 async fn validate(
     State(identity): Service,
     Caller(actor): Caller,
+    Query(asks): Query<For>,
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
     let _ = actor.permit(AskAboutTokens)?;
+    let audience = asks.audience.as_deref().map(named_audience).transpose()?;
     match content_type(&headers).as_str() {
-        COMPACT => validate_compact(&identity, &body),
-        "application/json" => validate_json(&identity, &body),
+        COMPACT => validate_compact(&identity, audience, &body),
+        "application/json" => validate_json(&identity, audience, &body),
         _ => {
             let detail =
                 "send tokens as application/json, or as application/octet-stream in the compact form";
@@ -188,10 +219,10 @@ async fn validate(
     }
 }
 
-fn validate_json(identity: &Identity, body: &[u8]) -> Result<Response, Problem> {
+fn validate_json(identity: &Identity, audience: Option<Audience>, body: &[u8]) -> Result<Response, Problem> {
     let ValidateBody { tokens } = edge::read_json(body)?;
     check_count(tokens.len())?;
-    let validator = identity.tokens().validator();
+    let validator = identity.tokens().validator().meant_for(audience);
     let check = |text: &std::borrow::Cow<'_, str>| {
         let bytes = token::from_text(text.as_bytes()).ok_or(TokenError::Malformed);
         Validated::from(bytes.and_then(|bytes| validator.check(&bytes)))
@@ -202,7 +233,11 @@ fn validate_json(identity: &Identity, body: &[u8]) -> Result<Response, Problem> 
     Ok(private(StatusCode::OK, &ValidatedBody { results }))
 }
 
-fn validate_compact(identity: &Identity, body: &[u8]) -> Result<Response, Problem> {
+fn validate_compact(
+    identity: &Identity,
+    audience: Option<Audience>,
+    body: &[u8],
+) -> Result<Response, Problem> {
     let (tokens, rest) = body.as_chunks::<TOKEN_BYTES>();
     if !rest.is_empty() {
         let detail =
@@ -210,7 +245,7 @@ fn validate_compact(identity: &Identity, body: &[u8]) -> Result<Response, Proble
         return Err(Problem::unprocessable("identity/tokens-unfit", detail));
     }
     check_count(tokens.len())?;
-    let validator = identity.tokens().validator();
+    let validator = identity.tokens().validator().meant_for(audience);
     let results: Vec<u8> =
         tokens.iter().map(|bytes| validator.check(bytes).err().map_or(0, TokenError::number)).collect();
     drop(validator);

@@ -30,8 +30,18 @@ pub(super) struct Round {
 }
 
 impl Round {
+    /// Applies a command, unless it was done before.
+    pub(super) fn settle(
+        &mut self,
+        command: &mut dyn Pending,
+        batch: &mut Batch<'_>,
+    ) -> Result<Settled, StoreError> {
+        let before = self.answered_before(command.once(), batch)?;
+        Ok(before.unwrap_or_else(|| self.apply(command, batch)))
+    }
+
     /// What a request with an idempotency key got when it came before; nothing if it is new.
-    pub(super) fn answered_before(
+    fn answered_before(
         &self,
         once: Option<Once>,
         batch: &mut Batch<'_>,
@@ -78,7 +88,7 @@ impl Round {
     }
 
     /// Applies one command to the batch.
-    pub(super) fn apply(&mut self, command: &mut dyn Pending, batch: &mut Batch<'_>) -> Settled {
+    fn apply(&mut self, command: &mut dyn Pending, batch: &mut Batch<'_>) -> Settled {
         // A panic in one command is that command's alone: its changes are dropped, the batch goes on.
         let verdict = catch_unwind(AssertUnwindSafe(|| command.apply(&mut batch.tx(), self.at)));
         let (subject, erases) = match verdict {

@@ -12,7 +12,7 @@ use authz::{Actor, By, Guarded, Permitted, Person};
 use clock::{Clock, Timestamp};
 use ids::Id;
 use ledger::{
-    Applied, Command, Commands, Ledger, LedgerConfig, Once, OpenError, Opening, Published, Receipt,
+    Applied, Command, Commands, Ledger, LedgerConfig, Once, OpenError, Opening, Published, Receipt, Standing,
     SubmitError,
     verify::{Report, Subject, VerifyError, verify},
 };
@@ -258,6 +258,7 @@ impl Harbour {
             keys: self.keys(),
             clock: self.clock.clone(),
             config: LedgerConfig { checkpoint_interval_ms: 5, ..LedgerConfig::default() },
+            standing: Standing::LASTING,
             checkpoint_path: self.path("harbour.checkpoint"),
             watchers: vec![Box::new(move |changes| {
                 let mut boats = view.lock().expect("nobody panics holding it");

@@ -159,6 +159,7 @@ impl Pier {
             checkpoint_path: folder.path().join("pier.checkpoint"),
             watchers: vec![bell.watcher()],
             told: Told::new(),
+            standing: ledger::Standing::LASTING,
             metrics: Metrics::new(),
         });
         Self { folder, databases, clock, ledger: ledger.expect("the ledger opens"), bell }

@@ -9,7 +9,7 @@ use std::{
 use rig::{Client, Server, ServerOptions};
 use serde_json::{Value, json};
 
-use crate::Folder;
+use crate::{Folder, PASSWORD};
 
 /// Callers at once.
 const WRITERS: usize = 16;
@@ -137,4 +137,50 @@ async fn without_the_sync_a_power_cut_loses_acknowledged_commands_and_the_loss_i
     assert!(error.contains("acknowledged entries are missing"), "{error}");
     let verified = Server::verify(&folder.data()).expect("it runs");
     assert!(!verified.status.success() && verified.stderr.contains("acknowledged entries are missing"));
+}
+
+/// Between the beginning of an erasure and its end lies the destruction of a key.
+#[tokio::test]
+async fn an_erasure_is_done_wholly_or_not_at_all_whenever_the_process_is_killed() {
+    let folder = Folder::new();
+    let (erased, whole) = erase_and_kill(&folder, "nobody-kills", Duration::from_secs(60)).await;
+    assert!(erased);
+    // The proof takes most of the time: what is to be killed is in the last part.
+    let cycles = u32::try_from(cycles(rig::long_run())).expect("there are few");
+    for cycle in 0..cycles {
+        let after = whole.mul_f64(0.6 + 0.4 * f64::from(cycle) / f64::from(cycles));
+        erase_and_kill(&folder, &format!("person-{cycle}"), after).await;
+    }
+    let verified = Server::verify(&folder.data()).expect("it runs");
+    assert!(verified.status.success(), "{}", verified.stderr);
+}
+
+/// Registers somebody, kills the server while it erases them, and looks what became of them: were they erased,
+/// and how long was that waited for?
+async fn erase_and_kill(folder: &Folder, name: &str, after: Duration) -> (bool, Duration) {
+    let server = Server::start(&folder.data()).expect("it starts");
+    server.client().register(name, PASSWORD).await.expect("they are new");
+    let client = server.client().sign_in(name, PASSWORD).await.expect("they sign in");
+    let path = format!("/api/v1/persons/{}", client.person.as_deref().unwrap_or_default());
+    let proof = json!({"proof": PASSWORD});
+    let began = tokio::time::Instant::now();
+    let erased = tokio::time::timeout(after, client.delete_with(&path, &proof)).await;
+    let acknowledged = erased.is_ok_and(|erased| erased.is_ok_and(|answer| answer.status == 204));
+    let took = began.elapsed();
+    server.kill().expect("it is killed");
+    let server = Server::start(&folder.data()).expect("it starts again");
+    // What has begun is finished within a second; the name is free then.
+    for _ in 0..5 {
+        if server.client().register(name, PASSWORD).await.is_ok() {
+            server.stop().expect("it stops");
+            return (true, took);
+        }
+        if server.client().sign_in(name, PASSWORD).await.is_ok() {
+            assert!(!acknowledged, "{name} was erased, and is back");
+            server.stop().expect("it stops");
+            return (false, took);
+        }
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    panic!("the erasure of {name} was neither finished nor forgotten");
 }

@@ -58,7 +58,22 @@ async fn a_full_disk_refuses_writes_and_recovers_by_itself() {
     let refused = device.sign_in(&client).await.expect("an answer");
     assert_eq!((refused.status, refused.problem()), (503, "ledger/not-durable".to_owned()));
     assert!(refused.headers.contains_key("retry-after"));
+    let body = json!({"userId": "grace", "password": PASSWORD});
+    let refused = client.post("/api/v1/persons", &body).await.expect("an answer");
+    assert_eq!((refused.status, refused.problem()), (503, "seal/not-durable".to_owned()));
+    let ready = client.get("/ready").await.expect("an answer");
+    assert_eq!((ready.status, ready.problem()), (503, "server/not-ready".to_owned()));
     std::fs::remove_file(&room).expect("it is there");
+    // It finds out by itself, also while nobody asks it for anything.
+    let mut ready = 503;
+    for _ in 0..100 {
+        ready = client.get("/ready").await.expect("an answer").status;
+        if ready == 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(ready, 200);
     assert_eq!(device.sign_in(&client).await.expect("an answer").status, 200);
     server.stop().expect("it stops");
     let verified = Server::verify(&folder.data()).expect("it runs");
@@ -86,9 +101,50 @@ async fn a_lost_key_file_is_noticed() {
     let folder = Folder::new();
     with_somebody_registered(&folder).await;
     std::fs::remove_file(folder.data().join("keys/keys.json")).expect("it is there");
+    // The less of the rest is there, the easier it would be to begin anew.
+    for also_lost in [None, Some("services/identity.checkpoint"), Some("services/identity.db")] {
+        if let Some(path) = also_lost {
+            std::fs::remove_file(folder.data().join(path)).expect("it is there");
+        }
+        assert!(!Server::verify(&folder.data()).expect("it runs").status.success());
+        let error = Server::start(&folder.data()).expect_err("new keys do not fit").to_string();
+        assert!(error.contains("restore keys.json from its copy"), "{error}");
+        assert!(!folder.data().join("keys/keys.json").exists(), "a new key file was made");
+    }
+}
+
+#[tokio::test]
+async fn the_key_file_of_another_deployment_opens_nothing() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    with_somebody_registered(&folder).await;
+    with_somebody_registered(&other).await;
+    let keys = "keys/keys.json";
+    std::fs::copy(other.data().join(keys), folder.data().join(keys)).expect("it is copied");
+    std::fs::remove_file(folder.data().join("services/identity.checkpoint")).expect("it is there");
+    let verified = Server::verify(&folder.data()).expect("it runs");
+    assert!(verified.stderr.contains("made with another key file"), "{}", verified.stderr);
+    let error = Server::start(&folder.data()).expect_err("they do not fit").to_string();
+    assert!(error.contains("made with another key file"), "{error}");
+}
+
+#[tokio::test]
+async fn a_lost_store_of_persons_keys_is_noticed() {
+    let folder = Folder::new();
+    with_somebody_registered(&folder).await;
+    let keys = std::fs::read_dir(folder.data().join("keys")).expect("it can be listed");
+    for file in keys.map(|file| file.expect("a file").path()) {
+        if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("person-keys")) {
+            std::fs::remove_file(file).expect("it is there");
+        }
+    }
     assert!(!Server::verify(&folder.data()).expect("it runs").status.success());
-    let error = Server::start(&folder.data()).expect_err("new keys do not fit").to_string();
-    assert!(error.contains("does not verify"), "{error}");
+    // Also when a first start has left a new one behind.
+    for _ in 0..2 {
+        let error = Server::start(&folder.data()).expect_err("nobody's data can be read").to_string();
+        assert!(error.contains("do not belong together"), "{error}");
+    }
+    let verified = Server::verify(&folder.data()).expect("it runs");
+    assert!(verified.stderr.contains("do not belong together"), "{}", verified.stderr);
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn a_device_signs_in_with_its_key_and_each_challenge_is_good_once() {
     let folder = Folder::new();
     let server = Server::start(&folder.data()).expect("it starts");
     let ada = ada(&server).await;
-    let device = Device::enrol(&ada, "ada").await.expect("it is enrolled");
+    let device = Device::enrol(&ada, "ada", PASSWORD).await.expect("it is enrolled");
     let client = server.client();
     let request = device.request(&client).await.expect("a challenge");
     let first = client.post("/api/v1/authenticate", &request).await.expect("an answer");
@@ -92,9 +92,10 @@ async fn signing_out_everywhere_ends_every_session_and_a_new_one_begins() {
     let server = Server::start(&folder.data()).expect("it starts");
     let here = ada(&server).await;
     // Another address would be another request; another device is.
-    let body = json!({"userId": "ada", "credentials": PASSWORD, "audience": "elsewhere"});
+    let body = json!({"userId": "ada", "credentials": PASSWORD, "deviceFingerprint": "elsewhere"});
     let there =
         here.signed_in(&server.client().post("/api/v1/authenticate", &body).await.expect("an answer"));
+    let there = there.with_field("device-fingerprint", "elsewhere");
     let listed = here.get("/api/v1/sessions").await.expect("an answer").json();
     assert_eq!(listed["sessions"].as_array().map(Vec::len), Some(2), "{listed}");
     assert_eq!(here.delete("/api/v1/sessions").await.expect("an answer").status, 204);
@@ -157,14 +158,16 @@ async fn a_person_takes_their_data_away_and_is_erased() {
     let folder = Folder::new();
     let server = Server::start(&folder.data()).expect("it starts");
     let ada = ada(&server).await;
-    Device::enrol(&ada, "ada").await.expect("it is enrolled");
+    Device::enrol(&ada, "ada", PASSWORD).await.expect("it is enrolled");
     let path = format!("/api/v1/persons/{}", ada.person.as_deref().unwrap_or_default());
     let export = ada.get(&format!("{path}/export")).await.expect("an answer").json();
     assert_eq!(
         (&export["userId"], &export["deviceKeys"][0]["label"]),
         (&json!("ada"), &json!("a test's phone"))
     );
-    assert_eq!(ada.delete(&path).await.expect("an answer").status, 204);
+    let unproven = ada.delete(&path).await.expect("an answer");
+    assert_eq!((unproven.status, unproven.problem()), (403, "identity/proof-refused".to_owned()));
+    assert_eq!(ada.delete_with(&path, &json!({"proof": PASSWORD})).await.expect("an answer").status, 204);
     assert_eq!(session_status(&ada).await, 401);
     assert!(server.client().sign_in("ada", PASSWORD).await.is_err());
     server.client().register("ada", PASSWORD).await.expect("the name is free again");
@@ -247,7 +250,7 @@ async fn no_secret_and_no_name_is_in_the_ledger_or_the_files() {
     let name = "ada.of.a.very.long.name";
     server.client().register(name, PASSWORD).await.expect("ada is new");
     let ada = server.client().sign_in(name, PASSWORD).await.expect("ada signs in");
-    Device::enrol(&ada, name).await.expect("it is enrolled");
+    Device::enrol(&ada, name, PASSWORD).await.expect("it is enrolled");
     let token = ada.token.clone().unwrap_or_default();
     server.stop().expect("it stops");
     for canary in [name, PASSWORD, "a test's phone", &token, "argon2id"] {

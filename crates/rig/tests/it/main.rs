@@ -5,6 +5,7 @@ mod crashes;
 mod damage;
 mod fleet;
 mod journeys;
+mod proofs;
 mod strangers;
 
 /// A folder for one server's data, in a temporary one that goes with the test.

@@ -10,6 +10,7 @@ use axum::{
 use edge::{Params, Refusals};
 use identity::Identity;
 use problem::Problem;
+use seal::PersonKeys;
 use serde::Serialize;
 use telemetry::Metrics;
 use utoipa::{ToSchema, openapi::OpenApi};
@@ -23,11 +24,25 @@ const PROBLEMS: &str = include_str!("../../../../docs/problems.md");
 #[derive(Clone)]
 struct Status {
     ledgers: Ledgers,
+    person_keys: PersonKeys,
     description: std::sync::Arc<OpenApi>,
 }
 
-pub(crate) fn public_routes(ledgers: Ledgers, description: OpenApi) -> Router {
-    let status = Status { ledgers, description: std::sync::Arc::new(description) };
+impl Status {
+    /// What keeps the server from its work, if anything does.
+    fn complaint(&self) -> Option<String> {
+        if let Some(name) = self.ledgers.stopped() {
+            return Some(format!("the ledger {name} takes no commands; see the log"));
+        }
+        if let Some(name) = self.ledgers.failing() {
+            return Some(format!("the last change of the ledger {name} could not be written; see the log"));
+        }
+        self.person_keys.is_failing().then(|| "persons' keys cannot be written; see the log".to_owned())
+    }
+}
+
+pub(crate) fn public_routes(ledgers: Ledgers, person_keys: PersonKeys, description: OpenApi) -> Router {
+    let status = Status { ledgers, person_keys, description: std::sync::Arc::new(description) };
     described().route("/openapi.json", get(openapi)).with_state(status).split_for_parts().0
 }
 
@@ -73,8 +88,7 @@ async fn health() -> Response {
     responses((status = 200, description = "Ready", body = Condition), Refusals),
 )]
 async fn ready(State(status): State<Status>) -> Result<Response, Problem> {
-    if let Some(name) = status.ledgers.stopped() {
-        let detail = format!("the ledger {name} takes no commands; see the log");
+    if let Some(detail) = status.complaint() {
         return Err(Problem::unavailable("server/not-ready", detail, std::time::Duration::from_secs(5)));
     }
     Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(Condition { status: "ready" })).into_response())

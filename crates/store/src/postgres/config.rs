@@ -2,16 +2,17 @@
 
 use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::breaker::BreakerConfig;
 
 /// Which PostgreSQL server, and how long to wait for it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PostgresConfig {
     /// The primary; several hosts are tried in order, and the one that can be written to is taken. Without
-    /// one, databases are files.
+    /// one, databases are files. It is not shown, because it may hold a password.
+    #[serde(skip_serializing)]
     pub url: Option<DatabaseUrl>,
     /// The certificate authority that the server's certificate must be of; without one, connections are
     /// not encrypted, and a URL with `sslmode=require` is refused.
@@ -29,7 +30,7 @@ pub struct PostgresConfig {
 }
 
 /// What becomes of a statement once it was parsed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PreparedStatements {
     /// The connection keeps it.

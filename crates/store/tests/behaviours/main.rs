@@ -141,6 +141,15 @@ fn read_boat(store: &Store, number: u32) -> Option<Boat> {
 }
 
 on_both_engines! {
+    fn a_database_exists_once_it_was_made(harbour) {
+        assert!(!harbour.databases.exists("harbour").expect("it can be asked"));
+        harbour.open();
+        assert!(harbour.databases.exists("harbour").expect("it can be asked"));
+        assert!(!harbour.databases.exists("other").expect("it can be asked"));
+    }
+}
+
+on_both_engines! {
     fn a_committed_row_reads_back_after_the_store_is_opened_again(harbour) {
         commit(&mut harbour.open(), |tx| tx.put(boat(7, "A1")));
         assert_eq!(read_boat(&harbour.open(), 7), Some(boat(7, "A1")));

@@ -1,128 +1,16 @@
-//! What the identity service does as time passes and as floods come.
+//! What the identity service does as time passes, as floods come, and when one change overtakes another.
 
-use std::{num::NonZeroUsize, path::Path, time::Duration};
+mod erasures;
+mod overtaken;
+mod places;
+mod registrations;
+mod town;
 
-use authz::{Actor, PersonKind, Roles};
-use clock::{Clock, Timestamp};
-use identity::{
-    Attempt, Audience, Credentials, HasherConfig, Identity, IdentityConfig, NewPerson, Opening, Password,
-    SignedIn, TOKEN_BYTES, TokenError,
-};
-use ledger::{
-    LedgerConfig,
-    verify::{Subject, verify},
-};
+use std::time::Duration;
+
+use identity::{TOKEN_BYTES, TokenError};
 use problem::Problem;
-use seal::{Keys, PersonKeys};
-use store::Databases;
-use telemetry::Metrics;
-
-const ORIGIN: &str = "example.org/identity";
-const PASSWORD: &str = "kelp holds fast in winter storms";
-
-/// A service in a folder of its own, on a clock that the test turns.
-struct Town {
-    folder: tempfile::TempDir,
-    clock: Clock,
-    identity: Identity,
-    person_keys: PersonKeys,
-}
-
-fn open(folder: &Path, clock: &Clock, passwords_waiting_max: usize) -> (Identity, PersonKeys) {
-    let keys = Keys::open(folder, clock).expect("the key file opens");
-    let databases = Databases::in_files(folder);
-    let person_keys = PersonKeys::open(&databases, keys.clone(), clock.clone());
-    let person_keys = person_keys.expect("the store of keys opens");
-    let passwords = HasherConfig {
-        // Cheap, because what is tested here is not how hard they are to guess.
-        memory_kib: 64.try_into().expect("it is positive"),
-        passes: 1.try_into().expect("it is positive"),
-        threads: NonZeroUsize::new(1),
-        waiting_max: NonZeroUsize::new(passwords_waiting_max).expect("it is positive"),
-    };
-    let identity = Identity::open(Opening {
-        folder: folder.to_owned(),
-        origin: ORIGIN.to_owned(),
-        keys,
-        person_keys: person_keys.clone(),
-        clock: clock.clone(),
-        config: IdentityConfig { passwords, ..IdentityConfig::default() },
-        ledger: LedgerConfig::default(),
-        databases,
-        metrics: Metrics::new(),
-    });
-    (identity.expect("the service opens"), person_keys)
-}
-
-impl Town {
-    fn new() -> Self {
-        Self::with_passwords_waiting_max(100)
-    }
-
-    fn with_passwords_waiting_max(max: usize) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        // An hour before midnight.
-        let clock = Clock::manual(Timestamp::from_millis(1_772_406_000_000), 1);
-        let (identity, person_keys) = open(folder.path(), &clock, max);
-        Self { folder, clock, identity, person_keys }
-    }
-
-    async fn register(&self, name: &str) {
-        let new = NewPerson {
-            name: name.parse().expect("it is a name"),
-            password: Some(Password::from(PASSWORD.to_owned())),
-            device_key: None,
-            kind: PersonKind::Citizen,
-            roles: Roles::NONE,
-        };
-        self.identity.register(&Actor::ANONYMOUS, new, None).await.expect("they are new");
-    }
-
-    async fn try_sign_in(&self, name: &str, password: &str) -> Result<SignedIn, Problem> {
-        let attempt = Attempt {
-            name: name.parse().expect("it is a name"),
-            credentials: Credentials::Password(Password::from(password.to_owned())),
-            device_fingerprint: None,
-            audience: Audience::named("holdfast"),
-            address: None,
-        };
-        self.identity.authenticate(attempt, None).await.map(|receipt| receipt.done)
-    }
-
-    async fn sign_in(&self, name: &str) -> [u8; TOKEN_BYTES] {
-        let signed_in = self.try_sign_in(name, PASSWORD).await.expect("they sign in");
-        self.identity.tokens().mint(&signed_in)
-    }
-
-    fn check(&self, token: &[u8; TOKEN_BYTES]) -> Result<(), TokenError> {
-        self.identity.tokens().check(token).map(|_| ())
-    }
-
-    async fn entries(&self, command: &str) -> usize {
-        let entries = self.identity.ledger().entries(0, 1000).await.expect("they can be read");
-        entries.iter().filter(|entry| entry.command == command).count()
-    }
-
-    fn stop(&self) {
-        self.identity.ledger().stop();
-        self.person_keys.stop();
-    }
-
-    fn verify(&self) {
-        let scratch = tempfile::tempdir().expect("a temporary folder");
-        let report = verify(&Subject {
-            service: "identity",
-            databases: &Databases::in_files(self.folder.path()),
-            checkpoint: &self.folder.path().join("identity.checkpoint"),
-            origin: ORIGIN,
-            keys: &Keys::open_existing(self.folder.path(), &Clock::System).expect("the key file opens"),
-            schema: identity::schema(),
-            commands: identity::commands(),
-            scratch: scratch.path(),
-        });
-        report.expect("it is in order");
-    }
-}
+use town::{PASSWORD, Town, open};
 
 #[tokio::test]
 async fn a_token_holds_while_the_keys_of_the_day_change_and_until_it_expires() {
@@ -181,7 +69,7 @@ async fn a_flood_of_guesses_is_a_few_entries_that_tell_of_all_of_them() {
     let (stop, stopped) = tokio::sync::watch::channel(true);
     town.identity.clone().run(stopped).await;
     drop(stop);
-    let entries = town.identity.ledger().entries(0, 1000).await.expect("they can be read");
+    let entries = town.log().await;
     let told = entries.iter().filter(|entry| entry.command == "identity/refuse-sign-in");
     let told: Vec<serde_json::Value> =
         told.map(|entry| serde_json::from_slice(&entry.body).expect("JSON")).collect();
