@@ -126,10 +126,12 @@ async fn who_was_erased_stays_erased_after_a_restore_and_no_backup_opens_anythin
     let server = shipping.start();
     server.client().register("ada", PASSWORD).await.expect("ada is new");
     shipping.until_shipped(&server.client()).await;
-    let administrator = server.administrator().await.expect("they sign in");
     let ada = server.client().sign_in("ada", PASSWORD).await.expect("ada signs in");
     let person = ada.person.clone().expect("ada has one");
-    let erased = administrator.delete(&format!("/api/v1/persons/{person}")).await.expect("an answer");
+    let erased = ada
+        .delete_with(&format!("/api/v1/persons/{person}"), &json!({"proof": PASSWORD}))
+        .await
+        .expect("an answer");
     assert_eq!(erased.status, 204, "{erased:?}");
     server.stop().expect("it stops");
     shipping.lose_everything();

@@ -9,7 +9,7 @@ use std::{
 use rig::{Client, Server, ServerOptions};
 use serde_json::{Value, json};
 
-use crate::{Folder, PASSWORD};
+use crate::{Folder, MANY_COME, PASSWORD};
 
 /// Callers at once.
 const WRITERS: usize = 16;
@@ -18,6 +18,10 @@ const WRITERS: usize = 16;
 fn person(name: &str) -> Value {
     let public_key = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
     json!({"userId": name, "deviceKey": {"algorithm": "Ed25519", "publicKey": public_key}})
+}
+
+fn many_come(settings: &str) -> ServerOptions {
+    ServerOptions { settings: format!("{MANY_COME}{settings}"), ..ServerOptions::default() }
 }
 
 /// What the server acknowledged: the receipt, by the name that was registered.
@@ -61,7 +65,7 @@ async fn load_and_kill(
 /// Asks again for everything that was acknowledged: the same key must get the same answer, which it does
 /// only if the first is still there.
 async fn lost(data: &std::path::Path, acknowledged: &Acknowledged) -> Vec<String> {
-    let server = Server::start(data).expect("it starts");
+    let server = Server::start_with(data, &many_come("")).expect("it starts");
     let known = acknowledged.lock().expect("nobody panics").clone();
     let mut lost = Vec::new();
     for (name, receipt) in known {
@@ -97,17 +101,14 @@ const fn cycles(long: bool) -> usize {
 
 #[tokio::test]
 async fn every_acknowledged_command_survives_being_killed_at_random_moments() {
-    survive(&ServerOptions::default(), cycles(rig::long_run())).await;
+    survive(&many_come(""), cycles(rig::long_run())).await;
 }
 
 /// A killed process leaves what the kernel holds; a power cut does not. This disk forgets what was not
 /// synced.
 #[tokio::test]
 async fn every_acknowledged_command_survives_a_power_cut() {
-    let forgets = ServerOptions {
-        settings: "[sqlite]\ndisk = \"forgets-unsynced\"".to_owned(),
-        ..ServerOptions::default()
-    };
+    let forgets = many_come("[sqlite]\ndisk = \"forgets-unsynced\"");
     survive(&forgets, cycles(rig::long_run())).await;
 }
 

@@ -14,7 +14,7 @@ use peers::Postgres;
 use rig::{Client, Server, ServerOptions};
 use serde_json::{Value, json};
 
-use crate::{Folder, PASSWORD};
+use crate::{Folder, MANY_COME, PASSWORD};
 
 /// Callers at once, spread over the nodes.
 const WRITERS: usize = 12;
@@ -32,7 +32,7 @@ impl Fleet {
             keys: Some(first.data().join("keys")),
             database: Some(database.to_owned()),
             // Tests do not wait half a minute.
-            settings: "[postgres.breaker]\nreset-ms = 500".to_owned(),
+            settings: format!("{MANY_COME}[postgres.breaker]\nreset-ms = 500"),
             ..ServerOptions::default()
         };
         let mut fleet = Self { nodes: Vec::new(), options };
@@ -119,14 +119,16 @@ impl Load {
 
 /// What a registration is answered, once the server does not ask to come again.
 async fn registered(client: &Client, name: &str) -> Value {
-    for _ in 0..100 {
+    let mut refused = Value::Null;
+    for _ in 0..300 {
         let answer = client.post("/api/v1/persons", &person(name)).await.expect("an answer");
         if answer.status != 503 {
             return answer.json();
         }
+        refused = answer.json();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("{name} is not answered")
+    panic!("{name} is not answered but {refused}")
 }
 
 /// Runs a fleet under load, lets `happen` do something to it, and checks that nothing acknowledged was lost,

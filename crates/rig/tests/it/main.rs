@@ -29,4 +29,7 @@ impl Folder {
     }
 }
 
+/// Settings for tests that register more people than a network of honest callers would.
+pub(crate) const MANY_COME: &str = "[identity]\nregistrations = { burst = 1000000, interval-ms = 1 }\n";
+
 pub(crate) const PASSWORD: &str = "kelp holds fast in winter storms";
