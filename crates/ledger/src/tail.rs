@@ -67,7 +67,7 @@ impl Tail {
             if since_root.elapsed() >= self.root_every && self.heard > self.head.borrow().size {
                 since_root = clock.stopwatch();
                 if let Err(error) = self.catch_up().await {
-                    tracing::warn!(code = "ledger/not-followed", %error, "how far the ledger has come is not known");
+                    tracing::warn!(code = "ledger/not-followed", %error, cause = ?error, "how far the ledger has come is not known");
                 }
             }
         }

@@ -125,6 +125,8 @@ impl LedgerWriter {
                 // Once, and not once a batch: a disk that is full stays so for a while.
                 if !self.failing.swap(true, Ordering::Relaxed) || matches!(error, WriteError::InDoubt(_)) {
                     tracing::error!(code = "ledger/batch-lost", commands = pending.len(), %error, cause = ?error, "a batch could not be written, and more may follow");
+                } else {
+                    tracing::debug!(commands = pending.len(), cause = ?error, "another batch could not be written");
                 }
                 (self.tree, self.last_at) = before;
                 let settled = match &error {

@@ -158,7 +158,8 @@ impl Session {
         {
             answered = self.attempt(requests, opening, last);
         }
-        if let (Some(kind), Ok(_)) = (opening, &answered) {
+        // It has begun also if what was asked with it failed: it must be ended, or the connection stays in it.
+        if let Some(kind) = opening.filter(|_| self.link.borrow().is_some()) {
             self.stage.set(Stage::Inside(kind));
         }
         match &answered {

@@ -337,3 +337,14 @@ on_both_engines! {
         assert_eq!(found, stays);
     }
 }
+
+on_both_engines! {
+    fn a_batch_whose_beginning_fails_does_not_keep_the_next_from_beginning(harbour) {
+        let mut store = harbour.open();
+        let mut batch = store.writer.begin().expect("it begins");
+        assert!(batch.execute("UPDATE no_such_table SET a = 1", &[]).is_err());
+        drop(batch);
+        commit(&mut store, |tx| tx.put(boat(7, "A1")));
+        assert_eq!(read_boat(&store, 7), Some(boat(7, "A1")));
+    }
+}
