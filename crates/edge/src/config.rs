@@ -46,6 +46,8 @@ impl Default for ListenConfig {
 pub struct EdgeConfig {
     /// Bytes of a request's body, declared or counted (413).
     pub body_bytes_max: NonZeroU32,
+    /// Bytes of all bodies together that are arriving and have not been read yet (503).
+    pub bodies_bytes_max: NonZeroU32,
     /// Bytes of a request's line and header section together (431).
     pub header_bytes_max: NonZeroU32,
     /// Fields of a request's header section (431). Above 100 each request costs an allocation more.
@@ -73,6 +75,7 @@ impl Default for EdgeConfig {
     fn default() -> Self {
         Self {
             body_bytes_max: nonzero(1 << 20),
+            bodies_bytes_max: nonzero(256 << 20),
             header_bytes_max: nonzero(16 << 10),
             header_fields_max: nonzero(100),
             header_read_ms_max: nonzero(10_000),

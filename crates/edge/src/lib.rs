@@ -9,6 +9,7 @@
 //! **No limit is implicit**: each stands in [`EdgeConfig`], and none is off. **No timer runs for each
 //! request** that is answered on the spot ([`Direct`]).
 
+mod budget;
 mod config;
 mod connection;
 mod direct;

@@ -7,7 +7,7 @@ use clock::Clock;
 use http::HeaderMap;
 use problem::Problem;
 
-use crate::{EdgeConfig, Traffic, gate::Gate};
+use crate::{EdgeConfig, Traffic, budget::Budget, gate::Gate};
 
 /// Finds out who sent a request from its header fields, or says why it will not believe them. It runs
 /// only for routes that ask ([`crate::Caller`]), on the thread that serves them: it must not block.
@@ -55,6 +55,7 @@ struct Policy {
     traffic: Traffic,
     identify: Identify,
     gate: Gate,
+    budget: Budget,
 }
 
 impl Edge {
@@ -62,7 +63,8 @@ impl Edge {
     #[must_use]
     pub fn new(config: EdgeConfig, clock: Clock, traffic: Traffic, identify: Identify) -> Self {
         let gate = Gate::new(config.connections_max.get());
-        Self(Arc::new(Policy { config, clock, traffic, identify, gate }))
+        let budget = Budget::new(config.bodies_bytes_max.get().into());
+        Self(Arc::new(Policy { config, clock, traffic, identify, gate, budget }))
     }
 
     pub(crate) fn config(&self) -> &EdgeConfig {
@@ -79,6 +81,10 @@ impl Edge {
 
     pub(crate) fn identify(&self) -> &Identify {
         &self.0.identify
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.0.budget
     }
 
     pub(crate) fn gate(&self) -> &Gate {

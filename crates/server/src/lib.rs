@@ -4,6 +4,7 @@ mod api;
 mod backup;
 mod check_config;
 mod data_folder;
+mod descriptors;
 mod first_start;
 mod key_file;
 mod ledgers;

@@ -16,7 +16,7 @@ use crate::{
     api,
     backup::Shipping,
     data_folder::DataFolder,
-    first_start, key_file,
+    descriptors, first_start, key_file,
     ledgers::Ledgers,
     settings::{Settings, SettingsOptions},
     status,
@@ -118,7 +118,7 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let (routes, description) = api::public(&identity, &ledgers);
     let traffic = Traffic::new(&metrics);
     let edge = Edge::new(
-        settings.edge.clone(),
+        descriptors::fit(&settings.edge),
         clock.clone(),
         traffic.clone(),
         identity::identify(identity.clone()),

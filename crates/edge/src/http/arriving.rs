@@ -11,13 +11,19 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Sleep;
 
-use crate::{EdgeConfig, config::millis};
+use crate::{
+    EdgeConfig,
+    budget::{Budget, Share},
+    config::millis,
+};
 
 /// Why a body did not arrive.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     #[error("the body is too large")]
     TooLarge,
+    #[error("too many bodies are arriving")]
+    Crowded,
     #[error("the body took too long")]
     TooSlow,
     #[error("the connection was lost")]
@@ -29,15 +35,23 @@ pub(super) enum BodyError {
 pub(super) struct Bounded {
     body: Body,
     left_bytes: u64,
+    /// Its share of what all bodies that arrive may take together.
+    share: Share,
     time: Duration,
     /// Set when the body first makes us wait: most are there when they are asked for.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Bounded {
-    pub(super) fn new(body: Body, limits: &EdgeConfig) -> Self {
+    pub(super) fn new(body: Body, limits: &EdgeConfig, budget: Budget) -> Self {
         let left_bytes = u64::from(limits.body_bytes_max.get());
-        Self { body, left_bytes, time: millis(limits.body_read_ms_max), alarm: None }
+        Self {
+            body,
+            left_bytes,
+            share: Share::new(budget),
+            time: millis(limits.body_read_ms_max),
+            alarm: None,
+        }
     }
 
     pub(super) fn into_body(self) -> Body {
@@ -63,6 +77,9 @@ impl HttpBody for Bounded {
             let frame = frame.map_err(BodyError::Lost)?;
             let bytes = frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
             self.left_bytes = self.left_bytes.checked_sub(bytes).ok_or(BodyError::TooLarge)?;
+            if !self.share.take(bytes) {
+                return Err(BodyError::Crowded);
+            }
             Ok(frame)
         }))
     }

@@ -1,6 +1,6 @@
 //! What a handler takes from a request besides JSON; each says no with a problem.
 
-use std::{convert::Infallible, error::Error, fmt::Display, net::IpAddr};
+use std::{convert::Infallible, error::Error, fmt::Display, net::IpAddr, time::Duration};
 
 use authz::Actor;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, rejection::PathRejection};
@@ -104,6 +104,10 @@ fn unread(error: &axum::Error) -> Problem {
     while let Some(error) = cause {
         match error.downcast_ref() {
             Some(BodyError::TooLarge) => return too_large(),
+            Some(BodyError::Crowded) => {
+                let detail = "too many bodies are arriving; send it again soon";
+                return Problem::unavailable("edge/too-many-bodies", detail, Duration::from_secs(1));
+            }
             Some(BodyError::TooSlow) => {
                 let detail = "the body did not arrive in time";
                 return Problem::request_timeout("edge/request-too-slow", detail);

@@ -60,6 +60,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// # Errors
 /// 400 for what is not JSON (and where), 422 for JSON of another shape (and which field).
 pub fn read_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
+    // A struct can be read from an array of its fields, which no description of ours says.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::unprocessable("edge/wrong-shape", "the body is an array; send an object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => wrong_shape::<T>(bytes, &error),
         Category::Syntax | Category::Eof | Category::Io => {

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use problem::{Code, Problem};
 
 use super::arriving::Bounded;
@@ -45,7 +45,8 @@ pub(super) async fn observe(State(edge): State<Edge>, request: Request, next: Ne
     edge.traffic().count(route, &method, status, took);
     let code = || response.extensions().get::<Code>().map(|code| code.0);
     let id = || id.as_ref().map(RequestId::as_str);
-    if status.is_server_error() {
+    // Being busy is no failure; who sends a flood must not fill the log with it.
+    if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         let (status, took_us) = (status.as_u16(), took.as_micros());
         tracing::error!(request.id = id(), %method, route, status, code = code(), took_us, "{method} {route} failed: {status}");
     } else {
@@ -93,5 +94,5 @@ pub(super) async fn bound_body(State(edge): State<Edge>, request: Request, next:
     if request.body().size_hint().lower() > u64::from(limits.body_bytes_max.get()) {
         return super::extract::too_large().into_response();
     }
-    next.run(request.map(|body| Bounded::new(body, limits).into_body())).await
+    next.run(request.map(|body| Bounded::new(body, limits, edge.budget().clone()).into_body())).await
 }

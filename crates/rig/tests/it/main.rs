@@ -5,6 +5,7 @@ mod crashes;
 mod damage;
 mod fleet;
 mod journeys;
+mod limits;
 mod proofs;
 mod strangers;
 
