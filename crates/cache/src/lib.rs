@@ -1,0 +1,19 @@
+//! What was read lately, kept near: in this process first, then in Redis, and only then from a database.
+//!
+//! An entry carries [`Tag`]s. A commit drops the tags of what it changed on its own node before its answer is
+//! sent, and no later read sees what was read before that. Other nodes hear of it within moments. Whatever
+//! a [`Room`] answers says how old it is.
+
+mod cache;
+mod config;
+mod entry;
+mod flights;
+mod instruments;
+mod room;
+mod tag;
+
+pub use cache::{Cache, Watch};
+pub use config::RoomConfig;
+pub use entry::{Found, How};
+pub use room::{Room, Unloaded, Warmed};
+pub use tag::Tag;

@@ -1,0 +1,6 @@
+//! What whoever reads through the cache can rely on.
+
+mod flights;
+mod library;
+mod lives;
+mod writes;
