@@ -18,6 +18,7 @@ use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
     entry::Moment,
+    shared::{Redis, RedisConfig},
     tag::{Drops, Tag},
 };
 
@@ -35,7 +36,8 @@ const THREADS_MAX: usize = 4;
 pub struct Cache(Arc<Shared>);
 
 struct Shared {
-    drops: Drops,
+    drops: Arc<Drops>,
+    redis: Option<Redis>,
     clock: Clock,
     since_start: Stopwatch,
     metrics: Metrics,
@@ -48,31 +50,38 @@ struct Shared {
 }
 
 impl Cache {
-    /// A node's caches, without Redis.
+    /// A node's caches. With Redis or without: it is joined later, whenever it is there.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn open(clock: Clock, metrics: &Metrics) -> io::Result<Self> {
+    pub fn open(clock: Clock, metrics: &Metrics, redis: &RedisConfig) -> io::Result<Self> {
         let (open, closed) = watch::channel(());
         let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
         let background =
             (0..threads.min(THREADS_MAX)).map(|_| start_thread(closed.clone())).collect::<Result<_, _>>()?;
+        let drops = Arc::new(Drops::new());
+        let with = |config: &RedisConfig| {
+            Redis::start(config.clone(), Arc::clone(&drops), clock.clone(), metrics, closed.clone())
+        };
+        let redis = (!redis.urls.is_empty()).then(|| with(redis)).transpose()?;
         let since_start = clock.stopwatch();
-        let metrics = metrics.clone();
-        Ok(Self(Arc::new(Shared {
-            drops: Drops::new(),
-            clock,
-            since_start,
-            metrics,
-            background,
-            next: AtomicUsize::new(0),
-            _open: open,
-        })))
+        let (metrics, next) = (metrics.clone(), AtomicUsize::new(0));
+        let shared = Shared { drops, redis, clock, since_start, metrics, background, next, _open: open };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// Is there a Redis in the settings that this node has to go on without for now?
+    #[must_use]
+    pub fn goes_alone(&self) -> bool {
+        self.0.redis.as_ref().is_some_and(|redis| !redis.is_up())
     }
 
     /// Nothing that was read before now, and has one of these tags, is served on this node once this has
     /// returned. It neither waits nor fails.
     pub fn drop_tags(&self, tags: &[Tag]) {
+        if let Some(redis) = &self.0.redis {
+            redis.owe(tags);
+        }
         self.0.drops.drop_tags(tags);
     }
 
@@ -89,6 +98,10 @@ impl Cache {
 
     pub(crate) fn drops(&self) -> &Drops {
         &self.0.drops
+    }
+
+    pub(crate) fn redis(&self) -> Option<&Redis> {
+        self.0.redis.as_ref()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -1,6 +1,6 @@
 //! How long a room's entries live, and how much memory they may take.
 
-use std::num::NonZeroU64;
+use std::{num::NonZeroU64, time::Duration};
 
 use serde::Deserialize;
 
@@ -52,6 +52,13 @@ impl RoomConfig {
         let whole = if there { self.fresh_ms.get() } else { self.absent_ms };
         let cut_max = whole.saturating_mul(self.jitter_percent.min(100).into()) / 100;
         whole - dice % (cut_max + 1)
+    }
+
+    /// How long an entry can be of any use.
+    pub(crate) fn life(&self, there: bool) -> Duration {
+        let old = self.stale_while_revalidate_ms.max(self.stale_if_error_ms);
+        let life = if there { self.fresh_ms.get().saturating_add(old) } else { self.absent_ms };
+        Duration::from_millis(life)
     }
 }
 

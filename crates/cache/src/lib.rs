@@ -10,10 +10,12 @@ mod entry;
 mod flights;
 mod instruments;
 mod room;
+mod shared;
 mod tag;
 
 pub use cache::{Cache, Watch};
 pub use config::RoomConfig;
 pub use entry::{Found, How};
 pub use room::{Room, Unloaded, Warmed};
+pub use shared::{RedisConfig, RedisUrl, RedisUrlError};
 pub use tag::Tag;

@@ -27,6 +27,7 @@ pub struct Room<V, E>(Arc<Inner<V, E>>);
 
 struct Inner<V, E> {
     cache: Cache,
+    name: &'static str,
     config: RoomConfig,
     near: Moka<Arc<str>, Arc<Entry<V>>>,
     flights: Flights<V, E>,
@@ -86,6 +87,7 @@ where
             .build();
         Self(Arc::new(Inner {
             cache: cache.clone(),
+            name,
             config,
             near,
             flights: Flights::new(),

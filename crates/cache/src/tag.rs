@@ -20,6 +20,15 @@ impl Tag {
         Self(u32::try_from(place).expect("below the number of places"))
     }
 
+    pub(crate) const fn place(self) -> u32 {
+        self.0
+    }
+
+    /// The tag in a place that another node named.
+    pub(crate) fn at(place: u32) -> Option<Self> {
+        ((place as usize) < PLACES).then_some(Self(place))
+    }
+
     fn index(self) -> usize {
         self.0 as usize
     }

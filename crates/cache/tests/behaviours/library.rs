@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use cache::{Cache, Found, How, Room, RoomConfig, Tag, Unloaded};
+use cache::{Cache, Found, How, RedisConfig, Room, RoomConfig, Tag, Unloaded};
 use clock::{Clock, Timestamp};
 use telemetry::Metrics;
 
@@ -62,7 +62,8 @@ impl Library {
     /// Its clock stands still until it is turned.
     pub(crate) fn new(config: RoomConfig) -> Self {
         let clock = Clock::manual(Timestamp::from_millis(1_000_000), 7);
-        let cache = Cache::open(clock.clone(), &Metrics::new()).expect("threads start");
+        let cache =
+            Cache::open(clock.clone(), &Metrics::new(), &RedisConfig::default()).expect("threads start");
         Self::with(cache, clock, config, Arc::default())
     }
 
@@ -79,6 +80,23 @@ impl Library {
             },
         );
         Self { shelves, cache, room, clock }
+    }
+
+    /// A node of a fleet, which reads the same shelves as others and has Redis beside it.
+    pub(crate) async fn node(redis: &RedisConfig, shelves: &Arc<Shelves>) -> Self {
+        let cache = Cache::open(Clock::System, &Metrics::new(), redis).expect("threads start");
+        let library = Self::with(cache, Clock::System, RoomConfig::default(), Arc::clone(shelves));
+        library.until_joined().await;
+        library
+    }
+
+    pub(crate) async fn until_joined(&self) {
+        let joined = async {
+            while self.cache.goes_alone() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), joined).await.expect("Redis is joined");
     }
 
     /// As a commit does: the row first, then its tags.

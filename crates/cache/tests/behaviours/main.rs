@@ -3,4 +3,5 @@
 mod flights;
 mod library;
 mod lives;
+mod redis;
 mod writes;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use cache::{Cache, RoomConfig};
+use cache::{Cache, RedisConfig, RoomConfig};
 use clock::Clock;
 use telemetry::Metrics;
 
@@ -16,15 +16,16 @@ use crate::library::{Library, tag};
 
 /// Writers write their own books, and read theirs back at once; everybody reads everything meanwhile.
 #[expect(clippy::disallowed_methods, reason = "a test waits on its own thread")]
-pub(crate) fn hammer(library: &Arc<Library>, threads: u64, time: Duration) -> u64 {
+pub(crate) fn hammer(library: &Arc<Library>, books: &str, threads: u64, time: Duration) -> u64 {
     let stop = Arc::new(AtomicBool::new(false));
     let newest: Arc<Vec<AtomicU64>> = Arc::new((0..threads).map(|_| AtomicU64::new(0)).collect());
     let writers: Vec<_> = (0..threads)
         .map(|own| {
             let (library, stop, newest) = (Arc::clone(library), Arc::clone(&stop), Arc::clone(&newest));
+            let books = books.to_owned();
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                let write = write_and_read(&library, own, &newest, &stop);
+                let write = write_and_read(&library, &books, own, &newest, &stop);
                 runtime.expect("a runtime starts").block_on(write)
             })
         })
@@ -34,16 +35,22 @@ pub(crate) fn hammer(library: &Arc<Library>, threads: u64, time: Duration) -> u6
     writers.into_iter().map(|writer| writer.join().expect("nothing older was seen")).sum()
 }
 
-async fn write_and_read(library: &Library, own: u64, newest: &[AtomicU64], stop: &AtomicBool) -> u64 {
+async fn write_and_read(
+    library: &Library,
+    books: &str,
+    own: u64,
+    newest: &[AtomicU64],
+    stop: &AtomicBool,
+) -> u64 {
     let (mut edition, mut reads) = (0, 0);
     while !stop.load(Ordering::SeqCst) {
         edition += 1;
-        library.put(&format!("book-{own}"), edition);
+        library.put(&format!("{books}-{own}"), edition);
         newest[usize::try_from(own).expect("few")].store(edition, Ordering::SeqCst);
         for (book, newest) in newest.iter().enumerate() {
             // Whoever has been told of an edition sees no older one.
             let told = newest.load(Ordering::SeqCst);
-            let seen = library.edition(&format!("book-{book}")).await.unwrap_or(0);
+            let seen = library.edition(&format!("{books}-{book}")).await.unwrap_or(0);
             assert!(seen >= told, "book {book}: edition {seen} after {told}");
             reads += 1;
         }
@@ -53,9 +60,9 @@ async fn write_and_read(library: &Library, own: u64, newest: &[AtomicU64], stop:
 
 #[test]
 fn no_reader_ever_sees_a_value_older_than_its_own_last_write() {
-    let cache = Cache::open(Clock::System, &Metrics::new()).expect("threads start");
+    let cache = Cache::open(Clock::System, &Metrics::new(), &RedisConfig::default()).expect("threads start");
     let library = Library::with(cache, Clock::System, RoomConfig::default(), Arc::default());
-    assert!(hammer(&Arc::new(library), 16, Duration::from_secs(2)) > 1000);
+    assert!(hammer(&Arc::new(library), "novel", 16, Duration::from_secs(2)) > 1000);
 }
 
 #[tokio::test]
