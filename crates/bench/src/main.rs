@@ -1,5 +1,6 @@
 //! Measurements, each beside a peer in the same run. `cargo xtask bench NAME` builds and runs this.
 
+mod cache;
 mod device_sign_in;
 mod figures;
 mod jobs;
@@ -43,6 +44,8 @@ enum Name {
     LiveSessions,
     /// Jobs from asked for to done, beside BullMQ.
     Jobs,
+    /// Hits in this process and in Redis, beside bare moka.
+    Cache,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -55,6 +58,7 @@ fn main() -> anyhow::Result<()> {
         Name::PasswordSignIn => password_sign_in::run(arguments.quick)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
         Name::Jobs => jobs::run(arguments.quick)?,
+        Name::Cache => cache::run(arguments.quick)?,
     };
     figures.print(arguments.json)
 }

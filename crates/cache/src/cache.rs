@@ -4,10 +4,12 @@ use std::{
     fmt,
     future::Future,
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -116,10 +118,20 @@ impl Cache {
         u64::from_le_bytes(self.0.clock.random())
     }
 
-    /// Runs something to its end, whoever asked for it.
-    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    /// Begins something at once, and has a thread of our own run it to its end, whoever asked for it. What
+    /// can end at once costs no other thread. A panic ends it and nothing else.
+    pub(crate) fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
         let next = self.0.next.fetch_add(1, Ordering::Relaxed) % self.0.background.len();
-        drop(self.0.background[next].spawn(work));
+        let background = &self.0.background[next];
+        let mut work = Box::pin(work);
+        // Timers and sockets that it makes belong to the thread that will run it.
+        let entered = background.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        let first = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut context)));
+        drop(entered);
+        if first.is_ok_and(|polled| polled.is_pending()) {
+            drop(background.spawn(work));
+        }
     }
 }
 

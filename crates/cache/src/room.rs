@@ -165,7 +165,7 @@ where
 
     fn fly(&self, flight: &Arc<Flight<V, E>>) {
         let flying = fill::Flying::new(Arc::clone(&self.0), Arc::clone(flight));
-        self.0.cache.spawn(flying.fly());
+        self.0.cache.begin(flying.fly());
     }
 }
 

@@ -10,7 +10,7 @@ mod redis;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, fresh_database};
 pub use program::Program;
-pub use redis::Redis;
+pub use redis::{Redis, RedisCluster, RedisSentinel};
 
 /// A port that nobody listens on now.
 ///

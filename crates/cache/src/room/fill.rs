@@ -79,7 +79,7 @@ where
     /// Nobody waits for Redis to have it.
     fn share(&self, redis: Redis, key: String, stamp: Stamp, text: Option<Vec<u8>>) {
         let life = self.room.config.life(text.is_some());
-        self.room.cache.spawn(async move { redis.write(&key, stamp, text, life).await });
+        self.room.cache.begin(async move { redis.write(&key, stamp, text, life).await });
     }
 
     /// An entry that another node shared; nothing if this program cannot read it.

@@ -1,5 +1,6 @@
 //! What whoever reads through the cache can rely on.
 
+mod fleets;
 mod flights;
 mod library;
 mod lives;
