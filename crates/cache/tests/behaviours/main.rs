@@ -2,6 +2,7 @@
 
 mod fleets;
 mod flights;
+mod ledgers;
 mod library;
 mod lives;
 mod redis;
