@@ -1,5 +1,6 @@
 //! Measurements, each beside a peer in the same run. `cargo xtask bench NAME` builds and runs this.
 
+mod cache;
 mod device_sign_in;
 mod figures;
 mod jobs;
@@ -46,6 +47,8 @@ enum Name {
     Jobs,
     /// Restoring a lost node, and how far behind its backup is.
     Recovery,
+    /// Hits in this process and in Redis, beside bare moka.
+    Cache,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -59,6 +62,7 @@ fn main() -> anyhow::Result<()> {
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
         Name::Recovery => recovery::run(arguments.quick)?,
         Name::Jobs => jobs::run(arguments.quick)?,
+        Name::Cache => cache::run(arguments.quick)?,
     };
     figures.print(arguments.json)
 }

@@ -11,7 +11,7 @@ mod s3;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, fresh_database};
 pub use program::Program;
-pub use redis::Redis;
+pub use redis::{Redis, RedisCluster, RedisSentinel};
 pub use s3::S3;
 
 /// A port that nobody listens on now.

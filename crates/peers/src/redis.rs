@@ -1,6 +1,13 @@
-//! Redis 7, as Debian 12 has it.
+//! Redis 7, as Debian 12 has it: one server, one watched by sentinels, and a cluster.
+
+mod cluster;
+mod sentinel;
+
+pub use cluster::RedisCluster;
+pub use sentinel::RedisSentinel;
 
 use std::{
+    fs,
     path::Path,
     process::{Child, Command},
     time::Duration,
@@ -25,6 +32,8 @@ pub struct Redis {
     folder: tempfile::TempDir,
     port: u16,
     arguments: Vec<String>,
+    /// What `redis-cli` needs to speak with it.
+    access: Vec<String>,
     child: Option<Child>,
 }
 
@@ -51,7 +60,30 @@ impl Redis {
             arguments.push(format!("--{name}"));
             arguments.extend(value.split_whitespace().map(str::to_owned));
         }
-        let mut server = Self { folder, port, arguments, child: None };
+        let mut server = Self { folder, port, arguments, access: Vec::new(), child: None };
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// Starts an empty server that speaks only TLS, with this certificate and key (PEM, for 127.0.0.1), and
+    /// only with those who know this password.
+    ///
+    /// # Errors
+    /// When it cannot be installed or does not start.
+    pub fn start_with_tls(certificate: &str, key: &str, password: &str) -> anyhow::Result<Self> {
+        REDIS.ensure()?;
+        let folder = tempfile::Builder::new().prefix("holdfast-redis-").tempdir()?;
+        fs::write(folder.path().join("certificate.pem"), certificate)?;
+        fs::write(folder.path().join("key.pem"), key)?;
+        let port = free_port()?;
+        let settings = format!(
+            "--port 0 --tls-port {port} --bind 127.0.0.1 --tls-cert-file certificate.pem \
+             --tls-key-file key.pem --tls-ca-cert-file certificate.pem --tls-auth-clients no \
+             --requirepass {password}"
+        );
+        let arguments = settings.split_whitespace().map(str::to_owned).collect();
+        let access = ["--tls", "--insecure", "--no-auth-warning", "-a", password].map(str::to_owned).into();
+        let mut server = Self { folder, port, arguments, access, child: None };
         server.restart()?;
         Ok(server)
     }
@@ -75,7 +107,7 @@ impl Redis {
     #[expect(clippy::disallowed_methods, reason = "a test waits on its own thread")]
     pub fn restart(&mut self) -> anyhow::Result<()> {
         self.kill();
-        let mut arguments = vec![Path::new("redis-server")];
+        let mut arguments = vec![Path::new(REDIS.name)];
         arguments.extend(self.arguments.iter().map(Path::new));
         self.child = Some(start_bound(None, "KILL", &arguments, self.folder.path())?);
         for _ in 0..START_TRIES {
@@ -93,7 +125,7 @@ impl Redis {
     /// When it fails.
     pub fn command(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut cli = Command::new("redis-cli");
-        let answer = run(cli.args(["-p", &self.port.to_string()]).args(words))?;
+        let answer = run(cli.args(["-p", &self.port.to_string()]).args(&self.access).args(words))?;
         let answer = answer.trim_end().to_owned();
         ensure!(!answer.starts_with("ERR"), "{words:?} failed: {answer}");
         Ok(answer)

@@ -1,6 +1,7 @@
 //! `holdfast serve`: opens the folder of data and serves until told to stop.
 
 use anyhow::Context;
+use cache::Cache;
 use clap::Args;
 use clock::Clock;
 use edge::{Direct, Edge, Handle, Identify, Traffic};
@@ -100,6 +101,7 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let keys = key_file::open(&folder, &engines, &clock)?;
     let person_keys = PersonKeys::open(&engines.keys, keys.clone(), clock.clone())
         .context("cannot open the store of persons' keys")?;
+    let cache = Cache::open(clock.clone(), &metrics, &settings.redis).context("cannot open the cache")?;
     let identity = Identity::open(identity::Opening {
         folder: folder.services(),
         origin: settings.origin(identity::SERVICE),
@@ -124,7 +126,7 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
         identity::identify(identity.clone()),
     );
     let admin_edge = Edge::new(settings.edge.clone(), clock, traffic, Identify::nobody());
-    let routes = routes.merge(status::public_routes(ledgers, person_keys.clone(), description));
+    let routes = routes.merge(status::public_routes(ledgers, person_keys.clone(), cache, &description));
     let public = edge::serve(&settings.public, &edge, &routes, &identity::direct(identity.clone()))
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
     let admin_routes = status::admin_routes(metrics.clone(), identity.clone());

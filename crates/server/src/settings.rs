@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use cache::RedisConfig;
 use clap::Args;
 use edge::{EdgeConfig, ListenConfig};
 use identity::IdentityConfig;
@@ -37,6 +38,7 @@ pub struct Settings {
     pub sqlite: SqliteConfig,
     pub postgres: PostgresConfig,
     pub readers: ReaderConfig,
+    pub redis: RedisConfig,
     pub backup: BackupConfig,
     pub log: LogConfig,
 }
@@ -60,6 +62,7 @@ impl Default for Settings {
             sqlite: SqliteConfig::default(),
             postgres: PostgresConfig::default(),
             readers: ReaderConfig::default(),
+            redis: RedisConfig::default(),
             backup: BackupConfig::default(),
             log: LogConfig::default(),
         }

@@ -1,6 +1,7 @@
 //! Every system test: the real binary, through its public interfaces only.
 
 mod backups;
+mod caching;
 mod crashes;
 mod damage;
 mod fleet;

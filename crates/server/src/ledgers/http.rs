@@ -2,11 +2,13 @@
 
 use authz::{Actor, Guarded, Role};
 use axum::{
+    body::Body,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use cache::{Keep, public};
 use edge::{Caller, Params, Query, Refusals};
 use ledger::{ENTRIES_MAX, Entry, Ledger, ProvenEntry, merkle::Hash};
 use problem::Problem;
@@ -43,18 +45,19 @@ fn find<'l>(ledgers: &'l Ledgers, service: &str) -> Result<&'l Ledger, Problem> 
 #[utoipa::path(
     get, path = "/ledger/{service}/checkpoint", tag = "ledger",
     params(("service" = String, Path, description = "The service, such as identity")),
-    responses((status = 200, description = "The checkpoint", body = String, content_type = "text/plain; charset=utf-8"), Refusals),
+    responses((status = 200, description = "The checkpoint", body = String, content_type = "text/plain; charset=utf-8"), (status = 304, description = "The caller has it already"), Refusals),
 )]
 async fn checkpoint(
     State(ledgers): State<Ledgers>,
     Params(service): Params<String>,
+    asked: HeaderMap,
 ) -> Result<Response, Problem> {
     let published = find(&ledgers, &service)?.published();
     let published = published.ok_or_else(|| {
         Problem::not_found("ledger/no-checkpoint", "nothing has happened yet, so there is no checkpoint")
     })?;
-    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
-    Ok((headers, published.note.clone()).into_response())
+    let (note, kind) = (published.note.clone().into(), "text/plain; charset=utf-8");
+    Ok(public(&asked, kind, note, Keep::ASK_EACH_TIME, &["checkpoint"]).map(Body::from))
 }
 
 /// An entry with its proof.

@@ -2,11 +2,13 @@
 
 use axum::{
     Router,
+    body::{Body, Bytes},
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
     routing::get,
 };
+use cache::{Cache, Keep, public};
 use edge::{Params, Refusals};
 use identity::Identity;
 use problem::Problem;
@@ -25,7 +27,9 @@ const PROBLEMS: &str = include_str!("../../../../docs/problems.md");
 struct Status {
     ledgers: Ledgers,
     person_keys: PersonKeys,
-    description: std::sync::Arc<OpenApi>,
+    cache: Cache,
+    /// Its JSON, written once.
+    description: Bytes,
 }
 
 impl Status {
@@ -41,8 +45,17 @@ impl Status {
     }
 }
 
-pub(crate) fn public_routes(ledgers: Ledgers, person_keys: PersonKeys, description: OpenApi) -> Router {
-    let status = Status { ledgers, person_keys, description: std::sync::Arc::new(description) };
+/// What is the same until the next version of this program.
+const KEEP: Keep = Keep { max_age_s: 60, shared_max_age_s: 300, stale_while_revalidate_s: 3600 };
+
+pub(crate) fn public_routes(
+    ledgers: Ledgers,
+    person_keys: PersonKeys,
+    cache: Cache,
+    description: &OpenApi,
+) -> Router {
+    let description = serde_json::to_vec(description).expect("a description has only text for keys");
+    let status = Status { ledgers, person_keys, cache, description: description.into() };
     described().route("/openapi.json", get(openapi)).with_state(status).split_for_parts().0
 }
 
@@ -71,6 +84,10 @@ pub(crate) fn admin_routes(metrics: Metrics, identity: Identity) -> Router {
 struct Condition {
     #[schema(value_type = String, example = "ok")]
     status: &'static str,
+    /// Said only when there should be a Redis and this node goes on without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "away")]
+    redis: Option<&'static str>,
 }
 
 /// Is the process alive? It does not look further: a restart would not mend what else may be wrong.
@@ -79,7 +96,8 @@ struct Condition {
     responses((status = 200, description = "Alive", body = Condition)),
 )]
 async fn health() -> Response {
-    ([(header::CACHE_CONTROL, "no-store")], axum::Json(Condition { status: "ok" })).into_response()
+    ([(header::CACHE_CONTROL, "no-store")], axum::Json(Condition { status: "ok", redis: None }))
+        .into_response()
 }
 
 /// Can it do its work? Ask this before sending it requests.
@@ -91,11 +109,15 @@ async fn ready(State(status): State<Status>) -> Result<Response, Problem> {
     if let Some(detail) = status.complaint() {
         return Err(Problem::unavailable("server/not-ready", detail, std::time::Duration::from_secs(5)));
     }
-    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(Condition { status: "ready" })).into_response())
+    // Without Redis it does its work all the same, only with more readings of its database.
+    let redis = status.cache.goes_alone().then_some("away");
+    let condition = Condition { status: "ready", redis };
+    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(condition)).into_response())
 }
 
-async fn openapi(State(status): State<Status>) -> Response {
-    axum::Json(&*status.description).into_response()
+async fn openapi(State(status): State<Status>, asked: HeaderMap) -> Response {
+    let body = status.description;
+    public(&asked, "application/json", body, KEEP, &["openapi"]).map(Body::from)
 }
 
 /// Explains a problem: what its `type` points to.
@@ -105,29 +127,32 @@ async fn openapi(State(status): State<Status>) -> Response {
         ("area" = String, Path, description = "The part of the server, such as identity"),
         ("name" = String, Path, description = "The problem, such as sign-in-refused"),
     ),
-    responses((status = 200, description = "What it means and what to do", body = String, content_type = "text/markdown; charset=utf-8"), Refusals),
+    responses((status = 200, description = "What it means and what to do", body = String, content_type = "text/markdown; charset=utf-8"), (status = 304, description = "The caller has it already"), Refusals),
 )]
-async fn explain(Params((area, name)): Params<(String, String)>) -> Result<Response, Problem> {
-    explanation(&format!("{area}/{name}"))
+async fn explain(
+    Params((area, name)): Params<(String, String)>,
+    asked: HeaderMap,
+) -> Result<Response, Problem> {
+    explanation(&asked, &format!("{area}/{name}"))
 }
 
 /// Explains a problem that could arise anywhere: `internal`.
 #[utoipa::path(
     get, path = "/problems/{name}", tag = "status",
     params(("name" = String, Path, description = "The problem: internal")),
-    responses((status = 200, description = "What it means and what to do", body = String, content_type = "text/markdown; charset=utf-8"), Refusals),
+    responses((status = 200, description = "What it means and what to do", body = String, content_type = "text/markdown; charset=utf-8"), (status = 304, description = "The caller has it already"), Refusals),
 )]
-async fn explain_anywhere(Params(name): Params<String>) -> Result<Response, Problem> {
-    explanation(&name)
+async fn explain_anywhere(Params(name): Params<String>, asked: HeaderMap) -> Result<Response, Problem> {
+    explanation(&asked, &name)
 }
 
-fn explanation(heading: &str) -> Result<Response, Problem> {
+fn explanation(asked: &HeaderMap, heading: &str) -> Result<Response, Problem> {
     let mut sections = PROBLEMS.split("\n## ").skip(1);
     let section = sections.find(|section| section.lines().next() == Some(heading));
     let text = section
         .ok_or_else(|| Problem::not_found("server/no-such-problem", "there is no problem of this name"))?;
-    let kind = [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
-    Ok((StatusCode::OK, kind, format!("# {text}\n")).into_response())
+    let text = format!("# {text}\n").into();
+    Ok(public(asked, "text/markdown; charset=utf-8", text, KEEP, &["problems"]).map(Body::from))
 }
 
 async fn write_metrics(State((metrics, identity)): State<(Metrics, Identity)>) -> Response {

@@ -1,0 +1,9 @@
+//! What whoever reads through the cache can rely on.
+
+mod fleets;
+mod flights;
+mod ledgers;
+mod library;
+mod lives;
+mod redis;
+mod writes;

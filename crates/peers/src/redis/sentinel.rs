@@ -1,0 +1,113 @@
+//! A primary and a replica, and three sentinels that watch them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Child,
+    time::Duration,
+};
+
+use anyhow::Context;
+
+use super::{REDIS, Redis, START_TRIES, TRY_EVERY};
+use crate::{free_port, program::start_bound};
+
+const SENTINELS: usize = 3;
+/// How long a failover may take.
+const FAILOVER_TRIES: u32 = 800;
+
+/// They call the servers `holdfast`, and replace a primary that is silent for half a second.
+#[derive(Debug)]
+pub struct RedisSentinel {
+    /// The first is the primary at the start.
+    pub servers: [Redis; 2],
+    _folder: tempfile::TempDir,
+    sentinels: Vec<(u16, Child)>,
+}
+
+impl RedisSentinel {
+    /// By this name the sentinels know the servers.
+    pub const NAME: &'static str = "holdfast";
+
+    /// Starts all of them, and waits until they know each other.
+    ///
+    /// # Errors
+    /// When they cannot be installed or do not start.
+    pub fn start() -> anyhow::Result<Self> {
+        let primary = Redis::start_with(&[("repl-diskless-sync-delay", "0")])?;
+        let replica = Redis::start_with(&[("replicaof", &format!("127.0.0.1 {}", primary.port()))])?;
+        let folder = tempfile::Builder::new().prefix("holdfast-sentinel-").tempdir()?;
+        let mut this = Self { servers: [primary, replica], _folder: folder, sentinels: Vec::new() };
+        for number in 0..SENTINELS {
+            this.start_one(number)?;
+        }
+        let known = |word: &str, count: &str| {
+            let told = this.ask(&["SENTINEL", "MASTER", Self::NAME]).unwrap_or_default();
+            let words: Vec<_> = told.lines().collect();
+            words.windows(2).any(|pair| pair == [word, count])
+        };
+        wait(START_TRIES * 4, || known("num-slaves", "1") && known("num-other-sentinels", "2"))?;
+        Ok(this)
+    }
+
+    fn start_one(&mut self, number: usize) -> anyhow::Result<()> {
+        let port = free_port()?;
+        let name = Self::NAME;
+        let file = self._folder.path().join(format!("{number}.conf"));
+        let settings = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {} 2\n\
+             sentinel down-after-milliseconds {name} 500\nsentinel failover-timeout {name} 2000\n",
+            self.servers[0].port()
+        );
+        fs::write(&file, settings)?;
+        let program = PathBuf::from(REDIS.name);
+        let arguments = [program.as_path(), &file, Path::new("--sentinel")];
+        let child = start_bound(None, "KILL", &arguments, self._folder.path())?;
+        self.sentinels.push((port, child));
+        Ok(())
+    }
+
+    /// Where the sentinels are.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        self.sentinels.iter().map(|(port, _)| format!("redis://127.0.0.1:{port}")).collect()
+    }
+
+    fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
+        let (port, _) = self.sentinels.last().context("there are sentinels")?;
+        let mut cli = std::process::Command::new("redis-cli");
+        crate::program::run(cli.args(["-p", &port.to_string()]).args(words))
+    }
+
+    /// Kills the primary, and waits until the sentinels have made the replica one.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn fail_over(&mut self) -> anyhow::Result<()> {
+        self.servers[0].kill();
+        wait(FAILOVER_TRIES, || {
+            self.servers[1].command(&["ROLE"]).is_ok_and(|role| role.starts_with("master"))
+        })
+    }
+}
+
+impl Drop for RedisSentinel {
+    fn drop(&mut self) {
+        for (_, child) in &mut self.sentinels {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test waits on its own thread")]
+pub(super) fn wait(tries: u32, done: impl Fn() -> bool) -> anyhow::Result<()> {
+    for _ in 0..tries {
+        if done() {
+            return Ok(());
+        }
+        std::thread::sleep(TRY_EVERY);
+    }
+    let waited: Duration = TRY_EVERY * tries;
+    anyhow::bail!("the servers were not ready within {waited:?}")
+}
