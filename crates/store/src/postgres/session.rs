@@ -181,6 +181,8 @@ impl Session {
         let work = async {
             let mut link = match link.filter(|link| !link.client.is_closed()) {
                 Some(link) => link,
+                // Another connection knows nothing of the transaction, nor has it the lock.
+                None if matches!(self.stage.get(), Stage::Inside(_)) => return Err(StoreError::Lost),
                 None => self.connect().await?,
             };
             let answered = link.exchange(requests, &self.beginning(opening), last, self.keeps()).await;

@@ -348,3 +348,26 @@ on_both_engines! {
         assert_eq!(read_boat(&store, 7), Some(boat(7, "A1")));
     }
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the server needs a moment to close the connection")]
+fn a_batch_whose_connection_is_cut_leaves_nothing_behind() {
+    let harbour = Harbour::on_postgres();
+    let mut store = harbour.open();
+    let mut batch = store.writer.begin().expect("it begins");
+    batch.tx().put(boat(7, "A1"));
+    batch.keep();
+    assert_eq!(batch.execute("UPDATE boats SET berth = NULL", &[]).expect("it runs"), 0);
+    // By itself, as an operator would cut it; the answer to that is lost, too.
+    let cut = "SELECT pg_terminate_backend(pg_backend_pid())";
+    assert!(batch.read(|snapshot| snapshot.query(cut, &[], |_| Ok(()))).is_err());
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    batch.tx().put(boat(8, "B1"));
+    batch.keep();
+    batch.flush().expect("nothing is sent yet");
+    assert!(batch.commit().is_err());
+    drop(batch);
+    assert_eq!((read_boat(&store, 7), read_boat(&store, 8)), (None, None));
+    commit(&mut store, |tx| tx.put(boat(9, "C1")));
+    assert_eq!(read_boat(&store, 9), Some(boat(9, "C1")));
+}
