@@ -53,8 +53,8 @@ fn fixture() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let target =
         own.ancestors().find(|folder| folder.ends_with("target")).context("a bench lies in target")?;
-    let data = target.join("bench/live-sessions-1");
-    let done = target.join("bench/live-sessions-1.done");
+    let data = target.join("bench/live-sessions-2");
+    let done = target.join("bench/live-sessions-2.done");
     if done.exists() {
         return Ok(data);
     }

@@ -221,8 +221,8 @@ impl Postgres {
     fn processes(&self) -> Vec<String> {
         let Ok(pid) = fs::read_to_string(self.data().join("postmaster.pid")) else { return Vec::new() };
         let first = pid.lines().next().unwrap_or_default().to_owned();
-        let children = run(Command::new("pgrep").args(["-P", &first])).unwrap_or_default();
-        [first].into_iter().chain(children.lines().map(str::to_owned)).collect()
+        let children = children_of(&first);
+        [first].into_iter().chain(children).collect()
     }
 
     fn signal(&self, signal: &str) -> anyhow::Result<()> {
@@ -245,6 +245,18 @@ impl Drop for Postgres {
         self.thaw();
         self.stop();
     }
+}
+
+/// The processes whose parent is this one.
+fn children_of(parent: &str) -> Vec<String> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let is_child = |process: &String| {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // The name may hold anything, but it ends with the last parenthesis; state and parent follow it.
+        stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)) == Some(parent)
+    };
+    let names = processes.flatten().filter_map(|process| process.file_name().into_string().ok());
+    names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter(is_child).collect()
 }
 
 fn bin(name: &str) -> PathBuf {

@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{Mutex, PoisonError, mpsc},
 };
 
 use anyhow::{Context, ensure};
@@ -28,6 +28,9 @@ impl Program {
     /// # Errors
     /// When it cannot be installed.
     pub fn ensure(&self) -> anyhow::Result<()> {
+        // apt-get does not wait for another of its kind, and tests come many at a time.
+        static ALONE: Mutex<()> = Mutex::new(());
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         for arguments in [&["update", "-qq"][..], &["install", "-qq", "-y", self.package][..]] {
             if self.is_there() {
                 break;

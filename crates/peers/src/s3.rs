@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    io::{Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command},
     time::Duration,
@@ -47,14 +49,24 @@ impl S3 {
         let child = start_bound(None, "KILL", &arguments, folder.path())?;
         let server = Self { _folder: folder, port, child };
         for _ in 0..START_TRIES {
-            let mut make = Command::new("curl");
-            make.args(["-sf", "-X", "PUT", &format!("{}/{BUCKET}", server.endpoint())]);
-            if run(&mut make).is_ok() {
+            if server.make_bucket().is_ok() {
                 return Ok(server);
             }
             std::thread::sleep(TRY_EVERY);
         }
         anyhow::bail!("the server does not start")
+    }
+
+    fn make_bucket(&self) -> anyhow::Result<()> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        let head = format!(
+            "PUT /{BUCKET} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        anyhow::ensure!(answer.contains(" 200 "), "the bucket was not made: {answer}");
+        Ok(())
     }
 
     fn endpoint(&self) -> String {
