@@ -141,7 +141,7 @@ impl<R: Row> TableSet<R> {
 
     /// A row as somebody else changed it.
     pub(crate) fn note(&mut self, key: R::Key, row: Option<R>) {
-        if self.base.insert(key.clone(), Slot { row, changed: true }).is_none() {
+        if !self.base.insert(key.clone(), Slot { row, changed: true }).is_some_and(|slot| slot.changed) {
             self.changed.push(key);
         }
     }

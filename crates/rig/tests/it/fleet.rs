@@ -120,7 +120,7 @@ impl Load {
 /// What a registration is answered, once the server does not ask to come again.
 async fn registered(client: &Client, name: &str) -> Value {
     let mut refused = Value::Null;
-    for _ in 0..300 {
+    for _ in 0..30 {
         let answer = client.post("/api/v1/persons", &person(name)).await.expect("an answer");
         if answer.status != 503 {
             return answer.json();
@@ -220,12 +220,11 @@ async fn nothing_is_lost_when_the_database_freezes_and_thaws() {
 }
 
 #[tokio::test]
-#[ignore = "known fault: now and then an entry's effect is not that of its replay after connections were cut"]
 async fn nothing_is_lost_when_connections_are_cut_again_and_again() {
     let server = Postgres::start().expect("it starts");
     let url = server.create_database("holdfast").expect("it can be made");
     survive(Fleet::start(&url, 3), async |load| {
-        for _ in 0..10 {
+        for _ in 0..30 {
             let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'holdfast/%'";
             server.query("postgres", cut).expect("they are cut");
             load.until(5).await;

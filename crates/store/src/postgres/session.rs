@@ -159,7 +159,9 @@ impl Session {
             answered = self.attempt(requests, opening, last);
         }
         // It has begun also if what was asked with it failed: it must be ended, or the connection stays in it.
-        if let Some(kind) = opening.filter(|_| self.link.borrow().is_some()) {
+        // And also if the connection closed right after it answered: beginning again would mix what was
+        // read under one lock with what is read under the next.
+        if let Some(kind) = opening {
             self.stage.set(Stage::Inside(kind));
         }
         match &answered {

@@ -1,5 +1,6 @@
 //! What every engine must do with rows; its modules, what it must do on disks that are not as they should be.
 
+mod cuts;
 mod damage;
 mod power;
 mod space;
@@ -335,6 +336,20 @@ on_both_engines! {
         commit(&mut store, |tx| stays.iter().rev().cloned().for_each(|stay| tx.put(stay)));
         let found = store.writer.read(|snapshot| snapshot.rows::<Stay>("ORDER BY id", &[])).expect("it reads");
         assert_eq!(found, stays);
+    }
+}
+
+on_both_engines! {
+    fn a_row_that_was_loaded_and_then_replaced_is_written(harbour) {
+        let mut store = harbour.open();
+        commit(&mut store, |tx| tx.put(boat(7, "A1")));
+        let mut batch = store.writer.begin().expect("it begins");
+        assert_eq!(batch.tx().get::<Boat>(7u32).expect("it reads"), Some(boat(7, "A1")));
+        batch.replace(boat(7, "B1"));
+        batch.flush().expect("it is sent");
+        batch.commit().expect("it commits");
+        drop(batch);
+        assert_eq!(read_boat(&store, 7), Some(boat(7, "B1")));
     }
 }
 

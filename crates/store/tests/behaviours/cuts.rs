@@ -1,0 +1,71 @@
+//! What a store must do when its connections to a server are cut at any moment: what one batch reads belongs
+//! together, and what it writes rests on what it has read.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use store::{DatabaseConfig, Databases, Store, StoreError};
+
+use crate::{Night, night, schema};
+
+const WRITERS: usize = 3;
+const CUTS: u32 = 300;
+
+/// Adds one to two rows that are always alike, each read in an exchange of its own.
+fn count_both(store: &mut Store) -> Result<(), StoreError> {
+    let mut batch = store.writer.begin()?;
+    batch.keys().want::<Night>(("Kiel".to_owned(), 1));
+    batch.load()?;
+    let first = batch.tx().get::<Night>(("Kiel".to_owned(), 1))?.map_or(0, |night| night.boat);
+    let second = batch.tx().get::<Night>(("Kiel".to_owned(), 2))?.map_or(0, |night| night.boat);
+    assert_eq!(first, second, "what one batch reads belongs together");
+    batch.tx().put(night(1, first + 1));
+    batch.tx().put(night(2, first + 1));
+    batch.keep();
+    batch.flush()?;
+    batch.commit()
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "writers need a moment to get on between two cuts")]
+fn what_a_batch_reads_belongs_together_though_connections_are_cut() {
+    let server = peers::Postgres::start().expect("it starts");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut config = DatabaseConfig::default();
+    let url = server.create_database("harbour").expect("it can be made");
+    config.postgres.url = Some(url.parse().expect("it is a URL"));
+    // Cuts are what this is about, and not that they are many.
+    config.postgres.breaker.reset_ms = std::num::NonZeroU32::MIN;
+    let databases = Databases::new(folder.path(), &config).expect("its settings can be used");
+    let open = || databases.open("harbour", &schema()).expect("it opens");
+    let stores: Vec<_> = (0..WRITERS).map(|_| open()).collect();
+    let done = AtomicBool::new(false);
+    let committed: usize = thread::scope(|scope| {
+        let done = &done;
+        let count = |mut store: Store| {
+            let mut committed = 0;
+            while !done.load(Ordering::SeqCst) {
+                committed += usize::from(count_both(&mut store).is_ok());
+            }
+            committed
+        };
+        let writers: Vec<_> = stores.into_iter().map(|store| scope.spawn(move || count(store))).collect();
+        for _ in 0..CUTS {
+            let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                       WHERE application_name LIKE 'holdfast/%'";
+            server.query("postgres", cut).expect("they are cut");
+            thread::sleep(Duration::from_millis(5));
+        }
+        done.store(true, Ordering::SeqCst);
+        writers.into_iter().map(|writer| writer.join().expect("it ends")).sum()
+    });
+    let nights = open().writer.read(|snapshot| snapshot.rows::<Night>("ORDER BY day", &[])).expect("it reads");
+    let counted: Vec<_> = nights.into_iter().map(|night| night.boat as usize).collect();
+    assert!(committed > 0, "writers get on between two cuts");
+    assert_eq!(counted.first(), counted.last());
+    // A commit whose answer was lost may have happened.
+    assert!(counted[0] >= committed, "{committed} commits were answered, {} happened", counted[0]);
+}
