@@ -76,6 +76,15 @@ impl Token {
     /// The token's bytes, tagged.
     #[must_use]
     pub fn encode(&self, key: &TagKey) -> [u8; TOKEN_BYTES] {
+        let mut bytes = self.untagged();
+        let tag = blake3::keyed_hash(&key.0, &bytes[..SIGNED_BYTES]);
+        bytes[SIGNED_BYTES..].copy_from_slice(tag.as_bytes());
+        bytes
+    }
+
+    /// The token's bytes, with zeros where its tag belongs.
+    #[must_use]
+    pub fn untagged(&self) -> [u8; TOKEN_BYTES] {
         let mut bytes = [0; TOKEN_BYTES];
         let mut rest = bytes.as_mut_slice();
         let mut put = |part: &[u8]| {
@@ -93,8 +102,6 @@ impl Token {
         put(&self.device.unwrap_or_default());
         put(&self.claims.person.to_bytes());
         put(&self.claims.session.to_bytes());
-        let tag = blake3::keyed_hash(&key.0, &bytes[..SIGNED_BYTES]);
-        bytes[SIGNED_BYTES..].copy_from_slice(tag.as_bytes());
         bytes
     }
 
@@ -105,7 +112,11 @@ impl Token {
         if version != VERSION || flags & !BOUND != 0 {
             return None;
         }
-        let device = part(bytes, 24);
+        let device: [u8; 8] = part(bytes, 24);
+        // A token has one form: what is bound to nothing names nothing.
+        if flags & BOUND == 0 && device != [0; 8] {
+            return None;
+        }
         let expiry = u64::from(u32::from_be_bytes(part(bytes, 8)));
         Some(Self {
             claims: Claims {
