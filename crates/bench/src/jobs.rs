@@ -3,6 +3,7 @@
 mod bullmq;
 mod ours;
 
+pub(crate) use ours::Ask;
 use peers::{Postgres, Redis};
 
 use crate::figures::{Figures, median};

@@ -10,6 +10,7 @@ mod load;
 mod machine;
 mod password_sign_in;
 mod peer;
+mod postgres;
 mod recovery;
 mod session;
 mod validate;
@@ -45,6 +46,8 @@ enum Name {
     LiveSessions,
     /// Jobs from asked for to done, beside BullMQ.
     Jobs,
+    /// Commands on PostgreSQL, beside pgbench.
+    Postgres,
     /// Restoring a lost node, and how far behind its backup is.
     Recovery,
     /// Hits in this process and in Redis, beside bare moka.
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Name::DeviceSignIn => device_sign_in::run(arguments.quick)?,
         Name::PasswordSignIn => password_sign_in::run(arguments.quick)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
+        Name::Postgres => postgres::run(arguments.quick)?,
         Name::Recovery => recovery::run(arguments.quick)?,
         Name::Jobs => jobs::run(arguments.quick)?,
         Name::Cache => cache::run(arguments.quick)?,

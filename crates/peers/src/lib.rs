@@ -2,12 +2,14 @@
 //! started as private instances on free ports, in temporary folders. They end with the process that
 //! started them, however that ends.
 
+mod distance;
 mod pgbouncer;
 mod postgres;
 mod program;
 mod redis;
 mod s3;
 
+pub use distance::Distance;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, fresh_database};
 pub use program::Program;

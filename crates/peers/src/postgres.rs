@@ -181,6 +181,20 @@ impl Postgres {
         Ok(self.url(name))
     }
 
+    /// Transactions a second of pgbench running the script, as `clients` at once.
+    ///
+    /// # Errors
+    /// When it fails, or says nothing of use.
+    pub fn pgbench(&self, database: &str, script: &Path, clients: u32, seconds: u64) -> anyhow::Result<f64> {
+        let mut pgbench = Command::new(bin("pgbench"));
+        pgbench.args(["--no-vacuum", "--protocol=prepared", "--jobs=2"]);
+        pgbench.args([format!("--client={clients}"), format!("--time={seconds}")]);
+        let said = run(pgbench.arg("-f").arg(script).arg(self.url(database)))?;
+        let rate = said.split("tps = ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        rate.and_then(|rate| rate.parse().ok())
+            .with_context(|| format!("pgbench said nothing of use:\n{said}"))
+    }
+
     /// Makes a standby a primary.
     ///
     /// # Errors

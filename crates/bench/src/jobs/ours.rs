@@ -40,13 +40,13 @@ impl Job for Nothing {
 
 /// Asks for one.
 #[derive(Debug, Serialize, Deserialize)]
-struct Ask {
-    order: u32,
-    job: Id<AnyJob>,
+pub(crate) struct Ask {
+    pub(crate) order: u32,
+    pub(crate) job: Id<AnyJob>,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum AskError {
+pub(crate) enum AskError {
     #[error(transparent)]
     Enqueue(#[from] EnqueueError),
     #[error(transparent)]

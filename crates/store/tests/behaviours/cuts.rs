@@ -62,7 +62,8 @@ fn what_a_batch_reads_belongs_together_though_connections_are_cut() {
         done.store(true, Ordering::SeqCst);
         writers.into_iter().map(|writer| writer.join().expect("it ends")).sum()
     });
-    let nights = open().writer.read(|snapshot| snapshot.rows::<Night>("ORDER BY day", &[])).expect("it reads");
+    let nights =
+        open().writer.read(|snapshot| snapshot.rows::<Night>("ORDER BY day", &[])).expect("it reads");
     let counted: Vec<_> = nights.into_iter().map(|night| night.boat as usize).collect();
     assert!(committed > 0, "writers get on between two cuts");
     assert_eq!(counted.first(), counted.last());
