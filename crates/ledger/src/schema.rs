@@ -9,7 +9,7 @@ use crate::{entry::Entry, erased::Erased, idempotency::Answered, tree::StoredTil
 pub fn schema() -> Schema {
     news_schema()
         .migration("ledger/0001_entries", include_str!("../migrations/0001_entries.sql"))
-        .table::<Entry>()
+        .log::<Entry>("salt")
         .table::<StoredTile>()
         .table::<Erased>()
         .table::<Answered>()

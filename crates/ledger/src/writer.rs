@@ -149,6 +149,7 @@ impl LedgerWriter {
 
     fn commit(&mut self, pending: &mut [Box<dyn Pending>]) -> Result<Vec<Settled>, WriteError> {
         let now = self.pace.now();
+        self.store.make_room(self.tree.size());
         let mut batch = self.store.begin()?;
         let keys_since = if batch.is_shared() { 0 } else { self.keys_since.min(day(now.max(self.last_at))) };
         if batch.is_shared() {

@@ -80,10 +80,11 @@ impl DataFolder {
     /// The databases in the folder, or those that the settings name in its place.
     pub(crate) fn engines(&self, settings: &Settings) -> anyhow::Result<Engines> {
         let config = settings.database_config();
-        Ok(Engines {
-            keys: Databases::new(&self.keys(), &config)?,
-            services: Databases::new(&self.services(), &config)?,
-        })
+        let services = Databases::new(&self.services(), &config)?;
+        // One server is one server: what fails for one database rests for all.
+        let keys =
+            if services.are_shared() { services.clone() } else { Databases::new(&self.keys(), &config)? };
+        Ok(Engines { keys, services })
     }
 
     /// Where the first administrator's password is written, once.

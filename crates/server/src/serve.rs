@@ -98,6 +98,7 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
     folder.make_rooms()?;
     settings.warn();
     let engines = folder.engines(settings)?;
+    engines.services.register(&metrics);
     let keys = key_file::open(&folder, &engines, &clock)?;
     let person_keys = PersonKeys::open(&engines.keys, keys.clone(), clock.clone())
         .context("cannot open the store of persons' keys")?;

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use crate::{
     cell::{Cell, CellRef},
     error::StoreError,
+    instruments::Role,
     migrate::Schema,
     place::Place,
     postgres::{self, Kind, Request, Session},
@@ -37,9 +38,9 @@ impl Engine {
                 schema.apply(&mut connection)?;
                 Ok(Self::Sqlite(connection))
             }
-            Place::Schema { server, name } => {
-                let session = Session::new(server.clone(), name);
-                postgres::apply(&session, schema.migrations(), schema.tables())?;
+            Place::Schema { server, name, .. } => {
+                let session = Session::new(server.clone(), name, Role::Writer);
+                postgres::apply(&session, schema)?;
                 Ok(Self::Postgres(Box::new(session)))
             }
         }
@@ -49,8 +50,8 @@ impl Engine {
     pub(crate) fn open_to_read(place: &Place) -> Result<Self, StoreError> {
         match place {
             Place::File { path, config } => Ok(Self::Sqlite(sqlite::open_reader(path, config)?)),
-            Place::Schema { server, name } => {
-                Ok(Self::Postgres(Box::new(Session::new(server.clone(), name))))
+            Place::Schema { server, name, .. } => {
+                Ok(Self::Postgres(Box::new(Session::new(server.clone(), name, Role::Reader))))
             }
         }
     }
@@ -59,7 +60,7 @@ impl Engine {
     pub(crate) fn check(&self, schema: &Schema) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(connection) => schema.check(connection),
-            Self::Postgres(session) => postgres::check(session, schema.migrations(), schema.tables()),
+            Self::Postgres(session) => postgres::check(session, schema),
         }
     }
 
@@ -69,7 +70,7 @@ impl Engine {
             (Self::Sqlite(connection), Kind::Batch) => {
                 connection.prepare_cached("BEGIN IMMEDIATE")?.raw_execute()?;
             }
-            (Self::Sqlite(connection), Kind::Snapshot | Kind::LongSnapshot) => {
+            (Self::Sqlite(connection), Kind::Snapshot | Kind::Glance | Kind::LongSnapshot) => {
                 connection.prepare_cached("BEGIN")?.raw_execute()?;
             }
         }

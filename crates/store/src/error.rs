@@ -86,8 +86,10 @@ impl StoreError {
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
-        // Class 57 is a server that stops or starts; the rest of the codes are about what was asked.
-        let stops = error.code().is_some_and(|code| code.code().starts_with("57P") || code.code() == "53300");
+        // Class 57P is a server that stops or starts, 53300 one that is full, 40001 a replica that had to clear
+        // away what a read still looked at; the rest of the codes are about what was asked.
+        let fleeting = |code: &str| code.starts_with("57P") || ["53300", "40001"].contains(&code);
+        let stops = error.code().is_some_and(|code| fleeting(code.code()));
         if error.code().is_none() || stops {
             tracing::debug!(%error, cause = ?error, "the database was lost");
             return Self::Lost;

@@ -1,6 +1,6 @@
 //! Rows on disk: tables declared once, a working set that a batch of commands changes in memory, and the
-//! engine (SQLite) that makes a whole batch durable with one sync. Every page on disk carries a checksum, so
-//! that damage is an error and never another row.
+//! engine (SQLite, or PostgreSQL for a fleet) that makes a whole batch durable with one sync. Every page of
+//! a file carries a checksum, so that damage is an error and never another row.
 //!
 //! No other crate names the engine. What others see is a [`Row`] declared by [`table!`], a [`Tx`] to read
 //! and change rows by key, and a [`Snapshot`] to query them with SQL.
@@ -12,6 +12,7 @@ mod engine;
 mod erasable;
 mod error;
 mod group;
+mod instruments;
 mod keys;
 mod migrate;
 mod news;
@@ -20,6 +21,7 @@ mod postgres;
 mod reader;
 mod row;
 mod snapshot;
+mod sources;
 mod sqlite;
 mod table_set;
 mod tx;

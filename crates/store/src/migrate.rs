@@ -24,6 +24,18 @@ pub struct Migration {
 pub struct Schema {
     migrations: Vec<Migration>,
     tables: Vec<&'static Table>,
+    landmarks: Option<Landmarks>,
+}
+
+/// A table whose rows count up and never change in one column: its newest row tells how much of a history a
+/// database has, and of which.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Landmarks {
+    pub(crate) table: &'static str,
+    /// The column that counts.
+    pub(crate) number: &'static str,
+    /// The column that is another in every history.
+    pub(crate) mark: &'static str,
 }
 
 impl Schema {
@@ -47,11 +59,20 @@ impl Schema {
         self
     }
 
+    /// With a table that every change adds rows to, numbered by its key: replicas are measured by it. `mark` is a
+    /// column of bytes that never change and are never the same by chance.
+    #[must_use]
+    pub fn log<R: Row>(mut self, mark: &'static str) -> Self {
+        self.landmarks = Some(Landmarks { table: R::TABLE.name, number: R::TABLE.columns[0].name, mark });
+        self.table::<R>()
+    }
+
     /// With everything that `other` has.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.migrations.extend(other.migrations);
         self.tables.extend(other.tables);
+        self.landmarks = self.landmarks.or(other.landmarks);
         self
     }
 
@@ -59,6 +80,10 @@ impl Schema {
     #[must_use]
     pub fn tables(&self) -> &[&'static Table] {
         &self.tables
+    }
+
+    pub(crate) const fn landmarks(&self) -> Option<Landmarks> {
+        self.landmarks
     }
 
     pub(crate) fn migrations(&self) -> &[Migration] {

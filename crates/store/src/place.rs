@@ -1,11 +1,18 @@
 //! Where a database is kept, and by which engine.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use telemetry::Metrics;
+use tokio_postgres::config::TargetSessionAttrs;
 
 use crate::{
     cell::Cell,
     engine::Engine,
     error::StoreError,
+    instruments::Instruments,
     migrate::Schema,
     postgres::{Kind, PostgresConfig, Server},
     reader::ReaderConfig,
@@ -27,19 +34,20 @@ pub struct DatabaseConfig {
 pub struct Databases {
     place: Common,
     readers: ReaderConfig,
+    instruments: Instruments,
 }
 
 #[derive(Debug, Clone)]
 enum Common {
     Files { folder: PathBuf, config: SqliteConfig },
-    Server(Server),
+    Servers { primary: Server, replicas: Arc<[Server]> },
 }
 
 /// One database.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     File { path: PathBuf, config: SqliteConfig },
-    Schema { server: Server, name: &'static str },
+    Schema { server: Server, replicas: Arc<[Server]>, name: &'static str },
 }
 
 impl Databases {
@@ -48,18 +56,27 @@ impl Databases {
     /// # Errors
     /// When what `config` says of that server cannot be used.
     pub fn new(folder: &Path, config: &DatabaseConfig) -> Result<Self, StoreError> {
-        let place = match Server::new(&config.postgres)? {
-            Some(server) => Common::Server(server),
+        let instruments = Instruments::default();
+        let place = match &config.postgres.url {
+            Some(url) => {
+                let server = |url, attributes| Server::new(&config.postgres, url, attributes, &instruments);
+                let replicas =
+                    config.postgres.replicas.iter().map(|url| server(url, TargetSessionAttrs::Any));
+                Common::Servers {
+                    primary: server(url, TargetSessionAttrs::ReadWrite)?,
+                    replicas: replicas.collect::<Result<_, _>>()?,
+                }
+            }
             None => Common::Files { folder: folder.to_owned(), config: config.sqlite.clone() },
         };
-        Ok(Self { place, readers: config.readers.clone() })
+        Ok(Self { place, readers: config.readers.clone(), instruments })
     }
 
     /// Files in `folder`, as they are by default.
     #[must_use]
     pub fn in_files(folder: &Path) -> Self {
         let place = Common::Files { folder: folder.to_owned(), config: SqliteConfig::default() };
-        Self { place, readers: ReaderConfig::default() }
+        Self { place, readers: ReaderConfig::default(), instruments: Instruments::default() }
     }
 
     /// The same with other settings of SQLite.
@@ -71,10 +88,15 @@ impl Databases {
         self
     }
 
+    /// Lets `metrics` tell of connections and reads.
+    pub fn register(&self, metrics: &Metrics) {
+        self.instruments.register(metrics);
+    }
+
     /// Are the databases shared with other nodes?
     #[must_use]
     pub const fn are_shared(&self) -> bool {
-        matches!(self.place, Common::Server(_))
+        matches!(self.place, Common::Servers { .. })
     }
 
     /// Opens the database of this name, makes it if it is not there, and brings its schema up to date.
@@ -82,7 +104,7 @@ impl Databases {
     /// # Errors
     /// When it cannot be reached or opened, is damaged, or belongs to another version of the program.
     pub fn open(&self, name: &'static str, schema: &Schema) -> Result<Store, StoreError> {
-        Store::open(&self.place(name), schema, &self.readers)
+        Store::open(&self.place(name), schema, &self.readers, &self.instruments)
     }
 
     /// Opens a database that must be there already and must not change: to look at it.
@@ -126,7 +148,9 @@ impl Databases {
             Common::Files { folder, config } => {
                 Place::File { path: folder.join(format!("{name}.db")), config: config.clone() }
             }
-            Common::Server(server) => Place::Schema { server: server.clone(), name },
+            Common::Servers { primary, replicas } => {
+                Place::Schema { server: primary.clone(), replicas: Arc::clone(replicas), name }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! together and comes back together: a batch of a thousand commands takes two or three round trips.
 
 mod config;
+mod parts;
 mod request;
 mod schema;
 mod server;
@@ -13,6 +14,7 @@ mod values;
 mod wait;
 
 pub use config::{DatabaseUrl, PostgresConfig, PreparedStatements};
+pub(crate) use parts::{make_room, reserve};
 pub(crate) use request::Request;
 pub(crate) use schema::{apply, check};
 pub(crate) use server::Server;

@@ -15,9 +15,12 @@ use crate::{
     engine::Engine,
     error::StoreError,
     group::{Full, Group},
+    instruments::Instruments,
+    migrate::Landmarks,
     place::Place,
     postgres::Kind,
     snapshot::Snapshot,
+    sources::Sources,
 };
 
 /// How many threads read, and how many reads may wait for them.
@@ -39,6 +42,9 @@ impl Default for ReaderConfig {
 
 type Read = Box<dyn FnOnce(&Engine) + Send>;
 
+/// Reads that a thread takes at a time: few, so that the other readers find some too.
+const TAKEN_MAX: usize = 8;
+
 /// A handle to the reading threads; they end when the last handle is gone.
 #[derive(Clone)]
 pub struct Readers(Arc<Pool>);
@@ -50,19 +56,25 @@ struct Pool {
 }
 
 impl Readers {
-    pub(crate) fn start(place: &Place, config: &ReaderConfig) -> Result<Self, StoreError> {
+    pub(crate) fn start(
+        place: &Place,
+        landmarks: Option<Landmarks>,
+        config: &ReaderConfig,
+        instruments: &Instruments,
+    ) -> Result<Self, StoreError> {
         let waiting = Arc::new(Group::<Read>::new(config.waiting_max.get()));
         let mut threads = Vec::new();
-        for _ in 0..config.threads.get() {
-            let engine = Engine::open_to_read(place)?;
-            let waiting = Arc::clone(&waiting);
+        for number in 0..config.threads.get() {
+            let sources = Sources::open(place, landmarks, number, instruments)?;
+            let (waiting, instruments) = (Arc::clone(&waiting), instruments.clone());
             let thread = thread::Builder::new().name("store-reader".to_owned());
-            threads.push(thread.spawn(move || run(&engine, &waiting)).map_err(|_| StoreError::Stopped)?);
+            let running = thread.spawn(move || run(sources, &waiting, &instruments));
+            threads.push(running.map_err(|_| StoreError::Stopped)?);
         }
         Ok(Self(Arc::new(Pool { place: place.clone(), waiting, threads })))
     }
 
-    /// Runs `read` on a snapshot of the database.
+    /// Runs `read` on a snapshot of the database that holds whatever was acknowledged before.
     ///
     /// # Errors
     /// [`StoreError::Busy`] at once when too many reads wait already; otherwise what `read` failed with.
@@ -103,10 +115,11 @@ impl Readers {
     }
 }
 
-fn run(engine: &Engine, waiting: &Group<Read>) {
+fn run(mut sources: Sources, waiting: &Group<Read>, instruments: &Instruments) {
     let mut batch = Vec::new();
-    // Few at a time, so that the other readers find some too.
-    while waiting.take(&mut batch, 8) {
+    while waiting.take(&mut batch, TAKEN_MAX) {
+        let _busy = instruments.busy();
+        let engine = sources.choose(batch.len() as u64);
         for read in batch.drain(..) {
             // A read that panics is answered by the closing of its channel; the thread reads on.
             drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(engine))));

@@ -5,11 +5,12 @@ use clock::Timestamp;
 use crate::{
     engine::Engine,
     error::StoreError,
+    instruments::Instruments,
     keys::Keys,
-    migrate::Schema,
+    migrate::{Landmarks, Schema},
     news::Told,
     place::Place,
-    postgres::Kind,
+    postgres::{self, Kind},
     reader::{ReaderConfig, Readers},
     row::Row,
     snapshot::Snapshot,
@@ -31,6 +32,9 @@ pub struct Writer {
     place: Place,
     engine: Engine,
     working: Working,
+    log: Option<Landmarks>,
+    /// Rows that there is room for in the log's parts, as far as is known.
+    room: u64,
 }
 
 /// Commands that become durable together, or not at all.
@@ -54,10 +58,17 @@ enum Stage {
 pub struct Memory(Working);
 
 impl Store {
-    pub(crate) fn open(place: &Place, schema: &Schema, readers: &ReaderConfig) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        place: &Place,
+        schema: &Schema,
+        readers: &ReaderConfig,
+        instruments: &Instruments,
+    ) -> Result<Self, StoreError> {
         let engine = Engine::open_to_write(place, schema).map_err(|error| error.at(place))?;
-        let readers = Readers::start(place, readers)?;
-        Ok(Self { writer: Writer { place: place.clone(), engine, working: Working::default() }, readers })
+        let readers = Readers::start(place, schema.landmarks(), readers, instruments)?;
+        let log = schema.landmarks();
+        let writer = Writer { place: place.clone(), engine, working: Working::default(), log, room: 0 };
+        Ok(Self { writer, readers })
     }
 }
 
@@ -65,12 +76,27 @@ impl Writer {
     pub(crate) fn open_to_read(place: &Place, schema: &Schema) -> Result<Self, StoreError> {
         let engine = Engine::open_to_read(place)?;
         engine.check(schema).map_err(|error| error.at(place))?;
-        Ok(Self { place: place.clone(), engine, working: Working::default() })
+        Ok(Self { place: place.clone(), engine, working: Working::default(), log: None, room: 0 })
     }
 
     pub(crate) fn open_unchecked(place: &Place) -> Result<Self, StoreError> {
         let engine = Engine::open_to_read(place)?;
-        Ok(Self { place: place.clone(), engine, working: Working::default() })
+        Ok(Self { place: place.clone(), engine, working: Working::default(), log: None, room: 0 })
+    }
+
+    /// Makes room ahead for a log that has so many rows, where it is kept in parts. Hardly ever anything is to
+    /// be done; where it fails there is room left for many more tries.
+    pub fn make_room(&mut self, rows: u64) {
+        let (Engine::Postgres(session), Some(log)) = (&self.engine, self.log) else { return };
+        if rows.saturating_add(postgres::reserve(session)) < self.room {
+            return;
+        }
+        match postgres::make_room(session, log, rows) {
+            Ok(room) => self.room = room,
+            Err(error) => {
+                tracing::warn!(code = "store/no-room-made", %error, "no part could be added to the log");
+            }
+        }
     }
 
     /// Begins a batch.

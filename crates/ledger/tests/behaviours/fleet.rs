@@ -9,7 +9,7 @@ use ledger::{Once, SubmitError};
 use peers::{PgBouncer, Postgres};
 use store::{BreakerConfig, PostgresConfig, PreparedStatements};
 
-use crate::harbour::{Boat, Harbour, Rename, boat, erasable};
+use crate::harbour::{Boat, Harbour, Moor, Rename, boat, erasable, permitted, schema};
 
 /// Three nodes of one harbour.
 fn three_nodes() -> [Harbour; 3] {
@@ -134,4 +134,32 @@ async fn a_database_that_does_not_answer_is_left_alone_and_asked_again_later() {
     };
     tokio::time::timeout(Duration::from_secs(20), again).await.expect("it is asked again");
     harbour.verify().expect("it is in order");
+}
+
+#[tokio::test]
+async fn two_ledgers_of_one_service_write_side_by_side() {
+    // Whoever waits here waits for the lock alone, however slow the machine is.
+    let minute = NonZeroU32::new(60_000).expect("it is positive");
+    let patient = PostgresConfig {
+        statement_ms_max: minute,
+        lock_ms_max: minute,
+        idle_in_transaction_ms_max: minute,
+        ..PostgresConfig::default()
+    };
+    let kiel = Harbour::at(&peers::fresh_database().expect("there is a server"), patient);
+    let bergen = kiel.another_ledger("harbour_bergen");
+    let mut elsewhere = kiel.databases.open("harbour", &schema()).expect("it opens");
+    let mut held = elsewhere.writer.begin().expect("it begins");
+    held.load().expect("it takes Kiel's lock");
+    let waits = tokio::spawn({
+        let ledger = kiel.ledger().clone();
+        async move { ledger.submit(permitted(Moor { boat: boat(1), berth: "K1".to_owned() })).await }
+    });
+    for number in 0..20 {
+        bergen.moor(number, &format!("B{number}")).await.expect("nobody holds Bergen's");
+    }
+    assert!(!waits.is_finished(), "somebody holds Kiel's");
+    drop(held);
+    let moored = waits.await.expect("it ends").expect("Kiel's is free again");
+    assert_eq!((moored.index, bergen.ledger().head().size), (0, 20));
 }

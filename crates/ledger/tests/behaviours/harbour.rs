@@ -187,14 +187,16 @@ impl Command for Panics {
 /// A harbour's ledger in a temporary folder.
 pub(crate) struct Harbour {
     folder: tempfile::TempDir,
-    databases: Databases,
+    pub(crate) databases: Databases,
+    /// The name of its ledger: one service may have several, each with an order of its own.
+    name: &'static str,
     /// Boats that changed while this node ran, as its watcher saw it.
     view: Arc<Mutex<HashMap<u32, Boat>>>,
     pub(crate) clock: Clock,
     ledger: Option<Ledger>,
 }
 
-fn schema() -> Schema {
+pub(crate) fn schema() -> Schema {
     ledger::schema().and(Schema::new().migration("harbour/0001", SQL).table::<Boat>().table::<Berth>())
 }
 
@@ -203,7 +205,8 @@ impl Harbour {
         let clock = Clock::manual(Timestamp::from_millis(1_772_357_400_000), 1);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let databases = Databases::in_files(folder.path());
-        let mut harbour = Self { folder, databases, view: Arc::default(), clock, ledger: None };
+        let mut harbour =
+            Self { folder, databases, name: "harbour", view: Arc::default(), clock, ledger: None };
         harbour.start();
         harbour
     }
@@ -215,11 +218,17 @@ impl Harbour {
 
     /// Another node of the same harbour: its own folder, the same keys, the same database.
     pub(crate) fn another_node(&self) -> Self {
+        self.another_ledger(self.name)
+    }
+
+    /// A ledger of the same service, with the same keys, on the same server.
+    pub(crate) fn another_ledger(&self, name: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::copy(self.path("keys.json"), folder.path().join("keys.json")).expect("it can be copied");
         let mut other = Self {
             folder,
             databases: self.databases.clone(),
+            name,
             view: Arc::default(),
             clock: self.clock.clone(),
             ledger: None,
@@ -235,7 +244,8 @@ impl Harbour {
             DatabaseConfig { postgres: PostgresConfig { url, ..postgres }, ..DatabaseConfig::default() };
         let databases = Databases::new(folder.path(), &config).expect("its settings can be used");
         let clock = Clock::manual(Timestamp::from_millis(1_772_357_400_000), 1);
-        let mut harbour = Self { folder, databases, view: Arc::default(), clock, ledger: None };
+        let mut harbour =
+            Self { folder, databases, name: "harbour", view: Arc::default(), clock, ledger: None };
         harbour.start();
         harbour
     }
@@ -249,11 +259,11 @@ impl Harbour {
     }
 
     pub(crate) fn try_start(&self) -> Result<Ledger, OpenError> {
-        let store = self.databases.open("harbour", &schema())?;
+        let store = self.databases.open(self.name, &schema())?;
         let view = Arc::clone(&self.view);
         Ledger::open(Opening {
-            name: "harbour",
-            origin: "example.org/harbour".to_owned(),
+            name: self.name,
+            origin: format!("example.org/{}", self.name),
             store,
             keys: self.keys(),
             clock: self.clock.clone(),

@@ -27,12 +27,18 @@ struct Fleet {
 
 impl Fleet {
     fn start(database: &str, nodes: usize) -> Self {
+        Self::start_with_replicas(database, &[], nodes)
+    }
+
+    fn start_with_replicas(database: &str, replicas: &[String], nodes: usize) -> Self {
         let first = Folder::new();
         let options = ServerOptions {
             keys: Some(first.data().join("keys")),
             database: Some(database.to_owned()),
             // Tests do not wait half a minute.
-            settings: format!("{MANY_COME}[postgres.breaker]\nreset-ms = 500"),
+            settings: format!(
+                "{MANY_COME}[postgres]\nreplicas = {replicas:?}\n[postgres.breaker]\nreset-ms = 500"
+            ),
             ..ServerOptions::default()
         };
         let mut fleet = Self { nodes: Vec::new(), options };
@@ -231,6 +237,32 @@ async fn nothing_is_lost_when_connections_are_cut_again_and_again() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn whoever_registers_at_one_node_signs_in_at_another_at_once_though_replicas_lag_or_die() {
+    let (_primary, mut synchronous, other, url) = primary_and_standbys();
+    let replicas = [synchronous.url("holdfast"), other.url("holdfast")];
+    let fleet = Fleet::start_with_replicas(&url, &replicas, 3);
+    for turn in 0..30 {
+        match turn {
+            10 => drop(other.query("postgres", "SELECT pg_wal_replay_pause()").expect("it pauses")),
+            20 => {
+                drop(other.query("postgres", "SELECT pg_wal_replay_resume()").expect("it goes on"));
+                // Nothing is acknowledged without it until it is back.
+                synchronous.restart().expect("it starts again");
+            }
+            _ => {}
+        }
+        let name = format!("writer{turn}");
+        fleet.client(turn).register(&name, PASSWORD).await.expect("the name is new");
+        let signed_in = fleet.client(turn + 1).sign_in(&name, PASSWORD).await;
+        assert!(signed_in.is_ok_and(|client| client.token.is_some()), "{name} is not known at the next node");
+    }
+    let told = fleet.nodes[0].1.operator().get("/metrics").await.expect("an answer");
+    let told = String::from_utf8_lossy(&told.bytes).into_owned();
+    assert!(told.contains("store_reads_total{role=\"replica\"}"), "{told}");
+    fleet.verify();
 }
 
 #[tokio::test]

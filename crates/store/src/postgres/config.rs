@@ -1,6 +1,6 @@
 //! How the PostgreSQL server is found and what may be asked of its patience.
 
-use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr};
+use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,13 @@ pub struct PostgresConfig {
     /// one, databases are files. It is not shown, because it may hold a password.
     #[serde(skip_serializing)]
     pub url: Option<DatabaseUrl>,
+    /// Servers that follow the primary and take reads off it. Not shown either.
+    #[serde(skip_serializing)]
+    pub replicas: Vec<DatabaseUrl>,
+    /// How long a read waits for a replica to have what the primary has; then the primary is asked.
+    pub replica_wait_ms_max: NonZeroU32,
+    /// Rows in one part of a ledger's log of entries; parts that are there stay as they are.
+    pub log_part_rows: NonZeroU32,
     /// The certificate authority that the server's certificate must be of; without one, connections are
     /// not encrypted, and a URL with `sslmode=require` is refused.
     pub ca_file: Option<PathBuf>,
@@ -78,11 +85,20 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
+impl PostgresConfig {
+    pub(crate) fn replica_wait(&self) -> Duration {
+        Duration::from_millis(self.replica_wait_ms_max.get().into())
+    }
+}
+
 impl Default for PostgresConfig {
     fn default() -> Self {
         let positive = |number| NonZeroU32::new(number).expect("a positive constant");
         Self {
             url: None,
+            replicas: Vec::new(),
+            replica_wait_ms_max: positive(20),
+            log_part_rows: positive(1 << 24),
             ca_file: None,
             connect_ms_max: positive(3000),
             statement_ms_max: positive(3000),

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{
+    parts::{in_parts, make_room_inside},
     request::Request,
     session::{Kind, Session},
     values::cell_ref,
@@ -10,20 +11,16 @@ use super::{
 use crate::{
     cell::{Cell, CellRef},
     error::StoreError,
-    migrate::Migration,
+    migrate::{Landmarks, Migration, Schema},
     row::Table,
 };
 
 /// Applies what has not been applied, in one transaction that other nodes wait for.
-pub(crate) fn apply(
-    session: &Session,
-    migrations: &[Migration],
-    tables: &[&'static Table],
-) -> Result<(), StoreError> {
+pub(crate) fn apply(session: &Session, schema: &Schema) -> Result<(), StoreError> {
     // Not in the transaction: the lock of the schema is taken by its name alone.
     session.execute_all(&format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", session.schema()))?;
     session.begin(Kind::Batch);
-    let applied = apply_inside(session, migrations, tables);
+    let applied = apply_inside(session, schema);
     match applied {
         Ok(()) => session.commit(&[]),
         Err(error) => {
@@ -33,25 +30,20 @@ pub(crate) fn apply(
     }
 }
 
-fn apply_inside(
-    session: &Session,
-    migrations: &[Migration],
-    tables: &[&'static Table],
-) -> Result<(), StoreError> {
+fn apply_inside(session: &Session, schema: &Schema) -> Result<(), StoreError> {
     session.ask(&[])?;
     session.execute_all(
         "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, digest BYTEA NOT NULL)",
     )?;
-    let known = applied(session, migrations)?;
-    for migration in migrations {
+    let known = applied(session, schema.migrations())?;
+    for migration in schema.migrations() {
         let digest = Sha256::digest(migration.sql).to_vec();
         match known.iter().find(|(name, _)| name == migration.name) {
             Some((_, applied)) if *applied == digest => {}
             Some(_) => return Err(StoreError::MigrationChanged { name: migration.name.to_owned() }),
             None => {
-                session.execute_all(&text(migration.sql)).map_err(|source| StoreError::MigrationRefused {
-                    name: migration.name,
-                    source: Box::new(source),
+                session.execute_all(&text(migration.sql, schema.landmarks())).map_err(|source| {
+                    StoreError::MigrationRefused { name: migration.name, source: Box::new(source) }
                 })?;
                 let values = [Cell::Text(migration.name.into()), Cell::Bytes(digest.into())];
                 session
@@ -59,18 +51,17 @@ fn apply_inside(
             }
         }
     }
-    tables.iter().try_for_each(|table| check_table(session, table))
+    if let Some(log) = schema.landmarks() {
+        make_room_inside(session, log, 0)?;
+    }
+    schema.tables().iter().try_for_each(|table| check_table(session, table))
 }
 
 /// Checks a database that may not be changed.
-pub(crate) fn check(
-    session: &Session,
-    migrations: &[Migration],
-    tables: &[&'static Table],
-) -> Result<(), StoreError> {
+pub(crate) fn check(session: &Session, schema: &Schema) -> Result<(), StoreError> {
     session.begin(Kind::LongSnapshot);
-    let checked = applied(session, migrations)
-        .and_then(|_| tables.iter().try_for_each(|table| check_table(session, table)));
+    let checked = applied(session, schema.migrations())
+        .and_then(|_| schema.tables().iter().try_for_each(|table| check_table(session, table)));
     session.end();
     checked
 }
@@ -90,9 +81,11 @@ fn applied(session: &Session, migrations: &[Migration]) -> Result<Vec<(String, V
     Ok(known)
 }
 
-/// The same statements as PostgreSQL must have them: text is sorted by its bytes, as everywhere else.
-fn text(sql: &str) -> String {
-    sql.replace(" TEXT", " TEXT COLLATE \"C\"")
+/// The same statements as PostgreSQL must have them: text is sorted by its bytes, as everywhere else, and a log
+/// is kept in parts.
+fn text(sql: &str, log: Option<Landmarks>) -> String {
+    let sorted = sql.replace(" TEXT", " TEXT COLLATE \"C\"");
+    log.map_or(sorted.clone(), |log| in_parts(&sorted, log))
 }
 
 const COLUMNS: &str = "SELECT a.attname, upper(format_type(a.atttypid, a.atttypmod)), \

@@ -13,13 +13,18 @@ use tokio::{
     runtime::{self, Handle},
     sync::oneshot,
 };
-use tokio_postgres::{Client, NoTls, config::SslMode, tls::MakeTlsConnect};
+use tokio_postgres::{
+    Client, NoTls,
+    config::{SslMode, TargetSessionAttrs},
+    tls::MakeTlsConnect,
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::config::PostgresConfig;
+use super::config::{DatabaseUrl, PostgresConfig};
 use crate::{
     breaker::{Breaker, Verdict},
     error::StoreError,
+    instruments::Instruments,
 };
 
 /// A PostgreSQL server. Cheap to clone.
@@ -37,12 +42,17 @@ struct Shared {
     _end: oneshot::Sender<()>,
     running: Stopwatch,
     breaker: Mutex<Breaker>,
+    instruments: Instruments,
 }
 
 impl Server {
-    /// The server that `config` names, if it names one.
-    pub(crate) fn new(config: &PostgresConfig) -> Result<Option<Self>, StoreError> {
-        let Some(url) = &config.url else { return Ok(None) };
+    /// The server at `url`, as `config` says how to treat it.
+    pub(crate) fn new(
+        config: &PostgresConfig,
+        url: &DatabaseUrl,
+        attributes: TargetSessionAttrs,
+        instruments: &Instruments,
+    ) -> Result<Self, StoreError> {
         let tls = config.ca_file.as_ref().map(|path| {
             let certificates = CertificateDer::pem_file_iter(path);
             let certificates = certificates.and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -63,9 +73,9 @@ impl Server {
         target
             .connect_timeout(millis(config.connect_ms_max.get()))
             .keepalives_idle(Duration::from_secs(10))
-            .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
+            .target_session_attrs(attributes);
         let (wires, end) = start_wires().map_err(|error| unusable(error.to_string()))?;
-        Ok(Some(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(Shared {
             config: config.clone(),
             target,
             tls,
@@ -73,11 +83,16 @@ impl Server {
             _end: end,
             running: Clock::System.stopwatch(),
             breaker: Mutex::new(Breaker::new(config.breaker)),
-        }))))
+            instruments: instruments.clone(),
+        })))
     }
 
     pub(crate) fn config(&self) -> &PostgresConfig {
         &self.0.config
+    }
+
+    pub(crate) fn instruments(&self) -> &Instruments {
+        &self.0.instruments
     }
 
     /// A new connection.
@@ -174,6 +189,6 @@ pub(super) fn millis(number: u32) -> Duration {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("url", &self.0.config.url).finish_non_exhaustive()
+        f.debug_struct("Server").field("hosts", &self.0.target.get_hosts()).finish_non_exhaustive()
     }
 }

@@ -18,7 +18,10 @@ use super::{
     server::{Server, millis},
     wait::wait,
 };
-use crate::error::StoreError;
+use crate::{
+    error::StoreError,
+    instruments::{Counted, Role},
+};
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub(crate) enum Kind {
     Batch,
     /// Reading what is committed at one moment.
     Snapshot,
+    /// The same, where somebody else can be asked instead of waiting.
+    Glance,
     /// The same, for as long as it takes: opening and verifying.
     LongSnapshot,
 }
@@ -35,6 +40,7 @@ pub(crate) enum Kind {
 pub(crate) struct Session {
     server: Server,
     schema: &'static str,
+    role: Role,
     link: RefCell<Option<Link>>,
     stage: Cell<Stage>,
 }
@@ -50,11 +56,15 @@ enum Stage {
 
 struct Link {
     client: Client,
+    _counted: Counted,
     kept: HashMap<String, Statement>,
 }
 
 /// Statements a connection keeps: more than a service has.
 const KEPT_MAX: usize = 512;
+
+/// How long a glance may take, a new connection included.
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// What the network may add to what the server was given.
 const NETWORK: Duration = Duration::from_millis(500);
@@ -62,8 +72,8 @@ const NETWORK: Duration = Duration::from_millis(500);
 type Found<'r> = Pin<Box<dyn Future<Output = Result<Answer, Error>> + 'r>>;
 
 impl Session {
-    pub(crate) const fn new(server: Server, schema: &'static str) -> Self {
-        Self { server, schema, link: RefCell::new(None), stage: Cell::new(Stage::None) }
+    pub(crate) const fn new(server: Server, schema: &'static str, role: Role) -> Self {
+        Self { server, schema, role, link: RefCell::new(None), stage: Cell::new(Stage::None) }
     }
 
     pub(crate) const fn schema(&self) -> &'static str {
@@ -93,6 +103,17 @@ impl Session {
         let committed = self.exchange(requests, "COMMIT");
         self.stage.set(Stage::None);
         committed.map(drop)
+    }
+
+    /// Asks everything in a transaction of its own that changes nothing, with one round trip.
+    pub(crate) fn ask_alone(&self, kind: Kind, requests: &[Request<'_>]) -> Result<Vec<Answer>, StoreError> {
+        self.begin(kind);
+        let answered = self.exchange(requests, "COMMIT");
+        match &answered {
+            Ok(_) => self.stage.set(Stage::None),
+            Err(_) => self.end(),
+        }
+        answered
     }
 
     /// Ends a transaction that changed nothing, or nothing that should stay.
@@ -165,7 +186,10 @@ impl Session {
             self.stage.set(Stage::Inside(kind));
         }
         match &answered {
-            Err(StoreError::Lost | StoreError::TooSlow) => self.server.told(1, false),
+            Err(StoreError::Lost | StoreError::TooSlow) => {
+                self.server.instruments().lost(self.role);
+                self.server.told(1, false);
+            }
             Ok(_) | Err(_) => self.server.told(1, true),
         }
         answered
@@ -204,7 +228,8 @@ impl Session {
         if self.keeps() {
             client.batch_execute(&self.settings("SET").join("; ")).await?;
         }
-        Ok(Link { client, kept: HashMap::new() })
+        let counted = self.server.instruments().connected(self.role);
+        Ok(Link { client, _counted: counted, kept: HashMap::new() })
     }
 
     fn keeps(&self) -> bool {
@@ -215,6 +240,7 @@ impl Session {
         let config = self.server.config();
         let waits = match opening {
             Some(Kind::LongSnapshot) => return Duration::from_hours(1),
+            Some(Kind::Glance) => return GLANCE + config.replica_wait(),
             Some(Kind::Batch) => millis(config.lock_ms_max.get()),
             Some(Kind::Snapshot) | None => Duration::ZERO,
         };
@@ -241,7 +267,7 @@ impl Session {
         let Some(kind) = opening else { return String::new() };
         let mut words = match kind {
             Kind::Batch => vec!["BEGIN ISOLATION LEVEL READ COMMITTED".to_owned()],
-            Kind::Snapshot | Kind::LongSnapshot => {
+            Kind::Snapshot | Kind::Glance | Kind::LongSnapshot => {
                 vec!["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()]
             }
         };
@@ -259,7 +285,7 @@ impl Session {
                 // Each statement after it sees what the batch before it has committed.
                 words.push(format!("SELECT pg_advisory_xact_lock({})", lock_number(self.schema)));
             }
-            Kind::Snapshot => {}
+            Kind::Snapshot | Kind::Glance => {}
             Kind::LongSnapshot => words.push("SET LOCAL statement_timeout TO 0".to_owned()),
         }
         words.join("; ")

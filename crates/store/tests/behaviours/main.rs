@@ -2,7 +2,9 @@
 
 mod cuts;
 mod damage;
+mod parts;
 mod power;
+mod replicas;
 mod space;
 mod together;
 

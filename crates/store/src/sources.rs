@@ -1,0 +1,156 @@
+//! Which server a read is put to: a replica that has everything the primary had when the read was asked
+//! for, or else the primary. So a read sees what was acknowledged before it, whichever node wrote it, and the
+//! primary is asked one small thing for a whole batch of reads.
+//!
+//! A replica shows that it has all of it by the newest row of a log: rows that count up and never change. It
+//! has that very row, or it is behind, or it follows a primary that is none any more.
+
+use std::{cell::Cell as Place, thread, time::Duration};
+
+use clock::{Clock, Stopwatch};
+
+use crate::{
+    cell::{Cell, CellRef},
+    engine::Engine,
+    error::StoreError,
+    instruments::{Instruments, Role},
+    migrate::Landmarks,
+    place,
+    postgres::{Kind, Request, Server, Session, cell_ref},
+};
+
+/// How long a replica that was behind is not asked.
+const REST_BEHIND: Duration = Duration::from_secs(1);
+
+/// How long one that did not answer is not: each time costs a read a part of a second.
+const REST_SILENT: Duration = Duration::from_secs(15);
+
+/// How often a replica that is behind is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
+
+/// Where one thread's reads may go.
+pub(crate) struct Sources {
+    primary: Engine,
+    replicas: Vec<Replica>,
+    landmarks: Option<Landmarks>,
+    /// The replica whose turn it is.
+    turn: usize,
+    waits_max: Duration,
+    running: Stopwatch,
+    instruments: Instruments,
+}
+
+struct Replica {
+    engine: Engine,
+    rests_until: Place<Duration>,
+}
+
+/// The newest row of a log.
+struct Landmark {
+    number: i64,
+    mark: Vec<u8>,
+}
+
+impl Sources {
+    /// The servers of the database at `place`; the thread with this number begins with another replica than
+    /// its neighbours.
+    pub(crate) fn open(
+        place: &place::Place,
+        landmarks: Option<Landmarks>,
+        thread: usize,
+        instruments: &Instruments,
+    ) -> Result<Self, StoreError> {
+        let (replicas, waits_max) = match place {
+            place::Place::Schema { replicas, server, name } => {
+                let open = |server: &Server| Replica {
+                    engine: Engine::Postgres(Box::new(Session::new(server.clone(), name, Role::Replica))),
+                    rests_until: Place::default(),
+                };
+                (replicas.iter().map(open).collect(), server.config().replica_wait())
+            }
+            place::Place::File { .. } => (Vec::new(), Duration::ZERO),
+        };
+        Ok(Self {
+            primary: Engine::open_to_read(place)?,
+            replicas,
+            landmarks,
+            turn: thread,
+            waits_max,
+            running: Clock::System.stopwatch(),
+            instruments: instruments.clone(),
+        })
+    }
+
+    /// The one for the reads that wait now.
+    pub(crate) fn choose(&mut self, reads: u64) -> &Engine {
+        self.turn = self.turn.wrapping_add(1);
+        let found = self.fit_replica();
+        let role = if found.is_some() { Role::Replica } else { Role::Reader };
+        self.instruments.reads(role, reads);
+        found.map_or(&self.primary, |place| &self.replicas[place].engine)
+    }
+
+    fn fit_replica(&self) -> Option<usize> {
+        let landmarks = self.landmarks?;
+        let now = self.running.elapsed();
+        let turns = (0..self.replicas.len()).map(|step| self.turn.wrapping_add(step) % self.replicas.len());
+        let mut awake = turns.filter(|place| self.replicas[*place].rests_until.get() <= now).peekable();
+        awake.peek()?;
+        // An empty log has no landmark, and a primary that fails is found out by the read itself.
+        let newest = landmarks.newest(&self.primary).ok().flatten()?;
+        awake.find(|place| {
+            let replica = &self.replicas[*place];
+            let rest = match self.catches_up(replica, landmarks, &newest) {
+                Ok(true) => return true,
+                Ok(false) => REST_BEHIND,
+                Err(_) => REST_SILENT,
+            };
+            self.instruments.replica_behind();
+            replica.rests_until.set(self.running.elapsed() + rest);
+            false
+        })
+    }
+
+    /// Waits a little for a replica to have what the primary has.
+    #[expect(clippy::disallowed_methods, reason = "a reader's own thread has nothing else to do meanwhile")]
+    fn catches_up(
+        &self,
+        replica: &Replica,
+        landmarks: Landmarks,
+        newest: &Landmark,
+    ) -> Result<bool, StoreError> {
+        let until = self.running.elapsed() + self.waits_max;
+        loop {
+            match landmarks.at(&replica.engine, newest.number)? {
+                Some(mark) => return Ok(mark == newest.mark),
+                None if self.running.elapsed() < until => thread::sleep(ASK_AGAIN),
+                None => return Ok(false),
+            }
+        }
+    }
+}
+
+impl Landmarks {
+    fn newest(self, engine: &Engine) -> Result<Option<Landmark>, StoreError> {
+        let Self { table, number, mark } = self;
+        let sql = format!("SELECT \"{number}\", \"{mark}\" FROM {table} ORDER BY \"{number}\" DESC LIMIT 1");
+        ask(engine, Kind::Snapshot, &sql, &[])
+    }
+
+    fn at(self, engine: &Engine, at: i64) -> Result<Option<Vec<u8>>, StoreError> {
+        let Self { table, number, mark } = self;
+        let sql = format!("SELECT \"{number}\", \"{mark}\" FROM {table} WHERE \"{number}\" = $1");
+        Ok(ask(engine, Kind::Glance, &sql, &[Cell::Integer(at)])?.map(|landmark| landmark.mark))
+    }
+}
+
+/// The first row that a query finds.
+fn ask(engine: &Engine, kind: Kind, sql: &str, values: &[Cell<'_>]) -> Result<Option<Landmark>, StoreError> {
+    let Engine::Postgres(session) = engine else { return Ok(None) };
+    let answers = session.ask_alone(kind, &[Request::new(sql, values)])?;
+    let found = answers.iter().flat_map(|answer| &answer.rows).next();
+    Ok(found.and_then(|row| match (cell_ref(row, 0), cell_ref(row, 1)) {
+        (CellRef::Integer(number), CellRef::Bytes(mark)) => Some(Landmark { number, mark: mark.to_vec() }),
+        _ => None,
+    }))
+}
