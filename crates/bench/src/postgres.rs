@@ -2,6 +2,7 @@
 
 mod node;
 mod pgbench;
+mod sql;
 
 use std::time::Duration;
 
