@@ -87,6 +87,7 @@ impl Command for EnrolDeviceKey {
 
     fn reads(&self, keys: &mut Keys<'_>) {
         keys.want::<Person>(self.person);
+        keys.want_range::<DeviceKey>(self.person.cell(), DEVICE_KEYS_MAX);
         self.proof.reads(self.person, keys);
     }
 

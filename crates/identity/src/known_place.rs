@@ -110,6 +110,15 @@ impl Sighting {
         self.hash.content().and_then(|content| content.first_chunk().copied())
     }
 
+    /// The rows that [`Sighting::remember`] reads.
+    pub(crate) fn reads(&self, person: Id<authz::Person>, keys: &mut store::Keys<'_>) {
+        if self.known {
+            keys.want::<KnownPlace>((person, self.place));
+        } else {
+            keys.want_range::<KnownPlace>(person.cell(), PLACES_MAX);
+        }
+    }
+
     /// Remembers the place.
     pub(crate) fn remember(
         self,

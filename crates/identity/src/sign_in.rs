@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use store::{Erasable, Keys, StoreError, Tx};
 
 use crate::{
-    known_place::{KnownPlace, Sighting},
+    known_place::Sighting,
     person::{Person, PersonEpoch, epoch_of},
     proof::{Proof, ProofError},
     session::{Assurance, Session},
@@ -80,9 +80,7 @@ impl Command for SignIn {
     fn reads(&self, keys: &mut Keys<'_>) {
         keys.want::<Person>(self.person);
         keys.want::<PersonEpoch>(self.number);
-        for seen in self.device.iter().chain(&self.network).filter(|seen| seen.known) {
-            keys.want::<KnownPlace>((self.person, seen.place));
-        }
+        self.device.iter().chain(&self.network).for_each(|seen| seen.reads(self.person, keys));
         self.proof.reads(self.person, keys);
     }
 

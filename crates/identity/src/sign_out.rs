@@ -88,6 +88,7 @@ impl Command for SignOutEverywhere {
 
     fn reads(&self, keys: &mut Keys<'_>) {
         keys.want::<Person>(self.person);
+        keys.want_range::<Session>(self.person.cell(), CLEARED_MAX);
     }
 
     fn apply(self, _by: &By, tx: &mut Tx<'_>, _at: Timestamp) -> Result<Applied<()>, SignOutError> {

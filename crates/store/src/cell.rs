@@ -94,6 +94,18 @@ impl Cell<'_> {
         }
     }
 
+    /// The same value on its own.
+    pub(crate) fn into_owned(self) -> Cell<'static> {
+        match self {
+            Self::Null => Cell::Null,
+            Self::Boolean(truth) => Cell::Boolean(truth),
+            Self::Integer(number) => Cell::Integer(number),
+            Self::Text(text) => Cell::Text(text.into_owned().into()),
+            Self::Bytes(bytes) => Cell::Bytes(bytes.into_owned().into()),
+            Self::Short(bytes) => Cell::Short(bytes),
+        }
+    }
+
     /// Feeds the value to `sink` in its canonical encoding: a tag, the length where it varies, the bytes.
     pub fn encode(&self, sink: &mut impl FnMut(&[u8])) {
         match self {

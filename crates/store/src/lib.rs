@@ -18,6 +18,7 @@ mod migrate;
 mod news;
 mod place;
 mod postgres;
+mod ranges;
 mod reader;
 mod row;
 mod snapshot;

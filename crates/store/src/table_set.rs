@@ -11,6 +11,7 @@ use crate::{
     engine::Engine,
     error::StoreError,
     postgres::{self, Request},
+    ranges::Ranges,
     row::{Durability, Row, RowKey, Table},
     sqlite::{self, Statements},
     tx::Scan,
@@ -21,6 +22,7 @@ pub(crate) struct TableSet<R: Row> {
     one: Statements,
     many: postgres::Statements,
     wanted: Vec<R::Key>,
+    ranges: Ranges<R::Key>,
     base: HashMap<R::Key, Slot<R>>,
     /// Keys whose slots differ from the engine's rows, in the order they first did.
     changed: Vec<R::Key>,
@@ -45,10 +47,13 @@ struct Change<R: Row> {
 /// What a batch does to its tables without knowing their types.
 pub(crate) trait AnySet: Any + Send {
     fn table(&self) -> &'static Table;
-    fn is_wanted(&self) -> bool;
     fn load_each(&mut self, connection: &Connection) -> Result<(), StoreError>;
-    fn wanted_request(&self) -> Request<'_>;
+    /// What asks for the rows whose keys are wanted, if there are any.
+    fn wanted_request(&self) -> Option<Request<'_>>;
     fn take_rows(&mut self, rows: &[tokio_postgres::Row]) -> Result<(), StoreError>;
+    /// What asks for the runs of rows that are wanted, if there are any.
+    fn wanted_ranges_request(&self) -> Option<Request<'_>>;
+    fn take_ranges(&mut self, rows: &[tokio_postgres::Row]) -> Result<(), StoreError>;
     fn has_overlay(&self) -> bool;
     fn drop_overlay(&mut self);
     fn keep_overlay(&mut self, effect: &mut Vec<u8>);
@@ -74,6 +79,7 @@ impl<R: Row> TableSet<R> {
             one: Statements::of(R::TABLE),
             many: postgres::Statements::of(R::TABLE),
             wanted: Vec::new(),
+            ranges: Ranges::default(),
             base: HashMap::new(),
             changed: Vec::new(),
             appended: Vec::new(),
@@ -83,6 +89,10 @@ impl<R: Row> TableSet<R> {
 
     pub(crate) fn want(&mut self, key: R::Key) {
         self.wanted.push(key);
+    }
+
+    pub(crate) fn want_range(&mut self, first: Cell<'static>, rows_max: usize) {
+        self.ranges.want(first, rows_max);
     }
 
     /// Where there is no engine, what was wanted is not there.
@@ -119,29 +129,50 @@ impl<R: Row> TableSet<R> {
         }
     }
 
+    /// Are the rows that `scan` asks for all in memory?
+    pub(crate) fn has_range(&self, scan: &Scan<'_>) -> bool {
+        self.ranges.of(scan).is_some()
+    }
+
     /// Rows whose keys `scan` asks for, as the running command sees them, in the order of their keys.
     pub(crate) fn scan(&self, scan: &Scan<'_>, engine: Option<&Engine>) -> Result<Vec<R>, StoreError> {
         let mut found = BTreeMap::new();
-        if let Some(engine) = engine {
-            // So many that rows deleted in memory cannot hide those behind them.
-            let limit = scan.limit + self.changed.len() + self.overlay.len();
-            let (sql, values) = scan.statement(R::TABLE, limit);
-            for row in engine.rows::<R>(&sql, &values)? {
-                found.insert(row.key(), Some(row));
+        if let Some(keys) = self.ranges.of(scan) {
+            let rows = keys.iter().map(|key| (key, self.base.get(key).and_then(|slot| slot.row.as_ref())));
+            found.extend(rows.map(|(key, row)| (key.clone(), row.cloned())));
+        } else {
+            if let Some(engine) = engine {
+                // So many that rows deleted in memory cannot hide those behind them.
+                let limit = scan.limit + self.changed.len() + self.overlay.len();
+                let (sql, values) = scan.statement(R::TABLE, limit);
+                found.extend(engine.rows::<R>(&sql, &values)?.into_iter().map(|row| (row.key(), Some(row))));
             }
+            let changed = self.changes().filter(|(key, _)| scan.covers(&key.cells()));
+            found.extend(changed.map(|(key, row)| (key.clone(), row.cloned())));
         }
-        let in_base = self.changed.iter().filter_map(|key| Some((key, self.base.get(key)?.row.as_ref())));
-        let in_overlay =
-            self.overlay.iter().map(|change| (&change.key, (!change.deleted).then_some(&change.row)));
-        for (key, row) in in_base.chain(in_overlay).filter(|(key, _)| scan.covers(&key.cells())) {
-            found.insert(key.clone(), row.cloned());
-        }
+        let overlaid = self.overlay.iter().filter(|change| scan.covers(&change.key.cells()));
+        let overlaid = overlaid.map(|change| (&change.key, (!change.deleted).then_some(&change.row)));
+        found.extend(overlaid.map(|(key, row)| (key.clone(), row.cloned())));
         Ok(found.into_values().flatten().take(scan.limit).collect())
+    }
+
+    /// Takes rows that the engine has, unless the batch has changed them.
+    fn take_unchanged(&mut self, rows: impl Iterator<Item = R>) -> Vec<R::Key> {
+        let taken = rows.map(|row| {
+            let key = row.key();
+            let slot = self.base.entry(key.clone()).or_insert(Slot { row: None, changed: false });
+            if !slot.changed {
+                slot.row = Some(row);
+            }
+            key
+        });
+        taken.collect()
     }
 
     /// A row as somebody else changed it.
     pub(crate) fn note(&mut self, key: R::Key, row: Option<R>) {
         if !self.base.insert(key.clone(), Slot { row, changed: true }).is_some_and(|slot| slot.changed) {
+            self.ranges.note(&key);
             self.changed.push(key);
         }
     }
@@ -155,10 +186,6 @@ impl<R: Row> TableSet<R> {
 impl<R: Row> AnySet for TableSet<R> {
     fn table(&self) -> &'static Table {
         R::TABLE
-    }
-
-    fn is_wanted(&self) -> bool {
-        !self.wanted.is_empty()
     }
 
     fn load_each(&mut self, connection: &Connection) -> Result<(), StoreError> {
@@ -176,25 +203,45 @@ impl<R: Row> AnySet for TableSet<R> {
             }
         }
         self.wanted = wanted;
+        if self.ranges.is_wanted() {
+            let limit = self.ranges.limit();
+            let mut found = Vec::new();
+            for first in self.ranges.firsts() {
+                let scan = Scan { prefix: vec![first], below: None, limit };
+                let (sql, values) = scan.statement(R::TABLE, limit);
+                found.extend(sqlite::select_rows::<R>(connection, &sql.replace('$', "?"), &values)?);
+            }
+            let found = self.take_unchanged(found.into_iter());
+            self.ranges.take(found, &self.changed);
+        }
         Ok(())
     }
 
-    fn wanted_request(&self) -> Request<'_> {
+    fn wanted_request(&self) -> Option<Request<'_>> {
         let keys = &R::TABLE.columns[..R::TABLE.key_columns];
-        Request::of_columns(&self.many.select, keys, self.wanted.iter().map(RowKey::cells))
+        let request = || Request::of_columns(&self.many.select, keys, self.wanted.iter().map(RowKey::cells));
+        (!self.wanted.is_empty()).then(request)
+    }
+
+    fn wanted_ranges_request(&self) -> Option<Request<'_>> {
+        let (first, limit) = (&R::TABLE.columns[..1], self.ranges.limit());
+        let sql = || self.many.ranges.replace("{limit}", &limit.to_string());
+        let request = || Request::of_columns(sql(), first, self.ranges.firsts().map(|cell| vec![cell]));
+        self.ranges.is_wanted().then(request)
+    }
+
+    fn take_ranges(&mut self, rows: &[tokio_postgres::Row]) -> Result<(), StoreError> {
+        let rows = rows.iter().map(postgres::read_row).collect::<Result<Vec<R>, _>>()?;
+        let found = self.take_unchanged(rows.into_iter());
+        self.ranges.take(found, &self.changed);
+        Ok(())
     }
 
     /// A key may be wanted twice, and its row come twice: it is the same row.
     fn take_rows(&mut self, rows: &[tokio_postgres::Row]) -> Result<(), StoreError> {
         self.know_none();
-        for row in rows {
-            let row: R = postgres::read_row(row)?;
-            let slot = self.base.entry(row.key()).or_insert(Slot { row: None, changed: false });
-            // What the batch has changed stays changed.
-            if !slot.changed {
-                slot.row = Some(row);
-            }
-        }
+        let rows = rows.iter().map(postgres::read_row).collect::<Result<Vec<R>, _>>()?;
+        self.take_unchanged(rows.into_iter());
         Ok(())
     }
 
@@ -223,6 +270,7 @@ impl<R: Row> AnySet for TableSet<R> {
             slot.row = (!deleted).then_some(row);
             if !slot.changed {
                 slot.changed = true;
+                self.ranges.note(&key);
                 self.changed.push(key);
             }
         }
@@ -282,6 +330,7 @@ impl<R: Row> AnySet for TableSet<R> {
 
     fn clear(&mut self) {
         self.wanted.clear();
+        self.ranges.clear();
         self.base.clear();
         self.changed.clear();
         self.appended.clear();

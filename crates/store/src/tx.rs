@@ -45,13 +45,16 @@ pub struct Scan<'a> {
 #[derive(Debug)]
 pub struct Changes<'b>(&'b Working);
 
+/// Gives a table the rows that it asked for.
+type Take = fn(&mut dyn AnySet, &[tokio_postgres::Row]) -> Result<(), StoreError>;
+
 /// The tables of the batch at hand. Kept from batch to batch for its memory and its statements.
 #[derive(Default)]
 pub(crate) struct Working {
     sets: Vec<Box<dyn AnySet>>,
     places: HashMap<TypeId, usize>,
     effect: Vec<u8>,
-    /// Rows that a command read without having named them.
+    /// Rows and runs of rows that a command read without having named them.
     pub(crate) unplanned_reads: u64,
 }
 
@@ -99,7 +102,11 @@ impl<'b> Tx<'b> {
     /// When the engine fails, or holds what no program of ours wrote.
     pub fn scan<R: Row>(&mut self, scan: &Scan<'_>) -> Result<Vec<R>, StoreError> {
         let source = self.source;
-        self.working.set::<R>().scan(scan, source)
+        let set = self.working.set::<R>();
+        let planned = source.is_none() || set.has_range(scan);
+        let found = set.scan(scan, source)?;
+        self.working.unplanned_reads += u64::from(!planned);
+        Ok(found)
     }
 
     /// Writes the row, new or changed.
@@ -131,14 +138,21 @@ impl Working {
             }
             Engine::Postgres(session) => session,
         };
-        let wanted: Vec<_> = (0..self.sets.len()).filter(|place| self.sets[*place].is_wanted()).collect();
-        let requests: Vec<_> = wanted.iter().map(|place| self.sets[*place].wanted_request()).collect();
+        let (mut requests, mut takers): (Vec<_>, Vec<(usize, Take)>) = (Vec::new(), Vec::new());
+        for (place, set) in self.sets.iter().enumerate() {
+            let both: [(_, Take); 2] = [
+                (set.wanted_request(), |set, rows| set.take_rows(rows)),
+                (set.wanted_ranges_request(), |set, rows| set.take_ranges(rows)),
+            ];
+            for (request, take) in both {
+                takers.extend(request.is_some().then_some((place, take)));
+                requests.extend(request);
+            }
+        }
         let answers = session.ask(&requests)?;
         drop(requests);
-        wanted
-            .into_iter()
-            .zip(answers)
-            .try_for_each(|(place, answer)| self.sets[place].take_rows(&answer.rows))
+        let mut answers = takers.into_iter().zip(answers);
+        answers.try_for_each(|((place, take), answer)| take(self.sets[place].as_mut(), &answer.rows))
     }
 
     pub(crate) fn has_changes(&self) -> bool {

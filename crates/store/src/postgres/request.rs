@@ -35,7 +35,7 @@ impl<'a> Request<'a> {
 
     /// One statement for many rows: their cells, turned into a list for each column.
     pub(crate) fn of_columns(
-        sql: &'a str,
+        sql: impl Into<Cow<'a, str>>,
         columns: &'static [ColumnDef],
         rows: impl Iterator<Item = Vec<Cell<'a>>>,
     ) -> Self {

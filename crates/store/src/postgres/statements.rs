@@ -7,6 +7,8 @@ use crate::row::{ColumnDef, Table};
 pub(crate) struct Statements {
     /// Finds the rows of a list of keys.
     pub(crate) select: String,
+    /// Finds the rows whose keys begin with each of a list, at most `{limit}` of each.
+    pub(crate) ranges: String,
     /// Adds rows, and fails if one is there already.
     pub(crate) insert: String,
     /// Puts rows, new or in the place of old ones.
@@ -36,6 +38,13 @@ impl Statements {
                 "SELECT {} FROM {} JOIN UNNEST({wanted}) AS wanted ({all_keys}) ON {matches}",
                 found.join(", "),
                 table.name,
+            ),
+            ranges: format!(
+                "SELECT found.* FROM UNNEST({}) AS wanted (first) CROSS JOIN LATERAL \
+                 (SELECT {all} FROM {} WHERE {} = wanted.first ORDER BY {all_keys} LIMIT {{limit}}) AS found",
+                lists(&table.columns[..1]),
+                table.name,
+                keys[0],
             ),
             put: format!("{insert} ON CONFLICT ({all_keys}) DO {action}"),
             insert,

@@ -51,6 +51,8 @@ macro_rules! on_both_engines {
     };
 }
 
+mod ranges;
+
 store::table! {
     /// A boat and where it lies.
     struct Boat in "boats", Replayed {
