@@ -7,8 +7,12 @@ use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::{ClientConfig, NamedGroup, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::aws_lc_rs,
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -131,6 +135,69 @@ async fn tls_serves_http_1_to_those_who_ask_for_it() {
     let request = Request::get("/hello").header("host", "localhost").body(Empty::<Bytes>::new());
     let response = sender.send_request(request.expect("a request")).await.expect("it answers");
     assert_eq!(text(response).await, "hello");
+}
+
+/// Takes any certificate, as somebody does who looks at a service on their own machine, and keeps it.
+#[derive(Debug, Default)]
+struct Curious(std::sync::Mutex<Option<CertificateDer<'static>>>);
+
+impl ServerCertVerifier for Curious {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        _chain: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.0.lock().expect("nobody panics holding it") = Some(certificate.clone().into_owned());
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.2 is not spoken".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[tokio::test]
+async fn a_self_made_certificate_serves_the_names_it_was_made_for() {
+    let rig =
+        start_with(|_, listen| listen.tls = TlsConfig::SelfMade { names: vec!["localhost".to_owned()] });
+    let curious = Arc::new(Curious::default());
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("it is supported")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&curious) as Arc<dyn ServerCertVerifier>)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").expect("a name");
+    let socket = TcpStream::connect(rig.address()).await.expect("it listens");
+    TlsConnector::from(Arc::new(config)).connect(name, socket).await.expect("they shake hands");
+    // Whoever has seen it and trusts it needs to look away no more.
+    let seen = curious.0.lock().expect("nobody panics holding it").take().expect("it was shown");
+    let mut trusted = RootCertStore::empty();
+    trusted.add(seen).expect("a certificate");
+    let stream = tls(&rig, trusted, b"h2").await.expect("it is for localhost");
+    assert_eq!(text(get(&mut http2(stream).await, "/hello", 0).await).await, "hello");
 }
 
 #[tokio::test]
