@@ -18,6 +18,21 @@ pub struct Table {
 }
 
 impl Table {
+    /// The names of its columns as SQL has them, those of the key first.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.columns.iter().map(|column| format!("\"{}\"", column.name)).collect()
+    }
+
+    /// What an insert does where a row with its key is there already: it takes that one's place.
+    pub(crate) fn on_conflict(&self) -> String {
+        let names = self.names();
+        let (keys, fields) = names.split_at(self.key_columns);
+        let set: Vec<_> = fields.iter().map(|field| format!("{field} = excluded.{field}")).collect();
+        let action =
+            if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
+        format!("ON CONFLICT ({}) DO {action}", keys.join(", "))
+    }
+
     /// Compares what a database says of the table with what the program takes it for.
     pub(crate) fn check_found(&'static self, found: &str) -> Result<(), StoreError> {
         let columns = self.columns.iter().enumerate().map(|(place, column)| {

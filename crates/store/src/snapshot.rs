@@ -49,7 +49,8 @@ impl<'c> Snapshot<'c> {
     /// # Errors
     /// When the engine fails, or holds what no program of ours wrote.
     pub fn rows<R: Row>(&self, condition: &str, values: &[Cell<'_>]) -> Result<Vec<R>, StoreError> {
-        self.engine.rows(&format!("SELECT {} FROM {} {condition}", columns(R::TABLE), R::TABLE.name), values)
+        let (names, table) = (R::TABLE.names().join(", "), R::TABLE.name);
+        self.engine.rows(&format!("SELECT {names} FROM {table} {condition}"), values)
     }
 
     /// Calls `each` for every row that a query finds, in the query's order; `$1` stands for values.
@@ -71,14 +72,12 @@ impl<'c> Snapshot<'c> {
         table: &Table,
         after: Option<&[Cell<'static>]>,
     ) -> Result<Vec<Vec<Cell<'static>>>, StoreError> {
-        let keys: Vec<_> =
-            table.columns[..table.key_columns].iter().map(|column| format!("\"{}\"", column.name)).collect();
-        let keys = keys.join(", ");
+        let names = table.names();
+        let (all, keys) = (names.join(", "), names[..table.key_columns].join(", "));
         let places: Vec<_> = (1..=table.key_columns).map(|place| format!("${place}")).collect();
         let condition =
             after.map_or_else(String::new, |_| format!("WHERE ({keys}) > ({}) ", places.join(", ")));
-        let sql =
-            format!("SELECT {} FROM {} {condition}ORDER BY {keys} LIMIT {CHUNK}", columns(table), table.name);
+        let sql = format!("SELECT {all} FROM {} {condition}ORDER BY {keys} LIMIT {CHUNK}", table.name);
         let mut rows = Vec::new();
         self.engine.query(&sql, after.unwrap_or_default(), |row| {
             rows.push((0..table.columns.len()).map(|place| row.cell(place).to_owned_cell()).collect());
@@ -86,11 +85,6 @@ impl<'c> Snapshot<'c> {
         })?;
         Ok(rows)
     }
-}
-
-fn columns(table: &Table) -> String {
-    let names: Vec<_> = table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-    names.join(", ")
 }
 
 impl Drop for Snapshot<'_> {

@@ -78,22 +78,16 @@ impl Statements {
     }
 
     pub(crate) fn of(table: &Table) -> Self {
-        let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
-        let (keys, fields) = names.split_at(table.key_columns);
-        let listed =
-            |names: &[&str]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+        let names = table.names();
+        let all = names.join(", ");
         let places: Vec<_> = (1..=names.len()).map(|place| format!("?{place}")).collect();
-        let found: Vec<_> =
-            keys.iter().zip(&places).map(|(key, place)| format!("\"{key}\" = {place}")).collect();
+        let keys = names.iter().take(table.key_columns).zip(&places);
+        let found: Vec<_> = keys.map(|(key, place)| format!("{key} = {place}")).collect();
         let found = found.join(" AND ");
-        let set: Vec<_> = fields.iter().map(|field| format!("\"{field}\" = excluded.\"{field}\"")).collect();
-        let action =
-            if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
-        let insert =
-            format!("INSERT INTO {} ({}) VALUES ({})", table.name, listed(&names), places.join(", "));
+        let insert = format!("INSERT INTO {} ({all}) VALUES ({})", table.name, places.join(", "));
         Self {
-            select: format!("SELECT {} FROM {} WHERE {found}", listed(&names), table.name),
-            put: format!("{insert} ON CONFLICT ({}) DO {action}", listed(keys)),
+            select: format!("SELECT {all} FROM {} WHERE {found}", table.name),
+            put: format!("{insert} {}", table.on_conflict()),
             insert,
             delete: format!("DELETE FROM {} WHERE {found}", table.name),
         }

@@ -234,7 +234,7 @@ impl<'b> Changes<'b> {
 impl Scan<'_> {
     /// The statement for it, over at most `limit` rows, and its values.
     pub(crate) fn statement(&self, table: &Table, limit: usize) -> (String, Vec<Cell<'_>>) {
-        let names: Vec<_> = table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
+        let names = table.names();
         let keys = &names[..table.key_columns];
         let begins = keys.iter().take(self.prefix.len()).enumerate();
         let mut conditions: Vec<_> = begins.map(|(place, key)| format!("{key} = ${}", place + 1)).collect();

@@ -112,6 +112,12 @@ impl Load {
         self.acknowledged.lock().expect("nobody panics").len()
     }
 
+    /// Waits until something is acknowledged again, which takes seconds and not minutes.
+    async fn recovers(&self) {
+        let recovered = self.until(1).await;
+        assert!(recovered < Duration::from_secs(15), "{recovered:?}");
+    }
+
     /// Waits until `more` have been acknowledged; how long that took.
     async fn until(&self, more: usize) -> Duration {
         let (waited, wanted) = (Clock::System.stopwatch(), self.count() + more);
@@ -195,8 +201,7 @@ async fn nothing_is_lost_when_the_primary_is_killed_and_starts_again() {
     survive(Fleet::start(&url, 3), async |load| {
         primary.kill();
         primary.restart().expect("it starts again");
-        let recovered = load.until(1).await;
-        assert!(recovered < Duration::from_secs(15), "{recovered:?}");
+        load.recovers().await;
     })
     .await;
 }
@@ -207,8 +212,7 @@ async fn nothing_is_lost_when_the_synchronous_standby_takes_over() {
     survive(Fleet::start(&url, 3), async |load| {
         primary.kill();
         synchronous.promote().expect("it is promoted");
-        let recovered = load.until(1).await;
-        assert!(recovered < Duration::from_secs(15), "{recovered:?}");
+        load.recovers().await;
     })
     .await;
 }

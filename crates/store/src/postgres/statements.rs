@@ -18,8 +18,8 @@ pub(crate) struct Statements {
 
 impl Statements {
     pub(crate) fn of(table: &Table) -> Self {
-        let names: Vec<_> = table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-        let (keys, fields) = names.split_at(table.key_columns);
+        let names = table.names();
+        let keys = &names[..table.key_columns];
         let (all, all_keys) = (names.join(", "), keys.join(", "));
         let wanted = lists(&table.columns[..table.key_columns]);
         let matches: Vec<_> = keys.iter().map(|key| format!("{}.{key} = wanted.{key}", table.name)).collect();
@@ -30,9 +30,6 @@ impl Statements {
             table.name,
             lists(table.columns),
         );
-        let set: Vec<_> = fields.iter().map(|field| format!("{field} = excluded.{field}")).collect();
-        let action =
-            if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
         Self {
             select: format!(
                 "SELECT {} FROM {} JOIN UNNEST({wanted}) AS wanted ({all_keys}) ON {matches}",
@@ -46,7 +43,7 @@ impl Statements {
                 table.name,
                 keys[0],
             ),
-            put: format!("{insert} ON CONFLICT ({all_keys}) DO {action}"),
+            put: format!("{insert} {}", table.on_conflict()),
             insert,
             delete: format!(
                 "DELETE FROM {} USING UNNEST({wanted}) AS wanted ({all_keys}) WHERE {matches}",
