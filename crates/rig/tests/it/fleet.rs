@@ -112,10 +112,16 @@ impl Load {
         self.acknowledged.lock().expect("nobody panics").len()
     }
 
-    /// Waits until something is acknowledged again, which takes seconds and not minutes.
-    async fn recovers(&self) {
-        let recovered = self.until(1).await;
-        assert!(recovered < Duration::from_secs(15), "{recovered:?}");
+    /// Lets something end that others depend on, and waits until they acknowledge again, which takes seconds
+    /// and not minutes.
+    #[expect(clippy::print_stdout, reason = "how long is told to whoever runs with `--nocapture`")]
+    async fn recovers_from(&self, happen: impl FnOnce()) {
+        let since = Clock::System.stopwatch();
+        happen();
+        self.until(1).await;
+        let recovered = since.elapsed();
+        println!("something was acknowledged again after {recovered:?}");
+        assert!(recovered < Duration::from_secs(20), "{recovered:?}");
     }
 
     /// Waits until `more` have been acknowledged; how long that took.
@@ -199,9 +205,11 @@ async fn who_signs_in_at_one_node_is_signed_in_at_all_and_signs_out_of_all() {
 async fn nothing_is_lost_when_the_primary_is_killed_and_starts_again() {
     let (mut primary, _synchronous, _other, url) = primary_and_standbys();
     survive(Fleet::start(&url, 3), async |load| {
-        primary.kill();
-        primary.restart().expect("it starts again");
-        load.recovers().await;
+        let restart = || {
+            primary.kill();
+            primary.restart().expect("it starts again");
+        };
+        load.recovers_from(restart).await;
     })
     .await;
 }
@@ -210,9 +218,11 @@ async fn nothing_is_lost_when_the_primary_is_killed_and_starts_again() {
 async fn nothing_is_lost_when_the_synchronous_standby_takes_over() {
     let (mut primary, synchronous, _other, url) = primary_and_standbys();
     survive(Fleet::start(&url, 3), async |load| {
-        primary.kill();
-        synchronous.promote().expect("it is promoted");
-        load.recovers().await;
+        let take_over = || {
+            primary.kill();
+            synchronous.promote().expect("it is promoted");
+        };
+        load.recovers_from(take_over).await;
     })
     .await;
 }
@@ -223,8 +233,7 @@ async fn nothing_is_lost_when_the_database_freezes_and_thaws() {
     survive(Fleet::start(&url, 2), async |load| {
         primary.freeze();
         tokio::time::sleep(Duration::from_secs(5)).await;
-        primary.thaw();
-        load.until(1).await;
+        load.recovers_from(|| primary.thaw()).await;
     })
     .await;
 }
