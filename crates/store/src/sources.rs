@@ -2,8 +2,8 @@
 //! for, or else the primary. So a read sees what was acknowledged before it, whichever node wrote it, and the
 //! primary is asked one small thing for a whole batch of reads.
 //!
-//! A replica shows that it has all of it by the newest row of a log: rows that count up and never change. It
-//! has that very row, or it is behind, or it follows a primary that is none any more.
+//! A replica has all of it when it has come as far in the server's own log; and that its history is the primary's
+//! it shows by the newest row of a log of ours: rows that count up and never change.
 
 use std::{cell::Cell as Place, thread, time::Duration};
 
@@ -45,10 +45,11 @@ struct Replica {
     rests_until: Place<Duration>,
 }
 
-/// The newest row of a log.
+/// The newest row of a log, and how far the primary's own log had come: operations leave no row.
 struct Landmark {
     number: i64,
     mark: Vec<u8>,
+    position: String,
 }
 
 impl Sources {
@@ -121,8 +122,8 @@ impl Sources {
     ) -> Result<bool, StoreError> {
         let until = self.running.elapsed() + self.waits_max;
         loop {
-            match landmarks.at(&replica.engine, newest.number)? {
-                Some(mark) => return Ok(mark == newest.mark),
+            match landmarks.same(&replica.engine, newest)? {
+                Some(same) => return Ok(same.mark == newest.mark),
                 None if self.running.elapsed() < until => thread::sleep(ASK_AGAIN),
                 None => return Ok(false),
             }
@@ -131,16 +132,25 @@ impl Sources {
 }
 
 impl Landmarks {
-    fn newest(self, engine: &Engine) -> Result<Option<Landmark>, StoreError> {
+    /// What the primary has.
+    fn newest(self, primary: &Engine) -> Result<Option<Landmark>, StoreError> {
         let Self { table, number, mark } = self;
-        let sql = format!("SELECT \"{number}\", \"{mark}\" FROM {table} ORDER BY \"{number}\" DESC LIMIT 1");
-        ask(engine, Kind::Snapshot, &sql, &[])
+        let sql = format!(
+            "SELECT \"{number}\", \"{mark}\", pg_current_wal_flush_lsn()::text FROM {table} \
+             ORDER BY \"{number}\" DESC LIMIT 1"
+        );
+        ask(primary, Kind::Snapshot, &sql, &[])
     }
 
-    fn at(self, engine: &Engine, at: i64) -> Result<Option<Vec<u8>>, StoreError> {
+    /// The same row in a replica that has come as far, if it has; none in one that follows nobody any more.
+    fn same(self, replica: &Engine, newest: &Landmark) -> Result<Option<Landmark>, StoreError> {
         let Self { table, number, mark } = self;
-        let sql = format!("SELECT \"{number}\", \"{mark}\" FROM {table} WHERE \"{number}\" = $1");
-        Ok(ask(engine, Kind::Glance, &sql, &[Cell::Integer(at)])?.map(|landmark| landmark.mark))
+        let sql = format!(
+            "SELECT \"{number}\", \"{mark}\", $2 FROM {table} \
+             WHERE \"{number}\" = $1 AND pg_last_wal_replay_lsn() >= $2::pg_lsn"
+        );
+        let values = [Cell::Integer(newest.number), Cell::Text(newest.position.as_str().into())];
+        ask(replica, Kind::Glance, &sql, &values)
     }
 }
 
@@ -149,8 +159,10 @@ fn ask(engine: &Engine, kind: Kind, sql: &str, values: &[Cell<'_>]) -> Result<Op
     let Engine::Postgres(session) = engine else { return Ok(None) };
     let answers = session.ask_alone(kind, &[Request::new(sql, values)])?;
     let found = answers.iter().flat_map(|answer| &answer.rows).next();
-    Ok(found.and_then(|row| match (cell_ref(row, 0), cell_ref(row, 1)) {
-        (CellRef::Integer(number), CellRef::Bytes(mark)) => Some(Landmark { number, mark: mark.to_vec() }),
+    Ok(found.and_then(|row| match (cell_ref(row, 0), cell_ref(row, 1), cell_ref(row, 2)) {
+        (CellRef::Integer(number), CellRef::Bytes(mark), CellRef::Text(position)) => {
+            Some(Landmark { number, mark: mark.to_vec(), position: position.to_owned() })
+        }
         _ => None,
     }))
 }
