@@ -13,6 +13,7 @@ const ORDER: &[&str] = &[
     "store",
     "seal",
     "ledger",
+    "limiter",
     "cache",
     "queue",
     "backup",

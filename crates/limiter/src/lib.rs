@@ -1,0 +1,11 @@
+//! How often something may happen: quotas as arithmetic, and a bounded table of who has used up how much.
+//!
+//! A [`Quota`] is pure: from what a key has used and the time it says whether one more may pass, and what the
+//! key has used then, in eight bytes. A [`Limiter`] keeps that for millions of keys in sixteen bytes each.
+
+mod limiter;
+mod quota;
+mod table;
+
+pub use limiter::Limiter;
+pub use quota::{Algorithm, Decision, Quota, QuotaConfig, QuotaError, Verdict};

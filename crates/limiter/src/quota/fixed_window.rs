@@ -1,0 +1,22 @@
+//! Windows that begin at fixed times: the number of the window above, the count in it below.
+
+use super::{Finding, Quota, Used, Verdict};
+
+const COUNT_BITS: u32 = 32;
+const WINDOWS: u64 = 1 << 31;
+
+pub(super) fn find(quota: &Quota, used: Used, now: u64, cost: u64) -> Finding {
+    let (window, since) = ((now / quota.window) % WINDOWS, now % quota.window);
+    let counted = if used >> COUNT_BITS == window { used & u64::from(u32::MAX) } else { 0 };
+    let (limit, left) = (u64::from(quota.limit), quota.window - since);
+    let count = counted + cost;
+    if count > limit {
+        return Finding::refused(window << COUNT_BITS | counted, left, left);
+    }
+    Finding {
+        verdict: Verdict::Pass,
+        used: window << COUNT_BITS | count,
+        remaining: limit - count,
+        resets: if count == 0 { 0 } else { left },
+    }
+}
