@@ -114,6 +114,18 @@ pub(crate) fn put_in_line(tx: &mut Tx<'_>, row: &JobRow, at: Timestamp) {
     }
 }
 
+/// Takes a job out of line whom nobody ever took from there.
+pub(crate) fn leave_line(tx: &mut Tx<'_>, row: &JobRow) -> Result<(), StoreError> {
+    let JobRow { queue, id, run_at, .. } = row.clone();
+    if let Some(ready) = tx.get::<Ready>((queue.clone(), turn(run_at, row.priority), id))? {
+        tx.delete(ready);
+    }
+    if let Some(delayed) = tx.get::<Delayed>((queue, run_at, id))? {
+        tx.delete(delayed);
+    }
+    Ok(())
+}
+
 /// The place in the line of a job that wants to run then.
 pub(crate) fn turn(run_at: Timestamp, priority: u8) -> i64 {
     let worth = STEP * u32::from(priority);

@@ -6,7 +6,9 @@ use clock::Timestamp;
 use ids::Id;
 use store::{Cell, Column, Snapshot, StoreError};
 
-use crate::rows::{AnyJob, Delayed, Finished, JobCounts, JobRow, Lease, Outcome, ProgressRow, QueueRow};
+use crate::rows::{
+    AnyJob, Delayed, Finished, JobCounts, JobRow, Lease, Outcome, ProgressRow, QueueRow, ScheduleRow,
+};
 
 /// Lengths are counted up to here: beyond it, how much more does not matter.
 pub const COUNTED_MAX: u64 = 100_000;
@@ -23,7 +25,7 @@ pub struct QueueStatus {
     /// Ever.
     pub done: u64,
     pub dead: u64,
-    /// How long the first in line has waited since it was asked for.
+    /// How long the first in line has waited since its time came.
     pub oldest: Duration,
     pub paused: bool,
     pub held: bool,
@@ -37,12 +39,35 @@ pub enum JobStatus {
     Finished(Finished),
 }
 
-/// The queues there have ever been jobs in.
-///
-/// # Errors
-/// When the store fails.
-pub fn queues(snapshot: &Snapshot<'_>) -> Result<Vec<String>, StoreError> {
-    Ok(snapshot.rows::<QueueRow>("ORDER BY queue", &[])?.into_iter().map(|row| row.queue).collect())
+/// The queues that have unfinished jobs.
+pub(crate) fn unfinished_queues(snapshot: &Snapshot<'_>) -> Result<Vec<String>, StoreError> {
+    let mut queues = Vec::new();
+    snapshot.query("SELECT DISTINCT queue FROM jobs ORDER BY queue", &[], |cells| {
+        queues.push(cells.read(0)?);
+        Ok(())
+    })?;
+    Ok(queues)
+}
+
+/// The last occurrence of a schedule that was enqueued.
+pub(crate) fn last_occurrence(
+    snapshot: &Snapshot<'_>,
+    schedule: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    Ok(snapshot.get::<ScheduleRow>(&schedule.to_owned())?.map(|row| row.occurrence))
+}
+
+/// May a claim find anything to do? An idle queue costs a look, not a place in the order of changes.
+pub(crate) fn may_claim(snapshot: &Snapshot<'_>, queue: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let any = "SELECT 1 FROM jobs_ready WHERE queue = $1 UNION ALL \
+               SELECT 1 FROM jobs_delayed WHERE queue = $1 AND run_at <= $2 UNION ALL \
+               SELECT 1 FROM job_leases WHERE queue = $1 AND expires_at <= $2 LIMIT 1";
+    let mut found = false;
+    snapshot.query(any, &[Cell::Text(queue.into()), now.cell()], |_| {
+        found = true;
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// How a queue stands at `now`.
@@ -54,7 +79,7 @@ pub fn queue_status(snapshot: &Snapshot<'_>, queue: &str, now: Timestamp) -> Res
     let state = snapshot.get::<QueueRow>(&key)?.unwrap_or_else(|| QueueRow::new(queue));
     let counts = snapshot.get::<JobCounts>(&key)?.unwrap_or_else(|| JobCounts::new(queue));
     let mut oldest = Duration::ZERO;
-    let first = "SELECT jobs.enqueued_at FROM jobs JOIN jobs_ready ON jobs_ready.queue = jobs.queue AND \
+    let first = "SELECT jobs.run_at FROM jobs JOIN jobs_ready ON jobs_ready.queue = jobs.queue AND \
                  jobs_ready.id = jobs.id WHERE jobs_ready.queue = $1 ORDER BY jobs_ready.turn LIMIT 1";
     snapshot.query(first, &[key.cell()], |cells| {
         oldest = now.since(cells.read::<Timestamp>(0)?);
