@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clock::Timestamp;
 use ids::Id;
+use problem::Problem;
 use store::{StoreError, Tx};
 
 use crate::{
@@ -16,7 +17,7 @@ pub const PRIORITY_MAX: u8 = 9;
 
 /// What one step of priority is worth: a job that has waited so long comes before one that has just come
 /// with a priority one higher. So none waits for ever.
-const STEP: Duration = Duration::from_secs(60);
+pub(crate) const STEP: Duration = Duration::from_secs(60);
 
 /// How a job is enqueued.
 #[derive(Debug, Clone)]
@@ -37,6 +38,15 @@ pub enum EnqueueError {
     Encoding(#[from] serde_json::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<EnqueueError> for Problem {
+    fn from(error: EnqueueError) -> Self {
+        match error {
+            EnqueueError::Encoding(_) => Self::internal(&error),
+            EnqueueError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl Enqueue {

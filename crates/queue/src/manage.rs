@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, Column, Keys, Scan, StoreError, Tx};
 
 use crate::{
-    enqueue::put_in_line,
+    enqueue::{STEP, put_in_line},
     rows::{AnyJob, Finished, JobRow, Lease, Outcome, QueueRow, Ready},
     sql,
 };
@@ -142,12 +142,13 @@ impl Operation for TakeBack {
     }
 }
 
-/// Holds every queue that has unfinished jobs: the last touch to a database that was restored, whose jobs may have
-/// been done since. Answers which.
+/// Puts all unfinished jobs in line anew, and holds their queues: the last touch to a database that was restored,
+/// however its rows came there, whose jobs may have been done since. Answers which queues.
 ///
 /// # Errors
 /// When the store fails.
 pub fn hold_unfinished(batch: &mut Batch<'_>) -> Result<Vec<String>, StoreError> {
+    sql::put_all_in_line(batch, STEP)?;
     let queues = batch.read(sql::unfinished_queues)?;
     for queue in &queues {
         batch.replace(QueueRow { held: true, ..QueueRow::new(queue) });

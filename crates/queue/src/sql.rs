@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clock::Timestamp;
 use ids::Id;
-use store::{Cell, Column, Snapshot, StoreError};
+use store::{Batch, Cell, Column, Snapshot, StoreError};
 
 use crate::rows::{
     AnyJob, Delayed, Finished, JobCounts, JobRow, Lease, Outcome, ProgressRow, QueueRow, ScheduleRow,
@@ -34,9 +34,20 @@ pub struct QueueStatus {
 /// Where a job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobStatus {
-    Waiting { run_at: Timestamp, attempts: u16, failure: Option<String> },
-    Active { attempts: u16, percent: u8, note: String },
+    Waiting { name: String, run_at: Timestamp, attempts: u16, failure: Option<String> },
+    Active { name: String, attempts: u16, percent: u8, note: String },
     Finished(Finished),
+}
+
+/// Puts all unfinished jobs where those stand whose time has not come, from where claims take those whose time has; and
+/// nobody else stands anywhere. A step of priority is worth this.
+pub(crate) fn put_all_in_line(batch: &mut Batch<'_>, step: Duration) -> Result<(), StoreError> {
+    batch.execute("DELETE FROM jobs_ready", &[])?;
+    batch.execute("DELETE FROM jobs_delayed", &[])?;
+    let step = Cell::Integer(i64::try_from(step.as_millis()).unwrap_or(i64::MAX));
+    let all = "INSERT INTO jobs_delayed (queue, run_at, id, turn, attempts, failure) \
+               SELECT queue, run_at, id, run_at - priority * $1, 0, NULL FROM jobs";
+    batch.execute(all, &[step]).map(drop)
 }
 
 /// The queues that have unfinished jobs.
@@ -125,12 +136,12 @@ pub fn job_status(
         if let Some(lease) = snapshot.rows::<Lease>(of_job, &values)?.pop() {
             let progress = snapshot.get::<ProgressRow>(&(queue.to_owned(), id))?;
             let (percent, note) = progress.map_or((0, String::new()), |row| (row.percent, row.note));
-            return Ok(Some(JobStatus::Active { attempts: lease.attempts, percent, note }));
+            return Ok(Some(JobStatus::Active { name: job.name, attempts: lease.attempts, percent, note }));
         }
         let delayed = snapshot.rows::<Delayed>(of_job, &values)?.pop();
         let (run_at, attempts, failure) =
             delayed.map_or((job.run_at, 0, None), |row| (row.run_at, row.attempts, row.failure));
-        return Ok(Some(JobStatus::Waiting { run_at, attempts, failure }));
+        return Ok(Some(JobStatus::Waiting { name: job.name, run_at, attempts, failure }));
     }
     Ok(snapshot.rows::<Finished>(of_job, &values)?.pop().map(JobStatus::Finished))
 }

@@ -36,6 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WorkerConfig {
+    /// Whether a process that serves works at jobs beside that; if none does, others must.
+    pub in_serve: bool,
     /// How long a worker is believed to be at a job before it must say so again.
     pub lease_ms: NonZeroU32,
     /// How long jobs that run may go on when the process is told to stop.
@@ -85,7 +87,8 @@ impl Default for QueueConfig {
 impl Default for WorkerConfig {
     fn default() -> Self {
         let positive = |number| NonZeroU32::new(number).expect("a positive constant");
-        Self { lease_ms: positive(30_000), drain_ms_max: positive(10_000), queues: BTreeMap::new() }
+        let in_serve = true;
+        Self { in_serve, lease_ms: positive(30_000), drain_ms_max: positive(10_000), queues: BTreeMap::new() }
     }
 }
 

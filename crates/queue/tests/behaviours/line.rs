@@ -182,8 +182,8 @@ on_both_engines! {
         let claimed = pier.claim(1).await.remove(0);
         pier.settle(&claimed, Outcome::Done).await.expect("it is theirs");
         let restored = pier.restored().await;
-        let QueueStatus { ready, held, done, .. } = restored.status().await;
-        assert_eq!((ready, held, done), (2, true, 1));
+        let QueueStatus { ready, delayed, held, done, .. } = restored.status().await;
+        assert_eq!((ready, delayed, held, done), (0, 2, true, 1));
         assert_eq!(restored.claim(9).await, []);
         restored.ledger.operate(Hold { queue: QUEUE.to_owned(), held: false }).await.expect("it is heard");
         assert_eq!(restored.claimed_boats(9).await, ["bob", "eve"]);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -114,6 +115,13 @@ impl Command for ComeIn {
     }
 }
 
+fn databases_on_postgres(folder: &Path) -> Databases {
+    let mut config = DatabaseConfig::default();
+    let url = peers::fresh_database().expect("there is a server");
+    config.postgres.url = Some(url.parse().expect("it is a URL"));
+    Databases::new(folder, &config).expect("its settings can be used")
+}
+
 fn commands() -> Commands {
     queue::commands(Commands::new().with::<ComeIn>())
 }
@@ -136,10 +144,7 @@ impl Pier {
 
     pub(crate) fn on_postgres() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut config = DatabaseConfig::default();
-        let url = peers::fresh_database().expect("there is a server");
-        config.postgres.url = Some(url.parse().expect("it is a URL"));
-        let databases = Databases::new(folder.path(), &config).expect("its settings can be used");
+        let databases = databases_on_postgres(folder.path());
         Self::open(folder, databases, Clock::manual(Timestamp::from_millis(1_772_357_400_000), 1))
     }
 
@@ -290,7 +295,9 @@ impl Pier {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::copy(self.folder.path().join("keys.json"), folder.path().join("keys.json"))
             .expect("it is there");
-        let databases = Databases::in_files(folder.path());
+        let in_file = self.folder.path().join("pier.db").exists();
+        let databases =
+            if in_file { Databases::in_files(folder.path()) } else { databases_on_postgres(folder.path()) };
         let schema = ledger::schema().and(queue::schema());
         let begun = ledger::Rebuild::begin(&databases, "pier", &schema, commands(), HashSet::new());
         let mut rebuild = begun.expect("it begins");
