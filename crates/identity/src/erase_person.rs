@@ -184,3 +184,20 @@ impl From<ErasePersonError> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::challenge::Challenge;
+
+    #[test]
+    fn a_beginning_from_before_there_were_jobs_reads_and_is_written_as_it_was() {
+        let challenge = Challenge { expires_at: Timestamp::EPOCH, nonce: [7; 16] };
+        let proof = Proof::DeviceKey { key: Id::from_bytes([1; 16]), challenge };
+        let proof = serde_json::to_string(&proof).expect("it has a JSON form");
+        let body = format!(r#"{{"person":"01890a5d-ac96-774b-bcce-b302099a8057","proof":{proof}}}"#);
+        let read: BeginErasure = serde_json::from_str(&body).expect("it reads");
+        assert_eq!(read.job, None);
+        assert_eq!(serde_json::to_string(&read).expect("it has a JSON form"), body);
+    }
+}

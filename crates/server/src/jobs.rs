@@ -24,6 +24,17 @@ pub(crate) async fn start(
     workers.context("cannot start the thread of the workers")
 }
 
+/// Says that nobody works at jobs here, where nobody else can.
+pub(crate) fn say_who_must(settings: &Settings) {
+    if settings.postgres.url.is_none() {
+        tracing::warn!(
+            code = "server/nobody-works",
+            "nobody works at the jobs of these databases, because no other process can use their files: erasures that are \
+             broken off stay so, and what has expired is not cleared away"
+        );
+    }
+}
+
 /// Are there such queues?
 pub(crate) fn check_names<'q>(
     jobs: &Registry,

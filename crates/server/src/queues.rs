@@ -2,6 +2,8 @@
 
 mod http;
 mod rate;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -288,25 +290,4 @@ fn wanted_workers(status: &QueueStatus, config: &QueueConfig) -> u64 {
     let takes = !status.paused && !status.held;
     let jobs = status.active + if takes { status.ready } else { 0 };
     jobs.min(config.concurrency.get().into()).div_ceil(config.per_process().get().into())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::num::NonZeroU32;
-
-    use super::*;
-
-    fn status(ready: u64, active: u64, paused: bool) -> QueueStatus {
-        let queue = "orders".to_owned();
-        let oldest = Duration::ZERO;
-        QueueStatus { queue, ready, active, paused, delayed: 9, done: 0, dead: 0, oldest, held: false }
-    }
-
-    #[test]
-    fn as_many_processes_are_wanted_as_would_do_all_at_once() {
-        let config = QueueConfig { per_process: NonZeroU32::new(10), ..QueueConfig::default() };
-        let wanted = |ready, active, paused| wanted_workers(&status(ready, active, paused), &config);
-        assert_eq!([wanted(0, 0, false), wanted(1, 0, false), wanted(10, 1, false)], [0, 1, 2]);
-        assert_eq!([wanted(9000, 0, false), wanted(100, 0, true), wanted(100, 11, true)], [5, 0, 2]);
-    }
 }

@@ -72,7 +72,10 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
     first_start::ensure_administrator(identity, &clock, &services.folder.first_password()).await?;
     let workers = match settings.jobs.in_serve {
         true => Some(jobs::start(identity, settings, identity.jobs()).await?),
-        false => None,
+        false => {
+            jobs::say_who_must(settings);
+            None
+        }
     };
 
     let ledgers = Ledgers::new([identity.ledger().clone()]);
