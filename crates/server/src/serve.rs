@@ -64,7 +64,6 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
     folder.make_rooms()?;
     settings.warn();
     let engines = folder.engines(settings)?;
-    engines.services.register(&metrics);
     let keys = key_file::open(&folder, &engines, &clock)?;
     let cache = Cache::open(clock.clone(), &metrics, &settings.redis).context("cannot open the cache")?;
     let services = Services::open(settings, folder, engines, keys, metrics)?;

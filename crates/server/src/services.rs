@@ -33,6 +33,7 @@ impl Services {
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let clock = Clock::System;
+        engines.services.register(&metrics);
         let person_keys = PersonKeys::open(&engines.keys, keys.clone(), clock.clone())
             .context("cannot open the store of persons' keys")?;
         let identity = Identity::open(identity::Opening {
