@@ -154,13 +154,13 @@ pub fn finished(
     snapshot: &Snapshot<'_>,
     queue: &str,
     outcome: Outcome,
-    before: u64,
+    before: i64,
     limit: u32,
 ) -> Result<Vec<Finished>, StoreError> {
     let values = [
         Cell::Text(queue.into()),
         outcome.cell().clone(),
-        before.cell().clone(),
+        Cell::Integer(before),
         Cell::Integer(limit.into()),
     ];
     snapshot.rows("WHERE queue = $1 AND outcome = $2 AND place < $3 ORDER BY place DESC LIMIT $4", &values)

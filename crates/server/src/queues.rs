@@ -209,12 +209,11 @@ impl Queues {
         &self,
         queue: &str,
         outcome: Outcome,
-        before: Option<u64>,
+        before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<Finished>, Problem> {
         let (queue, served) = self.find(queue)?;
-        let (last, limit) = (i64::MAX.unsigned_abs(), limit.clamp(1, PAGE_MAX));
-        let before = before.unwrap_or(last).min(last);
+        let (before, limit) = (before.unwrap_or(i64::MAX), limit.clamp(1, PAGE_MAX));
         let read = move |snapshot: &store::Snapshot<'_>| finished(snapshot, queue, outcome, before, limit);
         Ok(served.ledger.readers().read(read).await?)
     }
@@ -260,7 +259,7 @@ impl Queues {
         loop {
             let page = self.ended(queue, Outcome::Dead, before, PAGE_MAX).await?;
             let Some(last) = page.last() else { return Ok(purged) };
-            before = Some(last.place);
+            before = i64::try_from(last.place).ok();
             purged += self.forget(actor, queue, page.iter().map(|dead| dead.place).collect()).await?;
         }
     }

@@ -242,9 +242,8 @@ impl Pier {
     }
 
     pub(crate) async fn finished(&self, outcome: Outcome) -> Vec<Finished> {
-        let read = move |snapshot: &store::Snapshot<'_>| {
-            queue::finished(snapshot, QUEUE, outcome, i64::MAX.unsigned_abs(), 10_000)
-        };
+        let read =
+            move |snapshot: &store::Snapshot<'_>| queue::finished(snapshot, QUEUE, outcome, i64::MAX, 10_000);
         self.ledger.readers().read(read).await.expect("it reads")
     }
 

@@ -301,7 +301,7 @@ impl TryFrom<Finished> for JobBody {
 #[into_params(parameter_in = Query)]
 struct Page {
     /// The `next` of the page before.
-    before: Option<u64>,
+    before: Option<i64>,
     /// How many, at most 200.
     #[param(value_type = Option<u64>, maximum = 4_294_967_295_u32)]
     limit: Option<u32>,
