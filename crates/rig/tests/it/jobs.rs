@@ -289,6 +289,10 @@ fn a_worker_says_what_to_do_where_it_cannot_work() {
     let database = Some(peers::fresh_database().expect("there is a server"));
     let said = work("erasures", &ServerOptions { database, ..ServerOptions::default() });
     assert!(said.contains("start `holdfast serve`"), "{said}");
+    let settings = "[jobs.queues.orders]\nconcurrency = 3".to_owned();
+    let named = ServerOptions { settings, ..ServerOptions::default() };
+    let said = Server::start_with(&folder.data(), &named).expect_err("there is no such queue").to_string();
+    assert!(said.contains("there is no queue `orders`"), "{said}");
     let fleet = Fleet::start(1, "");
     let said = run(&["work", "--queues", "erasures,orders"], &Folder::new().data(), &fleet.options);
     let said = said.expect("it runs").stderr;
