@@ -34,6 +34,8 @@ pub(super) struct Shift {
     drain: Duration,
     leases: Leases,
     running: JoinSet<()>,
+    /// Did the last claim find jobs? Then the next one need not look first whether there may be some.
+    busy: bool,
     /// Has nothing been said yet of claims that fail?
     quiet: bool,
 }
@@ -48,6 +50,7 @@ impl Shift {
             drain,
             leases: Leases::default(),
             running: JoinSet::new(),
+            busy: false,
             quiet: true,
         }
     }
@@ -102,17 +105,18 @@ impl Shift {
                 Vec::new()
             }
         };
-        let found_some = !claimed.is_empty();
+        self.busy = !claimed.is_empty();
         for claimed in claimed {
             self.running.spawn_local(attend(Rc::clone(&self.worker), Rc::clone(&self.leases), claimed));
         }
-        found_some
+        self.busy
     }
 
     async fn claim(&self, wanted: u32) -> Result<Vec<Claimed>, OperateError> {
         let Worker { ledger, clock, name, lease, .. } = &*self.worker;
         let (queue, now) = (self.queue, clock.now());
-        if !ledger.readers().read(move |snapshot| sql::may_claim(snapshot, queue, now)).await? {
+        let look = move |snapshot: &store::Snapshot<'_>| sql::may_claim(snapshot, queue, now);
+        if !self.busy && !ledger.readers().read(look).await? {
             return Ok(Vec::new());
         }
         let (limits, token) = (self.limits, clock.random());
