@@ -35,7 +35,8 @@ const ENDS_OTHERS: &str = "^(erase|change_standing|end_sessions_of|end_session)$
 const ENDS_OWN: [&str; 2] = ["^sign_out$", "^sign_out_everywhere$"];
 
 /// Parameters that no generator could guess.
-const KNOWN: &str = "[parameters]\n\"path.service\" = \"identity\"\n\"path.index\" = 0\n";
+const KNOWN: &str =
+    "[parameters]\n\"path.service\" = \"identity\"\n\"path.index\" = 0\n\"path.queue\" = \"sweeps\"\n";
 
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let check = Check { schemathesis: tool::ensure(root)?, served: Served::start(root)? };

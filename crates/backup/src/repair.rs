@@ -43,7 +43,13 @@ pub async fn repair(
 ) -> Result<Repaired, RestoreError> {
     let Service { name, schema, commands, .. } = service;
     let key = keys.backup_key();
-    let damaged = damaged.open_damaged(name)?;
+    let damaged = match damaged.open_damaged(name) {
+        Ok(damaged) => Some(damaged),
+        // Where even the names of tables cannot be read, nothing can: the target has what there is.
+        Err(StoreError::Damaged { .. }) if target.is_some() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let damaged = damaged.as_ref();
     let shipped = match target {
         Some(target) => {
             let listed = target.list(&names::segments(name)).await?;
@@ -51,7 +57,8 @@ pub async fn repair(
         }
         None => Vec::new(),
     };
-    let mut erased: Vec<Erased> = damaged.read(all_erased).unwrap_or_default();
+    let mut erased: Vec<Erased> =
+        damaged.and_then(|damaged| damaged.read(all_erased).ok()).unwrap_or_default();
     if let Some(target) = target {
         erased.extend(read_erased(name, target, &key).await?);
     }
@@ -60,7 +67,7 @@ pub async fn repair(
     let (mut own, mut fetched) = (0, 0);
     loop {
         let next = rebuild.next();
-        let readable = read_readable(&damaged, next);
+        let readable = damaged.map_or_else(Vec::new, |damaged| read_readable(damaged, next));
         if !readable.is_empty() {
             own += readable.len() as u64;
             rebuild.add(readable, None)?;
@@ -82,7 +89,7 @@ pub async fn repair(
         Ok(())
     })?;
     // Whatever still stands behind a gap cannot be used, and somebody must know.
-    match beyond(&damaged, next) {
+    match damaged.and_then(|damaged| beyond(damaged, next)) {
         Some(index) => Err(RestoreError::Gap { from: next, to: index }),
         None => Ok(Repaired { head, own, fetched }),
     }

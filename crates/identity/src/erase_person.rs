@@ -1,20 +1,22 @@
 //! A person is forgotten: what is left of them are entries that say nothing.
 //!
 //! It takes two commands, and the destruction of the person's data key between them. The first records that
-//! they are to be erased, so that a crash or a caller who hangs up leaves nothing half done: the sweeper
-//! finishes whatever has begun.
+//! they are to be erased and enqueues a job that finishes it, so that a crash or a caller who hangs up leaves nothing
+//! half done.
 
 use authz::{Actor, By, Guarded, Role, Roles};
 use clock::Timestamp;
 use ids::Id;
 use ledger::{Applied, Command};
 use problem::Problem;
+use queue::{AnyJob, Enqueue, EnqueueError};
 use serde::{Deserialize, Serialize};
 use store::{Keys, StoreError, Tx, table};
 
 use crate::{
     administrators::recount,
     enrol_device_key::device_keys_of,
+    finish_erasure::{FinishErasure, HEAD_START},
     known_place::places_of,
     person::{EPOCH_ERASED, Person, PersonEpoch, TakenName},
     proof::{Proof, ProofError},
@@ -36,6 +38,9 @@ pub struct BeginErasure {
     pub person: Id<authz::Person>,
     /// How whoever asks proved, just now, who they are.
     pub proof: Proof,
+    /// The job that finishes it; entries from before there were jobs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Id<AnyJob>>,
 }
 
 /// Takes the rows of somebody whose data key was destroyed, as many as fit one command, and with the last
@@ -66,6 +71,8 @@ pub enum ErasePersonError {
     LastAdministrator,
     #[error(transparent)]
     Proof(#[from] ProofError),
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -124,6 +131,10 @@ impl Command for BeginErasure {
         end_all_sessions(tx, &person)?;
         tx.put(disabled);
         tx.put(Erasure { person: self.person, since: at });
+        if let Some(job) = self.job {
+            let finish = FinishErasure { person: self.person };
+            queue::enqueue(tx, at, &finish, Enqueue::now(job).after(HEAD_START))?;
+        }
         Ok(Applied::new(()).about(self.person))
     }
 }
@@ -168,7 +179,25 @@ impl From<ErasePersonError> for Problem {
             ErasePersonError::Privileged => Self::forbidden("identity/privileged-person", error),
             ErasePersonError::LastAdministrator => Self::conflict("identity/last-administrator", error),
             ErasePersonError::Proof(error) => error.into(),
+            ErasePersonError::Enqueue(error) => error.into(),
             ErasePersonError::Store(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::challenge::Challenge;
+
+    #[test]
+    fn a_beginning_from_before_there_were_jobs_reads_and_is_written_as_it_was() {
+        let challenge = Challenge { expires_at: Timestamp::EPOCH, nonce: [7; 16] };
+        let proof = Proof::DeviceKey { key: Id::from_bytes([1; 16]), challenge };
+        let proof = serde_json::to_string(&proof).expect("it has a JSON form");
+        let body = format!(r#"{{"person":"01890a5d-ac96-774b-bcce-b302099a8057","proof":{proof}}}"#);
+        let read: BeginErasure = serde_json::from_str(&body).expect("it reads");
+        assert_eq!(read.job, None);
+        assert_eq!(serde_json::to_string(&read).expect("it has a JSON form"), body);
     }
 }

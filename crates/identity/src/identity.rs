@@ -12,6 +12,7 @@ use authz::{Actor, Guarded, Role};
 use clock::{Clock, Timestamp};
 use ledger::{Command, Commands, Ledger, LedgerConfig, Receipt, Watcher};
 use problem::Problem;
+use queue::{Bell, Registry, Schedule};
 use seal::{Keys, PersonKeys, deployment_schema};
 use serde::{Deserialize, Serialize};
 use store::{Databases, Schema, Told};
@@ -25,6 +26,7 @@ use crate::{
     authenticate::{TOKEN_LIFE, by_itself},
     challenge::UsedChallenge,
     device_key::DeviceKey,
+    finish_erasure::FinishErasure,
     instruments::Instruments,
     person::{Counter, Person, PersonEpoch, TakenName},
     recent::{Recent, RequestHash},
@@ -32,6 +34,7 @@ use crate::{
     session::{RevokedSession, Session},
     sql,
     standing::STANDING,
+    sweep_expired::SweepExpired,
 };
 
 /// How this service works.
@@ -43,6 +46,8 @@ pub struct IdentityConfig {
     pub token_life_s: NonZeroU32,
     /// How many people one network may register.
     pub registrations: RegistrationConfig,
+    /// When what has expired is cleared away, as `cron` has it, in UTC.
+    pub sweep: String,
 }
 
 impl Default for IdentityConfig {
@@ -52,6 +57,7 @@ impl Default for IdentityConfig {
             passwords: HasherConfig::default(),
             token_life_s: life.expect("half a day is a positive time"),
             registrations: RegistrationConfig::default(),
+            sweep: "*/5 * * * *".to_owned(),
         }
     }
 }
@@ -89,13 +95,15 @@ struct Shared {
     /// Keys the hashes of recent requests, so that what is kept of a password is of no use elsewhere.
     recent_key: [u8; 32],
     live: Arc<Live>,
+    sweeps: Schedule,
+    bell: Bell,
     instruments: Instruments,
 }
 
 /// Every table of the service's database.
 #[must_use]
 pub fn schema() -> Schema {
-    ledger::schema().and(deployment_schema()).and(
+    ledger::schema().and(deployment_schema()).and(queue::schema()).and(
         Schema::new()
             .migration("identity/0001_persons", include_str!("../migrations/0001_persons.sql"))
             .table::<Person>()
@@ -114,7 +122,7 @@ pub fn schema() -> Schema {
 /// Every command of the service, for replays.
 #[must_use]
 pub fn commands() -> Commands {
-    Commands::new()
+    queue::commands(Commands::new())
         .with::<RegisterPerson>()
         .with::<ChangePassword>()
         .with::<ChangeStanding>()
@@ -144,6 +152,8 @@ impl Identity {
         let live = Arc::new(store.writer.read(|snapshot| Live::load(snapshot, now))?);
         let followed = Arc::clone(&live);
         let follow: Watcher = Box::new(move |changes| followed.follow(changes));
+        let (sweeps, bell) =
+            (Schedule::new("identity/sweep", &config.sweep, &SweepExpired {})?, Bell::default());
         let ledger = Ledger::open(ledger::Opening {
             name: SERVICE,
             origin,
@@ -153,7 +163,7 @@ impl Identity {
             config: ledger,
             standing: STANDING,
             checkpoint_path: folder.join("identity.checkpoint"),
-            watchers: vec![follow],
+            watchers: vec![follow, bell.watcher()],
             told: Told::new().table::<PersonEpoch>().table::<RevokedSession>(),
             metrics: metrics.clone(),
         })?;
@@ -170,6 +180,8 @@ impl Identity {
             recent: Mutex::default(),
             recent_key: clock.random(),
             live,
+            sweeps,
+            bell,
             instruments: metrics.register(Instruments::register),
         })))
     }
@@ -178,6 +190,21 @@ impl Identity {
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.0.ledger
+    }
+
+    /// The service's jobs, and when those come that come again.
+    #[must_use]
+    pub fn jobs(&self) -> Registry {
+        Registry::new()
+            .with::<FinishErasure>(self.clone())
+            .with::<SweepExpired>(self.clone())
+            .scheduled(self.0.sweeps.clone())
+    }
+
+    /// Rings when there are jobs.
+    #[must_use]
+    pub fn bell(&self) -> &Bell {
+        &self.0.bell
     }
 
     /// The service of tokens.

@@ -7,7 +7,6 @@ use store::{Cell, Column, ErasableKey, Row, Snapshot, StoreError};
 use crate::{
     administrators::ADMINISTRATORS,
     device_key::DeviceKey,
-    erase_person::Erasure,
     known_place::KnownPlace,
     person::{Counter, Person, PersonEpoch, TakenName},
     session::Session,
@@ -123,11 +122,6 @@ pub(crate) fn forgotten_places(
     Ok(found)
 }
 
-/// People whose erasure has begun and is not finished.
-pub(crate) fn erasures(snapshot: &Snapshot<'_>, limit: u32) -> Result<Vec<Erasure>, StoreError> {
-    snapshot.rows("ORDER BY person LIMIT $1", &[Cell::Integer(limit.into())])
-}
-
 /// How many administrators can sign in.
 pub(crate) fn administrators(snapshot: &Snapshot<'_>) -> Result<u32, StoreError> {
     let counter = snapshot.get::<Counter>(&ADMINISTRATORS.to_owned())?;
@@ -152,17 +146,22 @@ pub(crate) fn expired_sessions(
     Ok(found)
 }
 
-/// Is there a row of a short-lived kind that has expired?
-pub(crate) fn has_expired_marks(snapshot: &Snapshot<'_>, now: Timestamp) -> Result<bool, StoreError> {
-    let mut found = false;
+/// When the first row of a short-lived kind expired, if one has.
+pub(crate) fn first_expired_mark(
+    snapshot: &Snapshot<'_>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut first = None;
     for table in ["used_challenges", "revoked_sessions"] {
-        let sql = format!("SELECT 1 FROM {table} WHERE expires_at <= $1 LIMIT 1");
-        snapshot.query(&sql, &[now.cell()], |_| {
-            found = true;
+        let sql =
+            format!("SELECT expires_at FROM {table} WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1");
+        snapshot.query(&sql, &[now.cell()], |cells| {
+            let found = cells.read::<Timestamp>(0)?;
+            first = Some(first.map_or(found, |first: Timestamp| first.min(found)));
             Ok(())
         })?;
     }
-    Ok(found)
+    Ok(first)
 }
 
 /// Calls `each` for every person's number whose tokens were ever ended at once, with their epoch.

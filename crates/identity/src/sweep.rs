@@ -18,7 +18,7 @@ use crate::{
 pub const SWEPT_MAX: u32 = 500;
 
 /// Clears expired rows away. Sessions are named, because their rows are not in the order of expiry.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sweep {
     /// What the clock said: a ledger's time may be ahead of it.

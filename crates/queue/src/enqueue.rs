@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clock::Timestamp;
 use ids::Id;
+use problem::Problem;
 use store::{StoreError, Tx};
 
 use crate::{
@@ -16,7 +17,7 @@ pub const PRIORITY_MAX: u8 = 9;
 
 /// What one step of priority is worth: a job that has waited so long comes before one that has just come
 /// with a priority one higher. So none waits for ever.
-const STEP: Duration = Duration::from_secs(60);
+pub(crate) const STEP: Duration = Duration::from_secs(60);
 
 /// How a job is enqueued.
 #[derive(Debug, Clone)]
@@ -37,6 +38,15 @@ pub enum EnqueueError {
     Encoding(#[from] serde_json::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<EnqueueError> for Problem {
+    fn from(error: EnqueueError) -> Self {
+        match error {
+            EnqueueError::Encoding(_) => Self::internal(&error),
+            EnqueueError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl Enqueue {
@@ -112,6 +122,18 @@ pub(crate) fn put_in_line(tx: &mut Tx<'_>, row: &JobRow, at: Timestamp) {
     } else {
         tx.put(Delayed { queue, run_at, id, turn, attempts: 0, failure: None });
     }
+}
+
+/// Takes a job out of line whom nobody ever took from there.
+pub(crate) fn leave_line(tx: &mut Tx<'_>, row: &JobRow) -> Result<(), StoreError> {
+    let JobRow { queue, id, run_at, .. } = row.clone();
+    if let Some(ready) = tx.get::<Ready>((queue.clone(), turn(run_at, row.priority), id))? {
+        tx.delete(ready);
+    }
+    if let Some(delayed) = tx.get::<Delayed>((queue, run_at, id))? {
+        tx.delete(delayed);
+    }
+    Ok(())
 }
 
 /// The place in the line of a job that wants to run then.

@@ -11,9 +11,9 @@ use crate::rows::AnyJob;
 pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     /// Stored with every job: never change it.
     const NAME: &'static str;
-    /// The queue it stands in.
+    /// The queue it stands in. A replay enqueues it again: never change it for a kind of job that there was.
     const QUEUE: &'static str;
-    /// Attempts before it is given up.
+    /// Attempts before it is given up; likewise never changed.
     const ATTEMPTS_MAX: u16 = 8;
     /// What it works with.
     type Context: Clone + Send + Sync + 'static;

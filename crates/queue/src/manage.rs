@@ -1,4 +1,5 @@
-//! What operators do to queues: pause them, let held ones go, try dead jobs again, forget them.
+//! What operators do to queues: pause them, let held ones go, try dead jobs again, forget them; and what a start and a
+//! restore do.
 
 use authz::{Actor, By, Guarded, Role};
 use clock::Timestamp;
@@ -6,11 +7,12 @@ use ids::Id;
 use ledger::{Applied, Command, Operation};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
-use store::{Keys, StoreError, Tx};
+use store::{Batch, Column, Keys, Scan, StoreError, Tx};
 
 use crate::{
-    enqueue::put_in_line,
-    rows::{AnyJob, Finished, JobRow, Outcome, QueueRow},
+    enqueue::{STEP, put_in_line},
+    rows::{AnyJob, Finished, JobRow, Lease, Outcome, QueueRow, Ready},
+    sql,
 };
 
 /// Dead jobs that one command forgets.
@@ -28,6 +30,12 @@ pub struct Pause {
 pub struct Hold {
     pub queue: String,
     pub held: bool,
+}
+
+/// Puts back in line what workers were at. Only for whoever knows that there are none.
+#[derive(Debug, Clone)]
+pub struct TakeBack {
+    pub queue: String,
 }
 
 /// A job that was given up is tried again, with all its attempts.
@@ -59,8 +67,26 @@ pub enum ManageError {
     Store(#[from] StoreError),
 }
 
+/// Who may look after queues?
+#[must_use]
+pub fn may_manage(actor: &Actor) -> bool {
+    actor.is_service() || actor.has(Role::Administrator) || actor.has(Role::Operator)
+}
+
 fn state(tx: &mut Tx<'_>, queue: &str) -> Result<QueueRow, StoreError> {
     Ok(tx.get::<QueueRow>(queue.to_owned())?.unwrap_or_else(|| QueueRow::new(queue)))
+}
+
+impl Guarded for Pause {
+    fn allows(&self, actor: &Actor) -> bool {
+        may_manage(actor)
+    }
+}
+
+impl Guarded for Hold {
+    fn allows(&self, actor: &Actor) -> bool {
+        may_manage(actor)
+    }
 }
 
 impl Operation for Pause {
@@ -91,9 +117,48 @@ impl Operation for Hold {
     }
 }
 
+impl Operation for TakeBack {
+    /// How many there were.
+    type Done = u32;
+
+    fn reads(&self, keys: &mut Keys<'_>) {
+        keys.want::<QueueRow>(self.queue.clone());
+    }
+
+    fn apply(self, tx: &mut Tx<'_>, _at: Timestamp) -> Result<u32, StoreError> {
+        let mut taken_back = 0;
+        let all = Scan { prefix: vec![self.queue.cell()], below: None, limit: usize::MAX };
+        for lease in tx.scan::<Lease>(&all)? {
+            let Lease { queue, id, turn, attempts, .. } = lease.clone();
+            tx.delete(lease);
+            tx.put(Ready { queue, turn, id, attempts });
+            taken_back += 1;
+        }
+        let before = state(tx, &self.queue)?;
+        if before.leased > 0 {
+            tx.put(QueueRow { leased: 0, ..before });
+        }
+        Ok(taken_back)
+    }
+}
+
+/// Puts all unfinished jobs in line anew, and holds their queues: the last touch to a database that was restored,
+/// however its rows came there, whose jobs may have been done since. Answers which queues.
+///
+/// # Errors
+/// When the store fails.
+pub fn hold_unfinished(batch: &mut Batch<'_>) -> Result<Vec<String>, StoreError> {
+    sql::put_all_in_line(batch, STEP)?;
+    let queues = batch.read(sql::unfinished_queues)?;
+    for queue in &queues {
+        batch.replace(QueueRow { held: true, ..QueueRow::new(queue) });
+    }
+    Ok(queues)
+}
+
 impl Guarded for RetryDead {
     fn allows(&self, actor: &Actor) -> bool {
-        actor.is_service() || actor.has(Role::Administrator)
+        may_manage(actor)
     }
 }
 
@@ -115,8 +180,7 @@ impl Command for RetryDead {
             name: dead.name.clone(),
             payload: dead.payload.clone(),
             priority: 0,
-            // As many as it had.
-            attempts_max: dead.attempts.max(1),
+            attempts_max: dead.attempts_max,
             unique_key: None,
             run_at: at,
             enqueued_at: at,
@@ -131,7 +195,7 @@ impl Command for RetryDead {
 
 impl Guarded for PurgeDead {
     fn allows(&self, actor: &Actor) -> bool {
-        actor.is_service() || actor.has(Role::Administrator)
+        may_manage(actor)
     }
 }
 

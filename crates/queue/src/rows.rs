@@ -94,6 +94,17 @@ table! {
         pub result: Vec<u8>,
         pub attempts: u16,
         pub at: Timestamp,
+        pub attempts_max: u16,
+    }
+}
+
+table! {
+    /// The last occurrence of a schedule.
+    pub(crate) struct ScheduleRow in "schedules", Replayed {
+        key { pub(crate) schedule: String }
+        pub(crate) occurrence: Timestamp,
+        /// The job that it was enqueued as.
+        pub(crate) job: Id<AnyJob>,
     }
 }
 

@@ -5,7 +5,8 @@ use store::Schema;
 
 use crate::{
     manage::{PurgeDead, RetryDead},
-    rows::{Delayed, Finished, JobCounts, JobKey, JobRow, Lease, ProgressRow, QueueRow, Ready},
+    occur::Occur,
+    rows::{Delayed, Finished, JobCounts, JobKey, JobRow, Lease, ProgressRow, QueueRow, Ready, ScheduleRow},
     settle::Settle,
 };
 
@@ -14,6 +15,7 @@ use crate::{
 pub fn schema() -> Schema {
     Schema::new()
         .migration("queue/0001_jobs", include_str!("../migrations/0001_jobs.sql"))
+        .migration("queue/0002_schedules", include_str!("../migrations/0002_schedules.sql"))
         .table::<JobRow>()
         .table::<JobKey>()
         .table::<Finished>()
@@ -23,10 +25,11 @@ pub fn schema() -> Schema {
         .table::<Lease>()
         .table::<ProgressRow>()
         .table::<QueueRow>()
+        .table::<ScheduleRow>()
 }
 
 /// `commands` with those of queues.
 #[must_use]
 pub fn commands(commands: Commands) -> Commands {
-    commands.with::<Settle>().with::<RetryDead>().with::<PurgeDead>()
+    commands.with::<Occur>().with::<Settle>().with::<RetryDead>().with::<PurgeDead>()
 }

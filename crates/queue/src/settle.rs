@@ -11,6 +11,7 @@ use store::{Keys, StoreError, Tx};
 
 use crate::{
     claim::{Held, held, let_go},
+    enqueue::leave_line,
     rows::{AnyJob, Finished, JobCounts, JobKey, JobRow, Lease, Outcome, ProgressRow, QueueRow},
 };
 
@@ -80,8 +81,10 @@ impl Command for Settle {
         {
             tx.delete(oldest);
         }
-        if let Some(lease) = tx.get::<Lease>((queue.clone(), self.expires_at, id))? {
-            let_go(tx, lease)?;
+        match tx.get::<Lease>((queue.clone(), self.expires_at, id))? {
+            Some(lease) => let_go(tx, lease)?,
+            // A replay has no leases: the job stands where it was put in line.
+            None => leave_line(tx, &job)?,
         }
         if let Some(progress) = tx.get::<ProgressRow>((queue.clone(), id))? {
             tx.delete(progress);
@@ -91,7 +94,8 @@ impl Command for Settle {
             Outcome::Dead => job.payload.clone(),
         };
         let result = result.get().as_bytes().to_vec();
-        tx.put(Finished { queue, outcome, place, id, name: job.name.clone(), payload, result, attempts, at });
+        let (name, attempts_max) = (job.name.clone(), job.attempts_max);
+        tx.put(Finished { queue, outcome, place, id, name, payload, result, attempts, at, attempts_max });
         tx.delete(job);
         Ok(Applied::new(()))
     }

@@ -1,7 +1,9 @@
 //! Those who do the work: they claim jobs, run them, and tell what came of them.
 
+mod keep;
 mod registry;
 mod run;
+mod shift;
 
 use std::{
     collections::BTreeMap,
@@ -13,20 +15,19 @@ use std::{
 };
 
 use clock::Clock;
-use futures_util::future::join_all;
-use ledger::{Ledger, OperateError, Watcher};
+use futures_util::future::{join, join_all};
+use keep::keep_schedules;
+use ledger::{Ledger, Watcher};
 pub use registry::Registry;
+use run::Worker;
 use serde::Deserialize;
+use shift::Shift;
 use tokio::{
     sync::{Notify, watch},
-    task::{JoinSet, LocalSet},
+    task::LocalSet,
 };
 
-use crate::{
-    claim::{Claim, Claimed, QueueLimits},
-    rows::Ready,
-};
-use run::{Worker, attend};
+use crate::{claim::QueueLimits, rows::Ready};
 
 /// How often a queue is looked at when nothing tells of new jobs: other nodes' jobs are found so.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -35,6 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WorkerConfig {
+    /// Whether a process that serves works at jobs beside that; if none does, others must.
+    pub in_serve: bool,
     /// How long a worker is believed to be at a job before it must say so again.
     pub lease_ms: NonZeroU32,
     /// How long jobs that run may go on when the process is told to stop.
@@ -51,19 +54,41 @@ pub struct QueueConfig {
     pub concurrency: NonZeroU32,
     /// Jobs that are taken in one second.
     pub per_second: Option<NonZeroU32>,
+    /// Jobs that one process works at the same time; as many as the queue allows, if it is not said.
+    pub per_process: Option<NonZeroU32>,
+}
+
+impl QueueConfig {
+    /// Jobs that one process works at the same time.
+    #[must_use]
+    pub fn per_process(&self) -> NonZeroU32 {
+        self.per_process.unwrap_or(self.concurrency).min(self.concurrency)
+    }
+
+    const fn limits(&self) -> QueueLimits {
+        QueueLimits {
+            concurrency: self.concurrency.get(),
+            per_second: match self.per_second {
+                Some(rate) => Some(rate.get()),
+                None => None,
+            },
+        }
+    }
 }
 
 impl Default for QueueConfig {
     fn default() -> Self {
         let QueueLimits { concurrency, .. } = QueueLimits::default();
-        Self { concurrency: NonZeroU32::new(concurrency).unwrap_or(NonZeroU32::MIN), per_second: None }
+        let concurrency = NonZeroU32::new(concurrency).unwrap_or(NonZeroU32::MIN);
+        Self { concurrency, per_second: None, per_process: None }
     }
 }
 
 impl Default for WorkerConfig {
     fn default() -> Self {
         let positive = |number| NonZeroU32::new(number).expect("a positive constant");
-        Self { lease_ms: positive(30_000), drain_ms_max: positive(10_000), queues: BTreeMap::new() }
+        let in_serve = true;
+        Self { in_serve, lease_ms: positive(30_000), drain_ms_max: positive(10_000), queues: BTreeMap::new() }
     }
 }
 
@@ -115,20 +140,21 @@ impl Workers {
         };
         let config = config.clone();
         let works = move || {
-            let queues: Vec<_> = worker.registry.queues().collect();
-            let loops = queues.into_iter().map(|queue| {
+            let shifts = worker.registry.queues().map(|queue| {
                 let limits = config.queues.get(queue).copied().unwrap_or_default();
-                let limits = QueueLimits {
-                    concurrency: limits.concurrency.get(),
-                    per_second: limits.per_second.map(NonZeroU32::get),
-                };
-                let drain = millis(config.drain_ms_max);
-                work_at(worker.clone(), queue, limits, bell.clone(), stopped.clone(), drain)
+                Shift::new(worker.clone(), queue, limits, millis(config.drain_ms_max))
             });
-            runtime.block_on(LocalSet::new().run_until(join_all(loops)));
+            let shifts = join_all(shifts.map(|shift| shift.run(bell.clone(), stopped.clone())));
+            let schedules = keep_schedules(worker.clone(), stopped.clone());
+            runtime.block_on(LocalSet::new().run_until(join(shifts, schedules)));
         };
         let thread = thread::Builder::new().name(format!("{name}-jobs")).spawn(works)?;
         Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Takes no more jobs from now on; those that run go on.
+    pub fn close(&self) {
+        self.stop.send_replace(true);
     }
 
     /// Takes no more jobs, lets those that run end within their time, gives the rest back, and ends.
@@ -138,7 +164,7 @@ impl Workers {
     }
 
     fn end(&mut self) {
-        self.stop.send_replace(true);
+        self.close();
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!(code = "queue/thread-panicked", "the thread of the workers had panicked");
         }
@@ -153,79 +179,4 @@ impl Drop for Workers {
 
 fn millis(number: NonZeroU32) -> Duration {
     Duration::from_millis(number.get().into())
-}
-
-/// Works at one queue.
-async fn work_at(
-    worker: Worker,
-    queue: &'static str,
-    limits: QueueLimits,
-    bell: Bell,
-    mut stopped: watch::Receiver<bool>,
-    drain: Duration,
-) {
-    let mut running = JoinSet::new();
-    let worker = std::rc::Rc::new(worker);
-    let mut quiet = true;
-    while !*stopped.borrow() {
-        // Heard from here on, so that nothing that is put in line during the claim is missed.
-        let rung = bell.0.notified();
-        let free = limits.concurrency.saturating_sub(u32::try_from(running.len()).unwrap_or(u32::MAX));
-        let claimed = if free > 0 { claim(&worker, queue, free, limits).await } else { Ok(Vec::new()) };
-        let claimed = match claimed {
-            Ok(claimed) => {
-                quiet = true;
-                claimed
-            }
-            Err(error) => {
-                if std::mem::take(&mut quiet) {
-                    tracing::warn!(code = "queue/no-claims", %error, queue, "no jobs can be taken for now");
-                }
-                Vec::new()
-            }
-        };
-        let found_some = !claimed.is_empty();
-        for claimed in claimed {
-            running.spawn_local(attend(std::rc::Rc::clone(&worker), claimed));
-        }
-        let full = running.len() >= usize::try_from(limits.concurrency).unwrap_or(usize::MAX);
-        if found_some && !full {
-            continue;
-        }
-        tokio::select! {
-            Some(_) = running.join_next() => {
-                // Others that ended meanwhile make room as well.
-                while running.try_join_next().is_some() {}
-            }
-            () = rung, if !full => {}
-            () = tokio::time::sleep(LOOK_EVERY), if !full => {}
-            _ = stopped.wait_for(|stop| *stop) => {}
-        }
-    }
-    let ended = async { while running.join_next().await.is_some() {} };
-    if tokio::time::timeout(drain, ended).await.is_err() {
-        tracing::warn!(
-            code = "queue/jobs-left",
-            queue,
-            jobs = running.len(),
-            "jobs were still running; others take them on when their leases end"
-        );
-    }
-}
-
-async fn claim(
-    worker: &Worker,
-    queue: &'static str,
-    wanted: u32,
-    limits: QueueLimits,
-) -> Result<Vec<Claimed>, OperateError> {
-    let claim = Claim {
-        queue,
-        worker: worker.name.clone(),
-        wanted,
-        limits,
-        lease: worker.lease,
-        token: worker.clock.random(),
-    };
-    worker.ledger.operate(claim).await
 }

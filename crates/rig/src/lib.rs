@@ -4,11 +4,14 @@
 mod binary;
 mod client;
 mod device;
+mod process;
 mod server;
+mod worker;
 
 pub use client::{Answer, Client};
 pub use device::Device;
 pub use server::{Outcome, Server, ServerOptions, run};
+pub use worker::Worker;
 
 /// Is this the long run of the tests?
 #[must_use]

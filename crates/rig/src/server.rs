@@ -1,22 +1,14 @@
 //! A running server: started, asked, stopped, or killed.
 
 use std::{
-    fmt::Write as _,
-    io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
+    process::{Command, ExitStatus},
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
-use crate::{Client, binary::holdfast};
-
-/// How long a start or a stop may take before the test is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{Client, binary::holdfast, process::Process};
 
 /// How a server is started.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +24,7 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    fn add_to(&self, command: &mut Command, settings: &Path) -> anyhow::Result<()> {
+    pub(crate) fn add_to(&self, command: &mut Command, settings: &Path) -> anyhow::Result<()> {
         std::fs::write(settings, &self.settings).context("cannot write the settings")?;
         command.arg("--config").arg(settings);
         if let Some(database) = &self.database {
@@ -50,7 +42,7 @@ impl ServerOptions {
 /// A server that runs, on ports of its own. It is killed when dropped.
 #[derive(Debug)]
 pub struct Server {
-    child: Child,
+    process: Process,
     pub public: SocketAddr,
     pub admin: SocketAddr,
     data: PathBuf,
@@ -83,26 +75,8 @@ impl Server {
         command.arg("serve").arg("--data").arg(data);
         options.add_to(&mut command, settings.path())?;
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-        let stderr = child.stderr.take().context("its standard error is piped")?;
-        let (sender, lines) = mpsc::channel();
-        // Read to the end, so that the server never waits for a full pipe.
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                drop(sender.send(line));
-            }
-        });
-        let mut said = String::new();
-        loop {
-            let Ok(line) = lines.recv_timeout(PATIENCE) else {
-                drop(child.kill());
-                bail!("the server did not start ({:?}): {said}", child.wait());
-            };
-            if let Some((public, admin)) = addresses(&line) {
-                return Ok(Self { child, public, admin, data: data.to_owned() });
-            }
-            writeln!(said, "{line}")?;
-        }
+        let (process, (public, admin)) = Process::start(command, addresses)?;
+        Ok(Self { process, public, admin, data: data.to_owned() })
     }
 
     /// Somebody who has not signed in.
@@ -130,40 +104,26 @@ impl Server {
     ///
     /// # Errors
     /// When it cannot be killed.
-    pub fn kill(mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(())
+    pub fn kill(self) -> anyhow::Result<()> {
+        self.process.kill()
     }
 
     /// Stops it where it stands, until it is thawed.
     pub fn freeze(&self) {
-        self.signal("-STOP");
+        self.process.signal("-STOP");
     }
 
     /// Lets it go on.
     pub fn thaw(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        drop(Command::new("kill").args([signal, &self.child.id().to_string()]).status());
+        self.process.signal("-CONT");
     }
 
     /// Asks it to stop, and waits until it has.
     ///
     /// # Errors
     /// When it does not stop, or not in order.
-    pub fn stop(mut self) -> anyhow::Result<()> {
-        self.signal("-TERM");
-        for _ in 0..PATIENCE.as_millis() / 20 {
-            if let Some(status) = self.child.try_wait()? {
-                anyhow::ensure!(status.success(), "the server ended with {status}");
-                return Ok(());
-            }
-            wait(Duration::from_millis(20));
-        }
-        bail!("the server did not stop")
+    pub fn stop(self) -> anyhow::Result<()> {
+        self.process.stop()
     }
 
     /// Memory that it holds, in bytes.
@@ -171,7 +131,7 @@ impl Server {
     /// # Errors
     /// When the system does not say.
     pub fn resident_bytes(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024.0)
@@ -212,18 +172,6 @@ pub fn run(arguments: &[&str], data: &Path, options: &ServerOptions) -> anyhow::
     let output = command.output()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Outcome { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test that waits for another process has no runtime's timer")]
-fn wait(time: Duration) {
-    thread::sleep(time);
 }
 
 fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {

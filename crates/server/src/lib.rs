@@ -6,14 +6,19 @@ mod check_config;
 mod data_folder;
 mod descriptors;
 mod first_start;
+mod jobs;
 mod key_file;
 mod ledgers;
+mod queues;
 mod repair;
 mod restore;
 mod serve;
+mod services;
 mod settings;
+mod signals;
 mod status;
 mod verify;
+mod work;
 
 use std::io::Write;
 
@@ -25,6 +30,7 @@ pub use restore::{RestoreOptions, restore};
 pub use serve::{ServeOptions, serve};
 pub use settings::{Settings, SettingsOptions};
 pub use verify::{VerifyOptions, verify};
+pub use work::{WorkOptions, work};
 
 /// Tells a person something, on standard error: what a log line would say in its own way, or must not say.
 pub fn tell(text: &str) {

@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use server::{BackupOptions, CheckConfigOptions, RepairOptions, RestoreOptions, ServeOptions, VerifyOptions};
+use server::{
+    BackupOptions, CheckConfigOptions, RepairOptions, RestoreOptions, ServeOptions, VerifyOptions,
+    WorkOptions,
+};
 
 /// Public services that hold when a whole country arrives at once.
 #[derive(Debug, Parser)]
@@ -18,6 +21,8 @@ struct Arguments {
 enum Role {
     /// Serve: sign-in and its ledger, from a folder of data.
     Serve(ServeOptions),
+    /// Work at jobs and serve nobody, beside nodes that share a PostgreSQL.
+    Work(WorkOptions),
     /// Verify a folder of data: every hash, every signature, and a replay of every entry.
     Verify(VerifyOptions),
     /// Ship everything new to another place, every second.
@@ -35,6 +40,7 @@ enum Role {
 fn main() -> ExitCode {
     let done = match Arguments::parse().role {
         Role::Serve(options) => server::serve(&options),
+        Role::Work(options) => server::work(&options),
         Role::Verify(options) => server::verify(&options),
         Role::Backup(options) => server::backup(&options),
         Role::Restore(options) => server::restore(&options),

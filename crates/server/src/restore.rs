@@ -52,7 +52,7 @@ pub fn restore(options: &RestoreOptions) -> anyhow::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let until = options.at.unwrap_or(Until::End);
     let stopwatch = Clock::System.stopwatch();
-    let restored = runtime.block_on(async {
+    let (restored, held) = runtime.block_on(async {
         let services = [identity::SERVICE];
         let key_databases = Databases::new(&places.keys, &config)?;
         let restored = restore_person_keys(&services, &key_databases, &target, &keys, &Clock::System).await?;
@@ -66,11 +66,13 @@ pub fn restore(options: &RestoreOptions) -> anyhow::Result<()> {
             commands: identity::commands(),
         };
         let databases = Databases::new(&places.services, &config)?;
-        Ok(rebuild(service, &databases, &target, &keys, until, |batch| {
+        let mut held = Vec::new();
+        let restored = rebuild(service, &databases, &target, &keys, until, |batch| {
             deployment.put(batch);
+            held = queue::hold_unfinished(batch)?;
             Ok(())
-        })
-        .await?)
+        });
+        Ok((restored.await?, held))
     })?;
     let Restored { head, shipped, checkpoint, erased } = restored;
     let compared = match checkpoint {
@@ -86,5 +88,11 @@ pub fn restore(options: &RestoreOptions) -> anyhow::Result<()> {
         head.at,
         stopwatch.elapsed().as_secs_f64(),
     ));
+    if !held.is_empty() {
+        tell(&format!(
+            "jobs were unfinished, and some may have been done since: the queues {} are held until an operator releases them",
+            held.join(", ")
+        ));
+    }
     Ok(())
 }

@@ -12,6 +12,7 @@ use clap::Args;
 use edge::{EdgeConfig, ListenConfig};
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
+use queue::WorkerConfig;
 use serde::Deserialize;
 use store::{Commits, DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, SqliteConfig};
 use telemetry::LogConfig;
@@ -39,6 +40,7 @@ pub struct Settings {
     pub postgres: PostgresConfig,
     pub readers: ReaderConfig,
     pub redis: RedisConfig,
+    pub jobs: WorkerConfig,
     pub backup: BackupConfig,
     pub log: LogConfig,
 }
@@ -63,6 +65,7 @@ impl Default for Settings {
             postgres: PostgresConfig::default(),
             readers: ReaderConfig::default(),
             redis: RedisConfig::default(),
+            jobs: WorkerConfig::default(),
             backup: BackupConfig::default(),
             log: LogConfig::default(),
         }

@@ -100,7 +100,7 @@ pub(super) fn measure(database: Option<&str>, jobs: u32) -> anyhow::Result<f64> 
     })?;
     let mut config = WorkerConfig::default();
     let concurrency = std::num::NonZeroU32::new(CONCURRENCY).unwrap_or(std::num::NonZeroU32::MIN);
-    config.queues.insert("bench".to_owned(), QueueConfig { concurrency, per_second: None });
+    config.queues.insert("bench".to_owned(), QueueConfig { concurrency, ..QueueConfig::default() });
     let registry = Registry::new().with::<Nothing>(());
     let workers = Workers::start("bench", ledger.clone(), registry, bell, &config, Clock::System)?;
     let seconds = on_runtime(send_and_wait(&ledger, jobs))?;

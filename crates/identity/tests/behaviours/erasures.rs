@@ -21,7 +21,7 @@ async fn an_erasure_that_was_broken_off_is_finished_after_a_crash() {
     assert_eq!(town.entries("identity/begin-erasure").await, 1);
     let town = town.crash();
     assert!(town.person_keys.find(ada).await.expect("it reads").is_some(), "there is something to finish");
-    town.sweep().await;
+    town.minutes_pass().await;
     assert_eq!(town.person(ada).await, None);
     assert!(town.person_keys.find(ada).await.expect("it reads").is_none());
     town.register("ada").await;
@@ -49,7 +49,7 @@ async fn an_erasure_whose_caller_hangs_up_is_finished() {
     }
     let town = town.crash();
     assert!(town.try_sign_in("ada", PASSWORD).await.is_err());
-    town.sweep().await;
+    town.minutes_pass().await;
     assert_eq!(town.person(ada).await, None);
     assert!(town.person_keys.find(ada).await.expect("it reads").is_none());
     town.stop();

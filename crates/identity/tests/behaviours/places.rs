@@ -66,7 +66,7 @@ async fn only_so_many_places_are_remembered_and_those_unused_for_a_year_are_not(
     };
     assert_eq!(places().await, identity::PLACES_MAX);
     town.clock.advance(std::time::Duration::from_hours(24 * 366));
-    town.sweep().await;
+    town.minutes_pass().await;
     assert_eq!(places().await, 0);
     town.stop();
     town.verify();

@@ -4,6 +4,7 @@ use std::{
     net::IpAddr,
     num::{NonZeroU32, NonZeroUsize},
     path::Path,
+    time::Duration,
 };
 
 use authz::{Actor, PersonKind, Role, Roles};
@@ -18,6 +19,7 @@ use ledger::{
     verify::{Subject, verify},
 };
 use problem::Problem;
+use queue::{WorkerConfig, Workers};
 use seal::{Keys, PersonKeys};
 use store::Databases;
 use telemetry::Metrics;
@@ -154,13 +156,21 @@ impl Town {
         Self { folder, clock, identity, person_keys }
     }
 
-    /// Lets the sweeper look once, and tell everything.
-    pub(crate) async fn sweep(&self) {
-        let (stop, stopped) = tokio::sync::watch::channel(false);
-        let sweeper = tokio::spawn(self.identity.clone().run(stopped));
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        stop.send_replace(true);
-        sweeper.await.expect("it ends");
+    /// Begins to work at the service's jobs.
+    pub(crate) fn work(&self) -> Workers {
+        let (ledger, bell) = (self.identity.ledger().clone(), self.identity.bell().clone());
+        let config = WorkerConfig::default();
+        let started = Workers::start("town", ledger, self.identity.jobs(), bell, &config, self.clock.clone());
+        started.expect("they start")
+    }
+
+    /// Lets some minutes pass, and what is due be done.
+    pub(crate) async fn minutes_pass(&self) {
+        let workers = self.work();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        self.clock.advance(Duration::from_mins(5));
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        tokio::task::spawn_blocking(move || workers.stop()).await.expect("they stop");
     }
 
     pub(crate) async fn sign_in(&self, name: &str) -> [u8; TOKEN_BYTES] {

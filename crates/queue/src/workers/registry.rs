@@ -9,7 +9,10 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::job::{Attempt, Job, JobError};
+use crate::{
+    job::{Attempt, Job, JobError},
+    schedule::Schedule,
+};
 
 type Run = Arc<dyn Fn(&[u8], Attempt) -> BoxFuture<'static, Result<Box<RawValue>, JobError>> + Send + Sync>;
 
@@ -18,6 +21,7 @@ type Run = Arc<dyn Fn(&[u8], Attempt) -> BoxFuture<'static, Result<Box<RawValue>
 pub struct Registry {
     jobs: HashMap<&'static str, Run>,
     queues: BTreeSet<&'static str>,
+    schedules: Vec<Schedule>,
 }
 
 impl Registry {
@@ -51,16 +55,28 @@ impl Registry {
         self
     }
 
+    /// One more schedule of its jobs.
+    #[must_use]
+    pub fn scheduled(mut self, schedule: Schedule) -> Self {
+        self.schedules.push(schedule);
+        self
+    }
+
     /// Only the queues named.
     #[must_use]
     pub fn only(mut self, queues: &[String]) -> Self {
         self.queues.retain(|queue| queues.iter().any(|named| named == queue));
+        self.schedules.retain(|schedule| self.queues.contains(schedule.queue));
         self
     }
 
     /// The queues that they stand in.
     pub fn queues(&self) -> impl Iterator<Item = &'static str> {
         self.queues.iter().copied().collect::<Vec<_>>().into_iter()
+    }
+
+    pub(super) fn schedules(&self) -> &[Schedule] {
+        &self.schedules
     }
 
     pub(super) fn run(

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use ledger::{Ledger, SubmitError};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::Registry;
+use super::{Registry, shift::Leases};
 use crate::{
     claim::Claimed,
     job::{Attempt, JobError, Progress},
@@ -45,12 +45,19 @@ pub(super) struct Worker {
 /// What an attempt last said of its progress, until it is passed on.
 type News = Arc<Mutex<Option<(u8, String)>>>;
 
-/// Runs one attempt and tells what came of it.
-pub(super) async fn attend(worker: Rc<Worker>, claimed: Claimed) {
+/// Runs one attempt and tells what came of it. Its lease is among `leases` meanwhile.
+pub(super) async fn attend(worker: Rc<Worker>, leases: Leases, claimed: Claimed) {
+    let job = claimed.lease.id;
+    leases.borrow_mut().insert(job, claimed.lease.clone());
+    attempt(&worker, &leases, claimed).await;
+    leases.borrow_mut().remove(&job);
+}
+
+async fn attempt(worker: &Worker, leases: &Leases, claimed: Claimed) {
     let Claimed { lease, name, payload, last, exhausted } = claimed;
     if exhausted {
         let lost = JobError::Never("its worker was lost during the last attempt".to_owned());
-        return tell(&worker, lease, Err(lost), true).await;
+        return tell(worker, lease, Err(lost), true).await;
     }
     let news = News::default();
     let told = Arc::clone(&news);
@@ -67,7 +74,7 @@ pub(super) async fn attend(worker: Rc<Worker>, claimed: Claimed) {
         tokio::select! {
             ran = &mut running => {
                 let ran = ran.unwrap_or_else(|_| Err(JobError::Later("it panicked".to_owned())));
-                return tell(&worker, lease, ran, last).await;
+                return tell(worker, lease, ran, last).await;
             }
             () = tokio::time::sleep(look) => {}
         }
@@ -77,7 +84,10 @@ pub(super) async fn attend(worker: Rc<Worker>, claimed: Claimed) {
         }
         let renew = Renew { lease: lease.clone(), for_another: worker.lease, progress };
         match worker.ledger.operate(renew).await {
-            Ok(Some(renewed)) => (lease, since_renewed) = (renewed, worker.clock.stopwatch()),
+            Ok(Some(renewed)) => {
+                leases.borrow_mut().insert(renewed.id, renewed.clone());
+                (lease, since_renewed) = (renewed, worker.clock.stopwatch());
+            }
             Ok(None) => {
                 tracing::warn!(code = "queue/lease-lost", job = %lease.id, "another worker has the job; this one stops");
                 return;

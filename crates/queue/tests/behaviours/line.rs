@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use authz::Actor;
 use ledger::SubmitError;
-use queue::{Hold, Outcome, Pause, PurgeDead, QueueLimits, Release, Renew, RetryDead, SettleError};
+use queue::{
+    Hold, Outcome, Pause, PurgeDead, QueueLimits, QueueStatus, Release, Renew, RetryDead, SettleError,
+    TakeBack,
+};
 
 use crate::{
     on_both_engines,
@@ -146,6 +149,44 @@ on_both_engines! {
             pier.ledger.operate(Hold { queue: QUEUE.to_owned(), held: hold }).await.expect("it is heard");
             assert_eq!(pier.claim(1).await.len(), usize::from(!pause && !hold));
         }
+    }
+
+    async fn what_was_given_up_at_once_gets_all_its_attempts_when_it_is_tried_again(pier) {
+        pier.come_in("ada").await;
+        let claimed = pier.claim(1).await.remove(0);
+        pier.settle(&claimed, Outcome::Dead).await.expect("it is theirs");
+        let retry = RetryDead { queue: QUEUE.to_owned(), place: 0 };
+        pier.ledger.submit(Actor::service("pier").permit(retry).expect("it may")).await.expect("it is there");
+        assert!(!pier.claim(1).await[0].last);
+    }
+
+    async fn what_workers_of_a_killed_process_were_at_can_be_taken_back_at_once(pier) {
+        pier.come_in("ada").await;
+        assert_eq!(pier.claim(1).await.len(), 1);
+        let pier = pier.crash();
+        assert_eq!(pier.claim(1).await, []);
+        let take_back = || TakeBack { queue: QUEUE.to_owned() };
+        assert_eq!(pier.ledger.operate(take_back()).await.expect("it is heard"), 1);
+        assert_eq!(pier.ledger.operate(take_back()).await.expect("it is heard"), 0);
+        let claimed = pier.claim(1).await.remove(0);
+        assert_eq!(claimed.lease.attempts, 2);
+        pier.settle(&claimed, Outcome::Done).await.expect("it is theirs");
+        pier.verify();
+    }
+
+    async fn what_a_restore_finds_unfinished_is_held_and_what_has_ended_stands_in_no_line(pier) {
+        for boat in ["ada", "bob", "eve"] {
+            pier.come_in(boat).await;
+            pier.clock.advance(Duration::from_millis(1));
+        }
+        let claimed = pier.claim(1).await.remove(0);
+        pier.settle(&claimed, Outcome::Done).await.expect("it is theirs");
+        let restored = pier.restored().await;
+        let QueueStatus { ready, delayed, held, done, .. } = restored.status().await;
+        assert_eq!((ready, delayed, held, done), (0, 2, true, 1));
+        assert_eq!(restored.claim(9).await, []);
+        restored.ledger.operate(Hold { queue: QUEUE.to_owned(), held: false }).await.expect("it is heard");
+        assert_eq!(restored.claimed_boats(9).await, ["bob", "eve"]);
     }
 
     async fn only_the_last_thousand_results_are_kept(pier) {

@@ -2,6 +2,7 @@
 
 mod line;
 mod pier;
+mod timetable;
 mod work;
 
 /// A behaviour that queues must have on both engines: a test on each.

@@ -1,6 +1,8 @@
 //! A pier where boats ask to be unloaded: the smallest domain that has jobs.
 
 use std::{
+    collections::HashSet,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -15,7 +17,7 @@ use ledger::{
 use problem::Problem;
 use queue::{
     AnyJob, Attempt, Bell, Claim, Claimed, Enqueue, EnqueueError, Finished, Job, JobError, Outcome,
-    QueueLimits, QueueStatus, Registry, Settle, SettleError, WorkerConfig, Workers,
+    QueueLimits, QueueStatus, Registry, Schedule, Settle, SettleError, WorkerConfig, Workers,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
@@ -113,6 +115,17 @@ impl Command for ComeIn {
     }
 }
 
+fn databases_on_postgres(folder: &Path) -> Databases {
+    let mut config = DatabaseConfig::default();
+    let url = peers::fresh_database().expect("there is a server");
+    config.postgres.url = Some(url.parse().expect("it is a URL"));
+    Databases::new(folder, &config).expect("its settings can be used")
+}
+
+fn commands() -> Commands {
+    queue::commands(Commands::new().with::<ComeIn>())
+}
+
 /// A pier's ledger, on a clock that the test turns.
 pub(crate) struct Pier {
     folder: tempfile::TempDir,
@@ -131,10 +144,7 @@ impl Pier {
 
     pub(crate) fn on_postgres() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut config = DatabaseConfig::default();
-        let url = peers::fresh_database().expect("there is a server");
-        config.postgres.url = Some(url.parse().expect("it is a URL"));
-        let databases = Databases::new(folder.path(), &config).expect("its settings can be used");
+        let databases = databases_on_postgres(folder.path());
         Self::open(folder, databases, Clock::manual(Timestamp::from_millis(1_772_357_400_000), 1))
     }
 
@@ -232,9 +242,8 @@ impl Pier {
     }
 
     pub(crate) async fn finished(&self, outcome: Outcome) -> Vec<Finished> {
-        let read = move |snapshot: &store::Snapshot<'_>| {
-            queue::finished(snapshot, QUEUE, outcome, i64::MAX.unsigned_abs(), 10_000)
-        };
+        let read =
+            move |snapshot: &store::Snapshot<'_>| queue::finished(snapshot, QUEUE, outcome, i64::MAX, 10_000);
         self.ledger.readers().read(read).await.expect("it reads")
     }
 
@@ -251,10 +260,51 @@ impl Pier {
     }
 
     pub(crate) fn work(&self, crew: &Crew) -> Workers {
-        let registry = Registry::new().with::<Unload>(crew.clone());
-        let config = WorkerConfig::default();
-        Workers::start("pier", self.ledger.clone(), registry, self.bell.clone(), &config, self.clock.clone())
+        self.work_with(Registry::new().with::<Unload>(crew.clone()), &WorkerConfig::default())
+    }
+
+    /// Workers who also enqueue the ferry whenever it is due.
+    pub(crate) fn work_by_timetable(&self, crew: &Crew, times: &str) -> Workers {
+        let ferry = Schedule::new("pier/ferry", times, &Unload { boat: "ferry".to_owned() });
+        let registry = Registry::new().with::<Unload>(crew.clone()).scheduled(ferry.expect("it has times"));
+        self.work_with(registry, &WorkerConfig::default())
+    }
+
+    pub(crate) fn work_with(&self, registry: Registry, config: &WorkerConfig) -> Workers {
+        Workers::start("pier", self.ledger.clone(), registry, self.bell.clone(), config, self.clock.clone())
             .expect("it starts")
+    }
+
+    /// Entries of a command.
+    pub(crate) async fn entries(&self, command: &str) -> usize {
+        let entries = self.ledger.entries(0, 1000).await.expect("they can be read");
+        entries.iter().filter(|entry| entry.command == command).count()
+    }
+
+    /// The pier after the process was killed: the same ledger, opened anew.
+    pub(crate) fn crash(self) -> Self {
+        let Self { folder, databases, clock, ledger, bell } = self;
+        ledger.stop();
+        drop((ledger, bell));
+        Self::open(folder, databases, clock)
+    }
+
+    /// The pier's database as a restore builds it from its entries.
+    pub(crate) async fn restored(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::copy(self.folder.path().join("keys.json"), folder.path().join("keys.json"))
+            .expect("it is there");
+        let in_file = self.folder.path().join("pier.db").exists();
+        let databases =
+            if in_file { Databases::in_files(folder.path()) } else { databases_on_postgres(folder.path()) };
+        let schema = ledger::schema().and(queue::schema());
+        let begun = ledger::Rebuild::begin(&databases, "pier", &schema, commands(), HashSet::new());
+        let mut rebuild = begun.expect("it begins");
+        let entries = self.ledger.entries(0, 1000).await.expect("they can be read");
+        rebuild.add(entries, None).expect("they replay");
+        let finished = rebuild.finish(Vec::new(), |batch| queue::hold_unfinished(batch).map(drop));
+        finished.expect("it is whole");
+        Self::open(folder, databases, self.clock.clone())
     }
 
     /// A replay of the ledger makes the same jobs, done and not done.
@@ -267,7 +317,7 @@ impl Pier {
             origin: "example.org/pier",
             keys: &seal::Keys::open(self.folder.path(), &Clock::System).expect("the key file opens"),
             schema: ledger::schema().and(queue::schema()),
-            commands: queue::commands(Commands::new().with::<ComeIn>()),
+            commands: commands(),
             scratch: scratch.path(),
         });
         verified.expect("it is in order");

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use queue::{JobStatus, Outcome};
+use queue::{JobStatus, Outcome, QueueConfig, QueueStatus, Registry, WorkerConfig};
 
 use crate::{
     on_both_engines,
-    pier::{Crew, Pier, QUEUE},
+    pier::{Crew, Pier, QUEUE, Unload},
 };
+
+fn few(number: u32) -> std::num::NonZeroU32 {
+    number.try_into().expect("it is positive")
+}
 
 on_both_engines! {
     async fn every_job_is_done_once(pier) {
@@ -77,6 +81,36 @@ on_both_engines! {
         }
         tokio::task::spawn_blocking(move || workers.stop()).await.expect("it stops");
         assert_eq!(pier.finished(Outcome::Done).await.len(), 1);
+    }
+
+    async fn what_does_not_end_in_time_is_broken_off_and_given_to_others_at_once(pier) {
+        let crew = Crew::default();
+        let registry = Registry::new().with::<Unload>(crew.clone());
+        let config = WorkerConfig { drain_ms_max: few(100), ..WorkerConfig::default() };
+        let workers = pier.work_with(registry, &config);
+        pier.come_in("heavy").await;
+        while crew.unloaded().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::task::spawn_blocking(move || workers.stop()).await.expect("it stops");
+        let QueueStatus { active, delayed, done, .. } = pier.status().await;
+        assert_eq!((active, delayed, done), (0, 1, 0));
+        pier.clock.advance(Duration::from_secs(2));
+        assert_eq!(pier.claim(1).await[0].lease.attempts, 2);
+        pier.verify();
+    }
+
+    async fn a_process_takes_no_more_at_once_than_its_own_limit(pier) {
+        let crew = Crew::default();
+        let registry = Registry::new().with::<Unload>(crew.clone());
+        let limits = QueueConfig { per_process: Some(few(2)), ..QueueConfig::default() };
+        let queues = [(QUEUE.to_owned(), limits)].into();
+        let _workers = pier.work_with(registry, &WorkerConfig { queues, ..WorkerConfig::default() });
+        for _ in 0..5 {
+            pier.come_in("heavy").await;
+        }
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        assert_eq!((crew.unloaded().len(), pier.status().await.ready), (2, 3));
     }
 }
 

@@ -18,7 +18,7 @@ impl Shipping {
     fn new() -> Self {
         let (folder, target) = (Folder::new(), tempfile::tempdir().expect("a temporary folder"));
         let settings = format!(
-            "[backup]\ntarget = {:?}\nevery-ms = 100\nkeys-every-s = 1",
+            "[backup]\ntarget = {:?}\nevery-ms = 100\nkeys-every-s = 1\n[jobs]\nin-serve = false",
             target.path().display().to_string()
         );
         // The key file is kept elsewhere, as it should be.

@@ -5,6 +5,7 @@ mod caching;
 mod crashes;
 mod damage;
 mod fleet;
+mod jobs;
 mod journeys;
 mod limits;
 mod proofs;

@@ -32,6 +32,17 @@ const STRANGER_CASES: &[(&str, u16, u16)] = &[
     ("DELETE /api/v1/sessions/{session_id}", 401, 404),
     ("POST /api/v1/tokens/introspect", 401, 403),
     ("POST /api/v1/tokens/validate", 401, 403),
+    ("GET /api/v1/queues", 401, 403),
+    ("GET /api/v1/queues/{queue}", 401, 403),
+    ("PUT /api/v1/queues/{queue}/pause", 401, 403),
+    ("DELETE /api/v1/queues/{queue}/pause", 401, 403),
+    ("DELETE /api/v1/queues/{queue}/hold", 401, 403),
+    ("GET /api/v1/queues/{queue}/done", 401, 403),
+    ("GET /api/v1/queues/{queue}/dead", 401, 403),
+    ("DELETE /api/v1/queues/{queue}/dead", 401, 403),
+    ("GET /api/v1/queues/{queue}/jobs/{job}", 401, 403),
+    ("DELETE /api/v1/queues/{queue}/jobs/{job}", 401, 403),
+    ("POST /api/v1/queues/{queue}/jobs/{job}/retry", 401, 403),
     ("GET /ledger/{service}/checkpoint", 200, 200),
     ("GET /ledger/{service}/receipts/{index}", 401, 403),
     ("GET /ledger/{service}/consistency", 400, 400),
@@ -53,6 +64,17 @@ const ROLE_CASES: &[(&str, &str, u16)] = &[
     ("support", "DELETE /api/v1/persons/{person_id}/device-keys/{key_id}", 404),
     ("auditor", "GET /ledger/{service}/receipts/{index}", 200),
     ("auditor", "GET /ledger/{service}/entries", 200),
+    ("operator", "GET /api/v1/queues", 200),
+    ("operator", "GET /api/v1/queues/{queue}", 200),
+    ("operator", "PUT /api/v1/queues/{queue}/pause", 204),
+    ("operator", "DELETE /api/v1/queues/{queue}/pause", 204),
+    ("operator", "DELETE /api/v1/queues/{queue}/hold", 204),
+    ("operator", "GET /api/v1/queues/{queue}/done", 200),
+    ("operator", "GET /api/v1/queues/{queue}/dead", 200),
+    ("operator", "DELETE /api/v1/queues/{queue}/dead", 200),
+    ("operator", "GET /api/v1/queues/{queue}/jobs/{job}", 404),
+    ("operator", "DELETE /api/v1/queues/{queue}/jobs/{job}", 204),
+    ("operator", "POST /api/v1/queues/{queue}/jobs/{job}/retry", 404),
     ("introspector", "POST /api/v1/tokens/introspect", 415),
     ("introspector", "POST /api/v1/tokens/validate", 415),
 ];
@@ -108,6 +130,8 @@ async fn status(client: &Client, route: &str, victim: &str) -> u16 {
         .replace("{session_id}", victim)
         .replace("{key_id}", victim)
         .replace("{service}", "identity")
+        .replace("{queue}", "erasures")
+        .replace("{job}", victim)
         .replace("{index}", "0");
     let body = BODIES.iter().find(|(of, _)| *of == route).map(|(_, body)| *body);
     let kind = if body.is_some() { "application/json" } else { "" };

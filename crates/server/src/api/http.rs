@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     ledgers::{self, Ledgers},
+    queues::{self, Queues},
     status,
 };
 
@@ -28,6 +29,7 @@ use crate::{
     tags(
         (name = "identity", description = "Who people are, how they prove it, and what their tokens say"),
         (name = "ledger", description = "What happened, in order, provably"),
+        (name = "queues", description = "Work that outlives its request, for those who look after it"),
         (name = "status", description = "How the server is"),
     ),
     modifiers(&Bearer),
@@ -45,10 +47,11 @@ impl Modify for Bearer {
 }
 
 /// The routes of all services, and their description.
-pub(crate) fn public(identity: &Identity, ledgers: &Ledgers) -> (Router, OpenApi) {
+pub(crate) fn public(identity: &Identity, ledgers: &Ledgers, queues: &Queues) -> (Router, OpenApi) {
     let mut described = OpenApiRouter::with_openapi(Description::openapi());
     described = described.merge(identity::routes(identity.clone()));
     described = described.merge(ledgers::routes(ledgers.clone()));
+    described = described.merge(queues::routes(queues.clone()));
     let (routes, mut description) = described.split_for_parts();
     description.merge(status::description());
     (routes, description)
@@ -60,6 +63,7 @@ pub fn openapi() -> OpenApi {
     let mut description = Description::openapi();
     description.merge(identity::description());
     description.merge(ledgers::description());
+    description.merge(queues::description());
     description.merge(status::description());
     description
 }

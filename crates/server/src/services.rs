@@ -1,0 +1,88 @@
+//! The services of a deployment, opened from a folder of data by whoever serves them or works at their jobs.
+
+use anyhow::Context;
+use clock::Clock;
+use edge::{Direct, Edge, Handle, Identify, Traffic};
+use identity::Identity;
+use seal::{Keys, PersonKeys};
+use telemetry::Metrics;
+use tokio::{sync::watch, task::LocalSet};
+
+use crate::{
+    data_folder::DataFolder, jobs, key_file::Engines, queues, queues::Queues, settings::Settings,
+    signals::Signals, status,
+};
+
+/// Every service, and what they share.
+pub(crate) struct Services {
+    pub(crate) identity: Identity,
+    pub(crate) person_keys: PersonKeys,
+    pub(crate) keys: Keys,
+    pub(crate) queues: Queues,
+    pub(crate) metrics: Metrics,
+    pub(crate) folder: DataFolder,
+}
+
+impl Services {
+    /// Opens all of them.
+    pub(crate) fn open(
+        settings: &Settings,
+        folder: DataFolder,
+        engines: Engines,
+        keys: Keys,
+        metrics: Metrics,
+    ) -> anyhow::Result<Self> {
+        let clock = Clock::System;
+        engines.services.register(&metrics);
+        let person_keys = PersonKeys::open(&engines.keys, keys.clone(), clock.clone())
+            .context("cannot open the store of persons' keys")?;
+        let identity = Identity::open(identity::Opening {
+            folder: folder.services(),
+            origin: settings.origin(identity::SERVICE),
+            keys: keys.clone(),
+            person_keys: person_keys.clone(),
+            clock,
+            config: settings.identity.clone(),
+            ledger: settings.ledger.clone(),
+            databases: engines.services,
+            metrics: metrics.clone(),
+        });
+        let identity =
+            identity.map_err(anyhow::Error::from_boxed).context("cannot open the identity service")?;
+        let registry = identity.jobs();
+        jobs::check_names(&registry, settings.jobs.queues.keys())
+            .context("cannot use the settings [jobs.queues]")?;
+        let queues = Queues::new(identity.ledger(), registry.queues(), &settings.jobs.queues, &metrics);
+        Ok(Self { identity, person_keys, keys, queues, metrics, folder })
+    }
+
+    /// Does what a process does by itself, until it is told to stop.
+    pub(crate) async fn attend(&self, told_to_stop: Signals) -> anyhow::Result<()> {
+        let (stop, stopped) = watch::channel(false);
+        let here = LocalSet::new();
+        let attending = here.run_until(async move {
+            let routine = tokio::task::spawn_local(self.identity.clone().run(stopped.clone()));
+            let looking = tokio::task::spawn_local(self.queues.clone().watch(stopped));
+            told_to_stop.wait().await;
+            stop.send_replace(true);
+            looking.await.context("whoever looks at the queues panicked")?;
+            routine.await.context("the routine of the identity service panicked")
+        });
+        attending.await
+    }
+
+    /// Opens the operators' port.
+    pub(crate) fn serve_operators(&self, settings: &Settings, traffic: Traffic) -> anyhow::Result<Handle> {
+        let edge = Edge::new(settings.edge.clone(), Clock::System, traffic, Identify::nobody());
+        let routes = status::admin_routes(self.metrics.clone(), self.identity.clone());
+        let routes = routes.merge(queues::operator_routes(self.queues.clone()));
+        edge::serve(&settings.admin, &edge, &routes, &Direct::none())
+            .with_context(|| format!("cannot serve {}", settings.admin.address))
+    }
+
+    /// Ends them, when nobody asks them anything any more.
+    pub(crate) fn stop(&self) {
+        self.identity.ledger().stop();
+        self.person_keys.stop();
+    }
+}
