@@ -5,6 +5,7 @@ mod device_sign_in;
 mod figures;
 mod jobs;
 mod ledger;
+mod limiter;
 mod live_sessions;
 mod load;
 mod machine;
@@ -42,6 +43,8 @@ enum Name {
     DeviceSignIn,
     /// Sign-ins with passwords, beside bare Argon2.
     PasswordSignIn,
+    /// Decisions about quotas, with ten million keys.
+    Limiter,
     /// Ten million live sessions.
     LiveSessions,
     /// Jobs from asked for to done, beside BullMQ.
@@ -62,6 +65,7 @@ fn main() -> anyhow::Result<()> {
         Name::Validate => validate::run(arguments.quick)?,
         Name::DeviceSignIn => device_sign_in::run(arguments.quick)?,
         Name::PasswordSignIn => password_sign_in::run(arguments.quick)?,
+        Name::Limiter => limiter::run(arguments.quick)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
         Name::Postgres => postgres::run(arguments.quick)?,
         Name::Recovery => recovery::run(arguments.quick)?,

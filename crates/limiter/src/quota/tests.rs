@@ -1,3 +1,5 @@
+//! Quotas as whoever asks for them sees them.
+
 use proptest::prelude::*;
 
 use super::*;
