@@ -13,6 +13,7 @@ use seal::{BackupKey, Deployment, Keys, OpenError, PersonKeyError, PersonKeysCop
 use store::{Batch, Databases, Schema, StoreError, decode_row};
 
 use crate::{
+    filling::Choosing,
     names::{self, Span, chain},
     segment::{self, SegmentError},
     target::{Target, TargetError},
@@ -52,6 +53,8 @@ pub struct Restored {
     pub checkpoint: Option<(u64, Vec<u8>)>,
     /// People who had been erased, and were left out.
     pub erased: usize,
+    /// Entries whose rows came from a snapshot; those after them were replayed.
+    pub from: u64,
 }
 
 /// Why a restore did not go on.
@@ -69,6 +72,10 @@ pub enum RestoreError {
         "entries {from} to {to} can be read neither here nor in the target; everything before them was built"
     )]
     Gap { from: u64, to: u64 },
+    #[error(
+        "an earlier restore laid down {entries} entries without the rows that they made, and the snapshot that it was to take them from cannot be used any more: begin with an empty database"
+    )]
+    Unfinished { entries: u64 },
     #[error("there is nothing of `{service}` in the target")]
     Nothing { service: &'static str },
     #[error("the checkpoint in the target was not signed with these keys for this deployment's name")]
@@ -81,6 +88,14 @@ pub enum RestoreError {
     Store(#[from] StoreError),
 }
 
+/// How a restore goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    pub until: Until,
+    /// Every entry is replayed, whatever snapshots there are.
+    pub full: bool,
+}
+
 /// Restores a ledger into a database that is empty, or that an earlier restore has begun. `last` puts the
 /// finishing touches to it.
 ///
@@ -91,7 +106,7 @@ pub async fn restore(
     databases: &Databases,
     target: &Target,
     keys: &Keys,
-    until: Until,
+    way: Way,
     last: impl FnOnce(&mut Batch<'_>) -> Result<(), StoreError>,
 ) -> Result<Restored, RestoreError> {
     let Service { name, origin, schema, commands } = service;
@@ -101,27 +116,65 @@ pub async fn restore(
     let checkpoint = checkpoint
         .map(|note| Ok::<_, RestoreError>((open_checkpoint(&note, origin, keys)?, note.to_vec())))
         .transpose()?;
-    let listed = target.list(&names::segments(name)).await?;
-    let spans = chain(listed.iter().filter_map(|name| Span::of_name(name)).collect());
-    let Some(shipped) = spans.last().map(|span| span.end) else {
+    let mut segments = Segments { service: name, target, key: &key, spans: Vec::new() };
+    segments.look().await?;
+    let Some(shipped) = segments.spans.last().map(|span| span.end) else {
         return Err(RestoreError::Nothing { service: name });
     };
     let people: HashSet<Id<Person>> = erased.iter().map(|erased| erased.person).collect();
     let mut rebuild = Rebuild::begin(databases, name, &schema, commands, people)?;
-    for span in spans {
-        if span.end <= rebuild.next() {
-            continue;
-        }
-        let entries = read_segment(target, span, name, &key).await?;
-        if !replay(&mut rebuild, entries, until, checkpoint.as_ref().map(|(checkpoint, _)| checkpoint))? {
+    let from = Choosing { service: name, origin, schema: &schema, target, keys, shipped, erased: &erased };
+    let from = from.begin(&mut rebuild, way, &mut segments).await?;
+    let covering = checkpoint.as_ref().map(|(checkpoint, _)| checkpoint);
+    while let Some(entries) = segments.from(rebuild.next()).await? {
+        if !replay(&mut rebuild, entries, way.until, covering)? {
             break;
         }
     }
+    let checkpoint = checkpoint.filter(|(checkpoint, _)| checkpoint.size() <= rebuild.next());
+    // What an earlier restore had built is compared, too.
+    if let Some((checkpoint, _)) = &checkpoint {
+        rebuild.check(checkpoint)?;
+    }
     let count = erased.len();
     let head = rebuild.finish(erased, last)?;
-    let checkpoint = checkpoint.filter(|(checkpoint, _)| checkpoint.size() <= head.size);
     let checkpoint = checkpoint.map(|(checkpoint, note)| (checkpoint.size(), note));
-    Ok(Restored { head, shipped, checkpoint, erased: count })
+    Ok(Restored { head, shipped, checkpoint, erased: count, from })
+}
+
+/// The entries of a target, wherever in it they are.
+pub(crate) struct Segments<'s> {
+    service: &'static str,
+    target: &'s Target,
+    key: &'s BackupKey,
+    spans: Vec<Span>,
+}
+
+impl Segments<'_> {
+    async fn look(&mut self) -> Result<(), RestoreError> {
+        let listed = self.target.list(&names::segments(self.service)).await?;
+        self.spans = chain(listed.iter().filter_map(|name| Span::of_name(name)).collect());
+        Ok(())
+    }
+
+    /// The entries from `next` on that lie in one segment; nothing if no segment has that one.
+    pub(crate) async fn from(&mut self, next: u64) -> Result<Option<Vec<Entry>>, RestoreError> {
+        let spans = |spans: &[Span]| spans.iter().find(|span| span.first <= next && next < span.end).copied();
+        let Some(mut span) = spans(&self.spans) else { return Ok(None) };
+        let mut object = self.target.get(&span.name(self.service)).await?;
+        if object.is_none() {
+            // Merged with others since it was listed.
+            self.look().await?;
+            let Some(merged) = spans(&self.spans) else { return Ok(None) };
+            span = merged;
+            object = self.target.get(&span.name(self.service)).await?;
+        }
+        let name = span.name(self.service);
+        let opened = segment::open(&name, &object.unwrap_or_default(), self.key);
+        let mut entries = opened.map_err(|source| RestoreError::Segment { name, source })?;
+        entries.retain(|entry| entry.index >= next);
+        Ok(Some(entries))
+    }
 }
 
 /// Replays what is wanted of a segment; false if that was all that is wanted.
@@ -131,8 +184,6 @@ fn replay(
     until: Until,
     checkpoint: Option<&Checkpoint>,
 ) -> Result<bool, RestoreError> {
-    let next = rebuild.next();
-    entries.retain(|entry| entry.index >= next);
     let all = entries.len();
     entries.retain(|entry| match until {
         Until::End => true,
@@ -140,14 +191,19 @@ fn replay(
         Until::Time(time) => entry.at <= time,
     });
     let goes_on = entries.len() == all;
-    let mut rest = entries.into_iter();
-    loop {
-        let chunk: Vec<_> = rest.by_ref().take(CHUNK).collect();
-        if chunk.is_empty() {
-            return Ok(goes_on);
-        }
+    for chunk in chunks(entries) {
         rebuild.add(chunk, checkpoint)?;
     }
+    Ok(goes_on)
+}
+
+/// So many as are replayed together.
+pub(crate) fn chunks(entries: Vec<Entry>) -> impl Iterator<Item = Vec<Entry>> {
+    let mut rest = entries.into_iter();
+    std::iter::from_fn(move || {
+        let chunk: Vec<_> = rest.by_ref().take(CHUNK).collect();
+        (!chunk.is_empty()).then_some(chunk)
+    })
 }
 
 pub(crate) async fn read_segment(
@@ -161,18 +217,25 @@ pub(crate) async fn read_segment(
     segment::open(&name, &object, key).map_err(|source| RestoreError::Segment { name, source })
 }
 
+/// Who was erased: everybody on any of the lists.
 pub(crate) async fn read_erased(
     service: &str,
     target: &Target,
     key: &BackupKey,
 ) -> Result<Vec<Erased>, RestoreError> {
-    let name = names::erased(service);
-    let Some(object) = target.get(&name).await? else { return Ok(Vec::new()) };
-    let bytes =
-        key.open(&name, &object).map_err(|source| RestoreError::Sealed { name: name.clone(), source })?;
-    // Each has the same length: 25 bytes for the person, 9 for the entry.
-    let rows = bytes.chunks(34).map(decode_row::<Erased>);
-    rows.collect::<Option<_>>().ok_or(RestoreError::Garbled { name })
+    let mut erased: Vec<Erased> = Vec::new();
+    // The longest list is put before shorter ones are removed, and has everybody that they have.
+    for name in target.list(&names::erased(service)).await? {
+        let Some(object) = target.get(&name).await? else { continue };
+        let bytes =
+            key.open(&name, &object).map_err(|source| RestoreError::Sealed { name: name.clone(), source })?;
+        // Each has the same length: 25 bytes for the person, 9 for the entry.
+        let rows: Option<Vec<Erased>> = bytes.chunks(34).map(decode_row).collect();
+        erased.extend(rows.ok_or(RestoreError::Garbled { name })?);
+    }
+    erased.sort_unstable_by_key(|erased| erased.person);
+    erased.dedup_by_key(|erased| erased.person);
+    Ok(erased)
 }
 
 /// Restores the newest keys of persons, but for those who were erased in any of these ledgers' lists.

@@ -21,31 +21,40 @@ pub enum SegmentError {
     Sealed(#[from] OpenError),
     #[error("it cannot be unpacked")]
     Packed(#[from] std::io::Error),
-    #[error("it does not hold entries")]
+    #[error("it does not hold rows")]
     Entries,
 }
 
-/// Packs rows' encodings, each behind its length (32 bits, big-endian).
+/// Packs a row's encoding behind those before it, and its length (32 bits, big-endian) before it.
+pub(crate) fn pack_row(packed: &mut Vec<u8>, row: &[u8]) {
+    packed.extend_from_slice(&u32::try_from(row.len()).unwrap_or(u32::MAX).to_be_bytes());
+    packed.extend_from_slice(row);
+}
+
+/// The encodings of the rows that [`pack_row`] packed.
+pub(crate) fn unpack_rows(mut packed: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut rows = Vec::new();
+    while !packed.is_empty() {
+        let (length, rest) = packed.split_first_chunk()?;
+        let (row, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        rows.push(row);
+        packed = rest;
+    }
+    Some(rows)
+}
+
 fn pack(entries: &[Entry]) -> Vec<u8> {
     let (mut packed, mut bytes) = (Vec::new(), Vec::new());
     for entry in entries {
         bytes.clear();
         encode_row(entry, &mut bytes);
-        packed.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
-        packed.extend_from_slice(&bytes);
+        pack_row(&mut packed, &bytes);
     }
     packed
 }
 
-fn unpack(mut packed: &[u8]) -> Option<Vec<Entry>> {
-    let mut entries = Vec::new();
-    while !packed.is_empty() {
-        let (length, rest) = packed.split_first_chunk()?;
-        let (row, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-        entries.push(decode_row(row)?);
-        packed = rest;
-    }
-    Some(entries)
+fn unpack(packed: &[u8]) -> Option<Vec<Entry>> {
+    unpack_rows(packed)?.into_iter().map(decode_row).collect()
 }
 
 /// The object of this name that holds these entries.
@@ -55,18 +64,33 @@ pub(crate) fn seal(
     key: &BackupKey,
     clock: &Clock,
 ) -> std::io::Result<Vec<u8>> {
-    let compressed = zstd::bulk::compress(&pack(entries), LEVEL)?;
+    seal_packed(name, &pack(entries), key, clock)
+}
+
+/// The object of this name that holds these packed rows.
+pub(crate) fn seal_packed(
+    name: &str,
+    packed: &[u8],
+    key: &BackupKey,
+    clock: &Clock,
+) -> std::io::Result<Vec<u8>> {
+    let compressed = zstd::bulk::compress(packed, LEVEL)?;
     Ok(key.seal(name, &compressed, clock))
 }
 
 /// The entries in the object of this name.
 pub(crate) fn open(name: &str, object: &[u8], key: &BackupKey) -> Result<Vec<Entry>, SegmentError> {
+    unpack(&open_packed(name, object, key)?).ok_or(SegmentError::Entries)
+}
+
+/// The packed rows in the object of this name.
+pub(crate) fn open_packed(name: &str, object: &[u8], key: &BackupKey) -> Result<Vec<u8>, SegmentError> {
     use std::io::Read;
     let compressed = key.open(name, object)?;
     let mut packed = Vec::new();
     let decoder = zstd::stream::read::Decoder::new(compressed.as_slice())?;
     decoder.take(UNPACKED_BYTES_MAX as u64).read_to_end(&mut packed)?;
-    unpack(&packed).ok_or(SegmentError::Entries)
+    Ok(packed)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clock::{Clock, Timestamp};
-use ledger::{Entry, all_erased};
+use ledger::{Entry, all_erased, merkle::Hash};
 use seal::{BackupKey, Keys, read_person_keys};
 use store::{Cell, Databases, Schema, StoreError, Writer, encode_row};
 
@@ -32,6 +32,10 @@ pub enum ShipError {
         "the target holds {shipped} entries, but the ledger only {have}: it is the backup of another, or the ledger has lost entries"
     )]
     Ahead { shipped: u64, have: u64 },
+    #[error(
+        "entry {index} of the ledger is not the one that was shipped: entries were lost, and others took their places; ship to another target, and find out what happened"
+    )]
+    Rewritten { index: u64 },
     #[error("the newest checkpoint cannot be read")]
     Checkpoint(#[source] std::io::Error),
 }
@@ -45,7 +49,8 @@ pub struct Shipped {
     pub at: Timestamp,
 }
 
-/// Ships one ledger.
+/// Ships one ledger. Several nodes may ship the same one to the same target: each looks first what the others
+/// have shipped, and where two ship at the same moment, both segments are true.
 pub struct Shipper {
     service: &'static str,
     target: Target,
@@ -55,6 +60,8 @@ pub struct Shipper {
     checkpoint: PathBuf,
     spans: Vec<Span>,
     shipped: Shipped,
+    /// The last entry that this has shipped or found, and its leaf.
+    last: Option<(u64, Hash)>,
     /// The checkpoint in the target, once this has put one there.
     newest: Option<Vec<u8>>,
     erased: usize,
@@ -75,29 +82,29 @@ impl Shipper {
         clock: Clock,
     ) -> Result<Self, ShipError> {
         let database = databases.open_to_read(service, schema)?;
-        let listed = target.list(&names::segments(service)).await?;
-        let spans = chain(listed.iter().filter_map(|name| Span::of_name(name)).collect());
-        let entries = spans.last().map_or(0, |span| span.end);
-        let last =
-            database.read(|snapshot| snapshot.rows::<Entry>("ORDER BY \"index\" DESC LIMIT 1", &[]))?;
-        let have = last.first().map_or(0, |entry| entry.index + 1);
-        if entries > have {
-            return Err(ShipError::Ahead { shipped: entries, have });
-        }
-        let shipped = Shipped { entries, at: Timestamp::EPOCH };
-        let key = keys.backup_key();
-        Ok(Self {
+        let mut this = Self {
             service,
             target,
-            key,
+            key: keys.backup_key(),
             clock,
             database,
             checkpoint,
-            spans,
-            shipped,
+            spans: Vec::new(),
+            shipped: Shipped { entries: 0, at: Timestamp::EPOCH },
+            last: None,
             newest: None,
             erased: usize::MAX,
-        })
+        };
+        this.look_anew().await?;
+        let have = this.last_entry()?.map_or(0, |last| last.index + 1);
+        if this.shipped.entries > have {
+            return Err(ShipError::Ahead { shipped: this.shipped.entries, have });
+        }
+        if let Some(span) = this.spans.last().copied() {
+            let found = this.get(span).await?.unwrap_or_default();
+            this.last = found.last().map(|entry| (entry.index, entry.leaf()));
+        }
+        Ok(this)
     }
 
     /// Ships whatever is new.
@@ -108,6 +115,9 @@ impl Shipper {
         let before = self.shipped.entries;
         // First, so that it covers no more than what is shipped after it.
         let checkpoint = read_if_there(&self.checkpoint)?;
+        if self.last_entry()?.is_some_and(|last| last.index >= before) {
+            self.look_beside().await?;
+        }
         while self.ship_segment().await? {}
         if checkpoint.is_some() && checkpoint != self.newest {
             self.target.put(&names::checkpoint(self.service), checkpoint.clone().unwrap_or_default()).await?;
@@ -120,18 +130,63 @@ impl Shipper {
         Ok(self.shipped)
     }
 
+    fn last_entry(&self) -> Result<Option<Entry>, StoreError> {
+        let last = "ORDER BY \"index\" DESC LIMIT 1";
+        Ok(self.database.read(|snapshot| snapshot.rows::<Entry>(last, &[]))?.pop())
+    }
+
+    /// Looks what there is in the target; everything that was listed.
+    async fn look_anew(&mut self) -> Result<Vec<Span>, ShipError> {
+        let listed = self.target.list(&names::segments(self.service)).await?;
+        let listed: Vec<_> = listed.iter().filter_map(|name| Span::of_name(name)).collect();
+        self.follow(chain(listed.clone()));
+        Ok(listed)
+    }
+
+    /// Looks what other nodes have shipped meanwhile.
+    async fn look_beside(&mut self) -> Result<(), ShipError> {
+        let Some(last) = self.spans.last().copied() else { return self.look_anew().await.map(drop) };
+        let folder = names::segments(self.service);
+        let listed = self.target.list_after(&folder, &last.name(self.service)).await?;
+        let new = listed.iter().filter_map(|name| Span::of_name(name));
+        self.follow(chain(self.spans.iter().copied().chain(new).collect()));
+        Ok(())
+    }
+
+    fn follow(&mut self, spans: Vec<Span>) {
+        self.spans = spans;
+        let entries = self.spans.last().map_or(0, |span| span.end);
+        // Never back: what others merge at this moment is there, even if a listing shows neither part nor whole.
+        if entries > self.shipped.entries {
+            self.shipped = Shipped { entries, at: self.clock.now() };
+            self.last = None;
+        }
+    }
+
     /// Ships the next segment; false if there is nothing new.
     async fn ship_segment(&mut self) -> Result<bool, ShipError> {
         let first = self.shipped.entries;
-        let from = Cell::Integer(i64::try_from(first).unwrap_or(i64::MAX));
-        let limit = Cell::Integer(i64::try_from(SEGMENT_ENTRIES_MAX).unwrap_or(i64::MAX));
+        // With the last one that was shipped: it must still be the same, or these do not follow it.
+        let known = self.last.filter(|(index, _)| index + 1 == first);
+        let from = first - u64::from(known.is_some());
+        let limit = SEGMENT_ENTRIES_MAX + usize::from(known.is_some());
+        let values =
+            [from, limit as u64].map(|number| Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX)));
         let condition = "WHERE \"index\" >= $1 ORDER BY \"index\" LIMIT $2";
-        let entries = self.database.read(|snapshot| snapshot.rows::<Entry>(condition, &[from, limit]))?;
+        let mut entries = self.database.read(|snapshot| snapshot.rows::<Entry>(condition, &values))?;
+        if let Some((index, leaf)) = known {
+            if entries.first().is_none_or(|entry| entry.index != index || entry.leaf() != leaf) {
+                return Err(ShipError::Rewritten { index });
+            }
+            entries.remove(0);
+        }
         let Some(last) = entries.last() else { return Ok(false) };
         let (span, at) = (Span { first, end: last.index + 1 }, last.at);
+        let leaf = last.leaf();
         self.put(span, &entries).await?;
         self.spans.push(span);
         self.shipped = Shipped { entries: span.end, at };
+        self.last = Some((span.end - 1, leaf));
         Ok(entries.len() == SEGMENT_ENTRIES_MAX)
     }
 
@@ -149,46 +204,79 @@ impl Shipper {
         }
         let mut bytes = Vec::new();
         erased.iter().for_each(|erased| encode_row(erased, &mut bytes));
-        let name = names::erased(self.service);
+        let name = names::erased_list(self.service, erased.len());
         self.target.put(&name, self.key.seal(&name, &bytes, &self.clock)).await?;
+        for older in
+            self.target.list(&names::erased(self.service)).await?.iter().filter(|older| **older < name)
+        {
+            self.target.delete(older).await?;
+        }
         self.erased = erased.len();
         Ok(())
     }
 
-    /// Puts many short segments into one, and then removes them.
+    /// Puts many short segments into one, and then removes them, and whatever else others cover.
     async fn merge(&mut self) -> Result<(), ShipError> {
-        let whole = SEGMENT_ENTRIES_MAX as u64;
-        let short = self.spans.iter().rev().take_while(|span| span.len() < whole).count();
-        if short < SHORT_MAX {
+        if self.short() < SHORT_MAX {
             return Ok(());
         }
+        // Another node may have done it just now.
+        let listed = self.look_anew().await?;
+        let short = self.short();
         let parts = self.spans.split_off(self.spans.len() - short);
-        let mut merged: Vec<Span> = Vec::new();
-        for part in &parts {
-            match merged.last_mut().filter(|span| part.end - span.first <= whole) {
-                Some(span) => span.end = part.end,
-                None => merged.push(*part),
-            }
-        }
+        let merged = merged(&parts);
         for span in &merged {
-            let mut entries = Vec::new();
-            for part in parts.iter().filter(|part| part.first >= span.first && part.end <= span.end) {
-                entries.extend(self.get(*part).await?);
+            if parts.contains(span) {
+                continue;
+            }
+            let mut entries: Vec<Entry> = Vec::new();
+            for part in parts.iter().filter(|part| part.first < span.end && span.first < part.end) {
+                let Some(found) = self.get(*part).await? else {
+                    // Another node does it at this moment.
+                    return self.look_anew().await.map(drop);
+                };
+                let next = span.first + entries.len() as u64;
+                entries
+                    .extend(found.into_iter().filter(|entry| entry.index >= next && entry.index < span.end));
             }
             self.put(*span, &entries).await?;
         }
-        for part in parts.iter().filter(|part| !merged.contains(part)) {
-            self.target.delete(&part.name(self.service)).await?;
+        self.spans.extend(merged);
+        let end = self.spans.last().map_or(0, |span| span.end);
+        for covered in listed.iter().filter(|span| span.end <= end && !self.spans.contains(span)) {
+            self.target.delete(&covered.name(self.service)).await?;
         }
-        self.spans.append(&mut merged);
         Ok(())
     }
 
-    async fn get(&self, span: Span) -> Result<Vec<Entry>, ShipError> {
-        let name = span.name(self.service);
-        let object = self.target.get(&name).await?.unwrap_or_default();
-        segment::open(&name, &object, &self.key).map_err(|source| ShipError::Segment { name, source })
+    /// How many short segments there are in a row.
+    fn short(&self) -> usize {
+        self.spans.iter().rev().take_while(|span| span.len() < SEGMENT_ENTRIES_MAX as u64).count()
     }
+
+    /// The entries of a segment, if it is still there.
+    async fn get(&self, span: Span) -> Result<Option<Vec<Entry>>, ShipError> {
+        let name = span.name(self.service);
+        let Some(object) = self.target.get(&name).await? else { return Ok(None) };
+        let opened = segment::open(&name, &object, &self.key);
+        opened.map(Some).map_err(|source| ShipError::Segment { name, source })
+    }
+}
+
+/// The spans that short ones are merged into.
+fn merged(parts: &[Span]) -> Vec<Span> {
+    let mut merged: Vec<Span> = Vec::new();
+    for part in parts {
+        match merged.last_mut().filter(|span| part.end - span.first <= SEGMENT_ENTRIES_MAX as u64) {
+            Some(span) => span.end = part.end,
+            // Parts may overlap; what they are merged into does not.
+            None => {
+                let first = merged.last().map_or(part.first, |before| before.end);
+                merged.push(Span { first, end: part.end });
+            }
+        }
+    }
+    merged
 }
 
 fn read_if_there(path: &std::path::Path) -> Result<Option<Vec<u8>>, ShipError> {

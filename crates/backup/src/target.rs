@@ -74,6 +74,12 @@ impl Target {
         Ok(listed.map_ok(|object| object.location.to_string()).try_collect().await?)
     }
 
+    /// The names of those objects in a folder that come after this one.
+    pub(crate) async fn list_after(&self, folder: &str, name: &str) -> Result<Vec<String>, TargetError> {
+        let listed = self.store.list_with_offset(Some(&Name::from(folder)), &Name::from(name));
+        Ok(listed.map_ok(|object| object.location.to_string()).try_collect().await?)
+    }
+
     pub(crate) async fn delete(&self, name: &str) -> Result<(), TargetError> {
         match self.store.delete(&Name::from(name)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),

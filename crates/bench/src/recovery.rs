@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use backup::{Service, Shipper, Target, Until, restore};
+use backup::{Service, Shipper, Target, Until, Way, restore};
 use clock::{Clock, Timestamp};
 use futures_util::{StreamExt, stream};
 use ledger::Ledger;
@@ -114,7 +114,8 @@ async fn restore_once(data: &Path, target: &Path) -> anyhow::Result<f64> {
     let service =
         Service { name: NAME, origin: ORIGIN, schema: notes::schema(), commands: notes::commands() };
     let databases = Databases::in_files(folder.path());
-    let restored = restore(service, &databases, &target, &keys, Until::End, |_| Ok(())).await?;
+    let way = Way { until: Until::End, full: true };
+    let restored = restore(service, &databases, &target, &keys, way, |_| Ok(())).await?;
     anyhow::ensure!(restored.head.size == restored.shipped, "not everything was restored");
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 entries")]
     Ok(restored.head.size as f64 / stopwatch.elapsed().as_secs_f64())

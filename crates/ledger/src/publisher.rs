@@ -77,6 +77,20 @@ pub fn open_checkpoint(note: &[u8], origin: &str, keys: &Keys) -> Result<Checkpo
     Ok(opened?.checkpoint)
 }
 
+/// Signs for a ledger's head, as it is kept with a copy of the ledger elsewhere.
+///
+/// # Errors
+/// When the origin is none, or the keys cannot sign.
+pub fn sign_checkpoint(
+    origin: &str,
+    head: &Head,
+    keys: &Keys,
+    clock: &Clock,
+) -> Result<String, PublishError> {
+    let checkpoint = Checkpoint::new(origin, head.size, head.root, Vec::new())?;
+    Ok(checkpoint.sign(keys.signing(), clock.now())?.to_string())
+}
+
 /// Owns the loop that publishes.
 pub(crate) struct Publisher {
     pub(crate) origin: String,

@@ -5,7 +5,7 @@ use std::{collections::HashSet, path::Path};
 use authz::Person;
 use clock::Timestamp;
 use ids::Id;
-use store::{Batch, Databases, Schema, Store, StoreError, Writer};
+use store::{Batch, Databases, Durability, Schema, Snapshot, Store, StoreError, Table, Writer};
 
 use crate::{
     checkpoint::Checkpoint,
@@ -14,7 +14,7 @@ use crate::{
     ledger::Head,
     merkle::Hash,
     replay::{AgainError, Commands},
-    tree::{Tree, TreeError},
+    tree::{self, Tree, TreeError},
 };
 
 /// A database that is being built anew. Every entry is replayed, and its effect compared with what it was.
@@ -24,6 +24,7 @@ pub struct Rebuild {
     tree: Tree,
     last_at: Timestamp,
     commands: Commands,
+    tables: Vec<&'static Table>,
     erased: HashSet<Id<Person>>,
 }
 
@@ -59,13 +60,39 @@ impl Rebuild {
     ) -> Result<Self, RebuildError> {
         let Store { writer, .. } = databases.open(name, schema)?;
         let (tree, last_at) = writer.read(|snapshot| Ok(Tree::load(snapshot)))??;
-        Ok(Self { writer, tree, last_at, commands, erased })
+        let replayed = schema.tables().iter().filter(|table| table.durability == Durability::Replayed);
+        let tables = replayed.copied().collect();
+        Ok(Self { writer, tree, last_at, commands, tables, erased })
     }
 
     /// The entry that is wanted next.
     #[must_use]
     pub fn next(&self) -> u64 {
         self.tree.size()
+    }
+
+    /// Are there rows that entries made? Where entries were only [laid](Self::lay), there are none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn has_rows(&self) -> Result<bool, StoreError> {
+        self.writer.read(|snapshot| {
+            let mut any = false;
+            for table in &self.tables {
+                any = any || !store::is_empty(snapshot, table)?;
+            }
+            Ok(any)
+        })
+    }
+
+    /// Are the entries that a checkpoint covers those that were added here?
+    ///
+    /// # Errors
+    /// When there are fewer, or they are others.
+    pub fn check(&self, checkpoint: &Checkpoint) -> Result<(), RebuildError> {
+        let size = checkpoint.size();
+        let root = self.writer.read(|snapshot| Ok(tree::ask(snapshot, |tree| tree.root(size))))??;
+        if root == checkpoint.root() { Ok(()) } else { Err(RebuildError::Checkpoint { size }) }
     }
 
     /// Adds entries, all or none. If `checkpoint` covers one of them as its last, the tree must be the one
@@ -78,7 +105,48 @@ impl Rebuild {
         mut entries: Vec<Entry>,
         checkpoint: Option<&Checkpoint>,
     ) -> Result<(), RebuildError> {
-        for (index, entry) in (self.next()..).zip(&mut entries) {
+        self.follow(&mut entries)?;
+        let mut batch = self.writer.begin()?;
+        let read = self.commands.read_all(&entries, &mut batch)?;
+        for (entry, command) in entries.iter().zip(read) {
+            command.apply(entry, &mut batch)?;
+        }
+        let mut tree = self.tree.clone();
+        append(&mut tree, entries, checkpoint, &mut batch)?;
+        batch.flush()?;
+        batch.commit()?;
+        self.tree = tree;
+        Ok(())
+    }
+
+    /// Adds entries to the log without applying them, because their rows come from a snapshot: see
+    /// [`Rebuild::fill`].
+    ///
+    /// # Errors
+    /// When they do not follow.
+    pub fn lay(&mut self, mut entries: Vec<Entry>) -> Result<(), RebuildError> {
+        self.follow(&mut entries)?;
+        let mut batch = self.writer.begin()?;
+        let mut tree = self.tree.clone();
+        append(&mut tree, entries, None, &mut batch)?;
+        batch.flush()?;
+        batch.commit()?;
+        self.tree = tree;
+        Ok(())
+    }
+
+    /// Begins to fill the tables with the rows that the entries so far made, as [`Batch::fill`] takes them:
+    /// all of them, or none.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub fn fill(&mut self) -> Result<Batch<'_>, StoreError> {
+        self.writer.begin_long()
+    }
+
+    /// Checks that entries follow those that are there, and takes from them what may not come back.
+    fn follow(&mut self, entries: &mut [Entry]) -> Result<(), RebuildError> {
+        for (index, entry) in (self.next()..).zip(entries) {
             if entry.index != index {
                 return Err(RebuildError::Missing { index });
             }
@@ -90,16 +158,6 @@ impl Rebuild {
                 entry.erasable = None;
             }
         }
-        let mut batch = self.writer.begin()?;
-        let read = self.commands.read_all(&entries, &mut batch)?;
-        for (entry, command) in entries.iter().zip(read) {
-            command.apply(entry, &mut batch)?;
-        }
-        let mut tree = self.tree.clone();
-        append(&mut tree, entries, checkpoint, &mut batch)?;
-        batch.flush()?;
-        batch.commit()?;
-        self.tree = tree;
         Ok(())
     }
 
@@ -145,6 +203,15 @@ fn append(
     }
     tree.append(&leaves[within..], batch);
     Ok(())
+}
+
+/// How far the ledger in a database had come at one moment.
+///
+/// # Errors
+/// When what is stored of the tree is damaged.
+pub fn head_of(snapshot: &Snapshot<'_>) -> Result<Head, RebuildError> {
+    let (tree, at) = Tree::load(snapshot)?;
+    Ok(Head { size: tree.size(), root: tree.root(), at })
 }
 
 /// Writes the newest checkpoint of a ledger where the ledger will look for it.

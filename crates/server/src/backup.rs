@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use backup::{Shipped, Shipper, Target, ship_person_keys};
+use backup::{Service, Shipped, Shipper, SnapshotConfig, SnapshotMade, Snapshots, Target, ship_person_keys};
 use clap::Args;
 use clock::Clock;
 use seal::Keys;
@@ -32,12 +32,15 @@ pub struct BackupConfig {
     pub every_ms: NonZeroU32,
     /// How often persons' keys are shipped: so long may an erased person's key stay in the target.
     pub keys_every_s: NonZeroU32,
+    /// When snapshots are made, with which a restore begins.
+    pub snapshots: SnapshotConfig,
 }
 
 impl Default for BackupConfig {
     fn default() -> Self {
         let positive = |number| NonZeroU32::new(number).expect("a positive constant");
-        Self { target: None, every_ms: positive(1000), keys_every_s: positive(60) }
+        let snapshots = SnapshotConfig::default();
+        Self { target: None, every_ms: positive(1000), keys_every_s: positive(60), snapshots }
     }
 }
 
@@ -49,6 +52,9 @@ pub struct BackupOptions {
     /// Ship what is new, and end.
     #[arg(long)]
     once: bool,
+    /// With --once: also make a snapshot, whether or not it is time.
+    #[arg(long, requires = "once")]
+    snapshot: bool,
     #[command(flatten)]
     settings: SettingsOptions,
 }
@@ -67,12 +73,17 @@ pub fn backup(options: &BackupOptions) -> anyhow::Result<()> {
         if !options.once {
             let told_to_stop = async { drop(tokio::signal::ctrl_c().await) };
             tokio::select! {
-                () = ships.run(None) => {}
+                () = ships.run_all(None) => {}
                 () = told_to_stop => {}
             }
         }
         let Shipped { entries, at } = ships.ship(true).await?;
         tell(&format!("{entries} entries are in {}, the last new one of {at}", options.target));
+        if options.snapshot
+            && let Some(SnapshotMade { entries, rows }) = ships.snapshots.make().await?
+        {
+            tell(&format!("a snapshot over {entries} entries holds {rows} rows"));
+        }
         Ok(())
     })
 }
@@ -92,7 +103,7 @@ impl Shipping {
         let mut ships = runtime.block_on(Ships::open(settings, &target, keys))?;
         ships.gauges = Some(metrics.register(Gauges::register));
         let (stop, stopped) = watch::channel(false);
-        let work = move || runtime.block_on(ships.run(Some(stopped)));
+        let work = move || runtime.block_on(ships.run_all(Some(stopped)));
         let thread = thread::Builder::new().name("backup".to_owned()).spawn(work)?;
         Ok(Some(Self { stop, thread }))
     }
@@ -108,20 +119,31 @@ impl Shipping {
 
 /// Everything that is shipped.
 struct Ships {
+    entries: Entries,
+    snapshots: Snapshots,
+    gauges: Option<Gauges>,
+}
+
+/// Entries, and persons' keys.
+struct Entries {
     identity: Shipper,
     keys: Keys,
     key_databases: Databases,
     target: Target,
     every: Duration,
     keys_every: Duration,
-    gauges: Option<Gauges>,
 }
+
+/// How often it is looked whether a snapshot is due, at most.
+const SNAPSHOT_LOOK: Duration = Duration::from_secs(10);
 
 /// How far the backup is.
 #[derive(Debug, Default)]
 struct Gauges {
     entries: Gauge,
     age_seconds: Gauge,
+    snapshot_entries: Gauge,
+    snapshot_age_seconds: Gauge,
 }
 
 impl Gauges {
@@ -130,6 +152,9 @@ impl Gauges {
         let registry = registry.sub_registry_with_prefix("backup");
         registry.register("entries", "Entries in the target", this.entries.clone());
         registry.register("age_seconds", "Since everything new was last shipped", this.age_seconds.clone());
+        let (entries, age) = (this.snapshot_entries.clone(), this.snapshot_age_seconds.clone());
+        registry.register("snapshot_entries", "Entries whose rows the newest snapshot holds", entries);
+        registry.register("snapshot_age_seconds", "Since the newest snapshot was made", age);
         this
     }
 }
@@ -139,7 +164,8 @@ impl Ships {
         let Places { keys: key_folder, services } = places(settings);
         let target = Target::open(target).context("cannot use the target of the backup")?;
         let config = settings.database_config();
-        let databases = Databases::new(&services, &config)?;
+        let (databases, key_databases) =
+            (Databases::new(&services, &config)?, Databases::new(&key_folder, &config)?);
         let schema = identity::schema();
         let identity = Shipper::open(
             identity::SERVICE,
@@ -150,17 +176,69 @@ impl Ships {
             keys,
             Clock::System,
         );
-        Ok(Self {
+        let origin = settings.origin(identity::SERVICE);
+        let service = Service {
+            name: identity::SERVICE,
+            origin: &origin,
+            schema: schema.clone(),
+            commands: identity::commands(),
+        };
+        let (config, keys) = (settings.backup.snapshots, keys.clone());
+        let snapshots =
+            Snapshots::open(service, databases.clone(), target.clone(), keys.clone(), Clock::System, config);
+        let entries = Entries {
             identity: identity.await.context("cannot back up the ledger of the identity service")?,
-            keys: keys.clone(),
-            key_databases: Databases::new(&key_folder, &config)?,
+            keys,
+            key_databases,
             target,
             every: Duration::from_millis(settings.backup.every_ms.get().into()),
             keys_every: Duration::from_secs(settings.backup.keys_every_s.get().into()),
-            gauges: None,
-        })
+        };
+        let snapshots = snapshots.await.context("cannot look for snapshots of the identity service")?;
+        Ok(Self { entries, snapshots, gauges: None })
     }
 
+    async fn ship(&mut self, with_keys: bool) -> anyhow::Result<Shipped> {
+        self.entries.ship(with_keys).await
+    }
+
+    /// Ships and makes snapshots again and again, neither waiting for the other.
+    async fn run_all(&mut self, stopped: Option<watch::Receiver<bool>>) {
+        let Self { entries, snapshots, gauges } = self;
+        let gauges = gauges.as_ref();
+        // A snapshot that is not complete when the process stops is made after the next start.
+        tokio::select! {
+            () = entries.run(stopped, gauges) => {}
+            () = run_snapshots(snapshots, gauges) => {}
+        }
+    }
+}
+
+/// Makes snapshots whenever it is time; what fails is tried again, and said.
+async fn run_snapshots(snapshots: &mut Snapshots, gauges: Option<&Gauges>) {
+    loop {
+        match snapshots.tend().await {
+            Ok(None) => {}
+            Ok(Some(SnapshotMade { entries, rows })) => {
+                tracing::info!(code = "backup/snapshot-made", entries, rows, "a snapshot is complete");
+            }
+            Err(error) => tracing::error!(
+                code = "backup/snapshot-failed",
+                %error,
+                cause = ?error,
+                "there is no new snapshot for now: a restore would take longer"
+            ),
+        }
+        if let (Some(gauges), Some((entries, made_at))) = (gauges, snapshots.newest()) {
+            let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+            gauges.snapshot_entries.set(number(entries));
+            gauges.snapshot_age_seconds.set(number(Clock::System.now().since(made_at).as_secs()));
+        }
+        tokio::time::sleep(snapshots.every().min(SNAPSHOT_LOOK)).await;
+    }
+}
+
+impl Entries {
     async fn ship(&mut self, with_keys: bool) -> anyhow::Result<Shipped> {
         let shipped = self.identity.ship().await?;
         if with_keys {
@@ -170,7 +248,7 @@ impl Ships {
     }
 
     /// Ships again and again; what fails is tried again, and said once.
-    async fn run(&mut self, mut stopped: Option<watch::Receiver<bool>>) {
+    async fn run(&mut self, mut stopped: Option<watch::Receiver<bool>>, gauges: Option<&Gauges>) {
         let (mut since_keys, mut since_shipped) = (None, Clock::System.stopwatch());
         let mut quiet = true;
         loop {
@@ -186,7 +264,7 @@ impl Ships {
                     if with_keys {
                         since_keys = Some(Clock::System.stopwatch());
                     }
-                    if let Some(gauges) = &self.gauges {
+                    if let Some(gauges) = gauges {
                         gauges.entries.set(i64::try_from(shipped.entries).unwrap_or(i64::MAX));
                     }
                 }
@@ -199,7 +277,7 @@ impl Ships {
                 }
                 Err(_) => {}
             }
-            if let Some(gauges) = &self.gauges {
+            if let Some(gauges) = gauges {
                 gauges.age_seconds.set(i64::try_from(since_shipped.elapsed().as_secs()).unwrap_or(i64::MAX));
             }
             if ends {

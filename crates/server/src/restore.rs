@@ -1,7 +1,7 @@
 //! `holdfast restore`: a node from what was backed up.
 
 use anyhow::{Context, bail};
-use backup::{Restored, Service, Target, Until, restore as rebuild, restore_person_keys};
+use backup::{Restored, Service, Target, Until, Way, restore as rebuild, restore_person_keys};
 use clap::Args;
 use clock::{Clock, Timestamp};
 use seal::Keys;
@@ -22,6 +22,9 @@ pub struct RestoreOptions {
     /// Go only so far: a number of entries, or a time such as 2026-03-01T09:30:00.000Z.
     #[arg(long, value_name = "TIME|INDEX", value_parser = until)]
     at: Option<Until>,
+    /// Replay every entry from the first, and begin with no snapshot.
+    #[arg(long)]
+    full: bool,
     #[command(flatten)]
     settings: SettingsOptions,
 }
@@ -50,7 +53,7 @@ pub fn restore(options: &RestoreOptions) -> anyhow::Result<()> {
     let config = settings.database_config();
     let target = Target::open(&options.target)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let until = options.at.unwrap_or(Until::End);
+    let way = Way { until: options.at.unwrap_or(Until::End), full: options.full };
     let stopwatch = Clock::System.stopwatch();
     let (restored, held) = runtime.block_on(async {
         let services = [identity::SERVICE];
@@ -67,14 +70,18 @@ pub fn restore(options: &RestoreOptions) -> anyhow::Result<()> {
         };
         let databases = Databases::new(&places.services, &config)?;
         let mut held = Vec::new();
-        let restored = rebuild(service, &databases, &target, &keys, until, |batch| {
+        let restored = rebuild(service, &databases, &target, &keys, way, |batch| {
             deployment.put(batch);
             held = queue::hold_unfinished(batch)?;
             Ok(())
         });
         Ok((restored.await?, held))
     })?;
-    let Restored { head, shipped, checkpoint, erased } = restored;
+    let Restored { head, shipped, checkpoint, erased, from } = restored;
+    let replayed = match from {
+        0 => "all replayed".to_owned(),
+        from => format!("{} replayed after a snapshot over {from}", head.size - from),
+    };
     let compared = match checkpoint {
         Some((size, note)) => {
             ledger::place_checkpoint(&places.services.join("identity.checkpoint"), &note)?;
@@ -83,7 +90,7 @@ pub fn restore(options: &RestoreOptions) -> anyhow::Result<()> {
         None => "older than any checkpoint".to_owned(),
     };
     tell(&format!(
-        "restored {} of {shipped} entries, the last of {}, {compared}; {erased} erased people were left out; {:.1} s",
+        "restored {} of {shipped} entries, the last of {}, {replayed}, {compared}; {erased} erased people were left out; {:.1} s",
         head.size,
         head.at,
         stopwatch.elapsed().as_secs_f64(),

@@ -67,7 +67,7 @@ impl Engine {
     pub(crate) fn begin(&self, kind: Kind) -> Result<(), StoreError> {
         match (self, kind) {
             (Self::Postgres(session), kind) => session.begin(kind),
-            (Self::Sqlite(connection), Kind::Batch) => {
+            (Self::Sqlite(connection), Kind::Batch | Kind::LongBatch) => {
                 connection.prepare_cached("BEGIN IMMEDIATE")?.raw_execute()?;
             }
             (Self::Sqlite(connection), Kind::Snapshot | Kind::Glance | Kind::LongSnapshot) => {

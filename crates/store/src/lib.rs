@@ -27,6 +27,7 @@ mod sqlite;
 mod table_set;
 mod tx;
 mod vfs;
+mod whole;
 mod writer;
 
 pub use breaker::{Breaker, BreakerConfig, Verdict};
@@ -46,4 +47,5 @@ pub use snapshot::{Cells, Snapshot};
 pub use sqlite::{Commits, SqliteConfig};
 pub use tx::{Changes, Effect, Scan, Tx};
 pub use vfs::Disk;
+pub use whole::{each_encoded_row, is_empty};
 pub use writer::{Batch, Memory, Store, Writer};

@@ -12,7 +12,7 @@ use crate::{
     place::Place,
     postgres::{self, Kind},
     reader::{ReaderConfig, Readers},
-    row::Row,
+    row::{Row, Table},
     snapshot::Snapshot,
     tx::{Changes, Effect, Tx, Working},
     vfs,
@@ -106,6 +106,16 @@ impl Writer {
     pub fn begin(&mut self) -> Result<Batch<'_>, StoreError> {
         self.working.clear();
         self.engine.begin(Kind::Batch)?;
+        Ok(Batch { engine: Some(&self.engine), working: &mut self.working, stage: Stage::Open })
+    }
+
+    /// Begins a batch that may take long: whole tables are put into the database, and nobody else writes.
+    ///
+    /// # Errors
+    /// As [`Writer::begin`].
+    pub fn begin_long(&mut self) -> Result<Batch<'_>, StoreError> {
+        self.working.clear();
+        self.engine.begin(Kind::LongBatch)?;
         Ok(Batch { engine: Some(&self.engine), working: &mut self.working, stage: Stage::Open })
     }
 
@@ -269,6 +279,15 @@ impl Batch<'_> {
             self.stage = Stage::Open;
         }
         engine.execute(sql, values)
+    }
+
+    /// Puts rows of a table into the engine that [`each_encoded_row`](crate::each_encoded_row) told; none of
+    /// them may be there yet.
+    ///
+    /// # Errors
+    /// When they are not rows of this table, or the engine fails; the batch is then lost as a whole.
+    pub fn fill(&mut self, table: &'static Table, rows: &[&[u8]]) -> Result<(), StoreError> {
+        self.engine.map_or(Ok(()), |engine| engine.fill(table, rows))
     }
 
     /// Sends all changed rows to the engine, without making them durable yet. (A server gets them together

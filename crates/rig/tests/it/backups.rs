@@ -8,30 +8,34 @@ use serde_json::{Value, json};
 use crate::{Folder, PASSWORD};
 
 /// A server that ships to `target`, and what somebody needs to build it anew.
-struct Shipping {
-    folder: Folder,
-    target: tempfile::TempDir,
-    options: ServerOptions,
+pub(crate) struct Shipping {
+    pub(crate) folder: Folder,
+    pub(crate) target: tempfile::TempDir,
+    pub(crate) options: ServerOptions,
+}
+
+/// Settings that ship to a target without delay. The first snapshot is made at once, and no other.
+pub(crate) fn ships_to(target: &Path) -> String {
+    let target = target.display().to_string();
+    // Jobs make entries of their own.
+    format!("[jobs]\nin-serve = false\n[backup]\ntarget = {target:?}\nevery-ms = 100\nkeys-every-s = 1\n")
 }
 
 impl Shipping {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (folder, target) = (Folder::new(), tempfile::tempdir().expect("a temporary folder"));
-        let settings = format!(
-            "[backup]\ntarget = {:?}\nevery-ms = 100\nkeys-every-s = 1\n[jobs]\nin-serve = false",
-            target.path().display().to_string()
-        );
+        let settings = ships_to(target.path());
         // The key file is kept elsewhere, as it should be.
         let keys = Some(folder.data().with_file_name("keys"));
         Self { folder, target, options: ServerOptions { settings, keys, ..ServerOptions::default() } }
     }
 
-    fn start(&self) -> Server {
+    pub(crate) fn start(&self) -> Server {
         Server::start_with(&self.folder.data(), &self.options).expect("it starts")
     }
 
     /// The disk is lost: the data, and the store of persons' keys; the key file is put back.
-    fn lose_everything(&self) {
+    pub(crate) fn lose_everything(&self) {
         fs::remove_dir_all(self.folder.data()).expect("it was there");
         let keys = self.folder.data().with_file_name("keys");
         let file = fs::read(keys.join("keys.json")).expect("it was there");
@@ -42,7 +46,7 @@ impl Shipping {
         assert!(private.arg("600").arg(keys.join("keys.json")).status().is_ok_and(|status| status.success()));
     }
 
-    fn restore(&self, more: &[&str]) -> String {
+    pub(crate) fn restore(&self, more: &[&str]) -> String {
         let target = self.target.path().display().to_string();
         let arguments: Vec<_> =
             ["restore", target.as_str()].into_iter().chain(more.iter().copied()).collect();
@@ -51,13 +55,13 @@ impl Shipping {
         restored.stderr
     }
 
-    fn verify(&self) {
+    pub(crate) fn verify(&self) {
         let verified = Server::verify_with(&self.folder.data(), &self.options).expect("it runs");
         assert!(verified.status.success(), "{}", verified.stderr);
     }
 
     /// Waits until everything up to now is in the target.
-    async fn until_shipped(&self, client: &Client) {
+    pub(crate) async fn until_shipped(&self, client: &Client) {
         client.register("the-last-one", PASSWORD).await.expect("they are new");
         let entries = || fs::read_dir(self.target.path().join("identity/entries")).map_or(0, Iterator::count);
         let before = entries();

@@ -20,9 +20,9 @@ use crate::{Folder, MANY_COME, PASSWORD};
 const WRITERS: usize = 12;
 
 /// Nodes with folders of their own and the same keys and databases.
-struct Fleet {
-    nodes: Vec<(Folder, Server)>,
-    options: ServerOptions,
+pub(crate) struct Fleet {
+    pub(crate) nodes: Vec<(Folder, Server)>,
+    pub(crate) options: ServerOptions,
 }
 
 impl Fleet {
@@ -31,13 +31,22 @@ impl Fleet {
     }
 
     fn start_with_replicas(database: &str, replicas: &[String], nodes: usize) -> Self {
+        Self::launch(database, replicas, nodes, "")
+    }
+
+    /// With more settings.
+    pub(crate) fn start_with(database: &str, nodes: usize, settings: &str) -> Self {
+        Self::launch(database, &[], nodes, settings)
+    }
+
+    fn launch(database: &str, replicas: &[String], nodes: usize, settings: &str) -> Self {
         let first = Folder::new();
         let options = ServerOptions {
             keys: Some(first.data().join("keys")),
             database: Some(database.to_owned()),
             // Tests do not wait half a minute.
             settings: format!(
-                "{MANY_COME}[postgres]\nreplicas = {replicas:?}\n[postgres.breaker]\nreset-ms = 500"
+                "{MANY_COME}[postgres]\nreplicas = {replicas:?}\n[postgres.breaker]\nreset-ms = 500\n{settings}"
             ),
             ..ServerOptions::default()
         };
@@ -52,7 +61,7 @@ impl Fleet {
         self.nodes.push((folder, server));
     }
 
-    fn client(&self, node: usize) -> Client {
+    pub(crate) fn client(&self, node: usize) -> Client {
         self.nodes[node % self.nodes.len()].1.client()
     }
 
@@ -74,15 +83,15 @@ fn person(name: &str) -> Value {
 
 /// Everything that was acknowledged, by its idempotency key, with the time of the last one.
 #[derive(Clone, Default)]
-struct Load {
-    acknowledged: Arc<Mutex<BTreeMap<String, Value>>>,
-    stop: Arc<AtomicBool>,
+pub(crate) struct Load {
+    pub(crate) acknowledged: Arc<Mutex<BTreeMap<String, Value>>>,
+    pub(crate) stop: Arc<AtomicBool>,
 }
 
 impl Load {
     /// Registers people at all nodes; whoever gets no answer, or is told to come again, sends the same
     /// request to the next node.
-    async fn write(self, clients: Vec<Client>, writer: usize) {
+    pub(crate) async fn write(self, clients: Vec<Client>, writer: usize) {
         for number in 0.. {
             let name = format!("writer{writer}-{number}");
             let mut turn = writer + number;
@@ -125,7 +134,7 @@ impl Load {
     }
 
     /// Waits until `more` have been acknowledged; how long that took.
-    async fn until(&self, more: usize) -> Duration {
+    pub(crate) async fn until(&self, more: usize) -> Duration {
         let (waited, wanted) = (Clock::System.stopwatch(), self.count() + more);
         while self.count() < wanted {
             assert!(waited.elapsed() < Duration::from_secs(60), "nothing is written any more");

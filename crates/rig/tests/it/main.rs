@@ -5,10 +5,12 @@ mod caching;
 mod crashes;
 mod damage;
 mod fleet;
+mod fleet_backups;
 mod jobs;
 mod journeys;
 mod limits;
 mod proofs;
+mod snapshots;
 mod strangers;
 
 /// A folder for one server's data, in a temporary one that goes with the test.

@@ -32,8 +32,10 @@ pub(crate) enum Kind {
     Snapshot,
     /// The same, where somebody else can be asked instead of waiting.
     Glance,
-    /// The same, for as long as it takes: opening and verifying.
+    /// The same, for as long as it takes: opening, verifying, and copying whole tables elsewhere.
     LongSnapshot,
+    /// Filling a database whose rows come from elsewhere, for as long as that takes.
+    LongBatch,
 }
 
 /// A connection for the transactions of one thread; made when it is first needed, and again when it is lost.
@@ -239,12 +241,12 @@ impl Session {
     fn patience(&self, opening: Option<Kind>) -> Duration {
         let config = self.server.config();
         let waits = match opening {
-            Some(Kind::LongSnapshot) => return Duration::from_hours(1),
+            Some(Kind::LongSnapshot | Kind::LongBatch) => return Duration::from_hours(1),
             Some(Kind::Glance) => return GLANCE + config.replica_wait(),
             Some(Kind::Batch) => millis(config.lock_ms_max.get()),
             Some(Kind::Snapshot) | None => Duration::ZERO,
         };
-        if matches!(self.stage.get(), Stage::Inside(Kind::LongSnapshot) | Stage::None) {
+        if matches!(self.stage.get(), Stage::Inside(Kind::LongSnapshot | Kind::LongBatch) | Stage::None) {
             return Duration::from_hours(1);
         }
         let connects = if opening.is_some() { millis(config.connect_ms_max.get()) } else { Duration::ZERO };
@@ -266,7 +268,7 @@ impl Session {
     fn beginning(&self, opening: Option<Kind>) -> String {
         let Some(kind) = opening else { return String::new() };
         let mut words = match kind {
-            Kind::Batch => vec!["BEGIN ISOLATION LEVEL READ COMMITTED".to_owned()],
+            Kind::Batch | Kind::LongBatch => vec!["BEGIN ISOLATION LEVEL READ COMMITTED".to_owned()],
             Kind::Snapshot | Kind::Glance | Kind::LongSnapshot => {
                 vec!["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()]
             }
@@ -286,10 +288,20 @@ impl Session {
                 words.push(format!("SELECT pg_advisory_xact_lock({})", lock_number(self.schema)));
             }
             Kind::Snapshot | Kind::Glance => {}
-            Kind::LongSnapshot => words.push("SET LOCAL statement_timeout TO 0".to_owned()),
+            Kind::LongSnapshot => words.extend(for_long()),
+            Kind::LongBatch => {
+                words.extend(for_long());
+                words.push(format!("SELECT pg_advisory_xact_lock({})", lock_number(self.schema)));
+            }
         }
         words.join("; ")
     }
+}
+
+/// What a transaction may take that reads or writes a whole database, and waits for other places in between.
+fn for_long() -> [String; 2] {
+    ["statement_timeout TO 0", "idle_in_transaction_session_timeout TO '1h'"]
+        .map(|set| format!("SET LOCAL {set}"))
 }
 
 /// The lock that all nodes take before they change anything in a schema.
