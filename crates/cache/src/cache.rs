@@ -87,6 +87,11 @@ impl Cache {
         self.0.drops.drop_tags(tags);
     }
 
+    /// The same for what only this process keeps: nobody else is told.
+    pub fn drop_here(&self, tags: &[Tag]) {
+        self.0.drops.drop_tags(tags);
+    }
+
     /// What a ledger calls for each batch, its own or another node's: drops the tags of what changed.
     pub fn watch(&self, tags: impl Fn(&Changes<'_>) -> Vec<Tag> + Send + Sync + 'static) -> Watch {
         let cache = self.clone();

@@ -7,6 +7,7 @@
 mod cache;
 mod config;
 mod entry;
+mod fallback;
 mod flights;
 mod instruments;
 mod public;
@@ -17,7 +18,8 @@ mod tag;
 pub use cache::{Cache, Watch};
 pub use config::RoomConfig;
 pub use entry::{Found, How};
-pub use public::{Keep, SURROGATE_KEY, public, tell_age};
+pub use fallback::{Fallback, FallbackConfig};
+pub use public::{Keep, SURROGATE_KEY, public, tell_age, told_if_old};
 pub use room::{Room, Unloaded, Warmed};
 pub use shared::{RedisConfig, RedisUrl, RedisUrlError};
 pub use tag::Tag;

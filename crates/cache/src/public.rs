@@ -83,6 +83,15 @@ pub fn tell_age<V>(found: &Found<V>, headers: &mut HeaderMap) {
     headers.insert(WARNING, HeaderValue::from_static(warning));
 }
 
+/// The answer, which says how old it is if it is not as it was read just now.
+#[must_use]
+pub fn told_if_old<V, B>(found: &Found<V>, mut answer: Response<B>) -> Response<B> {
+    if found.how != How::Fresh {
+        tell_age(found, answer.headers_mut());
+    }
+    answer
+}
+
 /// A strong one: other bytes have another.
 fn entity_tag(body: &[u8]) -> HeaderValue {
     let mut text = String::from("\"");

@@ -93,5 +93,19 @@ fn private<T: serde::Serialize>(status: axum::http::StatusCode, body: &T) -> axu
     (status, no_store, axum::Json(body)).into_response()
 }
 
+/// In an answer, the entry that a change made; in a request, the newest one that the caller knows of.
+const LEDGER_SEEN: HeaderName = HeaderName::from_static("ledger-seen");
+
+/// The answer to a change that has nothing to tell but that it happened, and where that stands.
+fn changed<T>(receipt: &ledger::Receipt<T>) -> axum::response::Response {
+    (axum::http::StatusCode::NO_CONTENT, [(LEDGER_SEEN, receipt.index.to_string())]).into_response()
+}
+
+/// The newest entry that a caller knows of, if they say so. What cannot be read is newer than any.
+fn seen(headers: &axum::http::HeaderMap) -> Option<u64> {
+    let said = headers.get(LEDGER_SEEN)?;
+    Some(said.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
+}
+
 /// The service's state as handlers take it.
 type Service = axum::extract::State<Identity>;

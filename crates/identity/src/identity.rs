@@ -9,6 +9,7 @@ use std::{
 };
 
 use authz::{Actor, Guarded, Role};
+use cache::Cache;
 use clock::{Clock, Timestamp};
 use ledger::{Command, Commands, Ledger, LedgerConfig, Receipt, Watcher};
 use problem::Problem;
@@ -28,6 +29,7 @@ use crate::{
     device_key::DeviceKey,
     finish_erasure::FinishErasure,
     instruments::Instruments,
+    look_up::LastShown,
     person::{Counter, Person, PersonEpoch, TakenName},
     recent::{Recent, RequestHash},
     refusals::Refusals,
@@ -74,6 +76,7 @@ pub struct Opening {
     pub ledger: LedgerConfig,
     /// Where the service's database is.
     pub databases: Databases,
+    pub cache: Cache,
     pub metrics: Metrics,
 }
 
@@ -95,6 +98,7 @@ struct Shared {
     /// Keys the hashes of recent requests, so that what is kept of a password is of no use elsewhere.
     recent_key: [u8; 32],
     live: Arc<Live>,
+    last_shown: LastShown,
     sweeps: Schedule,
     bell: Bell,
     instruments: Instruments,
@@ -143,8 +147,8 @@ impl Identity {
     /// # Errors
     /// When the database or ledger does not open, or the costs of passwords are out of range.
     pub fn open(opening: Opening) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let Opening { folder, origin, keys, person_keys, clock, config, ledger, databases, metrics } =
-            opening;
+        let Opening { folder, origin, keys, person_keys, clock, config, .. } = opening;
+        let Opening { ledger, databases, cache, metrics, .. } = opening;
         let mut store = databases.open(SERVICE, &schema())?;
         let empty = store.writer.read(sql::is_empty)?;
         person_keys.deployment().claim(&mut store.writer, SERVICE, empty)?;
@@ -163,10 +167,11 @@ impl Identity {
             config: ledger,
             standing: STANDING,
             checkpoint_path: folder.join("identity.checkpoint"),
-            watchers: vec![follow, bell.watcher()],
+            watchers: vec![follow, bell.watcher(), LastShown::watch(&cache)],
             told: Told::new().table::<PersonEpoch>().table::<RevokedSession>(),
             metrics: metrics.clone(),
         })?;
+        ledger.tell_subjects(LastShown::hear(&cache));
         Ok(Self(Arc::new(Shared {
             ledger,
             tokens: Tokens::new(keys.clone(), clock.clone(), Arc::clone(&live)),
@@ -180,6 +185,7 @@ impl Identity {
             recent: Mutex::default(),
             recent_key: clock.random(),
             live,
+            last_shown: LastShown::new(&cache),
             sweeps,
             bell,
             instruments: metrics.register(Instruments::register),
@@ -221,6 +227,10 @@ impl Identity {
     #[must_use]
     pub fn person_keys(&self) -> &PersonKeys {
         &self.0.person_keys
+    }
+
+    pub(crate) fn last_shown(&self) -> &LastShown {
+        &self.0.last_shown
     }
 
     pub(crate) fn hasher(&self) -> &Hasher {

@@ -29,6 +29,7 @@ mod instruments;
 mod known_place;
 mod live;
 mod login_name;
+mod look_up;
 mod marks;
 mod password;
 mod person;

@@ -147,14 +147,13 @@ impl Identity {
         person: &Person,
         new: NewPassword,
         proof: Option<Proof>,
-    ) -> Result<(), Problem> {
+    ) -> Result<Receipt<()>, Problem> {
         let NewPassword { name, password, remove_device_keys } = new;
         let verifier = self.hasher().choose(password, name).await?;
         let key = self.key_of(person.id).await?;
         let password = self.sealed(&key, "password", person.id, verifier.as_bytes());
         let command = ChangePassword { person: person.id, password, proof, remove_device_keys };
-        self.ledger().submit(actor.permit(command)?).await?;
-        Ok(())
+        Ok(self.ledger().submit(actor.permit(command)?).await?)
     }
 
     /// Lets a key of a device sign in as the actor, who has proven who they are.

@@ -31,9 +31,9 @@ use crate::{
     publisher::{PublishError, Published, Publisher, read_published},
     receipt::{Receipt, SubmitError},
     standing::Standing,
-    tail::Tail,
+    tail::{Ears, Tail},
     tree::{self, Tree, TreeError},
-    writer::{LedgerWriter, Watcher},
+    writer::{Hearer, LedgerWriter, Watcher},
 };
 
 /// How a ledger works.
@@ -124,6 +124,7 @@ struct Shared {
     head: watch::Receiver<Head>,
     published: watch::Receiver<Option<Arc<Published>>>,
     failing: Arc<AtomicBool>,
+    ears: Arc<Ears>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -142,7 +143,8 @@ impl Ledger {
         let newest = check_published(&store, &head, &checkpoint_path, &Publisher::log_keys(&origin, &keys)?)?;
         let keys_since = store.writer.read(idempotency::first_day)?;
         let (waiting, failing) = (Arc::new(Group::new(config.waiting_max.get())), Arc::default());
-        let (heard, shared) = (head.size, store.writer.is_shared());
+        let shared = store.writer.is_shared();
+        let ears = Arc::new(Ears::new(shared.then_some(head.size)));
         let (head_sender, head) = watch::channel(head);
         let head_sender = Arc::new(head_sender);
         let watchers: Arc<[Watcher]> = watchers.into();
@@ -153,7 +155,7 @@ impl Ledger {
             told: told.clone(),
             watchers: Arc::clone(&watchers),
             head: Arc::clone(&head_sender),
-            heard,
+            ears: Arc::clone(&ears),
             root_every,
         });
         let writer = LedgerWriter {
@@ -202,7 +204,7 @@ impl Ledger {
         let threads = Mutex::new(threads);
         let name = Arc::from(name);
         let readers = store.readers;
-        Ok(Self(Arc::new(Shared { name, clock, waiting, readers, head, published, failing, threads })))
+        Ok(Self(Arc::new(Shared { name, clock, waiting, readers, head, published, failing, ears, threads })))
     }
 
     /// Has the command applied, and answers once it is durable.
@@ -282,6 +284,18 @@ impl Ledger {
     #[must_use]
     pub fn checkpoints(&self) -> watch::Receiver<Option<Arc<Published>>> {
         self.0.published.clone()
+    }
+
+    /// From now on tells `hearer` whom the entries of a shared database are about, its own and others'.
+    pub fn tell_subjects(&self, hearer: Hearer) {
+        self.0.ears.add(hearer);
+    }
+
+    /// Do those who keep what was read about people know of the entry with this index, and all before it?
+    /// Another node may have written it.
+    #[must_use]
+    pub fn has_heard(&self, index: u64) -> bool {
+        index < self.0.ears.heard()
     }
 
     /// Can it take commands?

@@ -43,4 +43,4 @@ pub use receipt::{Receipt, SubmitError};
 pub use replay::{AgainError, Commands, ReplayError};
 pub use schema::schema;
 pub use standing::Standing;
-pub use writer::Watcher;
+pub use writer::{Hearer, Watcher};

@@ -81,7 +81,7 @@ impl Ledger {
         };
         let (entry, proof) = self.readers().read(read).await?;
         let entry = entry.ok_or(LogError::NoSuchEntry { index })?;
-        Ok(ProvenEntry { entry, proof: proof.map_err(LogError::Tree)?, published })
+        Ok(ProvenEntry { entry, proof: proof?, published })
     }
 
     /// The proof that the tree of `new` entries continues that of `old` (RFC 6962, section 2.1.2).
@@ -94,13 +94,25 @@ impl Ledger {
             return Err(LogError::NoSuchSize { size });
         }
         let proof = move |snapshot: &Snapshot<'_>| Ok(tree::ask(snapshot, |tree| tree.consistency(old, new)));
-        self.readers().read(proof).await?.map_err(LogError::Tree)
+        Ok(self.readers().read(proof).await??)
     }
 
     /// When the newest entry was applied.
     #[must_use]
     pub fn last_at(&self) -> Timestamp {
         self.head().at
+    }
+}
+
+impl From<TreeError> for LogError {
+    /// A tree that could not be read is not a damaged one.
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Lookup(error) => error.into(),
+            damaged @ (TreeError::OutOfRange { .. }
+            | TreeError::NewestTile { .. }
+            | TreeError::Tile { .. }) => Self::Tree(damaged),
+        }
     }
 }
 

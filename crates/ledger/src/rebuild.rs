@@ -106,6 +106,7 @@ impl Rebuild {
         checkpoint: Option<&Checkpoint>,
     ) -> Result<(), RebuildError> {
         self.follow(&mut entries)?;
+        self.writer.make_room(self.next() + entries.len() as u64);
         let mut batch = self.writer.begin()?;
         let read = self.commands.read_all(&entries, &mut batch)?;
         for (entry, command) in entries.iter().zip(read) {
@@ -126,6 +127,7 @@ impl Rebuild {
     /// When they do not follow.
     pub fn lay(&mut self, mut entries: Vec<Entry>) -> Result<(), RebuildError> {
         self.follow(&mut entries)?;
+        self.writer.make_room(self.next() + entries.len() as u64);
         let mut batch = self.writer.begin()?;
         let mut tree = self.tree.clone();
         append(&mut tree, entries, None, &mut batch)?;

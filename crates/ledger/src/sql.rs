@@ -1,6 +1,8 @@
 //! Queries that are more than a key or a range of rows.
 
-use store::{Snapshot, StoreError};
+use authz::Person;
+use ids::Id;
+use store::{Cell, Snapshot, StoreError};
 
 /// How many entries there are.
 pub(crate) fn size(snapshot: &Snapshot<'_>) -> Result<u64, StoreError> {
@@ -10,4 +12,16 @@ pub(crate) fn size(snapshot: &Snapshot<'_>) -> Result<u64, StoreError> {
         Ok(())
     })?;
     Ok(size)
+}
+
+/// Whom the entries from `from` to before `to` are about.
+pub(crate) fn subjects(snapshot: &Snapshot<'_>, from: u64, to: u64) -> Result<Vec<Id<Person>>, StoreError> {
+    let bounds = [from, to].map(|bound| Cell::Integer(i64::try_from(bound).unwrap_or(i64::MAX)));
+    let sql = "SELECT DISTINCT subject FROM entries WHERE \"index\" >= $1 AND \"index\" < $2 AND subject IS NOT NULL";
+    let mut found = Vec::new();
+    snapshot.query(sql, &bounds, |cells| {
+        found.push(cells.read(0)?);
+        Ok(())
+    })?;
+    Ok(found)
 }

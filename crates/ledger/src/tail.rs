@@ -1,6 +1,12 @@
 //! Following a ledger that other nodes write, too.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use clock::Clock;
 use store::{Cell, News, Readers, Snapshot, StoreError, Told};
@@ -10,11 +16,14 @@ use crate::{
     ledger::Head,
     sql,
     tree::{Tree, TreeError},
-    writer::{NEWS_LIFE, Watcher},
+    writer::{Hearer, NEWS_LIFE, Watcher},
 };
 
 /// How often other nodes are listened to.
 const EVERY: Duration = Duration::from_millis(25);
+
+/// Entries whose subjects are read together.
+const SUBJECTS_OF: u64 = 10_000;
 
 /// Why the ledger could not be followed for now.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +40,36 @@ pub(crate) struct Tail {
     pub(crate) told: Told,
     pub(crate) watchers: Arc<[Watcher]>,
     pub(crate) head: Arc<watch::Sender<Head>>,
-    /// Entries whose news were heard.
-    pub(crate) heard: u64,
+    pub(crate) ears: Arc<Ears>,
     /// The root of what others wrote is worked out no more often than it could be published.
     pub(crate) root_every: Duration,
+}
+
+/// Who is told whom entries are about, and how far they were told.
+pub(crate) struct Ears {
+    hearers: Mutex<Vec<Hearer>>,
+    /// Entries whose news were heard.
+    heard: AtomicU64,
+}
+
+impl Ears {
+    /// For a database that others write, too, and that has so many entries; what happens to any other, its node
+    /// knows at once.
+    pub(crate) fn new(shared: Option<u64>) -> Self {
+        Self { hearers: Mutex::default(), heard: AtomicU64::new(shared.unwrap_or(u64::MAX)) }
+    }
+
+    pub(crate) fn add(&self, hearer: Hearer) {
+        self.hearers().push(hearer);
+    }
+
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Acquire)
+    }
+
+    fn hearers(&self) -> MutexGuard<'_, Vec<Hearer>> {
+        self.hearers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Tail {
@@ -64,7 +99,7 @@ impl Tail {
                 );
                 return;
             }
-            if since_root.elapsed() >= self.root_every && self.heard > self.head.borrow().size {
+            if since_root.elapsed() >= self.root_every && self.ears.heard() > self.head.borrow().size {
                 since_root = clock.stopwatch();
                 if let Err(error) = self.catch_up().await {
                     tracing::warn!(code = "ledger/not-followed", %error, cause = ?error, "how far the ledger has come is not known");
@@ -74,11 +109,24 @@ impl Tail {
     }
 
     async fn listen(&mut self) -> Result<(), TailError> {
-        let heard = self.heard;
+        let heard = self.ears.heard();
         let (size, news) = self.readers.read(move |snapshot| news_since(snapshot, heard)).await?;
         if size > heard {
             self.told.hear(&news, |changes| self.watchers.iter().for_each(|watcher| watcher(changes)))?;
-            self.heard = size;
+            self.hear_of(heard, size).await?;
+            self.ears.heard.store(size, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Tells whom the entries from `from` to before `to` are about.
+    async fn hear_of(&self, mut from: u64, to: u64) -> Result<(), TailError> {
+        let anybody = !self.ears.hearers().is_empty();
+        while anybody && from < to {
+            let end = to.min(from + SUBJECTS_OF);
+            let subjects = self.readers.read(move |snapshot| sql::subjects(snapshot, from, end)).await?;
+            self.ears.hearers().iter().for_each(|hearer| hearer(&subjects));
+            from = end;
         }
         Ok(())
     }

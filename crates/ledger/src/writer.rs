@@ -38,6 +38,10 @@ use crate::{
 /// must not panic.
 pub type Watcher = Box<dyn Fn(&Changes<'_>) + Send + Sync>;
 
+/// Somebody who keeps what was read about people, told whom the entries of a shared database are about: those
+/// of other nodes as soon as they are heard of, and once more its own.
+pub type Hearer = Box<dyn Fn(&[Id<Person>]) + Send + Sync>;
+
 /// Rows forgotten at a time, so that a day's worth of them never holds up a batch.
 const FORGOTTEN_MAX: i64 = 1000;
 

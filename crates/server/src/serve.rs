@@ -66,7 +66,7 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let engines = folder.engines(settings)?;
     let keys = key_file::open(&folder, &engines, &clock)?;
     let cache = Cache::open(clock.clone(), &metrics, &settings.redis).context("cannot open the cache")?;
-    let services = Services::open(settings, folder, engines, keys, metrics)?;
+    let services = Services::open(settings, folder, engines, keys, metrics, &cache)?;
     let identity = &services.identity;
     first_start::ensure_administrator(identity, &clock, &services.folder.first_password()).await?;
     let workers = match settings.jobs.in_serve {
@@ -77,7 +77,7 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
         }
     };
 
-    let ledgers = Ledgers::new([identity.ledger().clone()]);
+    let ledgers = Ledgers::new([identity.ledger().clone()], &cache);
     let (routes, description) = api::public(identity, &ledgers, &services.queues);
     let traffic = Traffic::new(&services.metrics);
     let edge = Edge::new(

@@ -1,6 +1,7 @@
 //! The services of a deployment, opened from a folder of data by whoever serves them or works at their jobs.
 
 use anyhow::Context;
+use cache::Cache;
 use clock::Clock;
 use edge::{Direct, Edge, Handle, Identify, Traffic};
 use identity::Identity;
@@ -31,6 +32,7 @@ impl Services {
         engines: Engines,
         keys: Keys,
         metrics: Metrics,
+        cache: &Cache,
     ) -> anyhow::Result<Self> {
         let clock = Clock::System;
         engines.services.register(&metrics);
@@ -45,6 +47,7 @@ impl Services {
             config: settings.identity.clone(),
             ledger: settings.ledger.clone(),
             databases: engines.services,
+            cache: cache.clone(),
             metrics: metrics.clone(),
         });
         let identity =

@@ -1,6 +1,7 @@
 //! `holdfast work`: a process that works at jobs and serves nobody, beside nodes that share a PostgreSQL.
 
 use anyhow::{Context, ensure};
+use cache::{Cache, RedisConfig};
 use clap::Args;
 use clock::Clock;
 use edge::Traffic;
@@ -74,5 +75,9 @@ fn open(settings: &Settings) -> anyhow::Result<Services> {
     ensure!(made, "there is nothing to work at yet: start `holdfast serve` on this database first");
     let keys = Keys::open_existing(&folder.keys(), &Clock::System)
         .context("cannot open the key file: it is the same as that of the nodes that serve")?;
-    Services::open(settings, folder, engines, keys, Metrics::new())
+    let metrics = Metrics::new();
+    // Nobody is served from here, so nothing is shared with those who serve.
+    let cache =
+        Cache::open(Clock::System, &metrics, &RedisConfig::default()).context("cannot open the cache")?;
+    Services::open(settings, folder, engines, keys, metrics, &cache)
 }

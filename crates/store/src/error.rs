@@ -84,6 +84,14 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Is the database away, so that it can neither be read nor written for now?
+    #[must_use]
+    pub const fn is_away(&self) -> bool {
+        matches!(self, Self::Lost | Self::TooSlow | Self::Resting { .. })
+    }
+}
+
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         // Class 57P is a server that stops or starts, 53300 one that is full, 40001 a replica that had to clear

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use cache::told_if_old;
 use clock::Timestamp;
 use edge::{Body, Caller, Exact, Params, Peer, Query, RawBody, Refusals};
 use ids::Id;
@@ -15,14 +16,16 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Service, authenticate::ReceiptBody, credentials::CredentialsBody, device_keys::EnrolBody,
-    idempotency::once, private,
+    Service, authenticate::ReceiptBody, changed, credentials::CredentialsBody, device_keys::EnrolBody,
+    idempotency::once, private, seen,
 };
 use crate::{
     Credentials, DeviceKey, Identity, LoginName, NewPassword, NewPerson, Password, Person,
     change_person::{ChangeStanding, MayChangePassword},
     confirm::proof_refused,
     export::may_look_at,
+    look_up::Shown,
+    register::no_such_person,
     sql,
 };
 
@@ -123,31 +126,32 @@ struct PersonBody {
 }
 
 impl PersonBody {
-    const fn of(person: &Person) -> Self {
-        Self {
-            person_id: person.id,
-            kind: person.kind,
-            roles: person.roles,
-            disabled: person.disabled,
-            has_password: person.password.is_some(),
-            created_at: person.created_at,
-        }
+    const fn of(shown: &Shown) -> Self {
+        let Shown { id: person_id, kind, roles, disabled, has_password, created_at } = *shown;
+        Self { person_id, kind, roles, disabled, has_password, created_at }
     }
 }
 
-/// Shows a person.
+/// Shows a person. While the database is away, as they were when they were last shown: then `Age` says how long
+/// ago that was, and `Warning` that it could not be read anew.
 #[utoipa::path(
     get, path = "/api/v1/persons/{person_id}", tag = "identity", security(("bearer" = [])),
-    params(("person_id" = String, Path, format = "uuid", description = "The person")),
+    params(
+        ("person_id" = String, Path, format = "uuid", description = "The person"),
+        ("Ledger-Seen" = Option<u64>, Header, description = "The newest entry that the caller knows of, from its `receipt` or the same field of an answer: nothing older is shown"),
+    ),
     responses((status = 200, description = "The person", body = PersonBody), Refusals),
 )]
 async fn person(
     State(identity): Service,
     Caller(actor): Caller,
     Params(person): Params<Id<authz::Person>>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     may_look_at(&actor, person)?;
-    Ok(private(StatusCode::OK, &PersonBody::of(&identity.person(person).await?)))
+    let found = identity.look_up(person, seen(&headers)).await?;
+    let shown = found.value.as_deref().ok_or_else(no_such_person)?;
+    Ok(told_if_old(&found, private(StatusCode::OK, &PersonBody::of(shown))))
 }
 
 /// Which page of people.
@@ -198,7 +202,8 @@ async fn persons(
     let found: Vec<Person> = identity.ledger().readers().read(read).await?;
     let full = found.len() == limit as usize;
     let next = found.last().map(|person| person.id).filter(|_| full);
-    Ok(private(StatusCode::OK, &PersonsBody { persons: found.iter().map(PersonBody::of).collect(), next }))
+    let persons = found.iter().map(|person| PersonBody::of(&Shown::of(person))).collect();
+    Ok(private(StatusCode::OK, &PersonsBody { persons, next }))
 }
 
 /// Looking through everybody.
@@ -234,10 +239,9 @@ async fn change_standing(
     Caller(actor): Caller,
     Params(person): Params<Id<authz::Person>>,
     Body(StandingBody { kind, roles, disabled }): Body<StandingBody>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let command = ChangeStanding { person, kind, roles, disabled };
-    identity.ledger().submit(actor.permit(command)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(changed(&identity.ledger().submit(actor.permit(command)?).await?))
 }
 
 /// A new password.
@@ -290,7 +294,7 @@ async fn change_password(
     Peer(address): Peer,
     Params(person): Params<Id<authz::Person>>,
     Body(body): Body<PasswordBody>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let _ = actor.permit(MayChangePassword(person))?;
     let person = identity.named_person(person, &body.user_id).await?;
     let (offered, new, refused) = body.parts();
@@ -298,8 +302,7 @@ async fn change_password(
         true => Some(identity.confirm(&actor, offered, address, refused).await?),
         false => None,
     };
-    identity.change_password(&actor, &person, new, proof).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(changed(&identity.change_password(&actor, &person, new, proof).await?))
 }
 
 /// Which of the ledger's entries about a person an export lists.

@@ -65,6 +65,8 @@ pub(crate) fn try_open(
         config: IdentityConfig { passwords, registrations, ..IdentityConfig::default() },
         ledger: LedgerConfig::default(),
         databases,
+        cache: cache::Cache::open(clock.clone(), &Metrics::new(), &cache::RedisConfig::default())
+            .expect("threads start"),
         metrics: Metrics::new(),
     });
     Ok((identity.map_err(|error| error.to_string())?, person_keys))

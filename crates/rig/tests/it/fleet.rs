@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 
 use crate::{Folder, MANY_COME, PASSWORD};
 
+/// Tests do not wait half a minute.
+const RESET: &str = "reset-ms = 500";
+
 /// Callers at once, spread over the nodes.
 const WRITERS: usize = 12;
 
@@ -31,22 +34,26 @@ impl Fleet {
     }
 
     fn start_with_replicas(database: &str, replicas: &[String], nodes: usize) -> Self {
-        Self::launch(database, replicas, nodes, "")
+        Self::launch(database, replicas, nodes, (RESET, ""))
     }
 
     /// With more settings.
     pub(crate) fn start_with(database: &str, nodes: usize, settings: &str) -> Self {
-        Self::launch(database, &[], nodes, settings)
+        Self::launch(database, &[], nodes, (RESET, settings))
     }
 
-    fn launch(database: &str, replicas: &[String], nodes: usize, settings: &str) -> Self {
+    /// With another breaker.
+    pub(crate) fn start_with_breaker(database: &str, nodes: usize, breaker: &str) -> Self {
+        Self::launch(database, &[], nodes, (breaker, ""))
+    }
+
+    fn launch(database: &str, replicas: &[String], nodes: usize, (breaker, settings): (&str, &str)) -> Self {
         let first = Folder::new();
         let options = ServerOptions {
             keys: Some(first.data().join("keys")),
             database: Some(database.to_owned()),
-            // Tests do not wait half a minute.
             settings: format!(
-                "{MANY_COME}[postgres]\nreplicas = {replicas:?}\n[postgres.breaker]\nreset-ms = 500\n{settings}"
+                "{MANY_COME}[postgres]\nreplicas = {replicas:?}\n[postgres.breaker]\n{breaker}\n{settings}"
             ),
             ..ServerOptions::default()
         };

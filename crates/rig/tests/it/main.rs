@@ -1,5 +1,6 @@
 //! Every system test: the real binary, through its public interfaces only.
 
+mod away;
 mod backups;
 mod caching;
 mod crashes;

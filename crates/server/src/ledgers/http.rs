@@ -8,9 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use cache::{Keep, public};
+use cache::{Keep, public, told_if_old};
 use edge::{Caller, Params, Query, Refusals};
-use ledger::{ENTRIES_MAX, Entry, Ledger, ProvenEntry, merkle::Hash};
+use ledger::{ENTRIES_MAX, Entry, Ledger, LogError, ProvenEntry, merkle::Hash};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -152,7 +152,9 @@ async fn receipt(
     if actor == Actor::ANONYMOUS {
         return Err(authz::Denied::Anonymous.into());
     }
-    let ProvenEntry { entry, proof, published } = ledger.proven(index).await?;
+    let found = ledgers.proven(ledger, index).await?;
+    let Some(proven) = found.value.as_deref() else { return Err(LogError::NoSuchEntry { index }.into()) };
+    let ProvenEntry { entry, proof, published } = proven.clone();
     let _ = actor.permit(SeeEntry(&entry))?;
     let leaf_bytes = entry.leaf_bytes();
     let body = ProvenEntryBody {
@@ -163,7 +165,7 @@ async fn receipt(
         inclusion_proof: proof,
         checkpoint: published.note.clone(),
     };
-    Ok(private(&body))
+    Ok(told_if_old(&found, private(&body)))
 }
 
 /// From one size of the tree to another.
@@ -201,8 +203,10 @@ async fn consistency(
     Params(service): Params<String>,
     Query(Sizes { from, to }): Query<Sizes>,
 ) -> Result<Response, Problem> {
-    let consistency_proof = find(&ledgers, &service)?.consistency(from, to).await?;
-    Ok(axum::Json(ConsistencyBody { from, to, consistency_proof }).into_response())
+    let found = ledgers.consistency(find(&ledgers, &service)?, from, to).await?;
+    let consistency_proof = found.value.as_deref().cloned().unwrap_or_default();
+    let body = ConsistencyBody { from, to, consistency_proof };
+    Ok(told_if_old(&found, axum::Json(body).into_response()))
 }
 
 /// Which entries.

@@ -39,6 +39,8 @@ impl House {
             config: IdentityConfig::default(),
             ledger: LedgerConfig::default(),
             databases,
+            cache: cache::Cache::open(Clock::System, &Metrics::new(), &cache::RedisConfig::default())
+                .expect("threads start"),
             metrics: metrics.clone(),
         });
         let identity = identity.expect("it opens");
