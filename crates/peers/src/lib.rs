@@ -13,7 +13,7 @@ pub use distance::Distance;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, fresh_database};
 pub use program::Program;
-pub use redis::{Redis, RedisCluster, RedisSentinel};
+pub use redis::{Redis, RedisCluster, RedisSentinel, Secrets};
 pub use s3::S3;
 
 /// A port that nobody listens on now.

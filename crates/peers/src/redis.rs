@@ -26,14 +26,61 @@ const REDIS: Program = Program { name: "redis-server", package: "redis-server" }
 const START_TRIES: u32 = 200;
 const TRY_EVERY: Duration = Duration::from_millis(25);
 
+/// What a server asks of whoever wants to speak with it: TLS with this certificate (PEM, for 127.0.0.1), and this
+/// password. The certificate vouches for itself.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    pub certificate: String,
+    pub key: String,
+    pub password: String,
+}
+
+impl Secrets {
+    /// Writes the files that [`Secrets::settings`] names.
+    fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        fs::write(folder.join("certificate.pem"), &self.certificate)?;
+        Ok(fs::write(folder.join("key.pem"), &self.key)?)
+    }
+
+    /// Settings, as they stand in a file of them, of a server that listens on this port, and speaks with others
+    /// in the same way.
+    fn settings(&self, port: u16) -> Vec<(&'static str, String)> {
+        let password = &self.password;
+        [
+            ("port", "0"),
+            ("tls-port", &port.to_string()),
+            ("tls-cert-file", "certificate.pem"),
+            ("tls-key-file", "key.pem"),
+            ("tls-ca-cert-file", "certificate.pem"),
+            ("tls-auth-clients", "no"),
+            ("tls-replication", "yes"),
+            ("tls-cluster", "yes"),
+            ("requirepass", password),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into()
+    }
+
+    /// What `redis-cli` needs.
+    fn access(&self) -> [&str; 5] {
+        ["--tls", "--insecure", "--no-auth-warning", "-a", &self.password]
+    }
+
+    fn url(secrets: Option<&Self>, port: u16) -> String {
+        match secrets {
+            Some(Self { password, .. }) => format!("rediss://:{password}@127.0.0.1:{port}"),
+            None => format!("redis://127.0.0.1:{port}"),
+        }
+    }
+}
+
 /// A server with files of its own.
 #[derive(Debug)]
 pub struct Redis {
     folder: tempfile::TempDir,
     port: u16,
     arguments: Vec<String>,
-    /// What `redis-cli` needs to speak with it.
-    access: Vec<String>,
+    secrets: Option<Secrets>,
     child: Option<Child>,
 }
 
@@ -51,47 +98,41 @@ impl Redis {
     /// # Errors
     /// When it cannot be installed or does not start.
     pub fn start_with(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
-        REDIS.ensure()?;
-        let folder = tempfile::Builder::new().prefix("holdfast-redis-").tempdir()?;
-        let port = free_port()?;
-        let mut arguments =
-            vec!["--port".to_owned(), port.to_string(), "--bind".to_owned(), "127.0.0.1".to_owned()];
-        for (name, value) in settings {
-            arguments.push(format!("--{name}"));
-            arguments.extend(value.split_whitespace().map(str::to_owned));
-        }
-        let mut server = Self { folder, port, arguments, access: Vec::new(), child: None };
-        server.restart()?;
-        Ok(server)
+        Self::start_behind(None, settings)
     }
 
-    /// Starts an empty server that speaks only TLS, with this certificate and key (PEM, for 127.0.0.1), and
-    /// only with those who know this password.
+    /// Starts an empty server that speaks only with those who know its secrets, if it has any.
     ///
     /// # Errors
     /// When it cannot be installed or does not start.
-    pub fn start_with_tls(certificate: &str, key: &str, password: &str) -> anyhow::Result<Self> {
+    pub fn start_behind(secrets: Option<&Secrets>, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         REDIS.ensure()?;
         let folder = tempfile::Builder::new().prefix("holdfast-redis-").tempdir()?;
-        fs::write(folder.path().join("certificate.pem"), certificate)?;
-        fs::write(folder.path().join("key.pem"), key)?;
         let port = free_port()?;
-        let settings = format!(
-            "--port 0 --tls-port {port} --bind 127.0.0.1 --tls-cert-file certificate.pem \
-             --tls-key-file key.pem --tls-ca-cert-file certificate.pem --tls-auth-clients no \
-             --requirepass {password}"
-        );
-        let arguments = settings.split_whitespace().map(str::to_owned).collect();
-        let access = ["--tls", "--insecure", "--no-auth-warning", "-a", password].map(str::to_owned).into();
-        let mut server = Self { folder, port, arguments, access, child: None };
+        let mut all = vec![("bind", "127.0.0.1".to_owned())];
+        match secrets {
+            Some(secrets) => {
+                secrets.write(folder.path())?;
+                all.extend(secrets.settings(port));
+                all.push(("masterauth", secrets.password.clone()));
+            }
+            None => all.push(("port", port.to_string())),
+        }
+        all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let mut arguments = Vec::new();
+        for (name, value) in all {
+            arguments.push(format!("--{name}"));
+            arguments.extend(value.split_whitespace().map(str::to_owned));
+        }
+        let mut server = Self { folder, port, arguments, secrets: secrets.cloned(), child: None };
         server.restart()?;
         Ok(server)
     }
 
-    /// Its URL.
+    /// Its URL, with what it asks for.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        Secrets::url(self.secrets.as_ref(), self.port)
     }
 
     /// The port it listens on.
@@ -125,7 +166,8 @@ impl Redis {
     /// When it fails.
     pub fn command(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut cli = Command::new("redis-cli");
-        let answer = run(cli.args(["-p", &self.port.to_string()]).args(&self.access).args(words))?;
+        let answer =
+            run(cli.args(["-p", &self.port.to_string()]).args(access(self.secrets.as_ref())).args(words))?;
         let answer = answer.trim_end().to_owned();
         ensure!(!answer.starts_with("ERR"), "{words:?} failed: {answer}");
         Ok(answer)
@@ -159,6 +201,11 @@ impl Redis {
             drop(child.wait());
         }
     }
+}
+
+/// What `redis-cli` needs beside the port.
+fn access(secrets: Option<&Secrets>) -> Vec<String> {
+    secrets.iter().flat_map(|secrets| secrets.access()).map(str::to_owned).collect()
 }
 
 impl Drop for Redis {

@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc};
 
 use cache::RedisConfig;
-use peers::{Redis, RedisCluster, RedisSentinel};
+use peers::{Redis, RedisCluster, RedisSentinel, Secrets};
 use rcgen::{CertificateParams, KeyPair};
 
 use crate::{
@@ -44,36 +44,85 @@ async fn until_shared(one: &Library, other: &Library, name: &str) {
     panic!("nothing is shared any more");
 }
 
-/// A certificate for 127.0.0.1 that vouches for itself, and its key.
-fn certificate() -> (String, String) {
+/// A certificate for 127.0.0.1 that vouches for itself, its key, and a password.
+fn secrets() -> Secrets {
     let key = KeyPair::generate().expect("a key");
     let parameters = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
-    (parameters.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+    let certificate = parameters.self_signed(&key).expect("a certificate").pem();
+    Secrets { certificate, key: key.serialize_pem(), password: "kelp".to_owned() }
+}
+
+/// The same settings with what vouches for these servers.
+fn vouched(secrets: &Secrets, config: RedisConfig) -> (tempfile::TempDir, RedisConfig) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca_file = folder.path().join("ca.pem");
+    fs::write(&ca_file, &secrets.certificate).expect("it is written");
+    (folder, RedisConfig { ca_file: Some(ca_file), ..config })
+}
+
+/// Nobody joins with these settings.
+async fn check_refused(config: &RedisConfig) {
+    let metrics = telemetry::Metrics::new();
+    let cache = cache::Cache::open(clock::Clock::System, &metrics, config).expect("threads start");
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert!(cache.goes_alone(), "{config:?}");
 }
 
 #[tokio::test]
 async fn a_server_behind_tls_and_a_password_is_joined() {
-    let (certificate, key) = certificate();
-    let redis = Redis::start_with_tls(&certificate, &key, "kelp").expect("Redis starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let ca_file = folder.path().join("ca.pem");
-    fs::write(&ca_file, &certificate).expect("it is written");
-    let url = format!("rediss://:kelp@127.0.0.1:{}", redis.port());
-    let config = RedisConfig { ca_file: Some(ca_file), ..at([url]) };
+    let secrets = secrets();
+    let redis = Redis::start_behind(Some(&secrets), &[]).expect("Redis starts");
+    let (_folder, config) = vouched(&secrets, at([redis.url()]));
     let (one, other) = nodes(&config).await;
     share(&redis, &one, "emma").await;
     work_together(&one, &other, 2..6).await;
 }
 
 #[tokio::test]
-async fn a_server_that_nobody_vouches_for_is_not_joined() {
-    let (certificate, key) = certificate();
-    let redis = Redis::start_with_tls(&certificate, &key, "kelp").expect("Redis starts");
-    let config = at([format!("rediss://:kelp@127.0.0.1:{}", redis.port())]);
-    let metrics = telemetry::Metrics::new();
-    let cache = cache::Cache::open(clock::Clock::System, &metrics, &config).expect("threads start");
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    assert!(cache.goes_alone());
+async fn a_server_that_nobody_vouches_for_or_whose_password_is_another_is_not_joined() {
+    let secrets = secrets();
+    let redis = Redis::start_behind(Some(&secrets), &[]).expect("Redis starts");
+    check_refused(&at([redis.url()])).await;
+    let (_folder, config) = vouched(&self::secrets(), at([redis.url()]));
+    check_refused(&config).await;
+    let (_folder, config) = vouched(&secrets, at([redis.url().replace("kelp", "wrack")]));
+    check_refused(&config).await;
+    let (_folder, config) = vouched(&secrets, at([redis.url().replace("rediss", "redis")]));
+    check_refused(&config).await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_failover_by_sentinels_behind_tls_and_passwords_is_followed() {
+    let secrets = secrets();
+    let mut redis = RedisSentinel::start_behind(Some(&secrets)).expect("Redis starts");
+    let named = RedisConfig { master: Some(RedisSentinel::NAME.to_owned()), ..at(redis.urls()) };
+    let (_folder, config) = vouched(&secrets, named.clone());
+    let (one, other) = nodes(&config).await;
+    share(&redis.servers[0], &one, "emma").await;
+    work_together(&one, &other, 2..6).await;
+    redis.fail_over().expect("the replica takes over");
+    one.put("emma", 7);
+    assert_eq!(one.edition("emma").await, Some(7));
+    one.until_joined().await;
+    other.until_joined().await;
+    until_shared(&one, &other, "after").await;
+    check_refused(&named).await;
+}
+
+#[tokio::test]
+async fn a_cluster_behind_tls_and_passwords_is_joined_and_its_masters_followed() {
+    let secrets = secrets();
+    let mut redis = RedisCluster::start_behind(Some(&secrets)).expect("the cluster starts");
+    let clustered = RedisConfig { cluster: true, ..at(redis.urls()) };
+    let (_folder, config) = vouched(&secrets, clustered.clone());
+    let (one, other) = nodes(&config).await;
+    until_shared(&one, &other, "before").await;
+    work_together(&one, &other, 2..6).await;
+    redis.nodes[2].kill();
+    one.put("emma", 7);
+    assert_eq!(one.edition("emma").await, Some(7));
+    until_shared(&one, &other, "after").await;
+    check_refused(&clustered).await;
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use super::{Redis, START_TRIES, sentinel::wait};
-use crate::program::run;
+use super::{Redis, START_TRIES, Secrets, access, sentinel::wait};
+use crate::{free_port, program::run};
 
 const NODES: usize = 6;
 const SLOTS: u32 = 16_384;
@@ -14,6 +14,7 @@ const SLOTS: u32 = 16_384;
 #[derive(Debug)]
 pub struct RedisCluster {
     pub nodes: Vec<Redis>,
+    secrets: Option<Secrets>,
 }
 
 impl RedisCluster {
@@ -22,13 +23,28 @@ impl RedisCluster {
     /// # Errors
     /// When they cannot be installed or do not start.
     pub fn start() -> anyhow::Result<Self> {
-        let settings = [("cluster-enabled", "yes"), ("cluster-node-timeout", "1000"), ("save", "3600 1")];
-        let nodes = (0..NODES).map(|_| Redis::start_with(&settings)).collect::<Result<Vec<_>, _>>()?;
+        Self::start_behind(None)
+    }
+
+    /// The same, where everybody must know its secrets, if it has any.
+    ///
+    /// # Errors
+    /// As [`RedisCluster::start`].
+    pub fn start_behind(secrets: Option<&Secrets>) -> anyhow::Result<Self> {
+        let start = |_| {
+            // The port of others is ten thousand more, if nothing is said, which may be none.
+            let others = free_port()?.to_string();
+            let timeout = ("cluster-node-timeout", "1000");
+            let settings =
+                [("cluster-enabled", "yes"), timeout, ("cluster-port", &others), ("save", "3600 1")];
+            Redis::start_behind(secrets, &settings)
+        };
+        let nodes = (0..NODES).map(start).collect::<Result<Vec<_>, _>>()?;
         let addresses: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
         let mut create = Command::new("redis-cli");
-        create.args(["--cluster", "create"]).args(addresses);
+        create.args(access(secrets)).args(["--cluster", "create"]).args(addresses);
         run(create.args(["--cluster-replicas", "1", "--cluster-yes"]))?;
-        let this = Self { nodes };
+        let this = Self { nodes, secrets: secrets.cloned() };
         this.until_agreed()?;
         Ok(this)
     }
@@ -61,6 +77,7 @@ impl RedisCluster {
             node.command(&["CLUSTER", "MYID"])
         };
         let mut reshard = Command::new("redis-cli");
+        reshard.args(access(self.secrets.as_ref()));
         reshard.args(["--cluster", "reshard", &format!("127.0.0.1:{}", self.nodes[0].port())]);
         reshard.args(["--cluster-from", &id(from)?, "--cluster-to", &id(to)?]);
         let slots = (SLOTS / 4).to_string();

@@ -1,6 +1,7 @@
 //! A primary and a replica, and three sentinels that watch them.
 
 use std::{
+    fmt::Write,
     fs,
     path::{Path, PathBuf},
     process::Child,
@@ -9,7 +10,7 @@ use std::{
 
 use anyhow::Context;
 
-use super::{REDIS, Redis, START_TRIES, TRY_EVERY};
+use super::{REDIS, Redis, START_TRIES, Secrets, TRY_EVERY, access};
 use crate::{free_port, program::start_bound};
 
 const SENTINELS: usize = 3;
@@ -21,7 +22,8 @@ const FAILOVER_TRIES: u32 = 800;
 pub struct RedisSentinel {
     /// The first is the primary at the start.
     pub servers: [Redis; 2],
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+    secrets: Option<Secrets>,
     sentinels: Vec<(u16, Child)>,
 }
 
@@ -34,10 +36,20 @@ impl RedisSentinel {
     /// # Errors
     /// When they cannot be installed or do not start.
     pub fn start() -> anyhow::Result<Self> {
-        let primary = Redis::start_with(&[("repl-diskless-sync-delay", "0")])?;
-        let replica = Redis::start_with(&[("replicaof", &format!("127.0.0.1 {}", primary.port()))])?;
+        Self::start_behind(None)
+    }
+
+    /// The same, where everybody must know their secrets, if they have any.
+    ///
+    /// # Errors
+    /// As [`RedisSentinel::start`].
+    pub fn start_behind(secrets: Option<&Secrets>) -> anyhow::Result<Self> {
+        let primary = Redis::start_behind(secrets, &[("repl-diskless-sync-delay", "0")])?;
+        let follows = format!("127.0.0.1 {}", primary.port());
+        let replica = Redis::start_behind(secrets, &[("replicaof", &follows)])?;
         let folder = tempfile::Builder::new().prefix("holdfast-sentinel-").tempdir()?;
-        let mut this = Self { servers: [primary, replica], _folder: folder, sentinels: Vec::new() };
+        let secrets = secrets.cloned();
+        let mut this = Self { servers: [primary, replica], folder, secrets, sentinels: Vec::new() };
         for number in 0..SENTINELS {
             this.start_one(number)?;
         }
@@ -53,16 +65,30 @@ impl RedisSentinel {
     fn start_one(&mut self, number: usize) -> anyhow::Result<()> {
         let port = free_port()?;
         let name = Self::NAME;
-        let file = self._folder.path().join(format!("{number}.conf"));
-        let settings = format!(
-            "port {port}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {} 2\n\
+        let file = self.folder.path().join(format!("{number}.conf"));
+        let mut settings = format!(
+            "bind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {} 2\n\
              sentinel down-after-milliseconds {name} 500\nsentinel failover-timeout {name} 2000\n",
             self.servers[0].port()
         );
+        match &self.secrets {
+            Some(secrets) => {
+                secrets.write(self.folder.path())?;
+                for (setting, value) in secrets.settings(port) {
+                    writeln!(settings, "{setting} {value}")?;
+                }
+                let password = &secrets.password;
+                writeln!(
+                    settings,
+                    "sentinel sentinel-pass {password}\nsentinel auth-pass {name} {password}"
+                )?;
+            }
+            None => writeln!(settings, "port {port}")?,
+        }
         fs::write(&file, settings)?;
         let program = PathBuf::from(REDIS.name);
         let arguments = [program.as_path(), &file, Path::new("--sentinel")];
-        let child = start_bound(None, "KILL", &arguments, self._folder.path())?;
+        let child = start_bound(None, "KILL", &arguments, self.folder.path())?;
         self.sentinels.push((port, child));
         Ok(())
     }
@@ -70,13 +96,15 @@ impl RedisSentinel {
     /// Where the sentinels are.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
-        self.sentinels.iter().map(|(port, _)| format!("redis://127.0.0.1:{port}")).collect()
+        self.sentinels.iter().map(|(port, _)| Secrets::url(self.secrets.as_ref(), *port)).collect()
     }
 
     fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
         let (port, _) = self.sentinels.last().context("there are sentinels")?;
         let mut cli = std::process::Command::new("redis-cli");
-        crate::program::run(cli.args(["-p", &port.to_string()]).args(words))
+        crate::program::run(
+            cli.args(["-p", &port.to_string()]).args(access(self.secrets.as_ref())).args(words),
+        )
     }
 
     /// Kills the primary, and waits until the sentinels have made the replica one.
