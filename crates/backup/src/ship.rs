@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clock::{Clock, Timestamp};
-use ledger::{Entry, all_erased, merkle::Hash};
+use ledger::{Entry, all_erased, count_erased, merkle::Hash};
 use seal::{BackupKey, Keys, read_person_keys};
 use store::{Cell, Databases, Schema, StoreError, Writer, encode_row};
 
@@ -64,7 +64,7 @@ pub struct Shipper {
     last: Option<(u64, Hash)>,
     /// The checkpoint in the target, once this has put one there.
     newest: Option<Vec<u8>>,
-    erased: usize,
+    erased: u64,
 }
 
 impl Shipper {
@@ -93,7 +93,7 @@ impl Shipper {
             shipped: Shipped { entries: 0, at: Timestamp::EPOCH },
             last: None,
             newest: None,
-            erased: usize::MAX,
+            erased: u64::MAX,
         };
         this.look_anew().await?;
         let have = this.last_entry()?.map_or(0, |last| last.index + 1);
@@ -124,7 +124,6 @@ impl Shipper {
             self.newest = checkpoint;
         }
         if self.shipped.entries > before {
-            self.ship_erased().await?;
             self.merge().await?;
         }
         Ok(self.shipped)
@@ -183,6 +182,8 @@ impl Shipper {
         let Some(last) = entries.last() else { return Ok(false) };
         let (span, at) = (Span { first, end: last.index + 1 }, last.at);
         let leaf = last.leaf();
+        // Before the entries, which may be those that erased somebody.
+        self.ship_erased().await?;
         self.put(span, &entries).await?;
         self.spans.push(span);
         self.shipped = Shipped { entries: span.end, at };
@@ -198,10 +199,10 @@ impl Shipper {
 
     /// The list of who was erased is small, and shipped whole whenever it has grown.
     async fn ship_erased(&mut self) -> Result<(), ShipError> {
-        let erased = self.database.read(all_erased)?;
-        if erased.len() == self.erased {
+        if self.database.read(count_erased)? == self.erased {
             return Ok(());
         }
+        let erased = self.database.read(all_erased)?;
         let mut bytes = Vec::new();
         erased.iter().for_each(|erased| encode_row(erased, &mut bytes));
         let name = names::erased_list(self.service, erased.len());
@@ -211,7 +212,7 @@ impl Shipper {
         {
             self.target.delete(older).await?;
         }
-        self.erased = erased.len();
+        self.erased = erased.len() as u64;
         Ok(())
     }
 

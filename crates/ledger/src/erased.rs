@@ -4,6 +4,8 @@ use authz::Person;
 use ids::Id;
 use store::{Snapshot, StoreError, table};
 
+use crate::sql;
+
 table! {
     /// A person whose erasable parts are gone.
     pub struct Erased in "erased", Log {
@@ -19,4 +21,12 @@ table! {
 /// When the store fails.
 pub fn all_erased(snapshot: &Snapshot<'_>) -> Result<Vec<Erased>, StoreError> {
     snapshot.rows("ORDER BY person", &[])
+}
+
+/// How many were erased.
+///
+/// # Errors
+/// When the store fails.
+pub fn count_erased(snapshot: &Snapshot<'_>) -> Result<u64, StoreError> {
+    sql::erased(snapshot)
 }

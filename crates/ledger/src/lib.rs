@@ -32,7 +32,7 @@ mod writer;
 
 pub use command::{Applied, BODY_BYTES_MAX, Command};
 pub use entry::Entry;
-pub use erased::{Erased, all_erased};
+pub use erased::{Erased, all_erased, count_erased};
 pub use idempotency::{KEY_BYTES_MAX, KEY_LIFE, Once};
 pub use ledger::{Head, Ledger, LedgerConfig, OpenError, Opening};
 pub use log::{ENTRIES_MAX, LogError, ProvenEntry};

@@ -25,3 +25,13 @@ pub(crate) fn subjects(snapshot: &Snapshot<'_>, from: u64, to: u64) -> Result<Ve
     })?;
     Ok(found)
 }
+
+/// How many people were erased.
+pub(crate) fn erased(snapshot: &Snapshot<'_>) -> Result<u64, StoreError> {
+    let mut erased = 0;
+    snapshot.query("SELECT count(*) FROM erased", &[], |cells| {
+        erased = cells.read(0)?;
+        Ok(())
+    })?;
+    Ok(erased)
+}

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, ensure};
 
 use crate::{
-    free_port,
+    Secrets, free_port,
     program::{Program, as_user, is_root, run, start_bound},
 };
 
@@ -33,6 +33,8 @@ pub struct Postgres {
     folder: tempfile::TempDir,
     port: u16,
     settings: String,
+    /// What is asked of whoever wants to speak with it.
+    secrets: Option<Secrets>,
     child: Option<Child>,
 }
 
@@ -51,7 +53,40 @@ impl Postgres {
     /// When it cannot be installed or does not start.
     pub fn start_with(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         POSTGRES.ensure()?;
-        let mut server = Self::in_new_folder(settings)?;
+        Self::start_in(Self::in_new_folder(settings)?)
+    }
+
+    /// Starts an empty server that speaks only TLS, with this certificate and key, and only with those who know
+    /// the password.
+    ///
+    /// # Errors
+    /// When it cannot be installed or does not start.
+    pub fn start_behind(secrets: &Secrets) -> anyhow::Result<Self> {
+        POSTGRES.ensure()?;
+        let mut server = Self::in_new_folder(&[])?;
+        server.secrets = Some(secrets.clone());
+        let files = [
+            ("certificate.pem", &secrets.certificate),
+            ("key.pem", &secrets.key),
+            ("password", &secrets.password),
+        ];
+        for (name, content) in files {
+            let path = server.folder.path().join(name);
+            fs::write(&path, content)?;
+            run(Command::new("chmod").arg("600").arg(&path))?;
+            if is_root()? {
+                run(Command::new("chown").arg(USER).arg(&path))?;
+            }
+        }
+        let folder = server.folder.path().display().to_string();
+        for (name, file) in [("ssl_cert_file", "certificate.pem"), ("ssl_key_file", "key.pem")] {
+            writeln!(server.settings, "{name} = '{folder}/{file}'")?;
+        }
+        writeln!(server.settings, "ssl = on")?;
+        Self::start_in(server)
+    }
+
+    fn start_in(mut server: Self) -> anyhow::Result<Self> {
         let mut initdb = as_user(USER, &bin("initdb"))?;
         initdb.args([
             "--no-sync",
@@ -60,12 +95,18 @@ impl Postgres {
             "--encoding=UTF8",
             "--locale=C.UTF-8",
         ]);
+        if server.secrets.is_some() {
+            initdb.arg("--pwfile").arg(server.folder.path().join("password"));
+        }
         run(initdb.arg("-D").arg(server.data()))?;
         // A standby copies with this, and asks for it.
-        fs::write(
-            server.data().join("pg_hba.conf"),
-            "local all all trust\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n",
-        )?;
+        let who = match server.secrets {
+            Some(_) => "hostssl all all 127.0.0.1/32 scram-sha-256\n",
+            None => {
+                "local all all trust\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n"
+            }
+        };
+        fs::write(server.data().join("pg_hba.conf"), who)?;
         server.restart()?;
         Ok(server)
     }
@@ -106,7 +147,7 @@ impl Postgres {
         for (name, value) in settings {
             writeln!(text, "{name} = '{value}'")?;
         }
-        Ok(Self { folder, port, settings: text, child: None })
+        Ok(Self { folder, port, settings: text, secrets: None, child: None })
     }
 
     fn data(&self) -> PathBuf {
@@ -116,7 +157,9 @@ impl Postgres {
     /// The URL of one of its databases.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://holdfast@127.0.0.1:{}/{database}?connect_timeout=5", self.port)
+        let password =
+            self.secrets.as_ref().map_or_else(String::new, |secrets| format!(":{}", secrets.password));
+        format!("postgres://holdfast{password}@127.0.0.1:{}/{database}?connect_timeout=5", self.port)
     }
 
     /// The port it listens on.

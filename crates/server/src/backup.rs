@@ -217,24 +217,29 @@ impl Ships {
 /// Makes snapshots whenever it is time; what fails is tried again, and said.
 async fn run_snapshots(snapshots: &mut Snapshots, gauges: Option<&Gauges>) {
     loop {
+        let mut pause = snapshots.every().min(SNAPSHOT_LOOK);
         match snapshots.tend().await {
             Ok(None) => {}
             Ok(Some(SnapshotMade { entries, rows })) => {
                 tracing::info!(code = "backup/snapshot-made", entries, rows, "a snapshot is complete");
             }
-            Err(error) => tracing::error!(
-                code = "backup/snapshot-failed",
-                %error,
-                cause = ?error,
-                "there is no new snapshot for now: a restore would take longer"
-            ),
+            Err(error) => {
+                tracing::error!(
+                    code = "backup/snapshot-failed",
+                    %error,
+                    cause = ?error,
+                    "there is no new snapshot for now: a restore would take longer"
+                );
+                // It may have read the whole database for nothing.
+                pause = snapshots.every() / 20;
+            }
         }
         if let (Some(gauges), Some((entries, made_at))) = (gauges, snapshots.newest()) {
             let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
             gauges.snapshot_entries.set(number(entries));
             gauges.snapshot_age_seconds.set(number(Clock::System.now().since(made_at).as_secs()));
         }
-        tokio::time::sleep(snapshots.every().min(SNAPSHOT_LOOK)).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

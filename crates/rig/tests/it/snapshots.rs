@@ -18,12 +18,25 @@ use crate::{PASSWORD, backups::Shipping};
 impl Shipping {
     /// Has a snapshot made now, beside the server that runs; how many entries it follows.
     fn snapshot(&self) -> u64 {
+        self.until_first_snapshot();
         let target = self.target.path().display().to_string();
         let made = run(&["backup", &target, "--once", "--snapshot"], &self.folder.data(), &self.options);
         let made = made.expect("it runs");
         assert!(made.status.success(), "{}", made.stderr);
         let told = made.stderr.split("a snapshot over ").nth(1).and_then(|rest| rest.split(' ').next());
         told.and_then(|number| number.parse().ok()).expect("it says what was made")
+    }
+
+    /// Waits until the server has made the one that it makes by itself.
+    #[expect(clippy::disallowed_methods, reason = "a test waits on its own thread")]
+    fn until_first_snapshot(&self) {
+        for _ in 0..400 {
+            if self.objects().iter().any(|(name, _)| name.ends_with("/manifest")) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("no snapshot is made");
     }
 
     /// Everything is lost, restored and verified; what the restore said.
@@ -179,6 +192,7 @@ async fn once_a_snapshot_is_made_after_an_erasure_nothing_erasable_is_left_in_th
 async fn a_snapshot_that_lacks_a_part_or_was_altered_is_not_believed() {
     let shipping = Shipping::new();
     let server = shipping.start();
+    shipping.until_first_snapshot();
     register_many(&server.client(), "some", 5).await;
     let size = shipping.snapshot();
     shipping.until_shipped(&server.client()).await;

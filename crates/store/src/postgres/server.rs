@@ -170,6 +170,9 @@ where
 
 fn connector(certificates: &[CertificateDer<'static>]) -> Result<MakeRustlsConnect, StoreError> {
     let mut roots = RootCertStore::empty();
+    if certificates.is_empty() {
+        return Err(unusable("there is no certificate in `ca-file`"));
+    }
     for certificate in certificates {
         roots.add(certificate.clone()).map_err(|error| unusable(error.to_string()))?;
     }

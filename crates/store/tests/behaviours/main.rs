@@ -2,6 +2,7 @@
 
 mod cuts;
 mod damage;
+mod encrypted;
 mod parts;
 mod power;
 mod replicas;
