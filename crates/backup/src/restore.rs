@@ -116,8 +116,7 @@ pub async fn restore(
     let checkpoint = checkpoint
         .map(|note| Ok::<_, RestoreError>((open_checkpoint(&note, origin, keys)?, note.to_vec())))
         .transpose()?;
-    let mut segments = Segments { service: name, target, key: &key, spans: Vec::new() };
-    segments.look().await?;
+    let mut segments = Segments::all(name, target, &key).await?;
     let Some(shipped) = segments.spans.last().map(|span| span.end) else {
         return Err(RestoreError::Nothing { service: name });
     };
@@ -150,7 +149,18 @@ pub(crate) struct Segments<'s> {
     spans: Vec<Span>,
 }
 
-impl Segments<'_> {
+impl<'s> Segments<'s> {
+    /// Those that are there now.
+    pub(crate) async fn all(
+        service: &'static str,
+        target: &'s Target,
+        key: &'s BackupKey,
+    ) -> Result<Self, RestoreError> {
+        let mut this = Self { service, target, key, spans: Vec::new() };
+        this.look().await?;
+        Ok(this)
+    }
+
     async fn look(&mut self) -> Result<(), RestoreError> {
         let listed = self.target.list(&names::segments(self.service)).await?;
         self.spans = chain(listed.iter().filter_map(|name| Span::of_name(name)).collect());

@@ -312,3 +312,6 @@ impl std::fmt::Debug for Shipper {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! Several who ship one ledger, and a ledger that is not what it was.
+
+use clock::{Clock, Timestamp};
+use ledger::Entry;
+use seal::Keys;
+use store::{Databases, Store, encode_row};
+
+use super::*;
+use crate::{
+    names::{Span, segments},
+    restore::Segments,
+};
+
+const SERVICE: &str = "harbour";
+
+/// A ledger of which nothing but its entries is there, and where it is shipped to.
+struct Harbour {
+    folder: tempfile::TempDir,
+    store: Store,
+    keys: Keys,
+    entries: Vec<Entry>,
+}
+
+impl Harbour {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Databases::in_files(folder.path()).open(SERVICE, &ledger::schema()).expect("it opens");
+        let keys = Keys::open(&folder.path().join("keys"), &Clock::System).expect("they are made");
+        Self { folder, store, keys, entries: Vec::new() }
+    }
+
+    fn target(&self) -> Target {
+        Target::open(&self.folder.path().join("target").display().to_string()).expect("it can be made")
+    }
+
+    fn add(&mut self, count: u8) {
+        let mut batch = self.store.writer.begin().expect("it begins");
+        for _ in 0..count {
+            let index = self.entries.len() as u64;
+            let entry = Entry {
+                index,
+                at: Timestamp::from_millis(index),
+                command: "harbour/land".to_owned(),
+                actor: "anonymous".to_owned(),
+                subject: None,
+                salt: Clock::System.random(),
+                body: b"{}".to_vec(),
+                erasable: Some(Clock::System.random::<40>().to_vec()),
+                effect: [0; 32],
+            };
+            batch.append(entry.clone());
+            self.entries.push(entry);
+        }
+        batch.flush().expect("it flushes");
+        batch.commit().expect("it commits");
+    }
+
+    /// The ledger lost its last entries, and others came in their places.
+    fn lose(&mut self, count: usize) {
+        let left = self.entries.len() - count;
+        let from = Cell::Integer(i64::try_from(left).expect("few"));
+        let mut batch = self.store.writer.begin().expect("it begins");
+        let lost = "DELETE FROM entries WHERE \"index\" >= $1";
+        batch.execute(lost, &[from]).expect("they can be taken away");
+        batch.commit().expect("it commits");
+        drop(batch);
+        self.entries.truncate(left);
+    }
+
+    async fn shipper(&self) -> Result<Shipper, ShipError> {
+        let databases = Databases::in_files(self.folder.path());
+        let checkpoint = self.folder.path().join("checkpoint");
+        Shipper::open(
+            SERVICE,
+            &databases,
+            &ledger::schema(),
+            checkpoint,
+            self.target(),
+            &self.keys,
+            Clock::System,
+        )
+        .await
+    }
+
+    /// Is every entry in the target, as it was?
+    async fn check(&self) {
+        let (target, key) = (self.target(), self.keys.backup_key());
+        let mut found = Segments::all(SERVICE, &target, &key).await.expect("it can be listed");
+        let mut next = 0;
+        while let Some(entries) = found.from(next as u64).await.expect("it can be read") {
+            for entry in entries {
+                let encoded = [&entry, &self.entries[next]].map(|entry| {
+                    let mut bytes = Vec::new();
+                    encode_row(entry, &mut bytes);
+                    bytes
+                });
+                assert_eq!(encoded[0], encoded[1], "entry {next}");
+                next += 1;
+            }
+        }
+        assert_eq!(next, self.entries.len());
+    }
+}
+
+#[tokio::test]
+async fn two_who_ship_at_the_same_moment_leave_nothing_out() {
+    let mut harbour = Harbour::new();
+    harbour.add(1);
+    let mut one = harbour.shipper().await.expect("it opens");
+    let mut other = harbour.shipper().await.expect("it opens");
+    for round in 0..250_u8 {
+        harbour.add(round % 5);
+        // At the same moment, one alone, the other alone; and now and then one that has just started.
+        match round % 7 {
+            0 | 3 | 5 => {
+                let (one, other) = tokio::join!(one.ship(), other.ship());
+                assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+            }
+            1 | 2 => drop(one.ship().await.expect("it ships")),
+            4 => drop(other.ship().await.expect("it ships")),
+            _ => one = harbour.shipper().await.expect("it opens"),
+        }
+    }
+    one.ship().await.expect("it ships");
+    harbour.check().await;
+    let left = harbour.target().list(&segments(SERVICE)).await.expect("it can be listed");
+    let spans = left.iter().filter_map(|name| Span::of_name(name)).count();
+    assert!(spans < 3 * SHORT_MAX, "short segments are merged: {spans} are left");
+}
+
+#[tokio::test]
+async fn a_ledger_that_lost_entries_and_wrote_others_is_not_shipped_upon() {
+    let mut harbour = Harbour::new();
+    harbour.add(10);
+    let mut shipper = harbour.shipper().await.expect("it opens");
+    shipper.ship().await.expect("it ships");
+    harbour.lose(3);
+    assert!(matches!(harbour.shipper().await, Err(ShipError::Ahead { shipped: 10, have: 7 })));
+    harbour.add(5);
+    assert!(matches!(shipper.ship().await, Err(ShipError::Rewritten { index: 9 })));
+    // Nor by one that has just started.
+    let mut shipper = harbour.shipper().await.expect("it opens");
+    assert!(matches!(shipper.ship().await, Err(ShipError::Rewritten { index: 9 })));
+}
