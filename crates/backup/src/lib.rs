@@ -17,6 +17,8 @@ mod ship;
 mod snapshot;
 mod snapshots;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use repair::{Repaired, repair};
 pub use restore::{RestoreError, Restored, Service, Until, Way, restore, restore_person_keys};

@@ -15,7 +15,7 @@ use crate::{
 
 /// Segments in a row that are shorter than a whole one, before they are merged into one: shipping every
 /// second would otherwise leave 86,400 a day.
-const SHORT_MAX: usize = 64;
+pub(crate) const SHORT_MAX: usize = 64;
 
 /// Why something was not shipped.
 #[derive(Debug, thiserror::Error)]
@@ -312,6 +312,3 @@ impl std::fmt::Debug for Shipper {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

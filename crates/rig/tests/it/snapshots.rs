@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clock::Clock;
@@ -34,7 +35,7 @@ impl Shipping {
             if self.objects().iter().any(|(name, _)| name.ends_with("/manifest")) {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
         panic!("no snapshot is made");
     }
@@ -166,26 +167,60 @@ async fn once_a_snapshot_is_made_after_an_erasure_nothing_erasable_is_left_in_th
     shipping.snapshot();
     let ada = erase(&server.client(), "ada").await;
     shipping.until_shipped(&server.client()).await;
-    let held = |shipping: &Shipping| {
-        let opened = shipping.opened();
-        let entries = opened.iter().filter(|(name, _)| name.contains("/entries/")).flat_map(|(_, packed)| {
-            rows(packed).into_iter().map(|row| decode_row::<Entry>(row).expect("it is an entry"))
-        });
-        let of_ada: Vec<Entry> = entries.filter(|entry| entry.subject == Some(ada)).collect();
-        assert!(of_ada.len() >= 4, "the log still has them: {}", of_ada.len());
-        let erasable = of_ada.iter().filter(|entry| entry.erasable.is_some()).count();
-        let named = opened.iter().filter(|(name, packed)| {
-            let of_rows = name.contains("/snapshots/") || name.starts_with("person-keys");
-            of_rows && packed.windows(16).any(|window| window == ada.to_bytes())
-        });
-        (erasable, named.count())
-    };
-    let (erasable, named) = held(&shipping);
+    let (erasable, named) = held(&shipping, ada);
     assert!(erasable > 0 && named > 0, "there is something to clear away: {erasable}, {named}");
     shipping.snapshot();
-    assert_eq!(held(&shipping), (0, 0));
+    assert_eq!(held(&shipping, ada), (0, 0));
     server.stop().expect("it stops");
     shipping.come_back(&["--full"]);
+}
+
+/// How many entries in the target hold something erasable of somebody, and how many snapshots' parts and copies
+/// of persons' keys name them.
+fn held(shipping: &Shipping, person: Id<authz::Person>) -> (usize, usize) {
+    let opened = shipping.opened();
+    let entries = opened.iter().filter(|(name, _)| name.contains("/entries/")).flat_map(|(_, packed)| {
+        rows(packed).into_iter().map(|row| decode_row::<Entry>(row).expect("it is an entry"))
+    });
+    let theirs: Vec<Entry> = entries.filter(|entry| entry.subject == Some(person)).collect();
+    assert!(theirs.len() >= 4, "the log still has them: {}", theirs.len());
+    let erasable = theirs.iter().filter(|entry| entry.erasable.is_some()).count();
+    let named = opened.iter().filter(|(name, packed)| {
+        let of_rows = name.contains("/snapshots/") || name.starts_with("person-keys");
+        of_rows && packed.windows(16).any(|window| window == person.to_bytes())
+    });
+    (erasable, named.count())
+}
+
+#[tokio::test]
+async fn a_server_makes_snapshots_by_itself_and_they_keep_nobody_who_was_erased() {
+    let mut shipping = Shipping::new();
+    shipping.options.settings.push_str("snapshots = { every-s = 1, kept = 2 }\n");
+    let server = shipping.start();
+    let manifests = |shipping: &Shipping| {
+        shipping.objects().iter().filter(|(name, _)| name.ends_with("/manifest")).count()
+    };
+    server.client().register("ada", PASSWORD).await.expect("ada is new");
+    server.client().sign_in("ada", PASSWORD).await.expect("ada signs in");
+    for number in 0..4 {
+        register_many(&server.client(), &format!("round{number}"), 1).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    }
+    let kept = manifests(&shipping);
+    assert!((2..=3).contains(&kept), "{kept} snapshots are kept");
+    let ada = erase(&server.client(), "ada").await;
+    shipping.until_shipped(&server.client()).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let metrics = server.operator().get("/metrics").await.expect("an answer");
+    let text = String::from_utf8_lossy(&metrics.bytes).into_owned();
+    let entries = text.lines().find_map(|line| line.strip_prefix("backup_snapshot_entries "));
+    assert!(
+        entries.is_some_and(|entries| entries.parse::<u64>().is_ok_and(|entries| entries > 5)),
+        "{entries:?}"
+    );
+    server.stop().expect("it stops");
+    assert_eq!(held(&shipping, ada), (0, 0));
+    shipping.come_back(&[]);
 }
 
 #[tokio::test]

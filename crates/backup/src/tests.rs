@@ -1,15 +1,44 @@
-//! Several who ship one ledger, and a ledger that is not what it was.
+//! Several who ship one ledger, a ledger that is not what it was, and snapshots of many parts.
 
 use clock::{Clock, Timestamp};
-use ledger::Entry;
+use ledger::{Commands, Entry};
 use seal::Keys;
-use store::{Databases, Store, encode_row};
+use store::{Cell, DatabaseConfig, Databases, Erasable, Schema, Store, encode_row, first_difference};
 
-use super::*;
 use crate::{
+    Service, ShipError, Shipper, SnapshotConfig, SnapshotMade, Snapshots, Target, Until, Way,
     names::{Span, segments},
+    restore,
     restore::Segments,
+    ship::SHORT_MAX,
 };
+
+store::table! {
+    /// A boat, with a column of every type.
+    struct Boat in "boats", Replayed {
+        key { number: u32 }
+        afloat: bool,
+        name: Option<String>,
+        papers: Erasable,
+    }
+}
+
+store::table! {
+    /// A place that nobody has taken yet.
+    struct Berth in "berths", Replayed {
+        key { pier: String, number: u64 }
+    }
+}
+
+const BOATS: &str = "
+    CREATE TABLE boats (number BIGINT PRIMARY KEY, afloat BOOLEAN NOT NULL, name TEXT, papers BYTEA NOT NULL);
+    CREATE TABLE berths (pier TEXT NOT NULL, number BIGINT NOT NULL, PRIMARY KEY (pier, number));
+";
+
+fn schema() -> Schema {
+    let own = Schema::new().migration("harbour/0001_boats", BOATS).table::<Boat>().table::<Berth>();
+    ledger::schema().and(own)
+}
 
 const SERVICE: &str = "harbour";
 
@@ -24,7 +53,7 @@ struct Harbour {
 impl Harbour {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = Databases::in_files(folder.path()).open(SERVICE, &ledger::schema()).expect("it opens");
+        let store = Databases::in_files(folder.path()).open(SERVICE, &schema()).expect("it opens");
         let keys = Keys::open(&folder.path().join("keys"), &Clock::System).expect("they are made");
         Self { folder, store, keys, entries: Vec::new() }
     }
@@ -70,16 +99,8 @@ impl Harbour {
     async fn shipper(&self) -> Result<Shipper, ShipError> {
         let databases = Databases::in_files(self.folder.path());
         let checkpoint = self.folder.path().join("checkpoint");
-        Shipper::open(
-            SERVICE,
-            &databases,
-            &ledger::schema(),
-            checkpoint,
-            self.target(),
-            &self.keys,
-            Clock::System,
-        )
-        .await
+        Shipper::open(SERVICE, &databases, &schema(), checkpoint, self.target(), &self.keys, Clock::System)
+            .await
     }
 
     /// Is every entry in the target, as it was?
@@ -141,4 +162,61 @@ async fn a_ledger_that_lost_entries_and_wrote_others_is_not_shipped_upon() {
     // Nor by one that has just started.
     let mut shipper = harbour.shipper().await.expect("it opens");
     assert!(matches!(shipper.ship().await, Err(ShipError::Rewritten { index: 9 })));
+}
+
+fn service() -> Service<'static> {
+    Service { name: SERVICE, origin: "example.org/harbour", schema: schema(), commands: Commands::new() }
+}
+
+/// Restores a harbour with thousands of boats into other databases, without replaying anything: the rows must
+/// come out the same.
+async fn check_many_parts(databases: &Databases) {
+    let mut harbour = Harbour::new();
+    harbour.add(20);
+    let mut batch = harbour.store.writer.begin().expect("it begins");
+    for number in 0..9000 {
+        let papers = Erasable::new(Clock::System.random(), Clock::System.random::<1000>().to_vec());
+        let name = (number % 3 > 0).then(|| format!("boat {number}"));
+        batch.replace(Boat { number, afloat: number % 2 == 0, name, papers });
+    }
+    batch.flush().expect("it flushes");
+    batch.commit().expect("it commits");
+    drop(batch);
+    harbour.shipper().await.expect("it opens").ship().await.expect("it ships");
+    let own = Databases::in_files(harbour.folder.path());
+    let (keys, config) = (harbour.keys.clone(), SnapshotConfig::default());
+    let making = Snapshots::open(service(), own, harbour.target(), keys, Clock::System, config);
+    let made = making.await.expect("it opens").make().await.expect("it is made");
+    assert_eq!(made, Some(SnapshotMade { entries: 20, rows: 9000 }));
+    let parts = crate::snapshots::list(SERVICE, &harbour.target()).await.expect("it can be listed");
+    assert!(parts.values().any(|parts| parts.len() > 3), "{parts:?}");
+
+    let way = Way { until: Until::End, full: false };
+    let target = harbour.target();
+    let restored = restore(service(), databases, &target, &harbour.keys, way, |_| Ok(())).await;
+    let restored = restored.expect("it is restored");
+    assert_eq!((restored.from, restored.head.size), (20, 20));
+    let found = databases.open_to_read(SERVICE, &schema()).expect("it opens");
+    for table in
+        schema().tables().iter().filter(|table| ["boats", "berths", "entries", "tiles"].contains(&table.name))
+    {
+        let compared =
+            found.read(|found| harbour.store.writer.read(|had| first_difference(found, had, table)));
+        assert_eq!(compared.expect("they can be compared"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_of_many_parts_is_restored_into_files() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    check_many_parts(&Databases::in_files(folder.path())).await;
+}
+
+#[tokio::test]
+async fn a_snapshot_of_many_parts_is_restored_onto_postgresql() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut config = DatabaseConfig::default();
+    let url = peers::fresh_database().expect("there is a server");
+    config.postgres.url = Some(url.parse().expect("it is a URL"));
+    check_many_parts(&Databases::new(folder.path(), &config).expect("its settings can be used")).await;
 }
