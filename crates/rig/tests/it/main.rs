@@ -5,6 +5,7 @@ mod backups;
 mod caching;
 mod crashes;
 mod damage;
+mod encrypted;
 mod fleet;
 mod fleet_backups;
 mod jobs;
