@@ -10,7 +10,8 @@ mod tokens;
 
 use authz::Actor;
 use axum::{
-    http::{HeaderName, Method, header},
+    extract::FromRequestParts,
+    http::{HeaderName, Method, header, request::Parts},
     response::IntoResponse,
 };
 use edge::{Direct, Fields, Identify};
@@ -101,10 +102,22 @@ fn changed<T>(receipt: &ledger::Receipt<T>) -> axum::response::Response {
     (axum::http::StatusCode::NO_CONTENT, [(LEDGER_SEEN, receipt.index.to_string())]).into_response()
 }
 
-/// The newest entry that a caller knows of, if they say so. What cannot be read is newer than any.
-fn seen(headers: &axum::http::HeaderMap) -> Option<u64> {
-    let said = headers.get(LEDGER_SEEN)?;
-    Some(said.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
+/// The newest entry that a caller knows of, if they say so.
+struct Seen(Option<u64>);
+
+impl<S: Sync> FromRequestParts<S> for Seen {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(said) = parts.headers.get(LEDGER_SEEN) else { return Ok(Self(None)) };
+        let index = said.to_str().ok().and_then(|text| text.parse().ok());
+        // No ledger of ours counts further.
+        let index = index.filter(|index| i64::try_from(*index).is_ok());
+        index.map(|index| Self(Some(index))).ok_or_else(|| {
+            let detail = "Ledger-Seen is the index of an entry, as in a `receipt`: digits alone";
+            Problem::bad_request("identity/ledger-seen-unfit", detail)
+        })
+    }
 }
 
 /// The service's state as handlers take it.

@@ -16,8 +16,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Service, authenticate::ReceiptBody, changed, credentials::CredentialsBody, device_keys::EnrolBody,
-    idempotency::once, private, seen,
+    Seen, Service, authenticate::ReceiptBody, changed, credentials::CredentialsBody, device_keys::EnrolBody,
+    idempotency::once, private,
 };
 use crate::{
     Credentials, DeviceKey, Identity, LoginName, NewPassword, NewPerson, Password, Person,
@@ -146,10 +146,10 @@ async fn person(
     State(identity): Service,
     Caller(actor): Caller,
     Params(person): Params<Id<authz::Person>>,
-    headers: HeaderMap,
+    Seen(seen): Seen,
 ) -> Result<Response, Problem> {
     may_look_at(&actor, person)?;
-    let found = identity.look_up(person, seen(&headers)).await?;
+    let found = identity.look_up(person, seen).await?;
     let shown = found.value.as_deref().ok_or_else(no_such_person)?;
     Ok(told_if_old(&found, private(StatusCode::OK, &PersonBody::of(shown))))
 }

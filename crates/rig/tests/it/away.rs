@@ -92,6 +92,14 @@ async fn what_was_read_before_is_answered_and_said_to_be_old_and_changes_are_ref
     let other = "/api/v1/persons/01890a5d-ac96-774b-bcce-b302099a8057";
     assert_eq!(get(&administrator, other).await.problem(), "store/unavailable");
     // Whoever knows of something newer than this node does is not told what may be older.
+    for unread in ["-1", "newest", "9223372036854775808", ""] {
+        let answer = get(&ada.clone().with_field("ledger-seen", unread), &person).await;
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (400, "identity/ledger-seen-unfit".to_owned()),
+            "{unread}"
+        );
+    }
     let knows = ada.clone().with_field("ledger-seen", "1000000");
     assert_eq!(get(&knows, &person).await.status, 503);
     let knows = ada.clone().with_field("ledger-seen", &index.to_string());
