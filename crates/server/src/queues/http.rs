@@ -4,8 +4,8 @@
 use authz::{Actor, Guarded};
 use axum::{
     Router,
-    extract::State,
-    http::{StatusCode, header},
+    extract::{FromRequestParts, State},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -55,6 +55,22 @@ struct LookAfter;
 impl Guarded for LookAfter {
     fn allows(&self, actor: &Actor) -> bool {
         may_manage(actor)
+    }
+}
+
+/// Somebody who may look after queues, and the queues.
+struct Keeper {
+    queues: Queues,
+    actor: Actor,
+}
+
+impl FromRequestParts<Queues> for Keeper {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, queues: &Queues) -> Result<Self, Problem> {
+        let Caller(actor) = Caller::from_request_parts(parts, queues).await?;
+        let _ = actor.permit(LookAfter)?;
+        Ok(Self { queues: queues.clone(), actor })
     }
 }
 
@@ -145,8 +161,7 @@ async fn queue_inside(
     get, path = "/api/v1/queues", tag = "queues", security(("bearer" = [])),
     responses((status = 200, description = "The queues", body = QueuesBody), Refusals),
 )]
-async fn queues(State(queues): State<Queues>, Caller(actor): Caller) -> Result<Response, Problem> {
-    let _ = actor.permit(LookAfter)?;
+async fn queues(Keeper { queues, .. }: Keeper) -> Result<Response, Problem> {
     all(&queues).await
 }
 
@@ -156,12 +171,7 @@ async fn queues(State(queues): State<Queues>, Caller(actor): Caller) -> Result<R
     params(("queue" = String, Path, description = "The queue, such as erasures")),
     responses((status = 200, description = "The queue", body = QueueBody), Refusals),
 )]
-async fn queue(
-    State(queues): State<Queues>,
-    Caller(actor): Caller,
-    Params(queue): Params<String>,
-) -> Result<Response, Problem> {
-    let _ = actor.permit(LookAfter)?;
+async fn queue(Keeper { queues, .. }: Keeper, Params(queue): Params<String>) -> Result<Response, Problem> {
     one(&queues, &queue).await
 }
 
@@ -172,11 +182,9 @@ async fn queue(
     responses((status = 204, description = "Paused"), Refusals),
 )]
 async fn pause(
-    State(queues): State<Queues>,
-    Caller(actor): Caller,
+    Keeper { queues, actor }: Keeper,
     Params(queue): Params<String>,
 ) -> Result<StatusCode, Problem> {
-    let _ = actor.permit(LookAfter)?;
     queues.pause(&actor, &queue, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -188,11 +196,9 @@ async fn pause(
     responses((status = 204, description = "Not paused any more"), Refusals),
 )]
 async fn resume(
-    State(queues): State<Queues>,
-    Caller(actor): Caller,
+    Keeper { queues, actor }: Keeper,
     Params(queue): Params<String>,
 ) -> Result<StatusCode, Problem> {
-    let _ = actor.permit(LookAfter)?;
     queues.pause(&actor, &queue, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -204,11 +210,9 @@ async fn resume(
     responses((status = 204, description = "Not held any more"), Refusals),
 )]
 async fn release(
-    State(queues): State<Queues>,
-    Caller(actor): Caller,
+    Keeper { queues, actor }: Keeper,
     Params(queue): Params<String>,
 ) -> Result<StatusCode, Problem> {
-    let _ = actor.permit(LookAfter)?;
     queues.release(&actor, &queue).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -330,12 +334,10 @@ async fn page(queues: &Queues, queue: &str, outcome: Outcome, page: Page) -> Res
     responses((status = 200, description = "A page of jobs", body = JobsBody), Refusals),
 )]
 async fn done_jobs(
-    State(queues): State<Queues>,
-    Caller(actor): Caller,
+    Keeper { queues, .. }: Keeper,
     Params(queue): Params<String>,
     Query(asked): Query<Page>,
 ) -> Result<Response, Problem> {
-    let _ = actor.permit(LookAfter)?;
     page(&queues, &queue, Outcome::Done, asked).await
 }
 
@@ -346,12 +348,10 @@ async fn done_jobs(
     responses((status = 200, description = "A page of jobs", body = JobsBody), Refusals),
 )]
 async fn dead_jobs(
-    State(queues): State<Queues>,
-    Caller(actor): Caller,
+    Keeper { queues, .. }: Keeper,
     Params(queue): Params<String>,
     Query(asked): Query<Page>,
 ) -> Result<Response, Problem> {
-    let _ = actor.permit(LookAfter)?;
     page(&queues, &queue, Outcome::Dead, asked).await
 }
 
@@ -368,11 +368,9 @@ struct PurgedBody {
     responses((status = 200, description = "Forgotten", body = PurgedBody), Refusals),
 )]
 async fn purge_dead_jobs(
-    State(queues): State<Queues>,
-    Caller(actor): Caller,
+    Keeper { queues, actor }: Keeper,
     Params(queue): Params<String>,
 ) -> Result<Response, Problem> {
-    let _ = actor.permit(LookAfter)?;
     Ok(private(&PurgedBody { purged: queues.purge_all(&actor, &queue).await? }))
 }
 
@@ -386,11 +384,9 @@ async fn purge_dead_jobs(
     responses((status = 200, description = "The job", body = JobBody), Refusals),
 )]
 async fn job(
-    State(queues): State<Queues>,
-    Caller(actor): Caller,
+    Keeper { queues, .. }: Keeper,
     Params((queue, job)): Params<(String, Id<AnyJob>)>,
 ) -> Result<Response, Problem> {
-    let _ = actor.permit(LookAfter)?;
     Ok(private(&JobBody::of(job, queues.job(&queue, job).await?)?))
 }
 
@@ -404,11 +400,9 @@ async fn job(
     responses((status = 204, description = "Forgotten"), Refusals),
 )]
 async fn purge_job(
-    State(queues): State<Queues>,
-    Caller(actor): Caller,
+    Keeper { queues, actor }: Keeper,
     Params((queue, job)): Params<(String, Id<AnyJob>)>,
 ) -> Result<StatusCode, Problem> {
-    let _ = actor.permit(LookAfter)?;
     queues.purge(&actor, &queue, job).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -423,11 +417,9 @@ async fn purge_job(
     responses((status = 204, description = "It stands in line"), Refusals),
 )]
 async fn retry_job(
-    State(queues): State<Queues>,
-    Caller(actor): Caller,
+    Keeper { queues, actor }: Keeper,
     Params((queue, job)): Params<(String, Id<AnyJob>)>,
 ) -> Result<StatusCode, Problem> {
-    let _ = actor.permit(LookAfter)?;
     queues.retry(&actor, &queue, job).await?;
     Ok(StatusCode::NO_CONTENT)
 }
