@@ -2,12 +2,12 @@
 
 use ledger::{Erased, Rebuild, checkpoint::Checkpoint};
 use seal::Keys;
-use store::Schema;
+use store::{Schema, unpack_encoded};
 
 use crate::{
     names::{Part, Place},
     restore::{RestoreError, Segments, Until, Way, chunks},
-    segment::{SegmentError, open_packed, unpack_rows},
+    segment::{SegmentError, open_packed},
     snapshot::{Manifest, replayed},
     snapshots::{list, read_manifest},
     target::Target,
@@ -125,7 +125,7 @@ impl Choosing<'_> {
                 let object = self.target.get(&name).await?.unwrap_or_default();
                 let wrong = |source| RestoreError::Segment { name: name.clone(), source };
                 let packed = open_packed(&name, &object, &key).map_err(wrong)?;
-                let rows = unpack_rows(&packed).ok_or_else(|| wrong(SegmentError::Entries))?;
+                let rows = unpack_encoded(&packed).ok_or_else(|| wrong(SegmentError::Entries))?;
                 for rows in rows.chunks(ROWS) {
                     batch.fill(table, rows)?;
                 }

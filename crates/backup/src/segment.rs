@@ -3,7 +3,7 @@
 use clock::Clock;
 use ledger::Entry;
 use seal::{BackupKey, OpenError};
-use store::{decode_row, encode_row};
+use store::{pack_row, unpack_rows};
 
 /// Entries in one segment, at most.
 pub const SEGMENT_ENTRIES_MAX: usize = 16_384;
@@ -25,36 +25,10 @@ pub enum SegmentError {
     Entries,
 }
 
-/// Packs a row's encoding behind those before it, and its length (32 bits, big-endian) before it.
-pub(crate) fn pack_row(packed: &mut Vec<u8>, row: &[u8]) {
-    packed.extend_from_slice(&u32::try_from(row.len()).unwrap_or(u32::MAX).to_be_bytes());
-    packed.extend_from_slice(row);
-}
-
-/// The encodings of the rows that [`pack_row`] packed.
-pub(crate) fn unpack_rows(mut packed: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut rows = Vec::new();
-    while !packed.is_empty() {
-        let (length, rest) = packed.split_first_chunk()?;
-        let (row, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-        rows.push(row);
-        packed = rest;
-    }
-    Some(rows)
-}
-
 fn pack(entries: &[Entry]) -> Vec<u8> {
-    let (mut packed, mut bytes) = (Vec::new(), Vec::new());
-    for entry in entries {
-        bytes.clear();
-        encode_row(entry, &mut bytes);
-        pack_row(&mut packed, &bytes);
-    }
+    let mut packed = Vec::new();
+    entries.iter().for_each(|entry| pack_row(entry, &mut packed));
     packed
-}
-
-fn unpack(packed: &[u8]) -> Option<Vec<Entry>> {
-    unpack_rows(packed)?.into_iter().map(decode_row).collect()
 }
 
 /// The object of this name that holds these entries.
@@ -80,7 +54,7 @@ pub(crate) fn seal_packed(
 
 /// The entries in the object of this name.
 pub(crate) fn open(name: &str, object: &[u8], key: &BackupKey) -> Result<Vec<Entry>, SegmentError> {
-    unpack(&open_packed(name, object, key)?).ok_or(SegmentError::Entries)
+    unpack_rows(&open_packed(name, object, key)?).ok_or(SegmentError::Entries)
 }
 
 /// The packed rows in the object of this name.
@@ -118,12 +92,12 @@ mod tests {
     proptest! {
         #[test]
         fn entries_come_back_as_they_were(entries in prop::collection::vec(any_entry(), 0..20)) {
-            prop_assert_eq!(unpack(&pack(&entries)), Some(entries));
+            prop_assert_eq!(unpack_rows(&pack(&entries)), Some(entries));
         }
 
         #[test]
         fn any_bytes_are_entries_or_are_not(bytes: Vec<u8>) {
-            unpack(&bytes);
+            unpack_rows::<Entry>(&bytes);
         }
     }
 }

@@ -6,11 +6,11 @@ use clock::{Clock, Timestamp};
 use ledger::{Head, PublishError, RebuildError, checkpoint::Checkpoint, open_checkpoint, sign_checkpoint};
 use seal::{BackupKey, Keys};
 use serde::{Deserialize, Serialize};
-use store::{Durability, Schema, Snapshot, StoreError, Table, each_encoded_row};
+use store::{Durability, Schema, Snapshot, StoreError, Table, each_encoded_row, pack_encoded};
 
 use crate::{
     names::{Part, Place},
-    segment::{pack_row, seal_packed},
+    segment::seal_packed,
 };
 
 /// A part is closed once its rows take so much before they are compressed.
@@ -156,7 +156,7 @@ impl Making<'_> {
         };
         each_encoded_row(snapshot, table, |row| {
             rows += 1;
-            pack_row(&mut packed, row);
+            pack_encoded(row, &mut packed);
             if packed.len() >= PART_BYTES { close(&mut packed) } else { Ok::<_, SnapshotError>(()) }
         })?;
         if !packed.is_empty() {

@@ -1,14 +1,14 @@
 //! All persons' keys at one moment, wrapped as they are, for a backup of their own.
 
 use clock::Clock;
-use store::{Databases, StoreError, decode_row, encode_row};
+use store::{Databases, StoreError, pack_row, unpack_rows};
 
 use crate::{
     Deployment, Keys,
     person_keys::{DATABASE, PersonKeyError, WrappedKey, schema},
 };
 
-/// Every wrapped key, packed: each behind its length (32 bits, big-endian).
+/// Every wrapped key, packed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PersonKeysCopy(pub Vec<u8>);
 
@@ -20,12 +20,7 @@ pub fn read_person_keys(databases: &Databases) -> Result<PersonKeysCopy, StoreEr
     let reader = databases.open_to_read(DATABASE, &schema())?;
     let rows = reader.read(|snapshot| snapshot.rows::<WrappedKey>("ORDER BY person", &[]))?;
     let mut packed = Vec::new();
-    for row in rows {
-        let mut bytes = Vec::new();
-        encode_row(&row, &mut bytes);
-        packed.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
-        packed.extend_from_slice(&bytes);
-    }
+    rows.iter().for_each(|row| pack_row(row, &mut packed));
     Ok(PersonKeysCopy(packed))
 }
 
@@ -41,7 +36,7 @@ pub fn write_person_keys(
     copy: &PersonKeysCopy,
     leave_out: impl Fn(&ids::Id<authz::Person>) -> bool,
 ) -> Result<Option<(u64, Deployment)>, PersonKeyError> {
-    let Some(rows) = unpack(&copy.0) else { return Ok(None) };
+    let Some(rows) = unpack_rows::<WrappedKey>(&copy.0) else { return Ok(None) };
     let mut store = databases.open(DATABASE, &schema())?;
     let deployment = Deployment::found(&mut store.writer, DATABASE, keys, clock)?;
     let mut batch = store.writer.begin()?;
@@ -55,17 +50,6 @@ pub fn write_person_keys(
     drop(batch);
     store.writer.fold_log()?;
     Ok(Some((written, deployment)))
-}
-
-fn unpack(mut packed: &[u8]) -> Option<Vec<WrappedKey>> {
-    let mut rows = Vec::new();
-    while !packed.is_empty() {
-        let (length, rest) = packed.split_first_chunk()?;
-        let (row, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-        rows.push(decode_row(row)?);
-        packed = rest;
-    }
-    Some(rows)
 }
 
 impl std::fmt::Debug for PersonKeysCopy {
