@@ -97,7 +97,9 @@ mod tests {
 
         #[test]
         fn any_bytes_are_entries_or_are_not(bytes: Vec<u8>) {
-            unpack_rows::<Entry>(&bytes);
+            if let Some(entries) = unpack_rows::<Entry>(&bytes) {
+                prop_assert_eq!(pack(&entries), bytes);
+            }
         }
     }
 }
