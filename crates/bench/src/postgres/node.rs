@@ -65,7 +65,7 @@ fn open(folder: &std::path::Path, node: u64, database: &str) -> anyhow::Result<L
     Ok(Ledger::open(Opening {
         name: "bench",
         origin: "example.org/bench".to_owned(),
-        store: databases.open("bench", &identity::schema().and(queue::schema()))?,
+        store: databases.open("bench", &identity::schema())?,
         keys: seal::Keys::open(folder, &Clock::System)?,
         clock: Clock::System,
         config: LedgerConfig::default(),
