@@ -19,14 +19,16 @@ use crate::{
 const PURGED_MAX: usize = 500;
 
 /// Stops workers from taking jobs of a queue, or lets them take some again.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pause {
     pub queue: String,
     pub paused: bool,
 }
 
 /// Holds what a restore found unfinished, or lets it go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hold {
     pub queue: String,
     pub held: bool,
@@ -89,31 +91,35 @@ impl Guarded for Hold {
     }
 }
 
-impl Operation for Pause {
+impl Command for Pause {
+    const NAME: &'static str = "queue/pause";
     type Done = ();
+    type Refused = ManageError;
 
     fn reads(&self, keys: &mut Keys<'_>) {
         keys.want::<QueueRow>(self.queue.clone());
     }
 
-    fn apply(self, tx: &mut Tx<'_>, _at: Timestamp) -> Result<(), StoreError> {
+    fn apply(self, _by: &By, tx: &mut Tx<'_>, _at: Timestamp) -> Result<Applied<()>, ManageError> {
         let state = QueueRow { paused: self.paused, ..state(tx, &self.queue)? };
         tx.put(state);
-        Ok(())
+        Ok(Applied::new(()))
     }
 }
 
-impl Operation for Hold {
+impl Command for Hold {
+    const NAME: &'static str = "queue/hold";
     type Done = ();
+    type Refused = ManageError;
 
     fn reads(&self, keys: &mut Keys<'_>) {
         keys.want::<QueueRow>(self.queue.clone());
     }
 
-    fn apply(self, tx: &mut Tx<'_>, _at: Timestamp) -> Result<(), StoreError> {
+    fn apply(self, _by: &By, tx: &mut Tx<'_>, _at: Timestamp) -> Result<Applied<()>, ManageError> {
         let state = QueueRow { held: self.held, ..state(tx, &self.queue)? };
         tx.put(state);
-        Ok(())
+        Ok(Applied::new(()))
     }
 }
 

@@ -4,7 +4,7 @@ use ledger::Commands;
 use store::Schema;
 
 use crate::{
-    manage::{PurgeDead, RetryDead},
+    manage::{Hold, Pause, PurgeDead, RetryDead},
     occur::Occur,
     rows::{Delayed, Finished, JobCounts, JobKey, JobRow, Lease, ProgressRow, QueueRow, Ready, ScheduleRow},
     settle::Settle,
@@ -31,5 +31,6 @@ pub fn schema() -> Schema {
 /// `commands` with those of queues.
 #[must_use]
 pub fn commands(commands: Commands) -> Commands {
-    commands.with::<Occur>().with::<Settle>().with::<RetryDead>().with::<PurgeDead>()
+    let managing = commands.with::<Pause>().with::<Hold>().with::<RetryDead>().with::<PurgeDead>();
+    managing.with::<Occur>().with::<Settle>()
 }

@@ -189,8 +189,7 @@ impl Queues {
     /// Stops workers from taking jobs of a queue, or lets them.
     async fn pause(&self, actor: &Actor, queue: &str, paused: bool) -> Result<(), Problem> {
         let (queue, served) = self.find(queue)?;
-        let (_, pause) = actor.permit(Pause { queue: queue.to_owned(), paused })?.into_parts();
-        served.ledger.operate(pause).await?;
+        served.ledger.submit(actor.permit(Pause { queue: queue.to_owned(), paused })?).await?;
         tracing::info!(code = "server/queue-paused", queue, paused, "a queue was paused or resumed");
         Ok(())
     }
@@ -198,8 +197,7 @@ impl Queues {
     /// Lets the jobs go that a restore found unfinished.
     async fn release(&self, actor: &Actor, queue: &str) -> Result<(), Problem> {
         let (queue, served) = self.find(queue)?;
-        let (_, hold) = actor.permit(Hold { queue: queue.to_owned(), held: false })?.into_parts();
-        served.ledger.operate(hold).await?;
+        served.ledger.submit(actor.permit(Hold { queue: queue.to_owned(), held: false })?).await?;
         tracing::info!(code = "server/queue-released", queue, "the jobs of a queue are not held any more");
         Ok(())
     }

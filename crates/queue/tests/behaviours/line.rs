@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use authz::Actor;
 use ledger::SubmitError;
 use queue::{
     Hold, Outcome, Pause, PurgeDead, QueueLimits, QueueStatus, Release, Renew, RetryDead, SettleError,
@@ -132,31 +131,30 @@ on_both_engines! {
         }
         let dead = pier.finished(Outcome::Dead).await;
         assert_eq!((dead.len(), dead[0].result.as_slice()), (2, b"\"so it went\"".as_slice()));
-        let service = Actor::service("pier");
-        let retry = RetryDead { queue: QUEUE.to_owned(), place: 0 };
-        pier.ledger.submit(service.permit(retry).expect("it may")).await.expect("it is there");
+        pier.grant(RetryDead { queue: QUEUE.to_owned(), place: 0 }).await;
         assert_eq!(pier.claim(2).await.len(), 1);
-        let purge = PurgeDead { queue: QUEUE.to_owned(), places: vec![0, 1] };
-        let purged = pier.ledger.submit(service.permit(purge).expect("it may")).await.expect("it is done");
-        assert_eq!((purged.done, pier.finished(Outcome::Dead).await.len()), (1, 0));
+        let purged = pier.grant(PurgeDead { queue: QUEUE.to_owned(), places: vec![0, 1] }).await;
+        assert_eq!((purged, pier.finished(Outcome::Dead).await.len()), (1, 0));
         pier.verify();
     }
 
     async fn a_paused_or_held_queue_gives_nothing_out(pier) {
         pier.come_in("ada").await;
         for (pause, hold) in [(true, false), (false, true), (false, false)] {
-            pier.ledger.operate(Pause { queue: QUEUE.to_owned(), paused: pause }).await.expect("it is heard");
-            pier.ledger.operate(Hold { queue: QUEUE.to_owned(), held: hold }).await.expect("it is heard");
+            pier.grant(Pause { queue: QUEUE.to_owned(), paused: pause }).await;
+            pier.grant(Hold { queue: QUEUE.to_owned(), held: hold }).await;
             assert_eq!(pier.claim(1).await.len(), usize::from(!pause && !hold));
         }
+        // Who did it, and when, is on record.
+        assert_eq!((pier.entries("queue/pause").await, pier.entries("queue/hold").await), (3, 3));
+        pier.verify();
     }
 
     async fn what_was_given_up_at_once_gets_all_its_attempts_when_it_is_tried_again(pier) {
         pier.come_in("ada").await;
         let claimed = pier.claim(1).await.remove(0);
         pier.settle(&claimed, Outcome::Dead).await.expect("it is theirs");
-        let retry = RetryDead { queue: QUEUE.to_owned(), place: 0 };
-        pier.ledger.submit(Actor::service("pier").permit(retry).expect("it may")).await.expect("it is there");
+        pier.grant(RetryDead { queue: QUEUE.to_owned(), place: 0 }).await;
         assert!(!pier.claim(1).await[0].last);
     }
 
@@ -185,7 +183,7 @@ on_both_engines! {
         let QueueStatus { ready, delayed, held, done, .. } = restored.status().await;
         assert_eq!((ready, delayed, held, done), (0, 2, true, 1));
         assert_eq!(restored.claim(9).await, []);
-        restored.ledger.operate(Hold { queue: QUEUE.to_owned(), held: false }).await.expect("it is heard");
+        restored.grant(Hold { queue: QUEUE.to_owned(), held: false }).await;
         assert_eq!(restored.claimed_boats(9).await, ["bob", "eve"]);
     }
 

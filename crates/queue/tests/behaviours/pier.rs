@@ -16,8 +16,8 @@ use ledger::{
 };
 use problem::Problem;
 use queue::{
-    AnyJob, Attempt, Bell, Claim, Claimed, Enqueue, EnqueueError, Finished, Job, JobError, Outcome,
-    QueueLimits, QueueStatus, Registry, Schedule, Settle, SettleError, WorkerConfig, Workers,
+    AnyJob, Attempt, Bell, Claim, Claimed, Enqueue, EnqueueError, Finished, Job, JobError, ManageError,
+    Outcome, QueueLimits, QueueStatus, Registry, Schedule, Settle, SettleError, WorkerConfig, Workers,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
@@ -233,6 +233,12 @@ impl Pier {
         };
         let permitted = Actor::service("queue").permit(settle).expect("a service may");
         self.ledger.submit(permitted).await.map(drop)
+    }
+
+    /// An operator's wish is granted.
+    pub(crate) async fn grant<C: Command<Refused = ManageError> + Guarded>(&self, wish: C) -> C::Done {
+        let wish = Actor::service("pier").permit(wish).expect("it may");
+        self.ledger.submit(wish).await.expect("it is granted").done
     }
 
     pub(crate) async fn status(&self) -> QueueStatus {

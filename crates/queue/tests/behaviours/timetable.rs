@@ -68,7 +68,7 @@ on_both_engines! {
     async fn occurrences_whose_job_is_unfinished_are_the_same_job(pier) {
         let crew = Crew::default();
         let pause = |paused| queue::Pause { queue: crate::pier::QUEUE.to_owned(), paused };
-        pier.ledger.operate(pause(true)).await.expect("it is heard");
+        pier.grant(pause(true)).await;
         let _workers = pier.work_by_timetable(&crew, EVERY_MINUTE);
         a_moment().await;
         for _ in 0..3 {
@@ -76,7 +76,7 @@ on_both_engines! {
             a_moment().await;
         }
         assert_eq!((pier.entries("queue/occur").await, pier.status().await.ready), (3, 1));
-        pier.ledger.operate(pause(false)).await.expect("it is heard");
+        pier.grant(pause(false)).await;
         pier.until_ended(1).await;
         assert_eq!(pier.finished(Outcome::Done).await.len(), 1);
         pier.verify();
