@@ -185,6 +185,42 @@ async fn a_backup_that_was_altered_or_is_under_another_key_is_refused() {
 }
 
 #[tokio::test]
+async fn a_backup_from_whose_middle_something_is_gone_is_not_taken_for_a_shorter_one() {
+    let shipping = Shipping::new();
+    let server = shipping.start();
+    for name in ["ada", "ben"] {
+        server.client().register(name, PASSWORD).await.expect("they are new");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    shipping.until_shipped(&server.client()).await;
+    server.stop().expect("it stops");
+    let folder = shipping.target.path().join("identity/entries");
+    let mut segments: Vec<_> =
+        fs::read_dir(&folder).expect("it is there").map(|segment| segment.expect("a file").path()).collect();
+    segments.sort();
+    let (lost, last) = (segments[1].clone(), segments[segments.len() - 1].clone());
+    assert!(lost < last, "{segments:?}");
+    let target = shipping.target.path().display().to_string();
+    let restore = |more: &[&str]| {
+        shipping.lose_everything();
+        let arguments = [&["restore", target.as_str(), "--full"], more].concat();
+        run(&arguments, &shipping.folder.data(), &shipping.options).expect("it runs")
+    };
+    let name = lost.file_name().and_then(|name| name.to_str()).expect("it has one");
+    let from = name.split('-').next().expect("a number").trim_start_matches('0').to_owned();
+    fs::remove_file(&lost).expect("it was there");
+    let refused = restore(&[]);
+    let said = format!("entry {from} is not in the target");
+    assert!(!refused.status.success() && refused.stderr.contains(&said), "{}", refused.stderr);
+    // Nor where there is only a checkpoint that says so.
+    segments[2..].iter().for_each(|segment| fs::remove_file(segment).expect("it was there"));
+    let refused = restore(&[]);
+    assert!(!refused.status.success() && refused.stderr.contains(&said), "{}", refused.stderr);
+    let restored = restore(&["--at", &from]);
+    assert!(restored.status.success(), "{}", restored.stderr);
+}
+
+#[tokio::test]
 async fn a_damaged_database_is_repaired_from_itself_and_from_the_backup() {
     let shipping = Shipping::new();
     let server = shipping.start();
