@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use clock::Clock;
 use rig::{Client, Server, ServerOptions, run};
 use serde_json::{Value, json};
 
@@ -249,6 +250,38 @@ async fn a_damaged_database_is_repaired_from_itself_and_from_the_backup() {
     shipping.verify();
     let server = shipping.start();
     server.client().sign_in("ada", PASSWORD).await.expect("ada signs in as ever");
+}
+
+#[tokio::test]
+async fn a_server_serves_while_its_bucket_does_not_answer_and_ships_when_it_does() {
+    let shipping = Shipping::new();
+    let bucket = peers::S3::start().expect("it starts");
+    let settings =
+        format!("[backup]\ntarget = {:?}\nevery-ms = 100\nkeys-every-s = 1\n", bucket.target("town"));
+    let away = ("AWS_ENDPOINT".to_owned(), "http://127.0.0.1:9".to_owned());
+    let elsewhere = bucket.environment().into_iter().filter(|(name, _)| name != "AWS_ENDPOINT").chain([away]);
+    let options = ServerOptions { settings, environment: elsewhere.collect(), ..shipping.options.clone() };
+    let server = Server::start_with(&shipping.folder.data(), &options).expect("it starts");
+    // Longer than it takes to find out.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    server.client().register("ada", PASSWORD).await.expect("ada is new");
+    let began = Clock::System.stopwatch();
+    server.stop().expect("it stops in order");
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    let options = ServerOptions { environment: bucket.environment(), ..options };
+    let server = Server::start_with(&shipping.folder.data(), &options).expect("it starts");
+    server.client().register("ben", PASSWORD).await.expect("ben is new");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    server.kill().expect("it is killed");
+    shipping.lose_everything();
+    let arguments = ["restore", &bucket.target("town")];
+    let restored = run(&arguments, &shipping.folder.data(), &options).expect("it runs");
+    assert!(restored.status.success(), "{}", restored.stderr);
+    let plain = ServerOptions { settings: String::new(), ..options };
+    let server = Server::start_with(&shipping.folder.data(), &plain).expect("it starts");
+    for name in ["ada", "ben"] {
+        server.client().sign_in(name, PASSWORD).await.expect("they sign in as ever");
+    }
 }
 
 #[tokio::test]
