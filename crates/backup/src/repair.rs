@@ -10,7 +10,7 @@ use seal::{BackupKey, Deployment, Keys};
 use store::{Cell, Databases, StoreError, Writer};
 
 use crate::{
-    names::{self, Span, chain},
+    names::{self, Span},
     restore::{RestoreError, Service, read_erased, read_segment},
     target::Target,
 };
@@ -50,13 +50,11 @@ pub async fn repair(
         Err(error) => return Err(error.into()),
     };
     let damaged = damaged.as_ref();
-    let shipped = match target {
-        Some(target) => {
-            let listed = target.list(&names::segments(name)).await?;
-            chain(listed.iter().filter_map(|name| Span::of_name(name)).collect())
-        }
+    let listed = match target {
+        Some(target) => target.list(&names::segments(name)).await?,
         None => Vec::new(),
     };
+    let listed: Vec<_> = listed.iter().filter_map(|name| Span::of_name(name)).collect();
     let mut erased: Vec<Erased> =
         damaged.and_then(|damaged| damaged.read(all_erased).ok()).unwrap_or_default();
     if let Some(target) = target {
@@ -74,7 +72,7 @@ pub async fn repair(
             continue;
         }
         let entries = match target {
-            Some(target) => fetch(target, name, &shipped, next, &key).await?,
+            Some(target) => fetch(target, name, &listed, next, &key).await?,
             None => Vec::new(),
         };
         if entries.is_empty() {
@@ -88,8 +86,9 @@ pub async fn repair(
         deployment.put(batch);
         Ok(())
     })?;
-    // Whatever still stands behind a gap cannot be used, and somebody must know.
-    match damaged.and_then(|damaged| beyond(damaged, next)) {
+    // Whatever still stands behind a gap, here or there, cannot be used, and somebody must know.
+    let there = listed.iter().map(|span| span.end - 1).max().filter(|last| *last >= next);
+    match damaged.and_then(|damaged| beyond(damaged, next)).or(there) {
         Some(index) => Err(RestoreError::Gap { from: next, to: index }),
         None => Ok(Repaired { head, own, fetched }),
     }
@@ -122,11 +121,11 @@ fn beyond(damaged: &Writer, next: u64) -> Option<u64> {
 async fn fetch(
     target: &Target,
     service: &str,
-    shipped: &[Span],
+    listed: &[Span],
     next: u64,
     key: &BackupKey,
 ) -> Result<Vec<Entry>, RestoreError> {
-    let Some(span) = shipped.iter().find(|span| span.first <= next && next < span.end) else {
+    let Some(span) = listed.iter().find(|span| span.first <= next && next < span.end) else {
         return Ok(Vec::new());
     };
     let mut entries = read_segment(target, *span, service, key).await?;

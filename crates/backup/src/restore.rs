@@ -42,6 +42,16 @@ pub enum Until {
     Time(Timestamp),
 }
 
+impl Until {
+    /// Is this entry wanted, should there be one, as far as its place says?
+    const fn wants(self, index: u64) -> bool {
+        match self {
+            Self::End | Self::Time(_) => true,
+            Self::Entries(count) => index < count,
+        }
+    }
+}
+
 /// What was restored.
 #[derive(Debug, Clone)]
 pub struct Restored {
@@ -76,6 +86,10 @@ pub enum RestoreError {
         "an earlier restore laid down {entries} entries without the rows that they made, and the snapshot that it was to take them from cannot be used any more: begin with an empty database"
     )]
     Unfinished { entries: u64 },
+    #[error(
+        "entry {from} is not in the target, but later ones are, or a checkpoint over it: something was taken away there; `--at {from}` is content with what comes before it"
+    )]
+    Missing { from: u64 },
     #[error("there is nothing of `{service}` in the target")]
     Nothing { service: &'static str },
     #[error("the checkpoint in the target was not signed with these keys for this deployment's name")]
@@ -125,10 +139,13 @@ pub async fn restore(
     let from = Choosing { service: name, origin, schema: &schema, target, keys, shipped, erased: &erased };
     let from = from.begin(&mut rebuild, way, &mut segments).await?;
     let covering = checkpoint.as_ref().map(|(checkpoint, _)| checkpoint);
-    while let Some(entries) = segments.from(rebuild.next()).await? {
-        if !replay(&mut rebuild, entries, way.until, covering)? {
-            break;
-        }
+    let mut goes_on = true;
+    while goes_on && let Some(entries) = segments.from(rebuild.next()).await? {
+        goes_on = replay(&mut rebuild, entries, way.until, covering)?;
+    }
+    let beyond = covering.map_or(0, Checkpoint::size).max(segments.beyond);
+    if goes_on && way.until.wants(rebuild.next()) && rebuild.next() < beyond {
+        return Err(RestoreError::Missing { from: rebuild.next() });
     }
     let checkpoint = checkpoint.filter(|(checkpoint, _)| checkpoint.size() <= rebuild.next());
     // What an earlier restore had built is compared, too.
@@ -147,6 +164,8 @@ pub(crate) struct Segments<'s> {
     target: &'s Target,
     key: &'s BackupKey,
     spans: Vec<Span>,
+    /// The end of whatever there is, with or without a gap before it.
+    beyond: u64,
 }
 
 impl<'s> Segments<'s> {
@@ -156,20 +175,26 @@ impl<'s> Segments<'s> {
         target: &'s Target,
         key: &'s BackupKey,
     ) -> Result<Self, RestoreError> {
-        let mut this = Self { service, target, key, spans: Vec::new() };
+        let mut this = Self { service, target, key, spans: Vec::new(), beyond: 0 };
         this.look().await?;
         Ok(this)
     }
 
     async fn look(&mut self) -> Result<(), RestoreError> {
         let listed = self.target.list(&names::segments(self.service)).await?;
-        self.spans = chain(listed.iter().filter_map(|name| Span::of_name(name)).collect());
+        let listed: Vec<_> = listed.iter().filter_map(|name| Span::of_name(name)).collect();
+        self.beyond = listed.iter().map(|span| span.end).max().unwrap_or_default();
+        self.spans = chain(listed);
         Ok(())
     }
 
     /// The entries from `next` on that lie in one segment; nothing if no segment has that one.
     pub(crate) async fn from(&mut self, next: u64) -> Result<Option<Vec<Entry>>, RestoreError> {
         let spans = |spans: &[Span]| spans.iter().find(|span| span.first <= next && next < span.end).copied();
+        if spans(&self.spans).is_none() && next < self.beyond {
+            // A listing may show neither the parts nor the whole of what is merged at that moment.
+            self.look().await?;
+        }
         let Some(mut span) = spans(&self.spans) else { return Ok(None) };
         let mut object = self.target.get(&span.name(self.service)).await?;
         if object.is_none() {

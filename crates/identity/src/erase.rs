@@ -11,23 +11,43 @@ use crate::{
     erase_person::{BeginErasure, MayErase},
 };
 
+/// How far an erasure has come when whoever asked for it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erasing {
+    /// Nothing is left.
+    Finished,
+    /// They cannot sign in any more; a job does the rest as soon as it can be done.
+    Begun,
+}
+
 impl Identity {
     /// Erases a person. Once this has begun it is finished, whatever becomes of the caller and the process.
     ///
     /// # Errors
-    /// When there is no such person, the actor may not, or does not prove who they are.
+    /// When it has not begun: there is no such person, the actor may not, or does not prove who they are.
     pub async fn erase(
         &self,
         actor: &Actor,
         person: Id<Person>,
         proof: Option<Credentials>,
         address: Option<std::net::IpAddr>,
-    ) -> Result<(), Problem> {
+    ) -> Result<Erasing, Problem> {
         let _ = actor.permit(MayErase(person))?;
         self.person(person).await?;
         let proof = self.confirm(actor, proof, address, proof_refused).await?;
         let job = Some(self.clock().id());
         self.ledger().submit(actor.permit(BeginErasure { person, proof, job })?).await?;
-        self.finish_erasure(person).await
+        // That it has begun cannot be taken back, so nobody is told that nothing happened.
+        match self.finish_erasure(person).await {
+            Ok(()) => Ok(Erasing::Finished),
+            Err(problem) => {
+                tracing::warn!(
+                    code = "identity/erasure-unfinished",
+                    cause = problem.code(),
+                    "an erasure could not be finished at once, and is left to its job"
+                );
+                Ok(Erasing::Begun)
+            }
+        }
     }
 }

@@ -58,6 +58,7 @@ pub use challenge::{CHALLENGE_LIFE, Challenge};
 pub use change_person::{ChangePassword, ChangePersonError, ChangeStanding};
 pub use device_key::{DEVICE_KEYS_MAX, DeviceKey, Purpose, SignatureAlgorithm, signed_text};
 pub use enrol_device_key::{DeviceKeyEnrolled, DeviceKeyError, EnrolDeviceKey, RevokeDeviceKey};
+pub use erase::Erasing;
 pub use erase_person::{BeginErasure, ErasePerson, ErasePersonError, Erased, Erasure};
 pub use hasher::{ChoiceError, Hasher, HasherConfig, HasherError};
 pub use http::{description, direct, identify, routes};

@@ -180,6 +180,14 @@ impl Quota {
     }
 }
 
+/// The moment to count at: `now`, or the beginning of the window that was counted in last, if that comes next. Threads
+/// look at the clock before they wait for each other, so times come out of order: none of them may end a window that
+/// has begun, or what was counted in it would be forgotten.
+const fn in_order(now: u64, length: u64, numbers: u64, counted_in: u64) -> u64 {
+    let next = now / length + 1;
+    if next % numbers == counted_in { next * length } else { now }
+}
+
 fn refused(retry: u64, resets: u64) -> Decision {
     Decision {
         verdict: Verdict::Refuse { retry_after: Duration::from_nanos(retry) },

@@ -69,7 +69,7 @@ pub fn backup(options: &BackupOptions) -> anyhow::Result<()> {
     let keys =
         Keys::open_existing(&places(&settings).keys, &Clock::System).context("cannot open the key file")?;
     runtime.block_on(async {
-        let mut ships = Ships::open(&settings, &options.target, &keys).await?;
+        let mut ships = Ships::open(&settings, target_of(&options.target)?, &keys).await?;
         if !options.once {
             let told_to_stop = async { drop(tokio::signal::ctrl_c().await) };
             tokio::select! {
@@ -96,16 +96,40 @@ pub(crate) struct Shipping {
 }
 
 impl Shipping {
-    /// Begins to ship, if the settings say where to.
-    pub(crate) fn start(settings: &Settings, keys: &Keys, metrics: &Metrics) -> anyhow::Result<Option<Self>> {
-        let Some(target) = settings.backup.target.clone() else { return Ok(None) };
+    /// Where to, if the settings say so and name a place that there can be.
+    pub(crate) fn target(settings: &Settings) -> anyhow::Result<Option<Target>> {
+        settings.backup.target.as_deref().map(target_of).transpose()
+    }
+
+    /// Begins to ship. A target that does not answer holds up nobody: it is tried again.
+    pub(crate) fn start(
+        settings: &Settings,
+        target: Target,
+        keys: &Keys,
+        metrics: &Metrics,
+    ) -> anyhow::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut ships = runtime.block_on(Ships::open(settings, &target, keys))?;
-        ships.gauges = Some(metrics.register(Gauges::register));
+        let gauges = metrics.register(Gauges::register);
+        let (settings, keys) = (settings.clone(), keys.clone());
         let (stop, stopped) = watch::channel(false);
-        let work = move || runtime.block_on(ships.run_all(Some(stopped)));
+        let mut told_to_stop = stopped.clone();
+        let work = move || {
+            runtime.block_on(async {
+                let late = async {
+                    drop(told_to_stop.wait_for(|stop| *stop).await);
+                    tokio::time::sleep(LAST_MAX).await;
+                };
+                tokio::select! {
+                    () = ship_on(&settings, target, &keys, gauges, stopped) => {}
+                    () = late => tracing::error!(
+                        code = "backup/not-shipped",
+                        "the target did not take the last entries in time; they are shipped after the next start"
+                    ),
+                }
+            });
+        };
         let thread = thread::Builder::new().name("backup".to_owned()).spawn(work)?;
-        Ok(Some(Self { stop, thread }))
+        Ok(Self { stop, thread })
     }
 
     /// Ships a last time, and ends. Call it when the ledgers have stopped.
@@ -115,6 +139,43 @@ impl Shipping {
             tracing::error!(code = "backup/thread-panicked", "the thread of the backup had panicked");
         }
     }
+}
+
+fn target_of(place: &str) -> anyhow::Result<Target> {
+    Target::open(place).context("cannot use the target of the backup")
+}
+
+/// Ships from when it first can until it is told to stop.
+async fn ship_on(
+    settings: &Settings,
+    target: Target,
+    keys: &Keys,
+    gauges: Gauges,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let (since_begun, mut quiet) = (Clock::System.stopwatch(), true);
+    loop {
+        match Ships::open(settings, target.clone(), keys).await {
+            Ok(mut ships) => {
+                ships.gauges = Some(gauges);
+                return ships.run_all(Some(stopped)).await;
+            }
+            Err(error) if std::mem::take(&mut quiet) => not_shipped(&error),
+            Err(_) => {}
+        }
+        gauges.age_seconds.set(i64::try_from(since_begun.elapsed().as_secs()).unwrap_or(i64::MAX));
+        if tokio::time::timeout(OPEN_AGAIN, stopped.wait_for(|stop| *stop)).await.is_ok() {
+            return;
+        }
+    }
+}
+
+fn not_shipped(error: &anyhow::Error) {
+    tracing::error!(
+        code = "backup/not-shipped",
+        error = format!("{error:#}"),
+        "what is new is not in the backup for now"
+    );
 }
 
 /// Everything that is shipped.
@@ -133,6 +194,12 @@ struct Entries {
     every: Duration,
     keys_every: Duration,
 }
+
+/// Pause before a target that could not be looked at is looked at again.
+const OPEN_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long a stop waits for the last entries to be shipped.
+const LAST_MAX: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether a snapshot is due, at most.
 const SNAPSHOT_LOOK: Duration = Duration::from_secs(10);
@@ -160,9 +227,8 @@ impl Gauges {
 }
 
 impl Ships {
-    async fn open(settings: &Settings, target: &str, keys: &Keys) -> anyhow::Result<Self> {
+    async fn open(settings: &Settings, target: Target, keys: &Keys) -> anyhow::Result<Self> {
         let Places { keys: key_folder, services } = places(settings);
-        let target = Target::open(target).context("cannot use the target of the backup")?;
         let config = settings.database_config();
         let (databases, key_databases) =
             (Databases::new(&services, &config)?, Databases::new(&key_folder, &config)?);
@@ -273,13 +339,7 @@ impl Entries {
                         gauges.entries.set(i64::try_from(shipped.entries).unwrap_or(i64::MAX));
                     }
                 }
-                Err(error) if std::mem::take(&mut quiet) => {
-                    tracing::error!(
-                        code = "backup/not-shipped",
-                        error = format!("{error:#}"),
-                        "what is new is not in the backup for now"
-                    );
-                }
+                Err(error) if std::mem::take(&mut quiet) => not_shipped(&error),
                 Err(_) => {}
             }
             if let Some(gauges) = gauges {

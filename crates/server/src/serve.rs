@@ -50,8 +50,11 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From the first moment on, so that a stop during the start is a stop in order too.
     let told_to_stop = runtime.block_on(async { Signals::listen() })?;
+    let target = Shipping::target(&settings)?;
     let mut running = runtime.block_on(start(&settings))?;
-    running.shipping = Shipping::start(&settings, &running.services.keys, &running.services.metrics)?;
+    let Services { keys, metrics, .. } = &running.services;
+    let shipping = target.map(|target| Shipping::start(&settings, target, keys, metrics));
+    running.shipping = shipping.transpose()?;
     runtime.block_on(running.services.attend(told_to_stop))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
     running.stop();

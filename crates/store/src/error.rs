@@ -7,6 +7,7 @@ use std::{
 
 use problem::Problem;
 use rusqlite::{ErrorCode, ffi};
+use tokio_postgres::error::SqlState;
 
 use crate::{cell::Corrupt, place::Place, vfs};
 
@@ -134,6 +135,12 @@ impl StoreError {
     }
 }
 
+/// Did the server itself end what took longer than it was given, or waited so long for a lock? Nothing is wrong with
+/// what was asked.
+fn ended_in_time(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE].contains(code))
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
@@ -152,6 +159,11 @@ impl From<StoreError> for Problem {
                 "store/unavailable",
                 "the server's database does not answer; try again later",
                 after.max(Duration::from_secs(1)),
+            ),
+            StoreError::Postgres(error) if ended_in_time(&error) => Self::unavailable(
+                "store/unavailable",
+                "the server's database is too slow; try again soon",
+                Duration::from_secs(1),
             ),
             StoreError::Sqlite(_)
             | StoreError::Postgres(_)

@@ -20,7 +20,7 @@ use super::{
     idempotency::once, private,
 };
 use crate::{
-    Credentials, DeviceKey, Identity, LoginName, NewPassword, NewPerson, Password, Person,
+    Credentials, DeviceKey, Erasing, Identity, LoginName, NewPassword, NewPerson, Password, Person,
     change_person::{ChangeStanding, MayChangePassword},
     confirm::proof_refused,
     export::may_look_at,
@@ -345,7 +345,11 @@ struct EraseBody {
 #[utoipa::path(
     delete, path = "/api/v1/persons/{person_id}", tag = "identity", security(("bearer" = [])),
     params(("person_id" = String, Path, format = "uuid", description = "The person")), request_body = EraseBody,
-    responses((status = 204, description = "Erased"), Refusals),
+    responses(
+        (status = 204, description = "Erased"),
+        (status = 202, description = "Begun, and finished as soon as it can be: the person cannot sign in any more, and there is nothing to send again"),
+        Refusals,
+    ),
 )]
 async fn erase(
     State(identity): Service,
@@ -356,6 +360,8 @@ async fn erase(
 ) -> Result<StatusCode, Problem> {
     // Some clients send no body with this method; whoever may not is told so, and who may, what is missing.
     let body = if bytes.is_empty() { EraseBody::default() } else { edge::read_json(&bytes)? };
-    identity.erase(&actor, person, body.proof.map(|proof| proof.0), address).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(match identity.erase(&actor, person, body.proof.map(|proof| proof.0), address).await? {
+        Erasing::Finished => StatusCode::NO_CONTENT,
+        Erasing::Begun => StatusCode::ACCEPTED,
+    })
 }

@@ -1,11 +1,12 @@
 //! Windows that begin at fixed times: the number of the window above, the count in it below.
 
-use super::{Finding, Quota, Used, Verdict};
+use super::{Finding, Quota, Used, Verdict, in_order};
 
 const COUNT_BITS: u32 = 32;
 const WINDOWS: u64 = 1 << 31;
 
 pub(super) fn find(quota: &Quota, used: Used, now: u64, cost: u64) -> Finding {
+    let now = in_order(now, quota.window, WINDOWS, used >> COUNT_BITS);
     let (window, since) = ((now / quota.window) % WINDOWS, now % quota.window);
     let counted = if used >> COUNT_BITS == window { used & u64::from(u32::MAX) } else { 0 };
     let (limit, left) = (u64::from(quota.limit), quota.window - since);

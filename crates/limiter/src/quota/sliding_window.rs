@@ -1,6 +1,6 @@
 //! This window's count and the last one's, which counts by how much of it is still within a window's length.
 
-use super::{Finding, Quota, Used, Verdict};
+use super::{Finding, Quota, Used, Verdict, in_order};
 
 pub(super) const LIMIT_MAX: u32 = (1 << COUNT_BITS) - 1;
 
@@ -9,6 +9,7 @@ const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 const WINDOWS: u64 = 1 << 23;
 
 pub(super) fn find(quota: &Quota, used: Used, now: u64, cost: u64) -> Finding {
+    let now = in_order(now, quota.window, WINDOWS, used >> (2 * COUNT_BITS));
     let (window, since) = ((now / quota.window) % WINDOWS, now % quota.window);
     let (counted_in, before, counted) =
         (used >> (2 * COUNT_BITS), used >> COUNT_BITS & COUNT_MASK, used & COUNT_MASK);

@@ -1,7 +1,7 @@
 //! Thirds of a window: the one that runs and the three before it, all counted whole, so that any window's length
 //! lies within what is counted.
 
-use super::{Finding, Quota, Used, Verdict};
+use super::{Finding, Quota, Used, Verdict, in_order};
 
 pub(super) const LIMIT_MAX: u32 = (1 << COUNT_BITS) - 1;
 
@@ -14,6 +14,7 @@ const NUMBER_SHIFT: u32 = COUNT_BITS * 4;
 
 pub(super) fn find(quota: &Quota, used: Used, now: u64, cost: u64) -> Finding {
     let length = quota.window.div_ceil(PARTS);
+    let now = in_order(now, length, NUMBERS, used >> NUMBER_SHIFT);
     let (number, left) = ((now / length) % NUMBERS, length - now % length);
     let passed = (number + NUMBERS - (used >> NUMBER_SHIFT)) % NUMBERS;
     // The newest count lies lowest; what moves out above is forgotten.

@@ -204,3 +204,21 @@ fn passes_from(quota: &Quota, mut used: u64, now: u64) -> u32 {
         (used, more) = (after, more + 1);
     }
 }
+
+#[test]
+fn times_that_come_out_of_order_forget_nothing() {
+    for (algorithm, most) in [
+        (Algorithm::FixedWindow, 20),
+        (Algorithm::SlidingWindow, 10),
+        (Algorithm::SubBuckets, 10),
+        (Algorithm::TokenBucket, 10),
+    ] {
+        let quota = quota(algorithm, 10, 3000);
+        // Two threads looked at the clock right before and right after each beginning, and take turns.
+        for begins in [1, 2, 3, 4].map(|seconds| seconds * 3 * SECOND) {
+            let times: Vec<_> = (0..200).map(|turn| begins - turn % 2).collect();
+            let passed = passes(&quota, &times).len();
+            assert!(passed <= most, "{algorithm:?}: {passed} passed around {begins}");
+        }
+    }
+}

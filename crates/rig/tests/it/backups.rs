@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use clock::Clock;
 use rig::{Client, Server, ServerOptions, run};
 use serde_json::{Value, json};
 
@@ -185,6 +186,42 @@ async fn a_backup_that_was_altered_or_is_under_another_key_is_refused() {
 }
 
 #[tokio::test]
+async fn a_backup_from_whose_middle_something_is_gone_is_not_taken_for_a_shorter_one() {
+    let shipping = Shipping::new();
+    let server = shipping.start();
+    for name in ["ada", "ben"] {
+        server.client().register(name, PASSWORD).await.expect("they are new");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    shipping.until_shipped(&server.client()).await;
+    server.stop().expect("it stops");
+    let folder = shipping.target.path().join("identity/entries");
+    let mut segments: Vec<_> =
+        fs::read_dir(&folder).expect("it is there").map(|segment| segment.expect("a file").path()).collect();
+    segments.sort();
+    let (lost, last) = (segments[1].clone(), segments[segments.len() - 1].clone());
+    assert!(lost < last, "{segments:?}");
+    let target = shipping.target.path().display().to_string();
+    let restore = |more: &[&str]| {
+        shipping.lose_everything();
+        let arguments = [&["restore", target.as_str(), "--full"], more].concat();
+        run(&arguments, &shipping.folder.data(), &shipping.options).expect("it runs")
+    };
+    let name = lost.file_name().and_then(|name| name.to_str()).expect("it has one");
+    let from = name.split('-').next().expect("a number").trim_start_matches('0').to_owned();
+    fs::remove_file(&lost).expect("it was there");
+    let refused = restore(&[]);
+    let said = format!("entry {from} is not in the target");
+    assert!(!refused.status.success() && refused.stderr.contains(&said), "{}", refused.stderr);
+    // Nor where there is only a checkpoint that says so.
+    segments[2..].iter().for_each(|segment| fs::remove_file(segment).expect("it was there"));
+    let refused = restore(&[]);
+    assert!(!refused.status.success() && refused.stderr.contains(&said), "{}", refused.stderr);
+    let restored = restore(&["--at", &from]);
+    assert!(restored.status.success(), "{}", restored.stderr);
+}
+
+#[tokio::test]
 async fn a_damaged_database_is_repaired_from_itself_and_from_the_backup() {
     let shipping = Shipping::new();
     let server = shipping.start();
@@ -213,6 +250,38 @@ async fn a_damaged_database_is_repaired_from_itself_and_from_the_backup() {
     shipping.verify();
     let server = shipping.start();
     server.client().sign_in("ada", PASSWORD).await.expect("ada signs in as ever");
+}
+
+#[tokio::test]
+async fn a_server_serves_while_its_bucket_does_not_answer_and_ships_when_it_does() {
+    let shipping = Shipping::new();
+    let bucket = peers::S3::start().expect("it starts");
+    let settings =
+        format!("[backup]\ntarget = {:?}\nevery-ms = 100\nkeys-every-s = 1\n", bucket.target("town"));
+    let away = ("AWS_ENDPOINT".to_owned(), "http://127.0.0.1:9".to_owned());
+    let elsewhere = bucket.environment().into_iter().filter(|(name, _)| name != "AWS_ENDPOINT").chain([away]);
+    let options = ServerOptions { settings, environment: elsewhere.collect(), ..shipping.options.clone() };
+    let server = Server::start_with(&shipping.folder.data(), &options).expect("it starts");
+    // Longer than it takes to find out.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    server.client().register("ada", PASSWORD).await.expect("ada is new");
+    let began = Clock::System.stopwatch();
+    server.stop().expect("it stops in order");
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    let options = ServerOptions { environment: bucket.environment(), ..options };
+    let server = Server::start_with(&shipping.folder.data(), &options).expect("it starts");
+    server.client().register("ben", PASSWORD).await.expect("ben is new");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    server.kill().expect("it is killed");
+    shipping.lose_everything();
+    let arguments = ["restore", &bucket.target("town")];
+    let restored = run(&arguments, &shipping.folder.data(), &options).expect("it runs");
+    assert!(restored.status.success(), "{}", restored.stderr);
+    let plain = ServerOptions { settings: String::new(), ..options };
+    let server = Server::start_with(&shipping.folder.data(), &plain).expect("it starts");
+    for name in ["ada", "ben"] {
+        server.client().sign_in(name, PASSWORD).await.expect("they sign in as ever");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use problem::Problem;
 use store::{DatabaseConfig, Databases, Store, StoreError};
 
 use crate::{Night, night, schema};
@@ -27,6 +28,21 @@ fn count_both(store: &mut Store) -> Result<(), StoreError> {
     batch.keep();
     batch.flush()?;
     batch.commit()
+}
+
+#[tokio::test]
+async fn what_the_server_ends_because_it_takes_too_long_may_be_tried_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut config = DatabaseConfig::default();
+    let url = peers::fresh_database().expect("there is a server");
+    config.postgres.url = Some(url.parse().expect("it is a URL"));
+    config.postgres.statement_ms_max = std::num::NonZeroU32::new(200).expect("it is positive");
+    let databases = Databases::new(folder.path(), &config).expect("its settings can be used");
+    let store = databases.open("harbour", &schema()).expect("it opens");
+    let slow = store.readers.read(|snapshot| snapshot.query("SELECT pg_sleep(5)::text", &[], |_| Ok(())));
+    let problem = Problem::from(slow.await.expect_err("it takes too long"));
+    assert_eq!((problem.status(), problem.code()), (503, "store/unavailable"));
+    assert!(problem.retry_after().is_some());
 }
 
 #[test]
