@@ -123,7 +123,7 @@ impl Choosing<'_> {
             for part in 0..contents.parts {
                 let name = place.name(self.service, Part::Rows { table: number, part });
                 let object = self.target.get(&name).await?.unwrap_or_default();
-                let wrong = |source| RestoreError::Segment { name: name.clone(), source };
+                let wrong = |source| RestoreError::Snapshot { name: name.clone(), source };
                 let packed = open_packed(&name, &object, &key).map_err(wrong)?;
                 let rows = unpack_encoded(&packed).ok_or_else(|| wrong(SegmentError::Entries))?;
                 for rows in rows.chunks(ROWS) {

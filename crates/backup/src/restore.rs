@@ -74,6 +74,10 @@ pub enum RestoreError {
     Target(#[from] TargetError),
     #[error("segment `{name}` cannot be read")]
     Segment { name: String, source: SegmentError },
+    #[error(
+        "part `{name}` of a snapshot cannot be read; to replay every entry instead, begin with an empty database and say `--full`"
+    )]
+    Snapshot { name: String, source: SegmentError },
     #[error("`{name}` cannot be unsealed: is this the key file that the backup was made under?")]
     Sealed { name: String, source: OpenError },
     #[error("`{name}` does not hold what it should")]
@@ -83,7 +87,7 @@ pub enum RestoreError {
     )]
     Gap { from: u64, to: u64 },
     #[error(
-        "an earlier restore laid down {entries} entries without the rows that they made, and the snapshot that it was to take them from cannot be used any more: begin with an empty database"
+        "an earlier restore laid down {entries} entries without the rows that they made, and the snapshot that it was to take them from cannot be used any more: begin with an empty database, and say `--full` if no snapshot can be used"
     )]
     Unfinished { entries: u64 },
     #[error(

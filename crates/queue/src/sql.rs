@@ -96,10 +96,20 @@ pub fn queue_status(snapshot: &Snapshot<'_>, queue: &str, now: Timestamp) -> Res
         oldest = now.since(cells.read::<Timestamp>(0)?);
         Ok(())
     })?;
+    // Only claims move those whose time has come, and there may be nobody who claims: that above all must be seen.
+    let first_due =
+        "SELECT run_at FROM jobs_delayed WHERE queue = $1 AND run_at <= $2 ORDER BY run_at LIMIT 1";
+    snapshot.query(first_due, &[key.cell(), now.cell()], |cells| {
+        oldest = oldest.max(now.since(cells.read::<Timestamp>(0)?));
+        Ok(())
+    })?;
+    let count = |from: &str, now: Option<Timestamp>| count(snapshot, from, queue, now);
+    let ready = count("jobs_ready WHERE queue = $1", None)?;
+    let due = count("jobs_delayed WHERE queue = $1 AND run_at <= $2", Some(now))?;
     Ok(QueueStatus {
-        ready: count(snapshot, "jobs_ready", queue)?,
-        delayed: count(snapshot, "jobs_delayed", queue)?,
-        active: count(snapshot, "job_leases", queue)?,
+        ready: (ready + due).min(COUNTED_MAX),
+        delayed: count("jobs_delayed WHERE queue = $1 AND run_at > $2", Some(now))?,
+        active: count("job_leases WHERE queue = $1", None)?,
         done: counts.done,
         dead: counts.dead,
         oldest,
@@ -109,12 +119,17 @@ pub fn queue_status(snapshot: &Snapshot<'_>, queue: &str, now: Timestamp) -> Res
     })
 }
 
-fn count(snapshot: &Snapshot<'_>, table: &str, queue: &str) -> Result<u64, StoreError> {
-    let sql = format!(
-        "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE queue = $1 LIMIT {COUNTED_MAX}) AS counted"
-    );
+fn count(
+    snapshot: &Snapshot<'_>,
+    from: &str,
+    queue: &str,
+    now: Option<Timestamp>,
+) -> Result<u64, StoreError> {
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT {COUNTED_MAX}) AS counted");
+    let now = now.as_ref().map(Column::cell);
+    let values: Vec<_> = [Cell::Text(queue.into())].into_iter().chain(now).collect();
     let mut counted = 0;
-    snapshot.query(&sql, &[Cell::Text(queue.into())], |cells| {
+    snapshot.query(&sql, &values, |cells| {
         counted = cells.read(0)?;
         Ok(())
     })?;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use backup::{Service, Shipped, Shipper, SnapshotConfig, SnapshotMade, Snapshots, Target, ship_person_keys};
 use clap::Args;
-use clock::Clock;
+use clock::{Clock, Stopwatch};
 use seal::Keys;
 use serde::Deserialize;
 use store::Databases;
@@ -155,7 +155,8 @@ async fn ship_on(
 ) {
     let (since_begun, mut quiet) = (Clock::System.stopwatch(), true);
     loop {
-        match Ships::open(settings, target.clone(), keys).await {
+        let opening = Ships::open(settings, target.clone(), keys);
+        match telling_age(Some(&gauges), &since_begun, opening).await {
             Ok(mut ships) => {
                 ships.gauges = Some(gauges);
                 return ships.run_all(Some(stopped)).await;
@@ -163,9 +164,23 @@ async fn ship_on(
             Err(error) if std::mem::take(&mut quiet) => not_shipped(&error),
             Err(_) => {}
         }
-        gauges.age_seconds.set(i64::try_from(since_begun.elapsed().as_secs()).unwrap_or(i64::MAX));
-        if tokio::time::timeout(OPEN_AGAIN, stopped.wait_for(|stop| *stop)).await.is_ok() {
+        let paused = tokio::time::timeout(OPEN_AGAIN, stopped.wait_for(|stop| *stop));
+        if telling_age(Some(&gauges), &since_begun, paused).await.is_ok() {
             return;
+        }
+    }
+}
+
+/// Does something that may take long, and shows meanwhile how old the backup is: a target that swallows what it is
+/// sent must be noticed.
+async fn telling_age<T>(gauges: Option<&Gauges>, since: &Stopwatch, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        if let Some(gauges) = gauges {
+            gauges.age_seconds.set(i64::try_from(since.elapsed().as_secs()).unwrap_or(i64::MAX));
+        }
+        if let Ok(done) = tokio::time::timeout(TELL_AGE, &mut work).await {
+            return done;
         }
     }
 }
@@ -197,6 +212,9 @@ struct Entries {
 
 /// Pause before a target that could not be looked at is looked at again.
 const OPEN_AGAIN: Duration = Duration::from_secs(5);
+
+/// How often the age of the backup is shown at least.
+const TELL_AGE: Duration = Duration::from_secs(1);
 
 /// How long a stop waits for the last entries to be shipped.
 const LAST_MAX: Duration = Duration::from_secs(10);
@@ -325,10 +343,8 @@ impl Entries {
         loop {
             let ends = stopped.as_ref().is_some_and(|stopped| *stopped.borrow());
             let with_keys = ends
-                || since_keys
-                    .as_ref()
-                    .is_none_or(|since: &clock::Stopwatch| since.elapsed() >= self.keys_every);
-            match self.ship(with_keys).await {
+                || since_keys.as_ref().is_none_or(|since: &Stopwatch| since.elapsed() >= self.keys_every);
+            match telling_age(gauges, &since_shipped, self.ship(with_keys)).await {
                 Ok(shipped) => {
                     since_shipped = Clock::System.stopwatch();
                     quiet = true;

@@ -122,6 +122,19 @@ on_both_engines! {
         assert_eq!(pier.claim(1).await[0].lease.attempts, 2);
     }
 
+    async fn a_job_whose_time_has_come_is_seen_though_nobody_claims_any(pier) {
+        pier.come_in("ada").await;
+        let lease = pier.claim(1).await.remove(0).lease;
+        let release = Release { lease, failure: Some("it sinks".to_owned()) };
+        assert!(pier.ledger.operate(release).await.expect("it is heard"));
+        let QueueStatus { ready, delayed, oldest, .. } = pier.status().await;
+        assert_eq!((ready, delayed, oldest), (0, 1, Duration::ZERO));
+        pier.clock.advance(Duration::from_secs(100));
+        let QueueStatus { ready, delayed, oldest, .. } = pier.status().await;
+        assert_eq!((ready, delayed), (1, 0));
+        assert!(oldest > Duration::from_secs(90), "{oldest:?}");
+    }
+
     async fn what_was_given_up_can_be_tried_again_or_forgotten(pier) {
         for boat in ["ada", "bob"] {
             pier.come_in(boat).await;
@@ -181,7 +194,7 @@ on_both_engines! {
         pier.settle(&claimed, Outcome::Done).await.expect("it is theirs");
         let restored = pier.restored().await;
         let QueueStatus { ready, delayed, held, done, .. } = restored.status().await;
-        assert_eq!((ready, delayed, held, done), (0, 2, true, 1));
+        assert_eq!((ready, delayed, held, done), (2, 0, true, 1));
         assert_eq!(restored.claim(9).await, []);
         restored.grant(Hold { queue: QUEUE.to_owned(), held: false }).await;
         assert_eq!(restored.claimed_boats(9).await, ["bob", "eve"]);

@@ -258,13 +258,19 @@ async fn a_server_serves_while_its_bucket_does_not_answer_and_ships_when_it_does
     let bucket = peers::S3::start().expect("it starts");
     let settings =
         format!("[backup]\ntarget = {:?}\nevery-ms = 100\nkeys-every-s = 1\n", bucket.target("town"));
-    let away = ("AWS_ENDPOINT".to_owned(), "http://127.0.0.1:9".to_owned());
+    // It takes what it is sent, and that is all.
+    let swallows = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = swallows.local_addr().expect("it has one");
+    let away = ("AWS_ENDPOINT".to_owned(), format!("http://{address}"));
     let elsewhere = bucket.environment().into_iter().filter(|(name, _)| name != "AWS_ENDPOINT").chain([away]);
     let options = ServerOptions { settings, environment: elsewhere.collect(), ..shipping.options.clone() };
     let server = Server::start_with(&shipping.folder.data(), &options).expect("it starts");
-    // Longer than it takes to find out.
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     server.client().register("ada", PASSWORD).await.expect("ada is new");
+    let metrics = server.operator().get("/metrics").await.expect("an answer").bytes;
+    let metrics = String::from_utf8_lossy(&metrics).into_owned();
+    let age = metrics.lines().find_map(|line| line.strip_prefix("backup_age_seconds "));
+    assert!(age.is_some_and(|age| age.parse::<u32>().is_ok_and(|age| age >= 2)), "{age:?}");
     let began = Clock::System.stopwatch();
     server.stop().expect("it stops in order");
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());

@@ -272,7 +272,8 @@ async fn workers_on_other_machines_do_the_queues_they_are_given_and_stop_in_orde
     assert_eq!(erased.status, 204, "whoever waits does not wait for workers");
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let standing = queue(&operator, "erasures").await;
-    assert_eq!((&standing["delayed"], &standing["done"]), (&json!(1), &json!(0)), "nobody works here");
+    assert_eq!((&standing["ready"], &standing["done"]), (&json!(1), &json!(0)), "nobody works here");
+    assert_eq!(standing["wantedWorkers"], 1, "or nobody would ever be started");
     let elsewhere = Folder::new();
     let worker = fleet.worker(&elsewhere, "erasures");
     let done = async || queue(&operator, "erasures").await["done"].clone();
