@@ -83,6 +83,11 @@ pub enum RestoreError {
     #[error("`{name}` does not hold what it should")]
     Garbled { name: String },
     #[error(
+        "the target has no list of those of `{service}` who were erased, not even an empty one: put it back, or \
+         the erased would come back"
+    )]
+    NobodyListed { service: String },
+    #[error(
         "entries {from} to {to} can be read neither here nor in the target; everything before them was built"
     )]
     Gap { from: u64, to: u64 },
@@ -129,7 +134,6 @@ pub async fn restore(
 ) -> Result<Restored, RestoreError> {
     let Service { name, origin, schema, commands } = service;
     let key = keys.backup_key();
-    let erased = read_erased(name, target, &key).await?;
     let checkpoint = target.get(&names::checkpoint(name)).await?;
     let checkpoint = checkpoint
         .map(|note| Ok::<_, RestoreError>((open_checkpoint(&note, origin, keys)?, note.to_vec())))
@@ -138,6 +142,8 @@ pub async fn restore(
     let Some(shipped) = segments.spans.last().map(|span| span.end) else {
         return Err(RestoreError::Nothing { service: name });
     };
+    // After the entries were listed: whoever they erase is on a list by then.
+    let erased = read_erased(name, target, &key).await?;
     let people: HashSet<Id<Person>> = erased.iter().map(|erased| erased.person).collect();
     let mut rebuild = Rebuild::begin(databases, name, &schema, commands, people)?;
     let from = Choosing { service: name, origin, schema: &schema, target, keys, shipped, erased: &erased };
@@ -263,6 +269,7 @@ pub(crate) async fn read_erased(
     key: &BackupKey,
 ) -> Result<Vec<Erased>, RestoreError> {
     let mut erased: Vec<Erased> = Vec::new();
+    let mut lists = 0;
     // The longest list is put before shorter ones are removed, and has everybody that they have.
     for name in target.list(&names::erased(service)).await? {
         let Some(object) = target.get(&name).await? else { continue };
@@ -271,6 +278,11 @@ pub(crate) async fn read_erased(
         // Each has the same length: 25 bytes for the person, 9 for the entry.
         let rows: Option<Vec<Erased>> = bytes.chunks(34).map(decode_row).collect();
         erased.extend(rows.ok_or(RestoreError::Garbled { name })?);
+        lists += 1;
+    }
+    // One is shipped before the first entry, also if nobody is on it.
+    if lists == 0 {
+        return Err(RestoreError::NobodyListed { service: service.to_owned() });
     }
     erased.sort_unstable_by_key(|erased| erased.person);
     erased.dedup_by_key(|erased| erased.person);
@@ -291,11 +303,11 @@ pub async fn restore_person_keys(
     clock: &Clock,
 ) -> Result<Option<(u64, Deployment)>, RestoreError> {
     let (key, name) = (keys.backup_key(), names::PERSON_KEYS.to_owned());
+    let Some(object) = target.get(&name).await? else { return Ok(None) };
     let mut erased = HashSet::new();
     for service in services {
         erased.extend(read_erased(service, target, &key).await?.into_iter().map(|erased| erased.person));
     }
-    let Some(object) = target.get(&name).await? else { return Ok(None) };
     let copy =
         key.open(&name, &object).map_err(|source| RestoreError::Sealed { name: name.clone(), source })?;
     let copy = PersonKeysCopy(copy);

@@ -70,6 +70,10 @@ pub(crate) fn last_occurrence(
 
 /// May a claim find anything to do? An idle queue costs a look, not a place in the order of changes.
 pub(crate) fn may_claim(snapshot: &Snapshot<'_>, queue: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let rests = snapshot.get::<QueueRow>(&queue.to_owned())?.is_some_and(|state| state.paused || state.held);
+    if rests {
+        return Ok(false);
+    }
     let any = "SELECT 1 FROM jobs_ready WHERE queue = $1 UNION ALL \
                SELECT 1 FROM jobs_delayed WHERE queue = $1 AND run_at <= $2 UNION ALL \
                SELECT 1 FROM job_leases WHERE queue = $1 AND expires_at <= $2 LIMIT 1";

@@ -40,7 +40,8 @@ impl Default for ReaderConfig {
     }
 }
 
-type Read = Box<dyn FnOnce(&Engine) + Send>;
+/// Takes what to read from, or why there is nothing.
+type Read = Box<dyn FnOnce(Result<&Engine, StoreError>) + Send>;
 
 /// Reads that a thread takes at a time: few, so that the other readers find some too.
 const TAKEN_MAX: usize = 8;
@@ -85,7 +86,7 @@ impl Readers {
     {
         let (answer, answered) = oneshot::channel();
         let work: Read = Box::new(move |engine| {
-            let snapshot = match Snapshot::take(engine, Kind::Snapshot) {
+            let snapshot = match engine.and_then(|engine| Snapshot::take(engine, Kind::Snapshot)) {
                 Ok(snapshot) => snapshot,
                 Err(error) => return drop(answer.send(Err(error))),
             };
@@ -119,10 +120,12 @@ fn run(mut sources: Sources, waiting: &Group<Read>, instruments: &Instruments) {
     let mut batch = Vec::new();
     while waiting.take(&mut batch, TAKEN_MAX) {
         let _busy = instruments.busy();
-        let engine = sources.choose(batch.len() as u64);
+        let chosen = sources.choose(batch.len() as u64);
         for read in batch.drain(..) {
             // A read that panics is answered by the closing of its channel; the thread reads on.
-            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(engine))));
+            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                read(chosen.map_err(StoreError::from))
+            })));
         }
     }
 }

@@ -45,6 +45,38 @@ struct Replica {
     rests_until: Place<Duration>,
 }
 
+/// Why the primary cannot be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Away {
+    Lost,
+    TooSlow,
+    Resting(Duration),
+}
+
+impl Away {
+    const fn told_by(error: &StoreError) -> Option<Self> {
+        if let StoreError::Resting { after } = error {
+            Some(Self::Resting(*after))
+        } else if matches!(error, StoreError::TooSlow) {
+            Some(Self::TooSlow)
+        } else if matches!(error, StoreError::Lost) {
+            Some(Self::Lost)
+        } else {
+            None
+        }
+    }
+}
+
+impl From<Away> for StoreError {
+    fn from(away: Away) -> Self {
+        match away {
+            Away::Lost => Self::Lost,
+            Away::TooSlow => Self::TooSlow,
+            Away::Resting(after) => Self::Resting { after },
+        }
+    }
+}
+
 /// The newest row of a log, and how far the primary's own log had come: operations leave no row.
 struct Landmark {
     number: i64,
@@ -82,24 +114,28 @@ impl Sources {
         })
     }
 
-    /// The one for the reads that wait now.
-    pub(crate) fn choose(&mut self, reads: u64) -> &Engine {
+    /// The one for the reads that wait now; none while the primary is away, as it has just told.
+    pub(crate) fn choose(&mut self, reads: u64) -> Result<&Engine, Away> {
         self.turn = self.turn.wrapping_add(1);
-        let found = self.fit_replica();
+        let found = self.fit_replica()?;
         let role = if found.is_some() { Role::Replica } else { Role::Reader };
         self.instruments.reads(role, reads);
-        found.map_or(&self.primary, |place| &self.replicas[place].engine)
+        Ok(found.map_or(&self.primary, |place| &self.replicas[place].engine))
     }
 
-    fn fit_replica(&self) -> Option<usize> {
-        let landmarks = self.landmarks?;
+    fn fit_replica(&self) -> Result<Option<usize>, Away> {
         let now = self.running.elapsed();
         let turns = (0..self.replicas.len()).map(|step| self.turn.wrapping_add(step) % self.replicas.len());
         let mut awake = turns.filter(|place| self.replicas[*place].rests_until.get() <= now).peekable();
-        awake.peek()?;
-        // An empty log has no landmark, and a primary that fails is found out by the read itself.
-        let newest = landmarks.newest(&self.primary).ok().flatten()?;
-        awake.find(|place| {
+        let Some(landmarks) = self.landmarks.filter(|_| awake.peek().is_some()) else { return Ok(None) };
+        let newest = match landmarks.newest(&self.primary) {
+            Ok(Some(newest)) => newest,
+            // An empty log has no landmark.
+            Ok(None) => return Ok(None),
+            // Whoever waits has waited once: the reads need not find it out again.
+            Err(error) => return Away::told_by(&error).map_or(Ok(None), Err),
+        };
+        let fit = awake.find(|place| {
             let replica = &self.replicas[*place];
             let rest = match self.catches_up(replica, landmarks, &newest) {
                 Ok(true) => return true,
@@ -109,7 +145,8 @@ impl Sources {
             self.instruments.replica_behind();
             replica.rests_until.set(self.running.elapsed() + rest);
             false
-        })
+        });
+        Ok(fit)
     }
 
     /// Waits a little for a replica to have what the primary has.

@@ -219,6 +219,10 @@ async fn a_backup_from_whose_middle_something_is_gone_is_not_taken_for_a_shorter
     assert!(!refused.status.success() && refused.stderr.contains(&said), "{}", refused.stderr);
     let restored = restore(&["--at", &from]);
     assert!(restored.status.success(), "{}", restored.stderr);
+    // Without the list of who was erased, nobody knows whom to leave out.
+    fs::remove_dir_all(shipping.target.path().join("identity/erased")).expect("it was there");
+    let refused = restore(&["--at", &from]);
+    assert!(!refused.status.success() && refused.stderr.contains("no list of those"), "{}", refused.stderr);
 }
 
 #[tokio::test]

@@ -131,3 +131,16 @@ async fn a_replica_that_is_gone_costs_nobody_an_answer() {
         fleet.primary.query("harbour", "SELECT count(*) FROM harbour.catches").expect("it answers") == "10"
     );
 }
+
+#[tokio::test]
+async fn a_read_waits_for_a_primary_that_is_frozen_once() {
+    let mut fleet = Fleet::start();
+    fleet.write_and_read(0).await;
+    fleet.primary.freeze();
+    let waited = clock::Clock::System.stopwatch();
+    let failed = fleet.store.readers.read(|snapshot| snapshot.get::<Catch>(&0)).await;
+    assert!(matches!(failed, Err(store::StoreError::TooSlow)), "{failed:?}");
+    // Of a statement's three seconds, with half a second for the network.
+    assert!(waited.elapsed() < std::time::Duration::from_secs(6), "{:?}", waited.elapsed());
+    fleet.primary.thaw();
+}
