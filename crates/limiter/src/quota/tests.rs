@@ -136,49 +136,31 @@ proptest! {
 
     #[test]
     fn whoever_comes_back_when_told_to_passes(times in any_times(), limit in 1..50u32) {
-        for algorithm in ALL {
-            let quota = quota(algorithm, limit, 1000);
-            let mut used = 0;
-            for now in &times {
-                let (after, decision) = quota.decide(used, *now, 1);
-                used = after;
-                if let Verdict::Refuse { retry_after } = decision.verdict {
-                    let (_, again) = quota.decide(used, now + nanos(retry_after), 1);
-                    let passes = !matches!(again.verdict, Verdict::Refuse { .. });
-                    prop_assert!(passes, "{algorithm:?} at {now}: {decision:?}, then {again:?}");
-                }
+        for Decided { quota, used, now, decision } in decided_by_all(&times, limit) {
+            if let Verdict::Refuse { retry_after } = decision.verdict {
+                let (_, again) = quota.decide(used, now + nanos(retry_after), 1);
+                let passes = !matches!(again.verdict, Verdict::Refuse { .. });
+                prop_assert!(passes, "{quota:?} at {now}: {decision:?}, then {again:?}");
             }
         }
     }
 
     #[test]
     fn what_was_used_is_as_good_as_nothing_when_it_is_said_to_be(times in any_times(), limit in 1..50u32) {
-        for algorithm in ALL {
-            let quota = quota(algorithm, limit, 1000);
-            let mut used = 0;
-            for now in &times {
-                let (after, decision) = quota.decide(used, *now, 1);
-                used = after;
-                let reset = now + nanos(decision.reset_after);
-                prop_assert!(quota.is_idle(used, reset), "{algorithm:?} at {now}: {decision:?}");
-                prop_assert!(!quota.is_idle(used, *now), "{algorithm:?} at {now}");
-                let fresh = quota.decide(0, reset, 1).1;
-                prop_assert_eq!(quota.decide(used, reset, 1).1, fresh);
-            }
+        for Decided { quota, used, now, decision } in decided_by_all(&times, limit) {
+            let reset = now + nanos(decision.reset_after);
+            prop_assert!(quota.is_idle(used, reset), "{quota:?} at {now}: {decision:?}");
+            prop_assert!(!quota.is_idle(used, now), "{quota:?} at {now}");
+            let fresh = quota.decide(0, reset, 1).1;
+            prop_assert_eq!(quota.decide(used, reset, 1).1, fresh);
         }
     }
 
     #[test]
     fn as_many_pass_as_are_said_to_remain(times in any_times(), limit in 1..50u32) {
-        for algorithm in ALL {
-            let quota = quota(algorithm, limit, 1000);
-            let mut used = 0;
-            for now in &times {
-                let (after, decision) = quota.decide(used, *now, 1);
-                used = after;
-                let more = passes_from(&quota, used, *now);
-                prop_assert_eq!(more, decision.remaining, "{:?} at {}: {:?}", algorithm, now, decision);
-            }
+        for Decided { quota, used, now, decision } in decided_by_all(&times, limit) {
+            let more = passes_from(&quota, used, now);
+            prop_assert_eq!(more, decision.remaining, "{:?} at {}: {:?}", quota, now, decision);
         }
     }
 
@@ -191,6 +173,27 @@ proptest! {
             }
         }
     }
+}
+
+/// One decision, and what the key has used after it.
+struct Decided {
+    quota: Quota,
+    used: Used,
+    now: u64,
+    decision: Decision,
+}
+
+/// What every algorithm decides of requests at these times.
+fn decided_by_all(times: &[u64], limit: u32) -> Vec<Decided> {
+    let by = |algorithm| {
+        let quota = quota(algorithm, limit, 1000);
+        times.iter().scan(0, move |used, now| {
+            let decision;
+            (*used, decision) = quota.decide(*used, *now, 1);
+            Some(Decided { quota, used: *used, now: *now, decision })
+        })
+    };
+    ALL.into_iter().flat_map(by).collect()
 }
 
 /// How many more pass at this moment.
