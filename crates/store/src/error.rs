@@ -88,8 +88,21 @@ impl StoreError {
 impl StoreError {
     /// Is the database away, so that it can neither be read nor written for now?
     #[must_use]
-    pub const fn is_away(&self) -> bool {
-        matches!(self, Self::Lost | Self::TooSlow | Self::Resting { .. })
+    pub fn is_away(&self) -> bool {
+        self.away().is_some()
+    }
+
+    /// That the database is away, for one more who waits, if that is what this says.
+    pub(crate) const fn away(&self) -> Option<Self> {
+        if let Self::Resting { after } = self {
+            Some(Self::Resting { after: *after })
+        } else if matches!(self, Self::TooSlow) {
+            Some(Self::TooSlow)
+        } else if matches!(self, Self::Lost) {
+            Some(Self::Lost)
+        } else {
+            None
+        }
     }
 }
 

@@ -122,10 +122,10 @@ fn run(mut sources: Sources, waiting: &Group<Read>, instruments: &Instruments) {
         let _busy = instruments.busy();
         let chosen = sources.choose(batch.len() as u64);
         for read in batch.drain(..) {
+            // There is an error only while the database is away.
+            let engine = chosen.as_ref().copied().map_err(|error| error.away().unwrap_or(StoreError::Lost));
             // A read that panics is answered by the closing of its channel; the thread reads on.
-            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                read(chosen.map_err(StoreError::from))
-            })));
+            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(engine))));
         }
     }
 }

@@ -45,38 +45,6 @@ struct Replica {
     rests_until: Place<Duration>,
 }
 
-/// Why the primary cannot be read.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Away {
-    Lost,
-    TooSlow,
-    Resting(Duration),
-}
-
-impl Away {
-    const fn told_by(error: &StoreError) -> Option<Self> {
-        if let StoreError::Resting { after } = error {
-            Some(Self::Resting(*after))
-        } else if matches!(error, StoreError::TooSlow) {
-            Some(Self::TooSlow)
-        } else if matches!(error, StoreError::Lost) {
-            Some(Self::Lost)
-        } else {
-            None
-        }
-    }
-}
-
-impl From<Away> for StoreError {
-    fn from(away: Away) -> Self {
-        match away {
-            Away::Lost => Self::Lost,
-            Away::TooSlow => Self::TooSlow,
-            Away::Resting(after) => Self::Resting { after },
-        }
-    }
-}
-
 /// The newest row of a log, and how far the primary's own log had come: operations leave no row.
 struct Landmark {
     number: i64,
@@ -115,7 +83,7 @@ impl Sources {
     }
 
     /// The one for the reads that wait now; none while the primary is away, as it has just told.
-    pub(crate) fn choose(&mut self, reads: u64) -> Result<&Engine, Away> {
+    pub(crate) fn choose(&mut self, reads: u64) -> Result<&Engine, StoreError> {
         self.turn = self.turn.wrapping_add(1);
         let found = self.fit_replica()?;
         let role = if found.is_some() { Role::Replica } else { Role::Reader };
@@ -123,7 +91,7 @@ impl Sources {
         Ok(found.map_or(&self.primary, |place| &self.replicas[place].engine))
     }
 
-    fn fit_replica(&self) -> Result<Option<usize>, Away> {
+    fn fit_replica(&self) -> Result<Option<usize>, StoreError> {
         let now = self.running.elapsed();
         let turns = (0..self.replicas.len()).map(|step| self.turn.wrapping_add(step) % self.replicas.len());
         let mut awake = turns.filter(|place| self.replicas[*place].rests_until.get() <= now).peekable();
@@ -133,7 +101,8 @@ impl Sources {
             // An empty log has no landmark.
             Ok(None) => return Ok(None),
             // Whoever waits has waited once: the reads need not find it out again.
-            Err(error) => return Away::told_by(&error).map_or(Ok(None), Err),
+            Err(error) if error.is_away() => return Err(error),
+            Err(_) => return Ok(None),
         };
         let fit = awake.find(|place| {
             let replica = &self.replicas[*place];
