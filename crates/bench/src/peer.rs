@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -24,7 +24,7 @@ pub(crate) struct Nginx {
 impl Nginx {
     pub(crate) fn start(body: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], peers::free_port()?));
         let config = folder.path().join("nginx.conf");
         fs::write(&config, nginx_config(folder.path(), address, body))?;
         let mut command = NGINX.command()?;

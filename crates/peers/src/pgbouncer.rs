@@ -11,7 +11,7 @@ const PGBOUNCER: Program = Program { name: "pgbouncer", package: "pgbouncer" };
 const USER: &str = "postgres";
 
 /// How long it may take until it serves.
-const START_TRIES: u32 = 200;
+const START_TRIES: u32 = 1_200;
 const TRY_EVERY: Duration = Duration::from_millis(25);
 
 /// A pooler in front of a server.

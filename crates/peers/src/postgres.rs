@@ -24,7 +24,7 @@ const POSTGRES: Program = Program { name: "/usr/lib/postgresql/15/bin/postgres",
 const USER: &str = "postgres";
 
 /// How long a server may take until it serves.
-const START_TRIES: u32 = 600;
+const START_TRIES: u32 = 1_200;
 const TRY_EVERY: Duration = Duration::from_millis(50);
 
 /// A server with files of its own.

@@ -23,7 +23,7 @@ use crate::{
 const REDIS: Program = Program { name: "redis-server", package: "redis-server" };
 
 /// How long a server may take until it serves.
-const START_TRIES: u32 = 200;
+const START_TRIES: u32 = 1_200;
 const TRY_EVERY: Duration = Duration::from_millis(25);
 
 /// What a server asks of whoever wants to speak with it: TLS with this certificate (PEM, for 127.0.0.1), and this

@@ -19,7 +19,7 @@ use crate::{
 const PACKAGE: &str = "moto[server]==5.2.5";
 
 /// How long it may take until it serves.
-const START_TRIES: u32 = 400;
+const START_TRIES: u32 = 1_200;
 const TRY_EVERY: Duration = Duration::from_millis(25);
 
 /// A server with one bucket.

@@ -4,7 +4,10 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use super::{Redis, START_TRIES, Secrets, access, sentinel::wait};
+use super::{
+    Redis, Secrets, access,
+    sentinel::{AGREE_TRIES, wait},
+};
 use crate::{free_port, program::run};
 
 const NODES: usize = 6;
@@ -58,7 +61,7 @@ impl RedisCluster {
             let info = node.command(&["INFO", "replication"]).unwrap_or_default();
             info.contains("role:master") || info.contains("master_link_status:up")
         };
-        wait(START_TRIES * 4, || self.nodes.iter().all(|node| agreed(node) && follows(node)))
+        wait(AGREE_TRIES, || self.nodes.iter().all(|node| agreed(node) && follows(node)))
     }
 
     /// Where its nodes are.
