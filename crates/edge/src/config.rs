@@ -23,6 +23,9 @@ pub struct ListenConfig {
     /// How long a stop waits for requests in flight before it cuts them off, in milliseconds.
     pub drain_ms_max: NonZeroU32,
     pub tls: TlsConfig,
+    /// Every connection begins with a header of the PROXY protocol, and comes from a trusted proxy; others are
+    /// closed.
+    pub proxy_protocol: bool,
 }
 
 impl Default for ListenConfig {
@@ -33,6 +36,7 @@ impl Default for ListenConfig {
             backlog_max: nonzero(4096),
             drain_ms_max: nonzero(20_000),
             tls: TlsConfig::Off,
+            proxy_protocol: false,
         }
     }
 }
@@ -67,6 +71,8 @@ pub struct EdgeConfig {
     pub handshake_ms_max: NonZeroU32,
     /// Connections at once, over all threads of all ports that share one [`crate::Edge`] (503).
     pub connections_max: NonZeroU32,
+    /// Connections at once from one address (of IPv6, one network of 64 bits); more are closed unread.
+    pub address_connections_max: NonZeroU32,
     /// HTTP/2 streams at once on one connection (RFC 9113, section 5.1.2).
     pub streams_max: NonZeroU32,
 }
@@ -85,6 +91,7 @@ impl Default for EdgeConfig {
             idle_ms_max: nonzero(75_000),
             handshake_ms_max: nonzero(10_000),
             connections_max: nonzero(50_000),
+            address_connections_max: nonzero(4096),
             streams_max: nonzero(128),
         }
     }

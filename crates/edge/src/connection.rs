@@ -1,19 +1,23 @@
 //! One connection, from its first byte to its last.
 
 mod http2;
+mod proxied;
 mod stream;
 mod watch;
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll};
 
 use tokio::net::TcpStream;
 
 pub(crate) use http2::Http2;
+use proxied::take_proxied;
+pub use proxied::{Proxied, ProxiedError, read_proxied};
 pub(crate) use stream::Stream;
 pub(crate) use watch::{Busy, Entry, Order, Watch, Watches};
 
 use crate::{
     config::millis,
+    gate::{NotLetIn, OwnPlace},
     h1,
     http::{EdgeService, Peer},
     server::Port,
@@ -32,7 +36,6 @@ enum Version {
 /// Serves a connection until either side is done with it. Whatever goes wrong ends it and nothing else.
 pub(crate) async fn serve(socket: TcpStream, port: Arc<Port>, entry: Entry) {
     let watch = entry.watch().clone();
-    let peer = Peer(socket.peer_addr().ok().map(|address| address.ip()));
     let time = millis(port.edge.config().handshake_ms_max);
     let mut opening = pin!(tokio::time::timeout(time, open(socket, &port)));
     let opened = poll_fn(|cx| match watch.listen(cx) {
@@ -40,7 +43,7 @@ pub(crate) async fn serve(socket: TcpStream, port: Arc<Port>, entry: Entry) {
         // Nothing was asked yet, so there is nothing to finish.
         Order::Finish | Order::Expire | Order::Cut => Poll::Ready(None),
     });
-    let Some(Ok(Ok((stream, version)))) = opened.await else {
+    let Some(Ok(Ok(Opened { peer, place: _place, stream, version }))) = opened.await else {
         tracing::debug!("a connection ended before its first request");
         return;
     };
@@ -70,8 +73,31 @@ async fn unless_cut<E: std::error::Error>(watch: &Watch, connection: impl Future
     }
 }
 
+/// A connection on which requests can come.
+struct Opened {
+    peer: Peer,
+    place: Option<OwnPlace>,
+    stream: Stream,
+    version: Version,
+}
+
+/// Finds out who is at the other end, lets them in, and shakes hands.
+async fn open(mut socket: TcpStream, port: &Port) -> io::Result<Opened> {
+    let mut peer = socket.peer_addr().ok().map(|address| address.ip());
+    if port.proxied {
+        if !peer.is_some_and(|proxy| port.edge.front().trusts(proxy)) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        peer = take_proxied(&mut socket).await?.or(peer);
+    }
+    // Closed without a word: there is no cheap one that every version understands.
+    let place = port.edge.let_in(peer).map_err(|NotLetIn| io::ErrorKind::ConnectionRefused)?;
+    let (stream, version) = shake_hands(socket, port).await?;
+    Ok(Opened { peer: Peer(peer), place, stream, version })
+}
+
 /// Shakes hands if the port speaks TLS, and finds out which version of HTTP the caller speaks.
-async fn open(socket: TcpStream, port: &Port) -> std::io::Result<(Stream, Version)> {
+async fn shake_hands(socket: TcpStream, port: &Port) -> io::Result<(Stream, Version)> {
     if let Some(tls) = &port.tls {
         let stream = tls.accept(socket).await?;
         let agreed = stream.get_ref().1.alpn_protocol() == Some(b"h2");

@@ -18,7 +18,12 @@ use http::Method;
 pub use answer::Answer;
 pub use fields::Fields;
 
-use crate::{Edge, http::panicked, traffic::RouteSlot};
+use crate::{
+    Edge,
+    front::{Admitted, Told},
+    http::panicked,
+    traffic::RouteSlot,
+};
 
 /// What a direct route sees of a request.
 #[derive(Debug, Clone, Copy)]
@@ -87,8 +92,18 @@ impl fmt::Debug for Direct {
 pub(crate) struct BoundRoutes(Vec<(DirectRoute, RouteSlot)>);
 
 impl BoundRoutes {
-    /// What the route of this method and path answers; nothing if there is none, or it declines.
-    pub(crate) fn answer(&self, edge: &Edge, method: &str, ask: Ask<'_>) -> Option<Answer> {
+    /// What the route of this method and path answers; nothing if there is none, or it declines, or the request has
+    /// to wait.
+    pub(crate) fn answer(
+        &self,
+        edge: &Edge,
+        method: &str,
+        ask: Ask<'_>,
+        admitted: &Admitted,
+    ) -> Option<Answer> {
+        if !admitted.wait.is_zero() {
+            return None;
+        }
         let (route, slot) =
             self.0.iter().find(|(route, _)| route.path == ask.path && route.method.as_str() == method)?;
         let stopwatch = edge.clock().stopwatch();
@@ -97,6 +112,7 @@ impl BoundRoutes {
             Err(panic) => Answer::refusing(&panicked(&*panic)),
         };
         edge.traffic().count_bound(*slot, &route.method, answer.status, stopwatch.elapsed());
-        Some(answer)
+        let told = admitted.told.iter().flat_map(Told::fields);
+        Some(told.fold(answer, |answer, (name, value)| answer.with_field(name, value)))
     }
 }

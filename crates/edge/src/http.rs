@@ -14,6 +14,7 @@ use axum::{
 use problem::Problem;
 use tower::ServiceBuilder;
 
+pub(crate) use extract::Known;
 pub use extract::{Caller, Params, Peer, Query, RawBody};
 pub use json::{Body, Exact, read_json};
 pub(crate) use layers::panicked;
@@ -40,6 +41,8 @@ pub fn protect(routes: Router, edge: &Edge) -> Router {
             .layer(map_response(layers::harden))
             // A handler that panics costs its caller an answer, and nobody else anything.
             .layer(from_fn(layers::survive))
+            // Says what is left of the limits, and waits until the request's turn comes.
+            .layer(from_fn(layers::take_turn))
             // A place in the process is not held for ever, whatever a handler waits for.
             .layer(from_fn_with_state(edge.clone(), layers::answer_in_time))
             // Refuses a declared size before a byte of it is read; cuts an undeclared one.

@@ -13,6 +13,7 @@ mod budget;
 mod config;
 mod connection;
 mod direct;
+mod front;
 mod gate;
 pub mod h1;
 mod http;
@@ -24,7 +25,12 @@ mod tls;
 mod traffic;
 
 pub use config::{EdgeConfig, ListenConfig};
+pub use connection::{Proxied, ProxiedError, read_proxied};
 pub use direct::{Answer, Ask, Direct, Fields};
+pub use front::{
+    Block, BlockError, ClientsConfig, ForwardedIn, Front, FrontConfig, FrontState, LimitsConfig, LimitsError,
+    NetworksConfig, Part, RouteError, RuleConfig, RuleState,
+};
 pub use http::{
     Body, Caller, Exact, Params, Peer, ProblemDocument, Query, RawBody, Refusals, protect, read_json,
 };

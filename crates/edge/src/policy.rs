@@ -1,24 +1,28 @@
 //! What holds for every request that comes through: limits, clock, counters, and who is who.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use authz::Actor;
 use clock::Clock;
-use http::HeaderMap;
 use problem::Problem;
 
-use crate::{EdgeConfig, Traffic, budget::Budget, gate::Gate};
+use crate::{
+    Answer, EdgeConfig, Fields, Front, Traffic,
+    budget::Budget,
+    front::{Admitted, Seen},
+    gate::{Gate, NotLetIn, OwnPlace},
+};
 
 /// Finds out who sent a request from its header fields, or says why it will not believe them. It runs
-/// only for routes that ask ([`crate::Caller`]), on the thread that serves them: it must not block.
+/// only where somebody asks ([`crate::Caller`], a limit), on the thread that serves them: it must not block.
 #[derive(Clone)]
 pub struct Identify(Arc<Rule>);
 
-type Rule = dyn Fn(&HeaderMap) -> Result<Actor, Problem> + Send + Sync;
+type Rule = dyn Fn(Fields<'_>) -> Result<Actor, Problem> + Send + Sync;
 
 impl Identify {
     /// By this rule.
-    pub fn by(rule: impl Fn(&HeaderMap) -> Result<Actor, Problem> + Send + Sync + 'static) -> Self {
+    pub fn by(rule: impl Fn(Fields<'_>) -> Result<Actor, Problem> + Send + Sync + 'static) -> Self {
         Self(Arc::new(rule))
     }
 
@@ -32,8 +36,8 @@ impl Identify {
     ///
     /// # Errors
     /// When they say something that does not hold; the problem is what the caller is told.
-    pub fn actor(&self, headers: &HeaderMap) -> Result<Actor, Problem> {
-        (self.0)(headers)
+    pub fn actor(&self, fields: Fields<'_>) -> Result<Actor, Problem> {
+        (self.0)(fields)
     }
 }
 
@@ -54,17 +58,18 @@ struct Policy {
     clock: Clock,
     traffic: Traffic,
     identify: Identify,
+    front: Front,
     gate: Gate,
     budget: Budget,
 }
 
 impl Edge {
-    /// With these limits, this clock, these counters, and this rule of who is who.
+    /// With these limits, this clock, these counters, this rule of who is who, and behind this front.
     #[must_use]
-    pub fn new(config: EdgeConfig, clock: Clock, traffic: Traffic, identify: Identify) -> Self {
-        let gate = Gate::new(config.connections_max.get());
+    pub fn new(config: EdgeConfig, clock: Clock, traffic: Traffic, identify: Identify, front: Front) -> Self {
+        let gate = Gate::new(config.connections_max.get(), config.address_connections_max.get());
         let budget = Budget::new(config.bodies_bytes_max.get().into());
-        Self(Arc::new(Policy { config, clock, traffic, identify, gate, budget }))
+        Self(Arc::new(Policy { config, clock, traffic, identify, front, gate, budget }))
     }
 
     pub(crate) fn config(&self) -> &EdgeConfig {
@@ -81,6 +86,30 @@ impl Edge {
 
     pub(crate) fn identify(&self) -> &Identify {
         &self.0.identify
+    }
+
+    /// May this request go on? What is said to one that may not is counted.
+    pub(crate) fn look(&self, seen: &Seen<'_>) -> Result<Admitted, Answer> {
+        let looked = self.0.front.look(&self.0.identify, seen);
+        if let Err(answer) = &looked {
+            self.0.traffic.count_unread(answer.status);
+        }
+        looked
+    }
+
+    /// Lets a connection in, unless its network is shut out or its address has enough of them. Proxies that are
+    /// trusted have as many as they need, without a place of their own.
+    pub(crate) fn let_in(&self, peer: Option<IpAddr>) -> Result<Option<OwnPlace>, NotLetIn> {
+        let Some(peer) = peer.filter(|peer| !self.0.front.trusts(*peer)) else { return Ok(None) };
+        let place = (!self.0.front.is_shut_to(peer)).then(|| self.0.gate.enter_from(peer)).flatten();
+        if place.is_none() {
+            self.0.front.count_refused_connection();
+        }
+        place.map(Some).ok_or(NotLetIn)
+    }
+
+    pub(crate) fn front(&self) -> &Front {
+        &self.0.front
     }
 
     pub(crate) fn budget(&self) -> &Budget {

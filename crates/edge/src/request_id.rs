@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use clock::Clock;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 /// The header field that carries it, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -19,10 +19,10 @@ const LENGTH: usize = 25;
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// The name to answer to.
-    pub(crate) fn of(headers: &HeaderMap, clock: &Clock) -> Self {
-        let theirs = headers.get(REQUEST_ID).filter(|name| is_sane(name.as_bytes()));
-        Self(theirs.cloned().unwrap_or_else(|| {
+    /// The name to answer to: `theirs` if it is sane.
+    pub(crate) fn of(theirs: Option<&[u8]>, clock: &Clock) -> Self {
+        let theirs = theirs.filter(|name| is_sane(name)).and_then(|name| HeaderValue::from_bytes(name).ok());
+        Self(theirs.unwrap_or_else(|| {
             let name = SERIES.with_borrow_mut(|series| series.next(clock));
             HeaderValue::from_bytes(&name).expect("hexadecimal digits are visible")
         }))
@@ -94,8 +94,11 @@ mod tests {
 
     #[track_caller]
     fn check(theirs: &'static str, kept: bool) {
-        let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(theirs))]);
-        assert_eq!(RequestId::of(&headers, &Clock::System).as_str() == theirs, kept, "{theirs}");
+        assert_eq!(
+            RequestId::of(Some(theirs.as_bytes()), &Clock::System).as_str() == theirs,
+            kept,
+            "{theirs}"
+        );
     }
 
     #[test]
@@ -113,7 +116,7 @@ mod tests {
 
     #[test]
     fn our_names_never_repeat() {
-        let name = |_| RequestId::of(&HeaderMap::new(), &Clock::System).as_str().to_owned();
+        let name = |_| RequestId::of(None, &Clock::System).as_str().to_owned();
         let names: HashSet<_> = (0..1000).map(name).collect();
         assert_eq!(names.len(), 1000);
         assert!(names.iter().all(|name| name.len() == LENGTH), "{names:?}");

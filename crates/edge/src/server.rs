@@ -22,6 +22,8 @@ pub(crate) struct Port {
     pub(crate) direct: BoundRoutes,
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
     pub(crate) http2: Http2,
+    /// Connections begin by saying for whom they are.
+    pub(crate) proxied: bool,
 }
 
 /// A port that is being served. Dropping it stops the port without waiting.
@@ -50,6 +52,7 @@ pub fn serve(config: &ListenConfig, edge: &Edge, routes: &Routes, direct: &Direc
             direct: direct.clone(),
             tls: tls.clone(),
             http2: Http2::new(edge.config()),
+            proxied: config.proxy_protocol,
         };
         let worker = Worker::new(Arc::new(port), listener, stopped.clone(), config.drain_ms_max)?;
         let thread = thread::Builder::new().name(format!("edge-{seat}"));

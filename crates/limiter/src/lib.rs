@@ -3,9 +3,11 @@
 //! A [`Quota`] is pure: from what a key has used and the time it says whether one more may pass, and what the
 //! key has used then, in eight bytes. A [`Limiter`] keeps that for millions of keys in sixteen bytes each.
 
+mod adaptive;
 mod limiter;
 mod quota;
 mod table;
 
-pub use limiter::Limiter;
+pub use adaptive::AdaptiveConfig;
+pub use limiter::{Limiter, TOGETHER_MAX, Ticket, WHOLE_PERMILLE, decide_together};
 pub use quota::{Algorithm, Decision, Quota, QuotaConfig, QuotaError, Verdict};

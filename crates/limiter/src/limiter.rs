@@ -2,10 +2,16 @@
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
 };
 
+use arrayvec::ArrayVec;
+
 use crate::{
+    Verdict,
     quota::{Decision, Quota},
     table::Table,
 };
@@ -13,13 +19,27 @@ use crate::{
 /// Parts of a table that are locked one by one; more than there are threads, so that they hardly ever meet.
 const PARTS: usize = 256;
 
+/// The whole of a quota, in thousandths.
+pub const WHOLE_PERMILLE: u32 = 1000;
+
 /// A quota for each of many keys, in bounded memory. Threads share it.
 #[derive(Debug)]
 pub struct Limiter {
     quota: Quota,
+    /// How much of the quota is given at present.
+    permille: AtomicU32,
     /// Keyed at random, so that nobody can choose keys that lie in each other's way.
     hasher: RandomState,
     parts: Box<[Mutex<Table>]>,
+}
+
+/// A key's place in a limiter, held until something is decided about it. Whoever holds several takes them in one
+/// order everywhere, and never two of one limiter.
+#[derive(Debug)]
+pub struct Ticket<'a> {
+    quota: Quota,
+    table: MutexGuard<'a, Table>,
+    key: u64,
 }
 
 impl Limiter {
@@ -28,18 +48,41 @@ impl Limiter {
     #[must_use]
     pub fn new(quota: Quota, keys_max: usize) -> Self {
         let part = || Mutex::new(Table::new(keys_max.div_ceil(PARTS)));
-        Self { quota, hasher: RandomState::new(), parts: (0..PARTS).map(|_| part()).collect() }
+        Self {
+            quota,
+            permille: AtomicU32::new(WHOLE_PERMILLE),
+            hasher: RandomState::new(),
+            parts: (0..PARTS).map(|_| part()).collect(),
+        }
     }
 
     /// Decides about one request of `key` that costs so much. `now` is in nanoseconds from any one moment, the
     /// same for all calls.
     pub fn decide(&self, key: &impl Hash, cost: u32, now: u64) -> Decision {
-        let hash = self.hasher.hash_one(key);
-        let mut table = self.part(hash);
-        let used = table.place(hash.rotate_left(8), |used| self.quota.is_idle(used, now));
+        let Ticket { quota, mut table, key } = self.ticket(key);
+        let spot = table.spot(key, |used| quota.is_idle(used, now));
+        let used = table.at(spot);
         let decision;
-        (*used, decision) = self.quota.decide(*used, now, cost);
+        (*used, decision) = quota.decide(*used, now, cost);
         decision
+    }
+
+    /// The key's place, for [`decide_together`].
+    pub fn ticket(&self, key: &impl Hash) -> Ticket<'_> {
+        let hash = self.hasher.hash_one(key);
+        let table = self.lock((hash >> 56) as usize % PARTS);
+        Ticket { quota: self.quota(), table, key: hash.rotate_left(8) }
+    }
+
+    /// The quota as it is given at present.
+    #[must_use]
+    pub fn quota(&self) -> Quota {
+        self.quota.scaled(self.permille.load(Relaxed))
+    }
+
+    /// From now on gives so many thousandths of the quota, at most all of it.
+    pub fn scale(&self, permille: u32) {
+        self.permille.store(permille.min(WHOLE_PERMILLE), Relaxed);
     }
 
     /// Requests of newcomers that had to share one place, because everybody else had used something.
@@ -54,11 +97,85 @@ impl Limiter {
         (0..PARTS).map(|part| self.lock(part).bytes()).sum()
     }
 
-    fn part(&self, hash: u64) -> MutexGuard<'_, Table> {
-        self.lock((hash >> 56) as usize % PARTS)
-    }
-
     fn lock(&self, part: usize) -> MutexGuard<'_, Table> {
         self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Quotas that one request may be counted in.
+pub const TOGETHER_MAX: usize = 8;
+
+/// Decides about one request that costs the same of several quotas. It passes if all let it pass; one that any
+/// refuses uses nothing of the others. The decisions stand in the order of the tickets.
+#[must_use]
+pub fn decide_together(
+    tickets: &mut ArrayVec<Ticket<'_>, TOGETHER_MAX>,
+    cost: u32,
+    now: u64,
+) -> ArrayVec<Decision, TOGETHER_MAX> {
+    // Reads that do not wait for each other: memory answers several of them in the time of one.
+    for ticket in tickets.iter() {
+        ticket.table.look(ticket.key);
+    }
+    let found = tickets.iter_mut().map(|Ticket { quota, table, key }| {
+        let spot = table.spot(*key, |used| quota.is_idle(used, now));
+        let (used, decision) = quota.decide(*table.at(spot), now, cost);
+        (spot, used, decision)
+    });
+    let found: ArrayVec<_, TOGETHER_MAX> = found.collect();
+    let refuses = |decision: &Decision| matches!(decision.verdict, Verdict::Refuse { .. });
+    let passes = !found.iter().any(|(_, _, decision)| refuses(decision));
+    for (ticket, (spot, used, decision)) in tickets.iter_mut().zip(&found) {
+        if passes || refuses(decision) {
+            *ticket.table.at(*spot) = *used;
+        }
+    }
+    found.into_iter().map(|(_, _, decision)| decision).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Algorithm, QuotaConfig};
+
+    fn limiter(limit: u32) -> Limiter {
+        let positive = |number: u32| number.try_into().expect("a positive number");
+        let config = QuotaConfig {
+            algorithm: Algorithm::SubBuckets,
+            limit: positive(limit),
+            window_ms: u64::from(positive(60_000).get()).try_into().expect("a positive number"),
+            burst: None,
+            block_ms: None,
+        };
+        Limiter::new(config.quota().expect("it can be counted"), 100)
+    }
+
+    fn passes(limiter: &Limiter, key: u32) -> bool {
+        limiter.decide(&key, 1, 1).verdict == Verdict::Pass
+    }
+
+    #[test]
+    fn a_request_that_one_quota_refuses_uses_nothing_of_the_others() {
+        let (narrow, wide) = (limiter(1), limiter(2));
+        let together = || {
+            let mut tickets = ArrayVec::from_iter([narrow.ticket(&7), wide.ticket(&7)]);
+            let decisions = decide_together(&mut tickets, 1, 1);
+            decisions.iter().all(|decision| decision.verdict == Verdict::Pass)
+        };
+        assert!(together());
+        assert!((0..10).all(|_| !together()));
+        assert!(passes(&wide, 7), "one of two was used");
+        assert!(!passes(&wide, 7));
+    }
+
+    #[test]
+    fn a_quota_that_is_given_in_part_lets_through_so_much_less_and_all_again_later() {
+        let limiter = limiter(10);
+        limiter.scale(300);
+        assert_eq!((0..20).filter(|_| passes(&limiter, 1)).count(), 3);
+        limiter.scale(1);
+        assert_eq!((0..20).filter(|_| passes(&limiter, 2)).count(), 1, "one is left of any quota");
+        limiter.scale(WHOLE_PERMILLE);
+        assert_eq!((0..20).filter(|_| passes(&limiter, 1)).count(), 7);
     }
 }

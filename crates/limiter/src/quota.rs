@@ -139,6 +139,27 @@ impl QuotaConfig {
 }
 
 impl Quota {
+    /// How many may pass in a window.
+    #[must_use]
+    pub const fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// The window's length.
+    #[must_use]
+    pub const fn window(&self) -> Duration {
+        Duration::from_nanos(self.window)
+    }
+
+    /// So many thousandths of it, at least one a window.
+    pub(crate) fn scaled(self, permille: u32) -> Self {
+        let scale = |count: u32| {
+            let scaled = u64::from(count) * u64::from(permille) / u64::from(crate::WHOLE_PERMILLE);
+            u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
+        };
+        Self { limit: scale(self.limit), burst: scale(self.burst), ..self }
+    }
+
     /// Decides about one request that costs so much, at `now`; tells what the key has used then.
     pub(crate) fn decide(&self, used: Used, now: u64, cost: u32) -> (Used, Decision) {
         if used & BLOCKED != 0 {

@@ -18,6 +18,17 @@ struct Set([Place; WAYS]);
 
 const WAYS: usize = 4;
 
+/// Where a key's use is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Spot {
+    Place {
+        set: usize,
+        way: usize,
+    },
+    /// The place that newcomers without one share.
+    Crowd,
+}
+
 /// How many keys may move so that one finds a place.
 const MOVES: usize = 3;
 
@@ -38,8 +49,9 @@ impl Table {
         Self { sets: vec![Set::default(); sets_max.min(4)], sets_max, crowd: 0, crowded: 0 }
     }
 
-    /// What the key has used, to be changed; `idle` says what is as good as nothing.
-    pub(crate) fn place(&mut self, key: u64, idle: impl Fn(u64) -> bool + Copy) -> &mut u64 {
+    /// Where the key's use is kept; `idle` says what is as good as nothing. It stays there until another is asked
+    /// for.
+    pub(crate) fn spot(&mut self, key: u64, idle: impl Fn(u64) -> bool + Copy) -> Spot {
         // Nought stands for nobody.
         let key = key.max(1);
         loop {
@@ -48,13 +60,27 @@ impl Table {
                 if place.key != key {
                     *place = Place { key, used: 0 };
                 }
-                return &mut place.used;
+                return Spot::Place { set, way };
             }
             if !self.grow(idle) {
                 self.crowded += 1;
-                return &mut self.crowd;
+                return Spot::Crowd;
             }
         }
+    }
+
+    /// What is kept there, to be changed.
+    pub(crate) fn at(&mut self, spot: Spot) -> &mut u64 {
+        match spot {
+            Spot::Place { set, way } => &mut self.sets[set].0[way].used,
+            Spot::Crowd => &mut self.crowd,
+        }
+    }
+
+    /// Brings the set where the key most likely lies near.
+    pub(crate) fn look(&self, key: u64) {
+        let [home, _] = self.homes(key.max(1));
+        std::hint::black_box(self.sets[home].0[0].key);
     }
 
     fn find(&self, key: u64) -> Option<(usize, usize)> {
@@ -147,6 +173,11 @@ impl Table {
 mod tests {
     use super::*;
 
+    fn place(table: &mut Table, key: u64, idle: impl Fn(u64) -> bool + Copy) -> &mut u64 {
+        let spot = table.spot(hash(key), idle);
+        table.at(spot)
+    }
+
     fn hash(number: u64) -> u64 {
         // SplitMix64: any good mixing will do.
         let mut z = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -159,16 +190,16 @@ mod tests {
     fn nobody_who_has_used_something_is_put_out_by_a_flood() {
         let mut table = Table::new(2000);
         let busy = |used: u64| used == 0;
-        (0..1000).for_each(|key| *table.place(hash(key), busy) = key + 1);
-        (100_000..130_000).for_each(|key| *table.place(hash(key), busy) = 7);
-        assert!((0..1000).all(|key| *table.place(hash(key), busy) == key + 1));
+        (0..1000).for_each(|key| *place(&mut table, key, busy) = key + 1);
+        (100_000..130_000).for_each(|key| *place(&mut table, key, busy) = 7);
+        assert!((0..1000).all(|key| *place(&mut table, key, busy) == key + 1));
         assert!(table.crowded > 0);
     }
 
     #[test]
     fn places_of_the_idle_are_taken_first() {
         let mut table = Table::new(1000);
-        (0..20_000).for_each(|key| *table.place(hash(key), |_| true) = 1);
+        (0..20_000).for_each(|key| *place(&mut table, key, |_| true) = 1);
         assert_eq!(table.crowded, 0);
     }
 
@@ -176,7 +207,7 @@ mod tests {
     fn a_full_table_has_hardly_a_free_place() {
         let mut table = Table::new(10_000);
         let held = (0..10_000).take_while(|key| {
-            *table.place(hash(*key), |used| used == 0) = 1;
+            *place(&mut table, *key, |used| used == 0) = 1;
             table.crowded == 0
         });
         let held = held.count();

@@ -7,7 +7,10 @@ use std::num::NonZeroUsize;
 
 use ::http::{Method, header};
 use clock::Clock;
-use edge::{Answer, Direct, Edge, EdgeConfig, Fields, Identify, ListenConfig, Traffic, serve};
+use edge::{
+    Answer, Direct, Edge, EdgeConfig, Fields, Front, FrontConfig, Identify, LimitsConfig, ListenConfig,
+    Traffic, serve,
+};
 use telemetry::Metrics;
 
 const SESSION: &str = r#"{"session":"019a5f3c-7e21-7cc3-98c4-dc0c0c07398f","person":"019a5f3c-7e21-7cc3-98c4-dc0c0c073990","kind":"citizen","roles":["support"],"ends":"2026-03-01"}"#;
@@ -24,8 +27,13 @@ fn main() -> std::io::Result<()> {
     let port = arguments.next().unwrap_or(8080);
     let threads = arguments.next().and_then(|count| NonZeroUsize::new(usize::from(count)));
     telemetry::start_logs(&telemetry::LogConfig::default()).map_err(std::io::Error::other)?;
-    let traffic = Traffic::new(&Metrics::new());
-    let edge = Edge::new(EdgeConfig::default(), Clock::System, traffic, Identify::nobody());
+    let metrics = Metrics::new();
+    // No limits: whoever measures is one address.
+    let limits = LimitsConfig { rules: Vec::new(), ..LimitsConfig::default() };
+    let front = Front::new(&FrontConfig { limits, ..FrontConfig::default() }, &Clock::System, &metrics);
+    let front = front.map_err(std::io::Error::other)?;
+    let traffic = Traffic::new(&metrics);
+    let edge = Edge::new(EdgeConfig::default(), Clock::System, traffic, Identify::nobody(), front);
     let config = ListenConfig { address: ([127, 0, 0, 1], port).into(), threads, ..ListenConfig::default() };
     let direct = Direct::none().route(Method::GET, "/session", |ask| session(ask.fields).map(Answer::json));
     let _handle = serve(&config, &edge, &http::routes(), &direct)?;

@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use bytes::Bytes;
+use clock::Clock;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use problem::Problem;
+
+use crate::{REQUEST_ID, RequestId};
 
 /// A status, a body that is already whole, and few header fields.
 #[derive(Debug, Clone)]
@@ -34,6 +38,21 @@ impl Answer {
         let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let content_type = HeaderValue::from_static("application/problem+json");
         Self::of_type(content_type, problem.to_json()).with_status(status).not_stored()
+    }
+
+    /// As a response to a request that brought this name, or none.
+    pub(crate) fn written(self, request_id: Option<&[u8]>, clock: &Clock) -> Response<Bytes> {
+        let mut response = Response::new(self.body.into_owned().into());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, self.content_type);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REQUEST_ID, RequestId::of(request_id, clock).into_value());
+        if !self.stored {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        headers.extend(self.fields);
+        response
     }
 
     /// Another status.

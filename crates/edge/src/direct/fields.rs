@@ -1,5 +1,6 @@
 //! The fields of a request, whichever version of HTTP it came in.
 
+use arrayvec::ArrayVec;
 use http::{HeaderMap, HeaderName};
 use httparse::Header;
 
@@ -28,6 +29,21 @@ impl<'a> Fields<'a> {
                 found.map(|field| field.value)
             }
             Standing::Kept(fields) => fields.get(name).map(|value| value.as_bytes()),
+        }
+    }
+
+    /// The values of the fields of this name, the last first, at most so many as fit.
+    pub(crate) fn last<const MOST: usize>(self, name: &HeaderName) -> ArrayVec<&'a [u8], MOST> {
+        match self.0 {
+            Standing::Read(fields) => {
+                let found =
+                    fields.iter().rev().filter(|field| field.name.eq_ignore_ascii_case(name.as_str()));
+                found.map(|field| field.value).take(MOST).collect()
+            }
+            Standing::Kept(fields) => {
+                let values = fields.get_all(name).iter().rev();
+                values.map(|value| value.as_bytes()).take(MOST).collect()
+            }
         }
     }
 }

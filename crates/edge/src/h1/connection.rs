@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri, header::HOST};
 use problem::Problem;
 use tower_service::Service as _;
 
@@ -25,9 +25,10 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    Ask, Fields,
+    Answer, Ask, Fields,
     config::size,
     connection::{Order, Stream, Watch},
+    front::{Admitted, Seen},
     http::{Content, Peer},
     server::Port,
 };
@@ -48,9 +49,9 @@ pub(super) struct Connection {
     answered: bool,
 }
 
-/// A request on its way to the router.
+/// A request on its way to the router, or back from the front.
 struct Routed {
-    request: Request<Content>,
+    request: Result<Request<Content>, Response<Content>>,
     intake: Option<Intake>,
     manner: Manner,
 }
@@ -138,10 +139,28 @@ impl Connection {
             let (inbox, outbox) = self.wire.both();
             let look = |head: &Head<'_>| {
                 let manner = Manner::of(head.version, head.method, head.framing.persistent && !finishing);
-                if answer_at_once(&self.port, head, &manner, outbox) {
+                let admitted = match look(&self.port, self.peer, head) {
+                    Ok(admitted) => admitted,
+                    Err(answer) if head.framing.length == Length::Exact(0) => {
+                        write_answer(
+                            outbox,
+                            &answer,
+                            head.framing.request_id,
+                            &manner,
+                            self.port.edge.clock(),
+                        );
+                        return Ok((head.bytes, Found::Answered { persistent: manner.persistent }));
+                    }
+                    Err(answer) => {
+                        let answer = answer.written(head.framing.request_id, self.port.edge.clock());
+                        let routed = turned_away(head, manner, answer.map(Content::from));
+                        return Ok((head.bytes, Found::Routed(routed)));
+                    }
+                };
+                if answer_at_once(&self.port, head, &admitted, &manner, outbox) {
                     return Ok((head.bytes, Found::Answered { persistent: manner.persistent }));
                 }
-                routed(head, inbox.bytes(), manner, self.peer)
+                routed(head, inbox.bytes(), manner, admitted)
                     .map(|routed| (head.bytes, Found::Routed(routed)))
             };
             let (bytes, found) = match read_head(inbox.bytes(), self.limits, look) {
@@ -199,9 +218,13 @@ impl Connection {
     async fn route(&mut self, routed: Routed) -> io::Result<Onward> {
         let Routed { request, mut intake, mut manner } = routed;
         let _busy = self.watch.begin();
-        let mut handler = Box::pin(self.port.routes.clone().call(request));
-        let response = poll_fn(|cx| self.poll_handler(handler.as_mut(), &mut intake, cx)).await?;
-        drop(handler);
+        let response = match request {
+            Ok(request) => {
+                let mut handler = Box::pin(self.port.routes.clone().call(request));
+                poll_fn(|cx| self.poll_handler(handler.as_mut(), &mut intake, cx)).await?
+            }
+            Err(refusal) => refusal,
+        };
         let settles = intake.as_mut().is_none_or(|intake| intake.can_settle(&mut self.wire));
         manner.persistent &= settles && self.watch.ordered() == Order::Go;
         let (outbox, clock) = (self.wire.outbox(), self.port.edge.clock());
@@ -249,22 +272,52 @@ impl Connection {
 }
 
 /// Answers a request that has a direct route, if the route does.
-fn answer_at_once(port: &Port, head: &Head<'_>, manner: &Manner, outbox: &mut Vec<u8>) -> bool {
+fn answer_at_once(
+    port: &Port,
+    head: &Head<'_>,
+    admitted: &Admitted,
+    manner: &Manner,
+    outbox: &mut Vec<u8>,
+) -> bool {
     let (Target::Origin { path, query }, Length::Exact(0)) = (head.form, head.framing.length) else {
         return false;
     };
     let ask = Ask { path, query, fields: Fields::read(head.fields) };
-    let Some(answer) = port.direct.answer(&port.edge, head.method, ask) else { return false };
+    let Some(answer) = port.direct.answer(&port.edge, head.method, ask, admitted) else { return false };
     write_answer(outbox, &answer, head.framing.request_id, manner, port.edge.clock());
     true
 }
 
+/// What the front says of a head.
+fn look(port: &Port, Peer(peer): Peer, head: &Head<'_>) -> Result<Admitted, Answer> {
+    let fields = Fields::read(head.fields);
+    // Written out whole, it must be found by the same rules; few write it so.
+    let whole: Option<Uri> = match head.form {
+        Target::Absolute => head.target.parse().ok(),
+        Target::Origin { .. } | Target::Asterisk => None,
+    };
+    let path = match (head.form, &whole) {
+        (Target::Origin { path, .. }, _) => path,
+        (Target::Absolute, Some(whole)) => whole.path(),
+        (Target::Absolute, None) | (Target::Asterisk, _) => head.target,
+    };
+    let authority = whole.as_ref().and_then(|whole| whole.authority()).map(|host| host.as_str().as_bytes());
+    let host = authority.or_else(|| fields.get(&HOST));
+    port.edge.look(&Seen { method: head.method, path, host, fields, peer })
+}
+
+/// A request that is answered without the router, whatever its body is.
+fn turned_away(head: &Head<'_>, manner: Manner, answer: Response<Content>) -> Box<Routed> {
+    let intake = Intake::of(head.framing.length, head.framing.expects_continue).map(|(intake, _)| intake);
+    Box::new(Routed { request: Err(answer), intake, manner })
+}
+
 /// The request of a head for the router.
-fn routed(head: &Head<'_>, read: &[u8], manner: Manner, peer: Peer) -> Result<Box<Routed>, Fault> {
+fn routed(head: &Head<'_>, read: &[u8], manner: Manner, admitted: Admitted) -> Result<Box<Routed>, Fault> {
     let intake = Intake::of(head.framing.length, head.framing.expects_continue);
     let (intake, body) = intake.unzip();
     let body = body.map_or_else(Content::empty, Content::new);
     let mut request = request(head, read, body)?;
-    request.extensions_mut().insert(peer);
-    Ok(Box::new(Routed { request, intake, manner }))
+    admitted.enter(request.extensions_mut());
+    Ok(Box::new(Routed { request: Ok(request), intake, manner }))
 }

@@ -22,13 +22,20 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        if let Some(Known(actor)) = parts.extensions.get() {
+            return Ok(Self(actor.clone()));
+        }
         // Without the rule nobody can be known, which is the safe side to err on.
         let rule = parts.extensions.get::<Identify>();
-        rule.map_or(Ok(Actor::ANONYMOUS), |rule| rule.actor(&parts.headers)).map(Self)
+        rule.map_or(Ok(Actor::ANONYMOUS), |rule| rule.actor((&parts.headers).into())).map(Self)
     }
 }
 
-/// The address that the request came from; none where the system did not say.
+/// Who sent the request, where that has been found out already.
+#[derive(Debug, Clone)]
+pub(crate) struct Known(pub(crate) Actor);
+
+/// The address that the request came from, behind proxies that are trusted the one they name; none where the system did not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub Option<IpAddr>);
 

@@ -13,7 +13,12 @@ use http::{HeaderValue, StatusCode, header};
 use problem::{Code, Problem};
 
 use super::arriving::Bounded;
-use crate::{Edge, REQUEST_ID, RequestId, config::millis, traffic::UNMATCHED};
+use crate::{
+    Edge, REQUEST_ID, RequestId,
+    config::millis,
+    front::{Told, Turn},
+    traffic::UNMATCHED,
+};
 
 /// A handler panicked; with what, the log knows.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +27,7 @@ struct Panicked(String);
 
 /// Gives the request its name, and the answer the same.
 pub(super) async fn name(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    let id = RequestId::of(request.headers(), edge.clock());
+    let id = RequestId::of(request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes), edge.clock());
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).await;
     response.headers_mut().insert(REQUEST_ID, id.into_value());
@@ -59,6 +64,19 @@ pub(super) async fn observe(State(edge): State<Edge>, request: Request, next: Ne
 pub(super) async fn harden(mut response: Response) -> Response {
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
+/// Waits until the request's turn comes, where limits space requests evenly, and tells its sender of them.
+pub(super) async fn take_turn(mut request: Request, next: Next) -> Response {
+    if let Some(Turn(wait)) = request.extensions_mut().remove() {
+        tokio::time::sleep(wait).await;
+    }
+    let told = request.extensions_mut().remove::<Told>();
+    let mut response = next.run(request).await;
+    if let Some(told) = told {
+        response.headers_mut().extend(told.fields());
+    }
     response
 }
 

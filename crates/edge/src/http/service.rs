@@ -20,9 +20,10 @@ use tower_service::Service as _;
 
 use super::extract::Peer;
 use crate::{
-    Answer, Ask, Fields, REQUEST_ID, RequestId,
+    Answer, Ask, Fields, REQUEST_ID,
     config::size,
     connection::{Busy, Watch},
+    front::{Admitted, Seen},
     server::Port,
 };
 
@@ -39,43 +40,37 @@ impl EdgeService {
     }
 
     /// What is said to a request without asking the router.
-    fn at_once(&self, request: &Request<Incoming>) -> Option<Answer> {
+    fn at_once(&self, request: &Request<Incoming>) -> Result<Answer, Admitted> {
         let edge = &self.port.edge;
         if request.headers().len() > size(edge.config().header_fields_max) {
             edge.traffic().count_unread(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
             let detail = "the header section has more fields than this server takes";
-            return Some(Answer::refusing(&Problem::header_fields_too_large(
-                "edge/header-too-large",
-                detail,
-            )));
-        }
-        if !request.body().is_end_stream() {
-            return None;
+            return Ok(Answer::refusing(&Problem::header_fields_too_large("edge/header-too-large", detail)));
         }
         let uri = request.uri();
         let fields = Fields::from(request.headers());
-        let ask = Ask { path: uri.path(), query: uri.query(), fields };
-        self.port.direct.answer(edge, request.method().as_str(), ask)
+        let host = uri.authority().map(|authority| authority.as_str().as_bytes());
+        let host = host.or_else(|| fields.get(&header::HOST));
+        let (method, path) = (request.method().as_str(), uri.path());
+        let admitted = match edge.look(&Seen { method, path, host, fields, peer: self.peer.0 }) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Ok(refusal),
+        };
+        if !request.body().is_end_stream() {
+            return Err(admitted);
+        }
+        let ask = Ask { path, query: uri.query(), fields };
+        self.port.direct.answer(edge, method, ask, &admitted).ok_or(admitted)
     }
 
     fn written(&self, answer: Answer, request: &HeaderMap) -> Response<AnswerBody> {
-        let id = RequestId::of(request, self.port.edge.clock());
-        let mut response = Response::new(AnswerBody::Whole(answer.body.into_owned().into()));
-        *response.status_mut() = answer.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, answer.content_type);
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(REQUEST_ID, id.into_value());
-        if !answer.stored {
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
-        headers.extend(answer.fields);
-        response
+        let id = request.get(REQUEST_ID).map(HeaderValue::as_bytes);
+        answer.written(id, self.port.edge.clock()).map(AnswerBody::Whole)
     }
 
-    fn routed(&self, mut request: Request<Incoming>) -> Answering {
+    fn routed(&self, mut request: Request<Incoming>, admitted: Admitted) -> Answering {
         let busy = self.watch.begin();
-        request.extensions_mut().insert(self.peer);
+        admitted.enter(request.extensions_mut());
         let future = self.port.routes.clone().call(request.map(Body::new));
         Answering::Routed { future: Box::pin(future), busy: Some(busy) }
     }
@@ -88,11 +83,11 @@ impl hyper::service::Service<Request<Incoming>> for EdgeService {
 
     fn call(&self, request: Request<Incoming>) -> Answering {
         match self.at_once(&request) {
-            Some(answer) => {
+            Ok(answer) => {
                 self.watch.answered_at_once();
                 Answering::Now(Some(self.written(answer, request.headers())))
             }
-            None => self.routed(request),
+            Err(admitted) => self.routed(request, admitted),
         }
     }
 }

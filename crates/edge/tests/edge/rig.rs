@@ -7,16 +7,21 @@ use std::{
     time::Duration,
 };
 
-use authz::Actor;
+use authz::{Actor, Claims, PersonKind, Roles};
 use clock::Clock;
-use edge::{Answer, Direct, Edge, EdgeConfig, Handle, Identify, ListenConfig, TlsConfig, Traffic, serve};
+use edge::{
+    Answer, Direct, Edge, EdgeConfig, Front, FrontConfig, Handle, Identify, LimitsConfig, ListenConfig,
+    TlsConfig, Traffic, serve,
+};
 use http::{Method, header::AUTHORIZATION};
+use ids::Id;
 use problem::Problem;
 use telemetry::Metrics;
 
 pub(crate) struct Rig {
     pub(crate) handle: Handle,
     pub(crate) metrics: Metrics,
+    pub(crate) front: Front,
 }
 
 pub(crate) fn nonzero(number: u32) -> NonZeroU32 {
@@ -28,8 +33,36 @@ pub(crate) fn start() -> Rig {
     start_with(|_, _| ())
 }
 
-/// Serves with limits of the test's.
+/// Serves behind a front of the test's.
+pub(crate) fn start_behind(front: &FrontConfig) -> Rig {
+    serve_with(|_, _| (), front)
+}
+
+/// Serves with limits of the test's, and lets everybody through the front.
 pub(crate) fn start_with(set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig)) -> Rig {
+    serve_with(set, &open_front())
+}
+
+/// No limits at all.
+pub(crate) fn open_front() -> FrontConfig {
+    let limits = LimitsConfig { rules: Vec::new(), ..LimitsConfig::default() };
+    FrontConfig { limits, ..FrontConfig::default() }
+}
+
+/// A government's person, each token another.
+fn person(token: &[u8]) -> Actor {
+    let number = token.last().copied().unwrap_or_default();
+    Actor::person(Claims {
+        person: Id::new(1, [number; 10]),
+        number: number.into(),
+        kind: PersonKind::Government,
+        roles: Roles::default(),
+        session: Id::new(1, [number; 10]),
+    })
+}
+
+/// Serves with all that can be set.
+pub(crate) fn serve_with(set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig), front: &FrontConfig) -> Rig {
     let mut limits = EdgeConfig::default();
     let mut listen = ListenConfig {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -40,14 +73,16 @@ pub(crate) fn start_with(set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig)) -
     };
     set(&mut limits, &mut listen);
     let metrics = Metrics::new();
-    let identify = Identify::by(|headers| match headers.get("authorization") {
+    let identify = Identify::by(|fields| match fields.get(&AUTHORIZATION) {
         None => Ok(Actor::ANONYMOUS),
-        Some(token) if token == "Bearer good" => Ok(Actor::service("test")),
+        Some(b"Bearer good") => Ok(Actor::service("test")),
+        Some(token) if token.starts_with(b"Bearer person-") => Ok(person(token)),
         Some(_) => Err(Problem::unauthorized("test/bad-token", "the token does not hold", "Bearer")),
     });
-    let edge = Edge::new(limits, Clock::System, Traffic::new(&metrics), identify);
+    let front = Front::new(front, &Clock::System, &metrics).expect("limits that can be held to");
+    let edge = Edge::new(limits, Clock::System, Traffic::new(&metrics), identify, front.clone());
     let handle = serve(&listen, &edge, &crate::http::routes(), &direct()).expect("a port is free");
-    Rig { handle, metrics }
+    Rig { handle, metrics, front }
 }
 
 fn direct() -> Direct {

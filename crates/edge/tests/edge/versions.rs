@@ -22,7 +22,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::rig::{Rig, nonzero, start, start_with};
 use edge::TlsConfig;
 
-type Sender = hyper::client::conn::http2::SendRequest<Empty<Bytes>>;
+pub(crate) type Sender = hyper::client::conn::http2::SendRequest<Empty<Bytes>>;
 
 async fn http2(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Sender {
     let io = TokioIo::new(io);
@@ -32,7 +32,12 @@ async fn http2(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Send
     sender
 }
 
-async fn get(sender: &mut Sender, path: &str, fields: usize) -> Response<Incoming> {
+/// HTTP/2 with prior knowledge.
+pub(crate) async fn plain_http2(rig: &Rig) -> Sender {
+    http2(TcpStream::connect(rig.address()).await.expect("it listens")).await
+}
+
+pub(crate) async fn get(sender: &mut Sender, path: &str, fields: usize) -> Response<Incoming> {
     let mut request = Request::get(format!("http://edge{path}"));
     for number in 0..fields {
         request = request.header(format!("x-{number}"), "y");
@@ -48,7 +53,7 @@ async fn text(response: Response<Incoming>) -> String {
 #[tokio::test]
 async fn http_2_is_spoken_with_prior_knowledge() {
     let rig = start();
-    let mut sender = http2(TcpStream::connect(rig.address()).await.expect("it listens")).await;
+    let mut sender = plain_http2(&rig).await;
     let (mut other, mut third) = (sender.clone(), sender.clone());
     let (first, second, refused) = tokio::join!(
         get(&mut sender, "/hello", 0),
@@ -63,7 +68,7 @@ async fn http_2_is_spoken_with_prior_knowledge() {
 #[tokio::test]
 async fn too_many_fields_are_refused_over_http_2_too() {
     let rig = start_with(|limits, _| limits.header_fields_max = nonzero(10));
-    let mut sender = http2(TcpStream::connect(rig.address()).await.expect("it listens")).await;
+    let mut sender = plain_http2(&rig).await;
     let refused = get(&mut sender, "/hello", 11).await;
     assert_eq!(refused.status(), 431);
     assert!(text(refused).await.contains("edge/header-too-large"));

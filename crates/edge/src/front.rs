@@ -1,0 +1,243 @@
+//! What is decided about a request from its head alone, before anything waits or is done for it: whom it comes from,
+//! whether that network is let in, and whether the limits leave room for it.
+//!
+//! It holds for direct routes and for all others, and its settings can be replaced while requests pass.
+
+mod blocks;
+mod client;
+mod instruments;
+mod limits;
+mod networks;
+mod rule;
+mod told;
+
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use authz::Actor;
+use clock::{Clock, Stopwatch};
+use http::{Extensions, HeaderValue, header};
+use problem::Problem;
+use serde::{Deserialize, Serialize};
+use telemetry::Metrics;
+
+use crate::{
+    Answer, Fields, Identify,
+    http::{Known, Peer},
+};
+use blocks::Blocks;
+pub use blocks::{Block, BlockError};
+pub use client::{ClientsConfig, ForwardedIn};
+use instruments::Instruments;
+use limits::Limits;
+pub use limits::{LimitsConfig, LimitsError, RuleState};
+pub use networks::NetworksConfig;
+use networks::{Networks, Standing};
+pub(crate) use rule::household;
+pub use rule::{Part, RouteError, RuleConfig};
+pub(crate) use told::Told;
+
+/// Everything the front goes by; all of it can be replaced while it is served.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FrontConfig {
+    pub clients: ClientsConfig,
+    pub networks: NetworksConfig,
+    pub limits: LimitsConfig,
+}
+
+/// What of a request is seen before anything is done for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    /// The host that was asked for.
+    pub(crate) host: Option<&'a [u8]>,
+    pub(crate) fields: Fields<'a>,
+    /// Who is at the other end of the connection.
+    pub(crate) peer: Option<IpAddr>,
+}
+
+/// A request that may go on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Admitted {
+    /// For whom it was sent: behind proxies that are trusted, the address that they name.
+    pub(crate) client: Option<IpAddr>,
+    /// Who sent it, if that had to be found out.
+    pub(crate) actor: Option<Actor>,
+    /// What its sender is told of the limits.
+    pub(crate) told: Option<Told>,
+    /// How long until its turn comes.
+    pub(crate) wait: Duration,
+}
+
+impl Admitted {
+    /// Leaves with the request what its handler asks for.
+    pub(crate) fn enter(self, extensions: &mut Extensions) {
+        extensions.insert(Peer(self.client));
+        if let Some(actor) = self.actor {
+            extensions.insert(Known(actor));
+        }
+        if !self.wait.is_zero() {
+            extensions.insert(Turn(self.wait));
+        }
+        if let Some(told) = self.told {
+            extensions.insert(told);
+        }
+    }
+}
+
+/// How long until a request's turn comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Turn(pub(crate) Duration);
+
+/// The front of a port. Clones share it; ports that share one share its limits.
+#[derive(Clone)]
+pub struct Front(Arc<Inner>);
+
+struct Inner {
+    table: ArcSwap<Table>,
+    blocks: Blocks,
+    since_start: Stopwatch,
+    instruments: Instruments,
+}
+
+/// What is replaced when the settings are.
+struct Table {
+    clients: ClientsConfig,
+    networks: Networks,
+    limits: Limits,
+}
+
+/// How the front stands, for operators.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrontState {
+    /// How much of each limit is given at present, in thousandths.
+    pub given_permille: u32,
+    pub rules: Vec<RuleState>,
+    pub blocks: Vec<Block>,
+}
+
+impl Front {
+    /// By these settings.
+    ///
+    /// # Errors
+    /// When they say what cannot be held to.
+    pub fn new(config: &FrontConfig, clock: &Clock, metrics: &Metrics) -> Result<Self, LimitsError> {
+        let instruments = Instruments::register(metrics);
+        let limits = Limits::new(&config.limits, None, &instruments)?;
+        let table =
+            Table { clients: config.clients.clone(), networks: Networks::new(&config.networks), limits };
+        Ok(Self(Arc::new(Inner {
+            table: ArcSwap::from_pointee(table),
+            blocks: Blocks::new(clock.clone()),
+            since_start: clock.stopwatch(),
+            instruments,
+        })))
+    }
+
+    /// Goes by these settings from now on. What was used of a limit that stays as it is remains used.
+    ///
+    /// # Errors
+    /// When they say what cannot be held to; nothing changes then.
+    pub fn set(&self, config: &FrontConfig) -> Result<(), LimitsError> {
+        let before = self.0.table.load();
+        let limits = Limits::new(&config.limits, Some(&before.limits), &self.0.instruments)?;
+        let networks = Networks::new(&config.networks);
+        self.0.table.store(Arc::new(Table { clients: config.clients.clone(), networks, limits }));
+        Ok(())
+    }
+
+    /// Lets nobody in from there for so long.
+    ///
+    /// # Errors
+    /// When there are too many blocks.
+    pub fn block(&self, block: Block) -> Result<(), BlockError> {
+        self.0.blocks.add(block)
+    }
+
+    /// Forgets the block of exactly this network; tells whether there was one.
+    pub fn unblock(&self, network: ipnet::IpNet) -> bool {
+        self.0.blocks.remove(network)
+    }
+
+    /// To be called about once a second: adapts the limits to how busy the machine is (`cpu`, of all of it) and to
+    /// how many jobs wait, and forgets what is over.
+    pub fn tend(&self, cpu: f64, jobs_waiting: u64) {
+        let table = self.0.table.load();
+        let permille = table.limits.adapt(cpu, jobs_waiting);
+        self.0.instruments.given_permille.set(permille.into());
+        self.0.blocks.sweep();
+        self.0.instruments.blocks.set(self.0.blocks.len());
+    }
+
+    /// How it stands, with at most so many of its blocks.
+    #[must_use]
+    pub fn state(&self, blocks_max: usize) -> FrontState {
+        let table = self.0.table.load();
+        FrontState {
+            given_permille: table.limits.given_permille(),
+            rules: table.limits.state(),
+            blocks: self.0.blocks.list(blocks_max),
+        }
+    }
+
+    /// Is nobody let in from there? Asked of each connection, before anything is read.
+    pub(crate) fn is_shut_to(&self, peer: IpAddr) -> bool {
+        let table = self.0.table.load();
+        table.networks.standing(peer, || self.0.blocks.has(peer)) == Standing::Blocked
+    }
+
+    /// Is it a proxy that speaks for others, who are looked at one by one?
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        self.0.table.load().clients.trusts(peer)
+    }
+
+    pub(crate) fn count_refused_connection(&self) {
+        self.0.instruments.connections_refused.inc();
+    }
+
+    /// May this request go on?
+    pub(crate) fn look(&self, identify: &Identify, seen: &Seen<'_>) -> Result<Admitted, Answer> {
+        let table = self.0.table.load();
+        let client = seen.peer.map(|peer| table.clients.client(peer, seen.fields));
+        let standing = client.map_or(Standing::Unlisted, |client| {
+            table.networks.standing(client, || self.0.blocks.has(client))
+        });
+        match standing {
+            Standing::Allowed => return Ok(Admitted { client, ..Admitted::default() }),
+            Standing::Blocked => {
+                self.0.instruments.requests_blocked.inc();
+                return Err(Answer::refusing(&blocked()));
+            }
+            Standing::Unlisted => {}
+        }
+        let now = u64::try_from(self.0.since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        table.limits.look(seen, client, identify, now)
+    }
+}
+
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Front")
+    }
+}
+
+fn blocked() -> Problem {
+    Problem::forbidden("edge/blocked", "requests from this network are not taken at present")
+}
+
+/// The answer to a request beyond a limit.
+fn too_many(wait: Duration, told: &Told) -> Answer {
+    let detail = "too many requests: wait as long as Retry-After says, in seconds";
+    let answer = Answer::refusing(&Problem::too_many_requests("edge/too-many-requests", detail, wait));
+    told.fields().fold(answer.with_field(header::RETRY_AFTER, seconds(wait)), |answer, (name, value)| {
+        answer.with_field(name, value)
+    })
+}
+
+/// Whole seconds, rounded up: whoever comes back then is not too early.
+fn seconds(wait: Duration) -> HeaderValue {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).into()
+}

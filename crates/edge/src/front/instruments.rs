@@ -1,0 +1,62 @@
+//! What is counted of requests that were not let in.
+
+use telemetry::{
+    EncodeLabelSet, Metrics,
+    instruments::{counter::Counter, family::Family, gauge::Gauge},
+};
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Instruments {
+    refused: Family<RuleLabel, Counter>,
+    crowded: Family<RuleLabel, Gauge>,
+    pub(super) given_permille: Gauge,
+    pub(super) blocks: Gauge,
+    pub(super) requests_blocked: Counter,
+    pub(super) connections_refused: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuleLabel {
+    rule: String,
+}
+
+impl Instruments {
+    pub(super) fn register(metrics: &Metrics) -> Self {
+        let this = Self::default();
+        this.given_permille.set(limiter::WHOLE_PERMILLE.into());
+        metrics.register(|registry| {
+            let registry = registry.sub_registry_with_prefix("front");
+            registry.register("limits_refused", "Requests beyond a limit", this.refused.clone());
+            registry.register(
+                "limits_crowded",
+                "Decisions about newcomers that shared one place, as the table of keys was full",
+                this.crowded.clone(),
+            );
+            registry.register(
+                "limits_given_permille",
+                "How much of each limit is given at present, in thousandths",
+                this.given_permille.clone(),
+            );
+            registry.register("blocks", "Networks that are blocked for a while", this.blocks.clone());
+            registry.register(
+                "requests_blocked",
+                "Requests from networks that are blocked",
+                this.requests_blocked.clone(),
+            );
+            registry.register(
+                "connections_refused",
+                "Connections that were closed unread: from blocked networks, or too many from one address",
+                this.connections_refused.clone(),
+            );
+        });
+        this
+    }
+
+    pub(super) fn refused(&self, rule: &str) -> Counter {
+        self.refused.get_or_create_owned(&RuleLabel { rule: rule.to_owned() })
+    }
+
+    pub(super) fn crowded(&self, rule: &str) -> Gauge {
+        self.crowded.get_or_create_owned(&RuleLabel { rule: rule.to_owned() })
+    }
+}

@@ -1,0 +1,342 @@
+//! The limits of a port: every rule that a request is counted in, decided together.
+
+use std::{
+    net::IpAddr,
+    num::{NonZeroU32, NonZeroU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use arrayvec::ArrayVec;
+use authz::{Actor, PersonKind};
+use limiter::{
+    AdaptiveConfig, Algorithm, Decision, Limiter, QuotaConfig, QuotaError, TOGETHER_MAX, Verdict,
+    WHOLE_PERMILLE, decide_together,
+};
+use serde::{Deserialize, Serialize};
+use telemetry::instruments::{counter::Counter, gauge::Gauge};
+
+use super::{
+    Admitted, Instruments, Seen, Told,
+    rule::{Key, More, Part, RuleConfig, kind},
+    too_many,
+};
+use crate::{Answer, Identify};
+
+/// Rules in one set of settings.
+const RULES_MAX: usize = 64;
+/// Letters of a rule's name.
+const NAME_LENGTH_MAX: usize = 64;
+
+/// How much may be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LimitsConfig {
+    /// Every rule, instead of those that hold by default. A request is counted in all that it falls under, and
+    /// passes if all let it pass.
+    pub rules: Vec<RuleConfig>,
+    /// Callers that each rule can tell apart at once, at 16 bytes each; newcomers beyond them share one quota.
+    pub keys_max: NonZeroU32,
+    pub adaptive: AdaptiveConfig,
+}
+
+/// Settings of limits that cannot be held to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LimitsError {
+    #[error("the limit `{rule}`: {error}")]
+    Quota { rule: String, error: QuotaError },
+    #[error("two limits are called `{0}`")]
+    Twice(String),
+    #[error("`{0}` is no name of a limit: use up to {NAME_LENGTH_MAX} of a-z, 0-9 and -")]
+    Name(String),
+    #[error("the limit `{0}` is `by` nothing")]
+    ByNothing(String),
+    #[error("there are more than {RULES_MAX} limits")]
+    TooMany,
+}
+
+/// How a rule stands, for operators.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleState {
+    pub name: String,
+    pub by: Vec<Part>,
+    /// As it is given at present.
+    pub limit: u32,
+    pub window_ms: u64,
+    /// Requests beyond it, since the start.
+    pub refused: u64,
+    /// Decisions about newcomers that shared one place.
+    pub crowded: u64,
+    pub bytes: usize,
+}
+
+/// The rules in force. They are locked in their order, which is that of their addresses in memory: two sets of which
+/// one replaces the other lock those they share in the same order.
+#[derive(Debug)]
+pub(super) struct Limits {
+    rules: Vec<Rule>,
+    adaptive: AdaptiveConfig,
+    given_permille: AtomicU32,
+    keys_max: NonZeroU32,
+}
+
+#[derive(Debug)]
+struct Rule {
+    config: RuleConfig,
+    limiter: Arc<Limiter>,
+    more: Vec<(PersonKind, Arc<Limiter>)>,
+    refused: Counter,
+    crowded: Gauge,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            rules: original(),
+            keys_max: NonZeroU32::new(1 << 20).expect("a positive constant"),
+            adaptive: AdaptiveConfig::default(),
+        }
+    }
+}
+
+/// The limits of the guides that this server answers.
+fn original() -> Vec<RuleConfig> {
+    let rule = |name: &str, route: Option<&str>, by: &[Part], limit: u32, window_ms: u64| RuleConfig {
+        name: name.to_owned(),
+        routes: route.map(|route| route.parse().expect("a route")).into_iter().collect(),
+        by: by.to_vec(),
+        kinds: Vec::new(),
+        quota: QuotaConfig {
+            algorithm: Algorithm::SlidingWindow,
+            limit: NonZeroU32::new(limit).expect("a positive constant"),
+            window_ms: NonZeroU64::new(window_ms).expect("a positive constant"),
+            burst: None,
+            block_ms: None,
+        },
+        more: Vec::new(),
+        announced: true,
+        adapts: true,
+    };
+    let minute = 60_000;
+    let address = &[Part::Address];
+    let mut flood = rule("address", None, address, 1000, 1000);
+    flood.quota.algorithm = Algorithm::FixedWindow;
+    flood.quota.block_ms = NonZeroU64::new(minute);
+    flood.more = vec![More { kind: PersonKind::Government, times: NonZeroU32::new(10).expect("ten") }];
+    flood.announced = false;
+    let voter = &["header:x-voter-key".parse().expect("a field"), Part::Address];
+    vec![
+        flood,
+        rule("ballots", Some("POST /api/v1/voting/submit"), voter, 10, minute),
+        rule("voting-tokens", Some("POST /api/v1/voting/token"), &[Part::Person], 5, minute),
+        rule("elections", Some("GET /api/v1/elections/*"), address, 100, minute),
+        rule("public-reads", Some("GET /api/v1/public/*"), address, 1000, minute),
+    ]
+}
+
+impl Limits {
+    /// By these settings. Rules that `before` had alike keep what was used of them.
+    pub(super) fn new(
+        config: &LimitsConfig,
+        before: Option<&Self>,
+        instruments: &Instruments,
+    ) -> Result<Self, LimitsError> {
+        if config.rules.len() > RULES_MAX {
+            return Err(LimitsError::TooMany);
+        }
+        let given_permille = before.map_or(WHOLE_PERMILLE, Self::given_permille);
+        let mut rules: Vec<Rule> = Vec::new();
+        for rule in &config.rules {
+            check(rule)?;
+            if rules.iter().any(|other| other.config.name == rule.name) {
+                return Err(LimitsError::Twice(rule.name.clone()));
+            }
+            let same = before.filter(|before| before.keys_max == config.keys_max);
+            let same =
+                same.and_then(|before| before.rules.iter().find(|other| other.config.counts_alike(rule)));
+            rules.push(Rule::new(rule, same, config.keys_max, instruments)?);
+        }
+        rules.sort_by_key(|rule| Arc::as_ptr(&rule.limiter));
+        let this = Self {
+            rules,
+            adaptive: config.adaptive,
+            given_permille: AtomicU32::new(given_permille),
+            keys_max: config.keys_max,
+        };
+        this.give(given_permille);
+        Ok(this)
+    }
+
+    pub(super) fn given_permille(&self) -> u32 {
+        self.given_permille.load(Relaxed)
+    }
+
+    /// Gives as much of the limits as the machine bears; tells how much, in thousandths.
+    pub(super) fn adapt(&self, cpu: f64, jobs_waiting: u64) -> u32 {
+        let given = self.adaptive.next(self.given_permille(), cpu, jobs_waiting);
+        self.give(given);
+        for rule in &self.rules {
+            rule.crowded.set(i64::try_from(rule.limiter.crowded()).unwrap_or(i64::MAX));
+        }
+        given
+    }
+
+    fn give(&self, permille: u32) {
+        self.given_permille.store(permille, Relaxed);
+        for rule in self.rules.iter().filter(|rule| rule.config.adapts) {
+            rule.limiter.scale(permille);
+            rule.more.iter().for_each(|(_, limiter)| limiter.scale(permille));
+        }
+    }
+
+    pub(super) fn state(&self) -> Vec<RuleState> {
+        let mut states: Vec<RuleState> = self.rules.iter().map(Rule::state).collect();
+        states.sort_by(|one, other| one.name.cmp(&other.name));
+        states
+    }
+
+    /// May this request go on?
+    pub(super) fn look(
+        &self,
+        seen: &Seen<'_>,
+        client: Option<IpAddr>,
+        identify: &Identify,
+        now: u64,
+    ) -> Result<Admitted, Answer> {
+        let mut admitted = Admitted { client, ..Admitted::default() };
+        let mut counted: ArrayVec<(&Rule, usize), TOGETHER_MAX> = ArrayVec::new();
+        for rule in &self.rules {
+            let Some(route) = rule.config.route(seen.method, seen.path) else { continue };
+            if rule.config.asks_who() && admitted.actor.is_none() {
+                admitted.actor = who(identify, seen);
+            }
+            let key = rule.key(seen, &admitted, route);
+            if rule.config.counts(admitted.actor.as_ref()) && key.is_whole() {
+                // Whoever writes more rules than that for one route is held to the first of them.
+                let _full = counted.try_push((rule, route));
+            }
+        }
+        let decisions = {
+            let tickets =
+                counted.iter().map(|(rule, route)| rule.limiter.ticket(&rule.key(seen, &admitted, *route)));
+            let mut tickets: ArrayVec<_, TOGETHER_MAX> = tickets.collect();
+            decide_together(&mut tickets, 1, now)
+        };
+        let mut told = Told::default();
+        let (mut refused, mut wait) = (None, Duration::ZERO);
+        for ((rule, _), decision) in counted.iter().zip(&decisions) {
+            let Some((limiter, decision)) = rule.best(seen, &mut admitted, identify, decision, now) else {
+                continue;
+            };
+            if rule.config.announced {
+                told.add(&rule.config.name, limiter.quota(), &decision);
+            }
+            match decision.verdict {
+                Verdict::Pass => {}
+                Verdict::PassAfter(turn) => wait = wait.max(turn),
+                Verdict::Refuse { retry_after } => {
+                    rule.refused.inc();
+                    refused = refused.max(Some(retry_after));
+                }
+            }
+        }
+        if let Some(retry_after) = refused {
+            return Err(too_many(retry_after, &told));
+        }
+        admitted.told = (!told.is_empty()).then_some(told);
+        admitted.wait = wait;
+        Ok(admitted)
+    }
+}
+
+/// Who asks; nobody if they cannot prove it, which their handler will tell them.
+fn who(identify: &Identify, seen: &Seen<'_>) -> Option<Actor> {
+    identify.actor(seen.fields).ok()
+}
+
+fn check(rule: &RuleConfig) -> Result<(), LimitsError> {
+    let fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if rule.name.is_empty() || rule.name.len() > NAME_LENGTH_MAX || !rule.name.bytes().all(fit) {
+        return Err(LimitsError::Name(rule.name.clone()));
+    }
+    if rule.by.is_empty() {
+        return Err(LimitsError::ByNothing(rule.name.clone()));
+    }
+    Ok(())
+}
+
+impl Rule {
+    fn new(
+        config: &RuleConfig,
+        same: Option<&Self>,
+        keys_max: NonZeroU32,
+        instruments: &Instruments,
+    ) -> Result<Self, LimitsError> {
+        let keys_max = crate::config::size(keys_max);
+        let limiter = |times: u32| {
+            let limit = config.quota.limit.saturating_mul(NonZeroU32::new(times).unwrap_or(NonZeroU32::MIN));
+            let quota = QuotaConfig { limit, ..config.quota }.quota();
+            let failed = |error| LimitsError::Quota { rule: config.name.clone(), error };
+            Ok(Arc::new(Limiter::new(quota.map_err(failed)?, keys_max)))
+        };
+        let (own, more) = match same {
+            Some(same) => (same.limiter.clone(), same.more.clone()),
+            None => {
+                let more = config.more.iter().map(|more| Ok((more.kind, limiter(more.times.get())?)));
+                (limiter(1)?, more.collect::<Result<_, LimitsError>>()?)
+            }
+        };
+        Ok(Self {
+            config: config.clone(),
+            limiter: own,
+            more,
+            refused: instruments.refused(&config.name),
+            crowded: instruments.crowded(&config.name),
+        })
+    }
+
+    fn key<'a>(&'a self, seen: &'a Seen<'_>, admitted: &'a Admitted, route: usize) -> Key<'a> {
+        let (client, actor) = (admitted.client, admitted.actor.as_ref());
+        Key { by: &self.config.by, seen, client, actor, route }
+    }
+
+    /// The decision that counts: of this quota, or of the larger one of a person who has one.
+    fn best(
+        &self,
+        seen: &Seen<'_>,
+        admitted: &mut Admitted,
+        identify: &Identify,
+        decision: &Decision,
+        now: u64,
+    ) -> Option<(&Limiter, Decision)> {
+        let own = Some((&*self.limiter, *decision));
+        if self.more.is_empty() || !matches!(decision.verdict, Verdict::Refuse { .. }) {
+            return own;
+        }
+        if admitted.actor.is_none() {
+            admitted.actor = who(identify, seen);
+        }
+        let larger = admitted.actor.as_ref().and_then(|actor| {
+            let (_, limiter) = self.more.iter().find(|(kind_of, _)| Some(*kind_of) == kind(actor))?;
+            Some((&**limiter, limiter.decide(&actor.by().person(), 1, now)))
+        });
+        larger.or(own)
+    }
+
+    fn state(&self) -> RuleState {
+        let quota = self.limiter.quota();
+        RuleState {
+            name: self.config.name.clone(),
+            by: self.config.by.clone(),
+            limit: quota.limit(),
+            window_ms: u64::try_from(quota.window().as_millis()).unwrap_or(u64::MAX),
+            refused: self.refused.get(),
+            crowded: self.limiter.crowded(),
+            bytes: self.limiter.bytes() + self.more.iter().map(|(_, limiter)| limiter.bytes()).sum::<usize>(),
+        }
+    }
+}

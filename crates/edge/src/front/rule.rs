@@ -1,0 +1,305 @@
+//! One limit: on which routes, of whom, and how much.
+
+use std::{
+    hash::{Hash, Hasher},
+    net::IpAddr,
+    num::NonZeroU32,
+    str::FromStr,
+};
+
+use authz::{Actor, By, PersonKind};
+use http::{HeaderName, Method};
+use limiter::QuotaConfig;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::Seen;
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// A limit as it stands in settings.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RuleConfig {
+    /// By this it is known in metrics, and to callers if it is announced.
+    pub name: String,
+    /// `/path`, or `POST /path` for one method. A segment in braces stands for any one, and `/*` at the end for any
+    /// further. Empty for all routes.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// Of what each has a quota of its own: each address, each person, each person at each address, ... A request
+    /// that lacks one of them (nobody signed in, no such field) is not counted.
+    pub by: Vec<Part>,
+    /// Only persons of these kinds are counted; everybody if there are none.
+    #[serde(default)]
+    pub kinds: Vec<PersonKind>,
+    pub quota: QuotaConfig,
+    /// Persons of these kinds have a quota of their own beyond this one, so many times as large.
+    #[serde(default)]
+    pub more: Vec<More>,
+    /// Are callers told how much is left?
+    #[serde(default = "yes")]
+    pub announced: bool,
+    /// Does it shrink while the machine has too much to do?
+    #[serde(default = "yes")]
+    pub adapts: bool,
+}
+
+/// A larger quota for some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct More {
+    pub kind: PersonKind,
+    pub times: NonZeroU32,
+}
+
+/// Something of a request that a quota is kept for. What callers may invent (a field, a key) bounds nobody unless the
+/// address stands beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// The caller's address; of IPv6 the network of 64 bits, which is one household's.
+    Address,
+    /// Who is signed in.
+    Person,
+    /// What kind of person is signed in.
+    Kind,
+    /// The host that was asked for.
+    Tenant,
+    /// Which of the rule's routes it is.
+    Route,
+    /// The field `X-Api-Key`.
+    ApiKey,
+    /// Any other field: `header:x-voter-key`.
+    Field(HeaderName),
+}
+
+/// A route, or many, as a rule names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    method: Option<Method>,
+    /// The path's segments; none stands for any one.
+    segments: Vec<Option<String>>,
+    /// Are there any further?
+    open: bool,
+}
+
+/// Something names no route, or no part of a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    #[error("`{0}` is no route: write `/path`, `/path/*` or `POST /path`")]
+    Route(String),
+    #[error("`{0}` is none of address, person, kind, tenant, route, api-key and header:NAME")]
+    Part(String),
+}
+
+/// What a key is made of: the rule's parts of this request.
+pub(super) struct Key<'a> {
+    pub(super) by: &'a [Part],
+    pub(super) seen: &'a Seen<'a>,
+    pub(super) client: Option<IpAddr>,
+    pub(super) actor: Option<&'a Actor>,
+    pub(super) route: usize,
+}
+
+impl RuleConfig {
+    /// Which of its routes the request is for, if any.
+    pub(super) fn route(&self, method: &str, path: &str) -> Option<usize> {
+        if self.routes.is_empty() {
+            return Some(0);
+        }
+        self.routes.iter().position(|route| route.matches(method, path))
+    }
+
+    /// Does the same count in both, so that what was used of one is used of the other?
+    pub(super) fn counts_alike(&self, other: &Self) -> bool {
+        let counts = |rule: &Self| (rule.name.clone(), rule.by.clone(), rule.quota, rule.more.clone());
+        counts(self) == counts(other)
+    }
+
+    /// Must it be known who asks?
+    pub(super) fn asks_who(&self) -> bool {
+        !self.kinds.is_empty() || self.by.iter().any(|part| matches!(part, Part::Person | Part::Kind))
+    }
+
+    pub(super) fn counts(&self, actor: Option<&Actor>) -> bool {
+        self.kinds.is_empty() || actor.and_then(kind).is_some_and(|kind| self.kinds.contains(&kind))
+    }
+}
+
+/// What kind of person an actor is.
+pub(super) fn kind(actor: &Actor) -> Option<PersonKind> {
+    match actor.by() {
+        By::Person(claims) => Some(claims.kind),
+        By::Anonymous | By::Service(_) => None,
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Route {
+    fn matches(&self, method: &str, path: &str) -> bool {
+        if self.method.as_ref().is_some_and(|own| own.as_str() != method) {
+            return false;
+        }
+        let mut asked = path.strip_prefix('/').unwrap_or(path).split('/');
+        let begins = self.segments.iter().all(|segment| {
+            asked.next().is_some_and(|asked| segment.as_ref().is_none_or(|segment| segment == asked))
+        });
+        begins && (self.open || asked.next().is_none())
+    }
+}
+
+impl FromStr for Route {
+    type Err = RouteError;
+
+    fn from_str(text: &str) -> Result<Self, RouteError> {
+        let unfit = || RouteError::Route(text.to_owned());
+        let (method, path) = match text.split_once(' ') {
+            Some((method, path)) => (Some(method.parse().map_err(|_| unfit())?), path),
+            None => (None, text),
+        };
+        let path = path.strip_prefix('/').filter(|path| !path.contains(['?', '#', ' '])).ok_or_else(unfit)?;
+        let (path, open) = match path.strip_suffix('*') {
+            Some("") => return Ok(Self { method, segments: Vec::new(), open: true }),
+            Some(path) => (path.strip_suffix('/').ok_or_else(unfit)?, true),
+            None => (path, false),
+        };
+        let segment = |segment: &str| {
+            let any = segment.starts_with('{') && segment.ends_with('}');
+            (!any).then(|| segment.to_owned())
+        };
+        Ok(Self { method, segments: path.split('/').map(segment).collect(), open })
+    }
+}
+
+impl<'de> Deserialize<'de> for Route {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl FromStr for Part {
+    type Err = RouteError;
+
+    fn from_str(text: &str) -> Result<Self, RouteError> {
+        Ok(match text {
+            "address" => Self::Address,
+            "person" => Self::Person,
+            "kind" => Self::Kind,
+            "tenant" => Self::Tenant,
+            "route" => Self::Route,
+            "api-key" => Self::ApiKey,
+            _ => {
+                let name = text.strip_prefix("header:").and_then(|name| name.parse().ok());
+                Self::Field(name.ok_or_else(|| RouteError::Part(text.to_owned()))?)
+            }
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let word = match self {
+            Self::Address => "address",
+            Self::Person => "person",
+            Self::Kind => "kind",
+            Self::Tenant => "tenant",
+            Self::Route => "route",
+            Self::ApiKey => "api-key",
+            Self::Field(name) => return serializer.collect_str(&format_args!("header:{name}")),
+        };
+        serializer.serialize_str(word)
+    }
+}
+
+impl Key<'_> {
+    /// Does the request have all of it?
+    pub(super) fn is_whole(&self) -> bool {
+        self.by.iter().all(|part| match part {
+            Part::Address => self.client.is_some(),
+            Part::Person | Part::Kind => self.actor.and_then(kind).is_some(),
+            Part::Tenant => self.seen.host.is_some(),
+            Part::Route => true,
+            Part::ApiKey => self.seen.fields.get(&X_API_KEY).is_some(),
+            Part::Field(name) => self.seen.fields.get(name).is_some(),
+        })
+    }
+}
+
+impl Hash for Key<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for part in self.by {
+            match part {
+                Part::Address => self.client.map(household).hash(state),
+                Part::Person => self.actor.and_then(|actor| actor.by().person()).hash(state),
+                Part::Kind => self.actor.and_then(kind).hash(state),
+                Part::Tenant => self.seen.host.hash(state),
+                Part::Route => self.route.hash(state),
+                Part::ApiKey => self.seen.fields.get(&X_API_KEY).hash(state),
+                Part::Field(name) => self.seen.fields.get(name).hash(state),
+            }
+        }
+    }
+}
+
+/// An address, or what of it one household has: IPv6 gives each a network of 64 bits.
+pub(crate) fn household(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_bits().into(),
+        // The lowest bit tells it from IPv4: no network of 64 bits has it.
+        IpAddr::V6(address) => address.to_bits() >> 64 << 64 | 1 << 63,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(route: &str, method: &str, path: &str) -> bool {
+        route.parse::<Route>().expect("a route").matches(method, path)
+    }
+
+    #[test]
+    fn a_route_is_a_path_with_room_for_names_and_for_what_follows() {
+        assert!(matches("/api/v1/elections", "GET", "/api/v1/elections"));
+        assert!(!matches("/api/v1/elections", "GET", "/api/v1/elections/7"));
+        assert!(matches("/api/v1/elections/{id}/tally", "GET", "/api/v1/elections/7/tally"));
+        assert!(!matches("/api/v1/elections/{id}/tally", "GET", "/api/v1/elections/7/8/tally"));
+        assert!(matches("/api/v1/public/*", "GET", "/api/v1/public/a/b"));
+        assert!(!matches("/api/v1/public/*", "GET", "/api/v1/publicity"));
+        assert!(matches("/*", "GET", "/anything"));
+        assert!(matches("POST /votes", "POST", "/votes"));
+        assert!(!matches("POST /votes", "GET", "/votes"));
+        assert!(matches("/", "GET", "/"));
+    }
+
+    #[test]
+    fn what_is_no_route_is_refused() {
+        for text in ["votes", "/a b", "/a*", "G@T /a", "/a?b", ""] {
+            assert!(text.parse::<Route>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_are_named_in_settings() {
+        assert_eq!("header:X-Voter-Key".parse(), Ok(Part::Field(HeaderName::from_static("x-voter-key"))));
+        assert!("header:".parse::<Part>().is_err());
+        assert!("adress".parse::<Part>().is_err());
+    }
+
+    #[test]
+    fn a_household_has_a_network_of_64_bits_and_is_nobody_of_the_old_addresses() {
+        let of = |text: &str| household(text.parse().expect("an address"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.7"), of("192.0.2.7"));
+        assert_ne!(of("::192.0.2.7"), of("192.0.2.7"));
+    }
+}
