@@ -59,8 +59,8 @@ pub fn direct(identity: Identity) -> Direct {
 
 /// Who sent a request: nobody without a token, a person with one that holds.
 pub fn identify(identity: Identity) -> Identify {
-    Identify::by(move |headers| {
-        let token = held_token(&identity, headers.into())?;
+    Identify::by(move |fields| {
+        let token = held_token(&identity, fields)?;
         Ok(token.map_or(Actor::ANONYMOUS, |token| Actor::person(token.claims)))
     })
 }

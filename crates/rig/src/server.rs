@@ -24,8 +24,17 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
+    /// The settings as they are given. All callers in tests are one address, which no limit is meant for unless
+    /// the test says so.
+    #[must_use]
+    pub fn settings(&self) -> String {
+        let said = ["[networks]", "[limits", "[[limits"].iter().any(|table| self.settings.contains(table));
+        let open = if said { "" } else { "\n[networks]\nallowed = [\"127.0.0.0/8\"]\n" };
+        format!("{}{open}", self.settings)
+    }
+
     pub(crate) fn add_to(&self, command: &mut Command, settings: &Path) -> anyhow::Result<()> {
-        std::fs::write(settings, &self.settings).context("cannot write the settings")?;
+        std::fs::write(settings, self.settings()).context("cannot write the settings")?;
         command.arg("--config").arg(settings);
         if let Some(database) = &self.database {
             // As an operator would, since arguments are seen by everybody.
@@ -43,6 +52,7 @@ impl ServerOptions {
 #[derive(Debug)]
 pub struct Server {
     process: Process,
+    settings: tempfile::NamedTempFile,
     pub public: SocketAddr,
     pub admin: SocketAddr,
     data: PathBuf,
@@ -76,7 +86,7 @@ impl Server {
         options.add_to(&mut command, settings.path())?;
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         let (process, (public, admin)) = Process::start(command, addresses)?;
-        Ok(Self { process, public, admin, data: data.to_owned() })
+        Ok(Self { process, settings, public, admin, data: data.to_owned() })
     }
 
     /// Somebody who has not signed in.
@@ -124,6 +134,19 @@ impl Server {
     /// When it does not stop, or not in order.
     pub fn stop(self) -> anyhow::Result<()> {
         self.process.stop()
+    }
+
+    /// Writes other settings, which it goes by when it is told to read them.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn write_settings(&self, settings: &str) -> anyhow::Result<()> {
+        std::fs::write(self.settings.path(), settings).context("cannot write the settings")
+    }
+
+    /// Tells it to read its settings again.
+    pub fn hang_up(&self) {
+        self.process.signal("-HUP");
     }
 
     /// Memory that it holds, in bytes.

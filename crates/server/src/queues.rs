@@ -140,6 +140,12 @@ impl Queues {
         }))
     }
 
+    /// Jobs whose time has come and that nobody is at, as it was last looked.
+    pub(crate) fn waiting(&self) -> u64 {
+        let ready = |queue| self.0.instruments.ready.get_or_create(&OfQueue { queue }).get();
+        self.0.queues.keys().map(|queue| u64::try_from(ready(queue)).unwrap_or_default()).sum()
+    }
+
     /// Looks again and again how the queues stand, until told to stop.
     pub(crate) async fn watch(self, mut stop: watch::Receiver<bool>) {
         self.say_what_is_held().await;

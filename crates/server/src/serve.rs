@@ -4,16 +4,18 @@ use anyhow::Context;
 use cache::Cache;
 use clap::Args;
 use clock::Clock;
-use edge::{Edge, Handle, Traffic};
+use edge::{Edge, Front, Handle, Traffic};
 use queue::Workers;
 use telemetry::Metrics;
+use tokio::sync::watch;
 
 use crate::{
     api,
     backup::Shipping,
     data_folder::DataFolder,
-    descriptors, first_start, jobs, key_file,
+    descriptors, first_start, front, jobs, key_file,
     ledgers::Ledgers,
+    reload::{Hangups, Reload},
     services::Services,
     settings::{Settings, SettingsOptions},
     signals::Signals,
@@ -33,6 +35,8 @@ pub struct ServeOptions {
 /// Everything that runs.
 struct Running {
     services: Services,
+    front: Front,
+    reload: Reload,
     public: Handle,
     admin: Handle,
     workers: Option<Workers>,
@@ -49,19 +53,25 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From the first moment on, so that a stop during the start is a stop in order too.
-    let told_to_stop = runtime.block_on(async { Signals::listen() })?;
+    let (told_to_stop, hangups) =
+        runtime.block_on(async { anyhow::Ok((Signals::listen()?, Hangups::listen()?)) })?;
     let target = Shipping::target(&settings)?;
-    let mut running = runtime.block_on(start(&settings))?;
+    let mut running = runtime.block_on(start(&settings, &options.settings))?;
     let Services { keys, metrics, .. } = &running.services;
     let shipping = target.map(|target| Shipping::start(&settings, target, keys, metrics));
     running.shipping = shipping.transpose()?;
-    runtime.block_on(running.services.attend(told_to_stop))?;
+    let (front, reload, queues) =
+        (running.front.clone(), running.reload.clone(), running.services.queues.clone());
+    let also = |stopped: watch::Receiver<bool>| async {
+        tokio::join!(front::tend(front, queues, stopped.clone()), reload.on_signal(hangups, stopped));
+    };
+    runtime.block_on(running.services.attend(told_to_stop, also))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
     running.stop();
     Ok(())
 }
 
-async fn start(settings: &Settings) -> anyhow::Result<Running> {
+async fn start(settings: &Settings, options: &SettingsOptions) -> anyhow::Result<Running> {
     let (clock, metrics) = (Clock::System, Metrics::new());
     let folder = DataFolder::take(settings)?;
     folder.make_rooms()?;
@@ -83,19 +93,24 @@ async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let ledgers = Ledgers::new([identity.ledger().clone()], &cache);
     let (routes, description) = api::public(identity, &ledgers, &services.queues);
     let traffic = Traffic::new(&services.metrics);
+    let front = Front::new(&front::config(settings), &clock, &services.metrics)
+        .context("cannot use the settings of the front")?;
+    let reload = Reload::new(options.clone(), settings.clone(), front.clone());
     let edge = Edge::new(
         descriptors::fit(&settings.edge),
         clock,
         traffic.clone(),
         identity::identify(identity.clone()),
+        front.clone(),
     );
     let person_keys = services.person_keys.clone();
     let routes = routes.merge(status::public_routes(ledgers, person_keys, cache, &description));
     let public = edge::serve(&settings.public, &edge, &routes, &identity::direct(identity.clone()))
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
-    let admin = services.serve_operators(settings, traffic)?;
+    let operators = front::operator_routes(front.clone(), reload.clone());
+    let admin = services.serve_operators(settings, traffic, operators)?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
-    Ok(Running { services, public, admin, workers, shipping: None })
+    Ok(Running { services, front, reload, public, admin, workers, shipping: None })
 }
 
 impl Running {

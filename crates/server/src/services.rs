@@ -1,16 +1,17 @@
 //! The services of a deployment, opened from a folder of data by whoever serves them or works at their jobs.
 
 use anyhow::Context;
+use axum::Router;
 use cache::Cache;
 use clock::Clock;
-use edge::{Direct, Edge, Handle, Identify, Traffic};
+use edge::{Direct, Edge, Front, Handle, Identify, Traffic};
 use identity::Identity;
 use seal::{Keys, PersonKeys};
 use telemetry::Metrics;
 use tokio::{sync::watch, task::LocalSet};
 
 use crate::{
-    data_folder::DataFolder, jobs, key_file::Engines, queues, queues::Queues, settings::Settings,
+    data_folder::DataFolder, front, jobs, key_file::Engines, queues, queues::Queues, settings::Settings,
     signals::Signals, status,
 };
 
@@ -60,24 +61,39 @@ impl Services {
     }
 
     /// Does what a process does by itself, until it is told to stop.
-    pub(crate) async fn attend(&self, told_to_stop: Signals) -> anyhow::Result<()> {
+    /// `also` is done meanwhile, until what it is given says stop.
+    pub(crate) async fn attend<F: Future<Output = ()> + 'static>(
+        &self,
+        told_to_stop: Signals,
+        also: impl FnOnce(watch::Receiver<bool>) -> F,
+    ) -> anyhow::Result<()> {
         let (stop, stopped) = watch::channel(false);
         let here = LocalSet::new();
+        let also = also(stopped.clone());
         let attending = here.run_until(async move {
+            let also = tokio::task::spawn_local(also);
             let routine = tokio::task::spawn_local(self.identity.clone().run(stopped.clone()));
             let looking = tokio::task::spawn_local(self.queues.clone().watch(stopped));
             told_to_stop.wait().await;
             stop.send_replace(true);
+            also.await.context("whoever looks after the front panicked")?;
             looking.await.context("whoever looks at the queues panicked")?;
             routine.await.context("the routine of the identity service panicked")
         });
         attending.await
     }
 
-    /// Opens the operators' port.
-    pub(crate) fn serve_operators(&self, settings: &Settings, traffic: Traffic) -> anyhow::Result<Handle> {
-        let edge = Edge::new(settings.edge.clone(), Clock::System, traffic, Identify::nobody());
-        let routes = status::admin_routes(self.metrics.clone(), self.identity.clone());
+    /// Opens the operators' port, with these routes beside those of all services.
+    pub(crate) fn serve_operators(
+        &self,
+        settings: &Settings,
+        traffic: Traffic,
+        routes: Router,
+    ) -> anyhow::Result<Handle> {
+        // Nothing of this front is worth counting: it lets everybody through.
+        let open = Front::new(&front::open(), &Clock::System, &Metrics::new())?;
+        let edge = Edge::new(settings.edge.clone(), Clock::System, traffic, Identify::nobody(), open);
+        let routes = routes.merge(status::admin_routes(self.metrics.clone(), self.identity.clone()));
         let routes = routes.merge(queues::operator_routes(self.queues.clone()));
         edge::serve(&settings.admin, &edge, &routes, &Direct::none())
             .with_context(|| format!("cannot serve {}", settings.admin.address))

@@ -1,7 +1,7 @@
 //! Everything that can be set, composed of each component's own settings and read once.
 
 use std::{
-    fs,
+    fmt, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, ensure};
 use cache::RedisConfig;
 use clap::Args;
-use edge::{EdgeConfig, ListenConfig};
+use edge::{ClientsConfig, EdgeConfig, LimitsConfig, ListenConfig, NetworksConfig};
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
 use queue::WorkerConfig;
@@ -34,6 +34,9 @@ pub struct Settings {
     pub public: ListenConfig,
     pub admin: ListenConfig,
     pub edge: EdgeConfig,
+    pub clients: ClientsConfig,
+    pub networks: NetworksConfig,
+    pub limits: LimitsConfig,
     pub identity: IdentityConfig,
     pub ledger: LedgerConfig,
     pub sqlite: SqliteConfig,
@@ -59,6 +62,9 @@ impl Default for Settings {
             public: ListenConfig::default(),
             admin,
             edge: EdgeConfig::default(),
+            clients: ClientsConfig::default(),
+            networks: NetworksConfig::default(),
+            limits: LimitsConfig::default(),
             identity: IdentityConfig::default(),
             ledger: LedgerConfig::default(),
             sqlite: SqliteConfig::default(),
@@ -164,6 +170,34 @@ impl Settings {
         }
     }
 
+    /// The tables that differ from `other` and cannot be changed while a server runs.
+    pub(crate) fn fixed_that_differ(&self, other: &Self) -> Vec<&'static str> {
+        // What is said of them for debugging is all of them, and never leaves this function.
+        let tables = |settings: &Self| {
+            let text = |table: &dyn fmt::Debug| format!("{table:?}");
+            [
+                ("data", text(&settings.data)),
+                ("keys", text(&settings.keys)),
+                ("name", text(&settings.name)),
+                ("public", text(&settings.public)),
+                ("admin", text(&settings.admin)),
+                ("edge", text(&settings.edge)),
+                ("identity", text(&settings.identity)),
+                ("ledger", text(&settings.ledger)),
+                ("sqlite", text(&settings.sqlite)),
+                ("postgres", text(&settings.postgres)),
+                ("readers", text(&settings.readers)),
+                ("redis", text(&settings.redis)),
+                ("jobs", text(&settings.jobs)),
+                ("backup", text(&settings.backup)),
+                ("log", text(&settings.log)),
+            ]
+        };
+        let (mine, theirs) = (tables(self), tables(other));
+        let differ = mine.into_iter().zip(theirs).filter(|(mine, theirs)| mine != theirs);
+        differ.map(|((name, _), _)| name).collect()
+    }
+
     /// Says what may be meant, and is better not done.
     pub(crate) fn warn(&self) {
         if self.sqlite.commits == Commits::Unsynced {
@@ -249,6 +283,15 @@ mod tests {
         let mut again = read(&text).expect("it can be given back");
         again.postgres.url.clone_from(&merged.postgres.url);
         assert_eq!(format!("{again:?}"), format!("{merged:?}"));
+    }
+
+    #[test]
+    fn what_cannot_change_while_a_server_runs_is_known_by_name() {
+        let before = read("").expect("settings");
+        let after = read("[edge]\nidle-ms-max = 7\n[limits]\nkeys-max = 7\n[log]\nformat = \"json\"");
+        let differ = after.expect("settings").fixed_that_differ(&before);
+        assert!(differ.contains(&"edge") && !differ.contains(&"public"), "{differ:?}");
+        assert!(before.fixed_that_differ(&before).is_empty());
     }
 
     #[test]

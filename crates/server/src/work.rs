@@ -1,6 +1,7 @@
 //! `holdfast work`: a process that works at jobs and serves nobody, beside nodes that share a PostgreSQL.
 
 use anyhow::{Context, ensure};
+use axum::Router;
 use cache::{Cache, RedisConfig};
 use clap::Args;
 use clock::Clock;
@@ -46,9 +47,9 @@ pub fn work(options: &WorkOptions) -> anyhow::Result<()> {
     let registry = wanted(services.identity.jobs(), &options.queues)?;
     let queues: Vec<_> = registry.queues().collect();
     let workers = runtime.block_on(jobs::start(&services.identity, &settings, registry))?;
-    let admin = services.serve_operators(&settings, Traffic::new(&services.metrics))?;
+    let admin = services.serve_operators(&settings, Traffic::new(&services.metrics), Router::new())?;
     crate::tell(&format!("holdfast works at {} (operators: {})", queues.join(", "), admin.address()));
-    runtime.block_on(services.attend(told_to_stop))?;
+    runtime.block_on(services.attend(told_to_stop, |_| async {}))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
     workers.stop();
     services.stop();

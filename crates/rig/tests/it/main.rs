@@ -8,6 +8,7 @@ mod damage;
 mod encrypted;
 mod fleet;
 mod fleet_backups;
+mod front;
 mod jobs;
 mod journeys;
 mod limits;

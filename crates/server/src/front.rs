@@ -1,0 +1,42 @@
+//! The front of the public port: looked after while it is served, and seen and changed by operators.
+
+mod http;
+mod pressure;
+
+use std::time::Duration;
+
+use edge::{Front, FrontConfig};
+pub(crate) use http::operator_routes;
+use pressure::Processors;
+use tokio::sync::watch;
+
+use crate::{queues::Queues, settings::Settings};
+
+/// How often limits are adapted to how busy the machine is.
+const TEND_EVERY: Duration = Duration::from_secs(1);
+
+/// What the settings say of the front.
+pub(crate) fn config(settings: &Settings) -> FrontConfig {
+    FrontConfig {
+        clients: settings.clients.clone(),
+        networks: settings.networks.clone(),
+        limits: settings.limits.clone(),
+    }
+}
+
+/// Of the operators' port: whoever can reach it is never kept out.
+pub(crate) fn open() -> FrontConfig {
+    FrontConfig {
+        limits: edge::LimitsConfig { rules: Vec::new(), ..edge::LimitsConfig::default() },
+        ..FrontConfig::default()
+    }
+}
+
+/// Looks after the front until told to stop.
+pub(crate) async fn tend(front: Front, queues: Queues, mut stop: watch::Receiver<bool>) {
+    let mut processors = Processors::look();
+    while !*stop.borrow() {
+        drop(tokio::time::timeout(TEND_EVERY, stop.wait_for(|stop| *stop)).await);
+        front.tend(processors.busy(), queues.waiting());
+    }
+}

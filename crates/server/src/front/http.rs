@@ -1,0 +1,98 @@
+//! `/front`, `/blocks` and `/reload` on the operators' port.
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    routing::{get, post, put},
+};
+use clock::{Clock, Timestamp};
+use edge::{Block, Body, Front, FrontState, Query};
+use ipnet::IpNet;
+use problem::Problem;
+use serde::{Deserialize, Serialize};
+
+use crate::reload::Reload;
+
+/// Blocks that one answer lists.
+const BLOCKS_MAX: usize = 1000;
+
+/// How long a block may last, in seconds.
+const BLOCK_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
+
+#[derive(Clone)]
+struct Operated {
+    front: Front,
+    reload: Reload,
+}
+
+pub(crate) fn operator_routes(front: Front, reload: Reload) -> Router {
+    Router::new()
+        .route("/front", get(see))
+        .route("/blocks", put(block).delete(unblock))
+        .route("/reload", post(read_again))
+        .with_state(Operated { front, reload })
+}
+
+async fn see(State(operated): State<Operated>) -> Json<FrontState> {
+    Json(operated.front.state(BLOCKS_MAX))
+}
+
+/// A network that nobody is to be let in from.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct BlockBody {
+    network: IpNet,
+    seconds: u64,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+async fn block(State(operated): State<Operated>, Body(body): Body<BlockBody>) -> Result<StatusCode, Problem> {
+    let BlockBody { network, seconds, reason } = body;
+    if !(1..=BLOCK_SECONDS_MAX).contains(&seconds) {
+        let detail = format!("a block lasts from 1 to {BLOCK_SECONDS_MAX} seconds");
+        return Err(Problem::unprocessable("server/block-out-of-range", detail));
+    }
+    let until = Timestamp::from_millis(Clock::System.now().millis().saturating_add(seconds * 1000));
+    let reason: String = reason.unwrap_or_else(|| "operator".to_owned()).chars().take(80).collect();
+    let block = Block { network: network.trunc(), until, reason };
+    let full = |error| Problem::conflict("server/too-many-blocks", error);
+    operated.front.block(block).map_err(full)?;
+    tracing::info!(code = "server/network-blocked", %network, seconds, "an operator blocked a network");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Network {
+    network: IpNet,
+}
+
+async fn unblock(
+    State(operated): State<Operated>,
+    Query(asked): Query<Network>,
+) -> Result<StatusCode, Problem> {
+    if !operated.front.unblock(asked.network) {
+        let detail = "there is no block of exactly this network";
+        return Err(Problem::not_found("server/no-such-block", detail));
+    }
+    tracing::info!(code = "server/network-unblocked", network = %asked.network, "an operator took back a block");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What became of new settings.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reloaded {
+    /// Tables that changed and hold only from the next start on.
+    next_start: Vec<&'static str>,
+}
+
+async fn read_again(State(operated): State<Operated>) -> Result<Json<Reloaded>, Problem> {
+    let read = operated.reload.read_again();
+    let next_start = read.map_err(|error| {
+        Problem::unprocessable("server/bad-settings", format!("the settings stay as they are: {error:#}"))
+    })?;
+    Ok(Json(Reloaded { next_start }))
+}

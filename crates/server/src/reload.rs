@@ -1,0 +1,81 @@
+//! Settings that are read again while the server goes on: on SIGHUP, or when an operator asks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use edge::Front;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    front,
+    settings::{Settings, SettingsOptions},
+};
+
+/// Reads the settings again, and puts in force what can be.
+#[derive(Debug, Clone)]
+pub(crate) struct Reload(Arc<Sources>);
+
+#[derive(Debug)]
+struct Sources {
+    options: SettingsOptions,
+    front: Front,
+    /// As they are in force, or will be from the next start on.
+    known: Mutex<Settings>,
+}
+
+impl Reload {
+    pub(crate) fn new(options: SettingsOptions, settings: Settings, front: Front) -> Self {
+        Self(Arc::new(Sources { options, front, known: Mutex::new(settings) }))
+    }
+
+    /// Reads them. Tells which tables changed that hold only from the next start on.
+    ///
+    /// # Errors
+    /// When they cannot be used; nothing changes then.
+    pub(crate) fn read_again(&self) -> anyhow::Result<Vec<&'static str>> {
+        let settings = self.0.options.read()?;
+        let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.front.set(&front::config(&settings)).context("cannot use the settings of the front")?;
+        let later = settings.fixed_that_differ(&known);
+        *known = settings;
+        tracing::info!(code = "server/settings-read", "the settings were read again");
+        if !later.is_empty() {
+            let tables = later.join(", ");
+            tracing::warn!(
+                code = "server/settings-need-restart",
+                tables,
+                "some changed settings hold only from the next start on"
+            );
+        }
+        Ok(later)
+    }
+
+    /// Reads them at every SIGHUP, until told to stop.
+    pub(crate) async fn on_signal(self, mut hangups: Hangups, mut stop: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                _ = hangups.0.recv() => {}
+            }
+            if let Err(error) = self.read_again() {
+                tracing::error!(
+                    code = "server/bad-settings",
+                    error = format!("{error:#}"),
+                    "the settings stay as they are"
+                );
+            }
+        }
+    }
+}
+
+/// SIGHUP, heard from the moment it is made.
+pub(crate) struct Hangups(Signal);
+
+impl Hangups {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+}
