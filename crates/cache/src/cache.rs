@@ -20,7 +20,7 @@ use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
     entry::Moment,
-    shared::{Redis, RedisConfig},
+    shared::{Exchanged, Redis, RedisConfig},
     tag::{Drops, Tag},
 };
 
@@ -101,6 +101,12 @@ impl Cache {
                 cache.drop_tags(&tags);
             }
         })
+    }
+
+    /// Replaces a number that all nodes share by another, if it still is what it was thought to be (0 if there was
+    /// none); it is forgotten after `life`. Nothing if there is no Redis, or it does not answer in time.
+    pub async fn exchange(&self, key: &str, known: u64, new: u64, life: Duration) -> Option<Exchanged> {
+        self.0.redis.as_ref()?.exchange(key, known, new, life).await
     }
 
     pub(crate) fn drops(&self) -> &Drops {

@@ -6,6 +6,7 @@
 //! lost: then the *era* changes, which is part of every stamp, and everything there is forgotten.
 
 mod config;
+mod exchange;
 mod keeper;
 mod link;
 mod operations;
@@ -23,6 +24,7 @@ use std::{
 
 use clock::{Clock, Stopwatch};
 pub use config::{RedisConfig, RedisUrl, RedisUrlError};
+pub use exchange::Exchanged;
 use link::{Link, LinkError};
 use store::Breaker;
 pub(crate) use stored::{Stamp, Stored};

@@ -101,7 +101,7 @@ impl BoundRoutes {
         ask: Ask<'_>,
         admitted: &Admitted,
     ) -> Option<Answer> {
-        if !admitted.wait.is_zero() {
+        if !admitted.is_settled() {
             return None;
         }
         let (route, slot) =

@@ -29,12 +29,13 @@ use blocks::Blocks;
 pub use blocks::{Block, BlockError};
 pub use client::{ClientsConfig, ForwardedIn};
 use instruments::Instruments;
-use limits::Limits;
+use limiter::Shared;
+use limits::{Limits, Making, Owed};
 pub use limits::{LimitsConfig, LimitsError, RuleState};
 pub use networks::NetworksConfig;
 use networks::{Networks, Standing};
 pub(crate) use rule::household;
-pub use rule::{Part, RouteError, RuleConfig};
+pub use rule::{Part, RouteError, RuleConfig, Share};
 pub(crate) use told::Told;
 
 /// Everything the front goes by; all of it can be replaced while it is served.
@@ -69,17 +70,25 @@ pub(crate) struct Admitted {
     pub(crate) told: Option<Told>,
     /// How long until its turn comes.
     pub(crate) wait: Duration,
+    /// What has to be asked of others before it may go on.
+    pub(crate) owed: Vec<Owed>,
 }
 
 impl Admitted {
+    /// Is nothing to be waited for?
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.wait.is_zero() && self.owed.is_empty()
+    }
+
     /// Leaves with the request what its handler asks for.
     pub(crate) fn enter(self, extensions: &mut Extensions) {
+        let settled = self.is_settled();
         extensions.insert(Peer(self.client));
         if let Some(actor) = self.actor {
             extensions.insert(Known(actor));
         }
-        if !self.wait.is_zero() {
-            extensions.insert(Turn(self.wait));
+        if !settled {
+            extensions.insert(Turn { wait: self.wait, owed: self.owed.into() });
         }
         if let Some(told) = self.told {
             extensions.insert(told);
@@ -87,9 +96,12 @@ impl Admitted {
     }
 }
 
-/// How long until a request's turn comes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Turn(pub(crate) Duration);
+/// What is to be waited for before a request may go on.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    wait: Duration,
+    owed: Arc<[Owed]>,
+}
 
 /// The front of a port. Clones share it; ports that share one share its limits.
 #[derive(Clone)]
@@ -99,6 +111,7 @@ struct Inner {
     table: ArcSwap<Table>,
     blocks: Blocks,
     since_start: Stopwatch,
+    shared: Option<Shared>,
     instruments: Instruments,
 }
 
@@ -120,19 +133,27 @@ pub struct FrontState {
 }
 
 impl Front {
-    /// By these settings.
+    /// By these settings. What nodes share they count in `shared`; without it each counts for itself.
     ///
     /// # Errors
     /// When they say what cannot be held to.
-    pub fn new(config: &FrontConfig, clock: &Clock, metrics: &Metrics) -> Result<Self, LimitsError> {
+    pub fn new(
+        config: &FrontConfig,
+        clock: &Clock,
+        metrics: &Metrics,
+        shared: Option<Shared>,
+    ) -> Result<Self, LimitsError> {
         let instruments = Instruments::register(metrics);
-        let limits = Limits::new(&config.limits, None, &instruments)?;
+        let since_start = clock.stopwatch();
+        let making = Making { instruments: &instruments, shared: shared.as_ref(), since_start: &since_start };
+        let limits = Limits::new(&config.limits, None, &making)?;
         let table =
             Table { clients: config.clients.clone(), networks: Networks::new(&config.networks), limits };
         Ok(Self(Arc::new(Inner {
             table: ArcSwap::from_pointee(table),
             blocks: Blocks::new(clock.clone()),
-            since_start: clock.stopwatch(),
+            since_start,
+            shared,
             instruments,
         })))
     }
@@ -143,7 +164,9 @@ impl Front {
     /// When they say what cannot be held to; nothing changes then.
     pub fn set(&self, config: &FrontConfig) -> Result<(), LimitsError> {
         let before = self.0.table.load();
-        let limits = Limits::new(&config.limits, Some(&before.limits), &self.0.instruments)?;
+        let Inner { instruments, shared, since_start, .. } = &*self.0;
+        let making = Making { instruments, shared: shared.as_ref(), since_start };
+        let limits = Limits::new(&config.limits, Some(&before.limits), &making)?;
         let networks = Networks::new(&config.networks);
         self.0.table.store(Arc::new(Table { clients: config.clients.clone(), networks, limits }));
         Ok(())
@@ -198,6 +221,17 @@ impl Front {
         self.0.instruments.connections_refused.inc();
     }
 
+    /// Waits until the request's turn comes.
+    pub(crate) async fn take(&self, turn: Turn) -> Result<(), Problem> {
+        for owed in &*turn.owed {
+            owed.settle(&self.0.since_start).await.map_err(too_many_problem)?;
+        }
+        if !turn.wait.is_zero() {
+            tokio::time::sleep(turn.wait).await;
+        }
+        Ok(())
+    }
+
     /// May this request go on?
     pub(crate) fn look(&self, identify: &Identify, seen: &Seen<'_>) -> Result<Admitted, Answer> {
         let table = self.0.table.load();
@@ -230,11 +264,15 @@ fn blocked() -> Problem {
 
 /// The answer to a request beyond a limit.
 fn too_many(wait: Duration, told: &Told) -> Answer {
-    let detail = "too many requests: wait as long as Retry-After says, in seconds";
-    let answer = Answer::refusing(&Problem::too_many_requests("edge/too-many-requests", detail, wait));
+    let answer = Answer::refusing(&too_many_problem(wait));
     told.fields().fold(answer.with_field(header::RETRY_AFTER, seconds(wait)), |answer, (name, value)| {
         answer.with_field(name, value)
     })
+}
+
+fn too_many_problem(wait: Duration) -> Problem {
+    let detail = "too many requests: wait as long as Retry-After says, in seconds";
+    Problem::too_many_requests("edge/too-many-requests", detail, wait)
 }
 
 /// Whole seconds, rounded up: whoever comes back then is not too early.

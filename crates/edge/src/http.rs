@@ -42,7 +42,7 @@ pub fn protect(routes: Router, edge: &Edge) -> Router {
             // A handler that panics costs its caller an answer, and nobody else anything.
             .layer(from_fn(layers::survive))
             // Says what is left of the limits, and waits until the request's turn comes.
-            .layer(from_fn(layers::take_turn))
+            .layer(from_fn_with_state(edge.clone(), layers::take_turn))
             // A place in the process is not held for ever, whatever a handler waits for.
             .layer(from_fn_with_state(edge.clone(), layers::answer_in_time))
             // Refuses a declared size before a byte of it is read; cuts an undeclared one.

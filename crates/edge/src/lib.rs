@@ -29,7 +29,7 @@ pub use connection::{Proxied, ProxiedError, read_proxied};
 pub use direct::{Answer, Ask, Direct, Fields};
 pub use front::{
     Block, BlockError, ClientsConfig, ForwardedIn, Front, FrontConfig, FrontState, LimitsConfig, LimitsError,
-    NetworksConfig, Part, RouteError, RuleConfig, RuleState,
+    NetworksConfig, Part, RouteError, RuleConfig, RuleState, Share,
 };
 pub use http::{
     Body, Caller, Exact, Params, Peer, ProblemDocument, Query, RawBody, Refusals, protect, read_json,

@@ -77,7 +77,13 @@ impl Limiter {
     /// The quota as it is given at present.
     #[must_use]
     pub fn quota(&self) -> Quota {
-        self.quota.scaled(self.permille.load(Relaxed))
+        self.given_of(self.quota)
+    }
+
+    /// As much of another quota as is given of this one.
+    #[must_use]
+    pub fn given_of(&self, quota: Quota) -> Quota {
+        quota.scaled(self.permille.load(Relaxed))
     }
 
     /// From now on gives so many thousandths of the quota, at most all of it.

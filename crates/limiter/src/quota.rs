@@ -2,6 +2,7 @@
 
 mod even_spacing;
 mod fixed_window;
+mod lease;
 mod sliding_window;
 mod sub_buckets;
 mod token_bucket;
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+pub use lease::Leased;
 use serde::{Deserialize, Serialize};
 
 /// A quota as it stands in settings.
@@ -94,7 +96,7 @@ pub enum Verdict {
 
 /// What a key has used: nought for one that has used nothing, or not for a while. The highest bit says that it
 /// is blocked, and the others until when.
-pub(crate) type Used = u64;
+pub type Used = u64;
 
 /// What one algorithm finds out, before blocks are looked at.
 struct Finding {
@@ -149,6 +151,11 @@ impl Quota {
     #[must_use]
     pub const fn window(&self) -> Duration {
         Duration::from_nanos(self.window)
+    }
+
+    /// Does it block whoever asks for more?
+    pub(crate) const fn blocks(&self) -> bool {
+        self.block > 0
     }
 
     /// So many thousandths of it, at least one a window.

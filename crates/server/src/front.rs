@@ -5,8 +5,10 @@ mod pressure;
 
 use std::time::Duration;
 
+use cache::Cache;
 use edge::{Front, FrontConfig};
 pub(crate) use http::operator_routes;
+use limiter::{Ask, Shared, Told};
 use pressure::Processors;
 use tokio::sync::watch;
 
@@ -22,6 +24,19 @@ pub(crate) fn config(settings: &Settings) -> FrontConfig {
         networks: settings.networks.clone(),
         limits: settings.limits.clone(),
     }
+}
+
+/// Where the nodes of a fleet count together.
+pub(crate) fn shared(cache: &Cache) -> Shared {
+    let cache = cache.clone();
+    Shared::by(move |ask| {
+        let cache = cache.clone();
+        async move {
+            let Ask { key, known, new, life } = ask;
+            let done = cache.exchange(&key, known, new, life).await?;
+            Some(Told { replaced: done.replaced, found: done.found, now_us: done.now_us })
+        }
+    })
 }
 
 /// Of the operators' port: whoever can reach it is never kept out.

@@ -93,7 +93,8 @@ async fn start(settings: &Settings, options: &SettingsOptions) -> anyhow::Result
     let ledgers = Ledgers::new([identity.ledger().clone()], &cache);
     let (routes, description) = api::public(identity, &ledgers, &services.queues);
     let traffic = Traffic::new(&services.metrics);
-    let front = Front::new(&front::config(settings), &clock, &services.metrics)
+    let shared = (!settings.redis.urls.is_empty()).then(|| front::shared(&cache));
+    let front = Front::new(&front::config(settings), &clock, &services.metrics, shared)
         .context("cannot use the settings of the front")?;
     let reload = Reload::new(options.clone(), settings.clone(), front.clone());
     let edge = Edge::new(

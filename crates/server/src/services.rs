@@ -91,7 +91,7 @@ impl Services {
         routes: Router,
     ) -> anyhow::Result<Handle> {
         // Nothing of this front is worth counting: it lets everybody through.
-        let open = Front::new(&front::open(), &Clock::System, &Metrics::new())?;
+        let open = Front::new(&front::open(), &Clock::System, &Metrics::new(), None)?;
         let edge = Edge::new(settings.edge.clone(), Clock::System, traffic, Identify::nobody(), open);
         let routes = routes.merge(status::admin_routes(self.metrics.clone(), self.identity.clone()));
         let routes = routes.merge(queues::operator_routes(self.queues.clone()));

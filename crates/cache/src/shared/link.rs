@@ -29,6 +29,8 @@ pub(crate) enum LinkError {
     Replica,
     #[error("what Redis keeps was emptied")]
     Emptied,
+    #[error("the answer cannot be read")]
+    Unread,
 }
 
 /// Clones share a connection.

@@ -12,16 +12,17 @@ use std::{
 
 use arrayvec::ArrayVec;
 use authz::{Actor, PersonKind};
+use clock::Stopwatch;
 use limiter::{
-    AdaptiveConfig, Algorithm, Decision, Limiter, QuotaConfig, QuotaError, TOGETHER_MAX, Verdict,
-    WHOLE_PERMILLE, decide_together,
+    AdaptiveConfig, Algorithm, Decision, Leases, Limiter, Quota, QuotaConfig, QuotaError, Shared,
+    TOGETHER_MAX, Taken, Verdict, WHOLE_PERMILLE, decide_together,
 };
 use serde::{Deserialize, Serialize};
 use telemetry::instruments::{counter::Counter, gauge::Gauge};
 
 use super::{
     Admitted, Instruments, Seen, Told,
-    rule::{Key, More, Part, RuleConfig, kind},
+    rule::{Key, More, Part, RuleConfig, Share, kind},
     too_many,
 };
 use crate::{Answer, Identify};
@@ -40,6 +41,8 @@ pub struct LimitsConfig {
     pub rules: Vec<RuleConfig>,
     /// Callers that each rule can tell apart at once, at 16 bytes each; newcomers beyond them share one quota.
     pub keys_max: NonZeroU32,
+    /// About how many nodes share what is shared.
+    pub nodes: NonZeroU32,
     pub adaptive: AdaptiveConfig,
 }
 
@@ -54,6 +57,8 @@ pub enum LimitsError {
     Name(String),
     #[error("the limit `{0}` is `by` nothing")]
     ByNothing(String),
+    #[error("the limit `{0}` is shared by nodes: it can be neither spaced evenly nor larger for some")]
+    Shared(String),
     #[error("there are more than {RULES_MAX} limits")]
     TooMany,
 }
@@ -78,16 +83,22 @@ pub struct RuleState {
 /// one replaces the other lock those they share in the same order.
 #[derive(Debug)]
 pub(super) struct Limits {
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
     adaptive: AdaptiveConfig,
     given_permille: AtomicU32,
     keys_max: NonZeroU32,
+    nodes: NonZeroU32,
 }
 
 #[derive(Debug)]
 struct Rule {
     config: RuleConfig,
+    /// Of this node: all there is, or what is gone by while nobody can be asked.
     limiter: Arc<Limiter>,
+    /// Of all nodes.
+    leases: Option<Arc<Leases>>,
+    /// All of it, of all nodes.
+    quota: Quota,
     more: Vec<(PersonKind, Arc<Limiter>)>,
     refused: Counter,
     crowded: Gauge,
@@ -98,6 +109,7 @@ impl Default for LimitsConfig {
         Self {
             rules: original(),
             keys_max: NonZeroU32::new(1 << 20).expect("a positive constant"),
+            nodes: NonZeroU32::new(7).expect("a positive constant"),
             adaptive: AdaptiveConfig::default(),
         }
     }
@@ -118,6 +130,7 @@ fn original() -> Vec<RuleConfig> {
             block_ms: None,
         },
         more: Vec::new(),
+        share: Share::Node,
         announced: true,
         adapts: true,
     };
@@ -143,22 +156,23 @@ impl Limits {
     pub(super) fn new(
         config: &LimitsConfig,
         before: Option<&Self>,
-        instruments: &Instruments,
+        making: &Making<'_>,
     ) -> Result<Self, LimitsError> {
         if config.rules.len() > RULES_MAX {
             return Err(LimitsError::TooMany);
         }
         let given_permille = before.map_or(WHOLE_PERMILLE, Self::given_permille);
-        let mut rules: Vec<Rule> = Vec::new();
+        let mut rules: Vec<Arc<Rule>> = Vec::new();
         for rule in &config.rules {
             check(rule)?;
             if rules.iter().any(|other| other.config.name == rule.name) {
                 return Err(LimitsError::Twice(rule.name.clone()));
             }
-            let same = before.filter(|before| before.keys_max == config.keys_max);
+            let alike = |before: &&Self| (before.keys_max, before.nodes) == (config.keys_max, config.nodes);
+            let same = before.filter(alike);
             let same =
                 same.and_then(|before| before.rules.iter().find(|other| other.config.counts_alike(rule)));
-            rules.push(Rule::new(rule, same, config.keys_max, instruments)?);
+            rules.push(Arc::new(Rule::new(rule, same.map(|same| &**same), config, making)?));
         }
         rules.sort_by_key(|rule| Arc::as_ptr(&rule.limiter));
         let this = Self {
@@ -166,6 +180,7 @@ impl Limits {
             adaptive: config.adaptive,
             given_permille: AtomicU32::new(given_permille),
             keys_max: config.keys_max,
+            nodes: config.nodes,
         };
         this.give(given_permille);
         Ok(this)
@@ -194,7 +209,7 @@ impl Limits {
     }
 
     pub(super) fn state(&self) -> Vec<RuleState> {
-        let mut states: Vec<RuleState> = self.rules.iter().map(Rule::state).collect();
+        let mut states: Vec<RuleState> = self.rules.iter().map(|rule| rule.state()).collect();
         states.sort_by(|one, other| one.name.cmp(&other.name));
         states
     }
@@ -209,13 +224,26 @@ impl Limits {
     ) -> Result<Admitted, Answer> {
         let mut admitted = Admitted { client, ..Admitted::default() };
         let mut counted: ArrayVec<(&Rule, usize), TOGETHER_MAX> = ArrayVec::new();
+        let mut refused: Option<Duration> = None;
         for rule in &self.rules {
             let Some(route) = rule.config.route(seen.method, seen.path) else { continue };
             if rule.config.asks_who() && admitted.actor.is_none() {
                 admitted.actor = who(identify, seen);
             }
             let key = rule.key(seen, &admitted, route);
-            if rule.config.counts(admitted.actor.as_ref()) && key.is_whole() {
+            if !rule.config.counts(admitted.actor.as_ref()) || !key.is_whole() {
+                continue;
+            }
+            if let Some(leases) = &rule.leases {
+                let key = key.everywhere();
+                match leases.take_at_once(key) {
+                    Some(Taken::Passed) => {}
+                    Some(Taken::Refused { retry_after }) => {
+                        refused = refused.max(Some(rule.refuse(retry_after)))
+                    }
+                    Some(Taken::Away) | None => admitted.owed.push(Owed { rule: Arc::clone(rule), key }),
+                }
+            } else {
                 // Whoever writes more rules than that for one route is held to the first of them.
                 let _full = counted.try_push((rule, route));
             }
@@ -227,7 +255,7 @@ impl Limits {
             decide_together(&mut tickets, 1, now)
         };
         let mut told = Told::default();
-        let (mut refused, mut wait) = (None, Duration::ZERO);
+        let mut wait = Duration::ZERO;
         for ((rule, _), decision) in counted.iter().zip(&decisions) {
             let Some((limiter, decision)) = rule.best(seen, &mut admitted, identify, decision, now) else {
                 continue;
@@ -238,10 +266,7 @@ impl Limits {
             match decision.verdict {
                 Verdict::Pass => {}
                 Verdict::PassAfter(turn) => wait = wait.max(turn),
-                Verdict::Refuse { retry_after } => {
-                    rule.refused.inc();
-                    refused = refused.max(Some(retry_after));
-                }
+                Verdict::Refuse { retry_after } => refused = refused.max(Some(rule.refuse(retry_after))),
             }
         }
         if let Some(retry_after) = refused {
@@ -251,6 +276,42 @@ impl Limits {
         admitted.wait = wait;
         Ok(admitted)
     }
+}
+
+/// A decision that takes a journey: what all nodes share, and this one has none of.
+#[derive(Debug, Clone)]
+pub(crate) struct Owed {
+    rule: Arc<Rule>,
+    key: u128,
+}
+
+impl Owed {
+    /// May the request go on? If not, how long it has to wait.
+    pub(crate) async fn settle(&self, since_start: &Stopwatch) -> Result<(), Duration> {
+        let Self { rule, key } = self;
+        let taken = match &rule.leases {
+            Some(leases) => leases.take(&rule.quota_now(), *key).await,
+            None => Taken::Away,
+        };
+        match taken {
+            Taken::Passed => Ok(()),
+            Taken::Refused { retry_after } => Err(rule.refuse(retry_after)),
+            Taken::Away => {
+                let now = u64::try_from(since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                match rule.limiter.decide(key, 1, now).verdict {
+                    Verdict::Refuse { retry_after } => Err(rule.refuse(retry_after)),
+                    Verdict::Pass | Verdict::PassAfter(_) => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// What rules are made with.
+pub(super) struct Making<'a> {
+    pub(super) instruments: &'a Instruments,
+    pub(super) shared: Option<&'a Shared>,
+    pub(super) since_start: &'a Stopwatch,
 }
 
 /// Who asks; nobody if they cannot prove it, which their handler will tell them.
@@ -263,6 +324,10 @@ fn check(rule: &RuleConfig) -> Result<(), LimitsError> {
     if rule.name.is_empty() || rule.name.len() > NAME_LENGTH_MAX || !rule.name.bytes().all(fit) {
         return Err(LimitsError::Name(rule.name.clone()));
     }
+    let spaced = rule.quota.algorithm == Algorithm::EvenSpacing;
+    if rule.share != Share::Node && (spaced || !rule.more.is_empty()) {
+        return Err(LimitsError::Shared(rule.name.clone()));
+    }
     if rule.by.is_empty() {
         return Err(LimitsError::ByNothing(rule.name.clone()));
     }
@@ -273,12 +338,11 @@ impl Rule {
     fn new(
         config: &RuleConfig,
         same: Option<&Self>,
-        keys_max: NonZeroU32,
-        instruments: &Instruments,
+        all: &LimitsConfig,
+        making: &Making<'_>,
     ) -> Result<Self, LimitsError> {
-        let keys_max = crate::config::size(keys_max);
-        let limiter = |times: u32| {
-            let limit = config.quota.limit.saturating_mul(NonZeroU32::new(times).unwrap_or(NonZeroU32::MIN));
+        let keys_max = crate::config::size(all.keys_max);
+        let limiter = |limit: NonZeroU32| {
             let quota = QuotaConfig { limit, ..config.quota }.quota();
             let failed = |error| LimitsError::Quota { rule: config.name.clone(), error };
             Ok(Arc::new(Limiter::new(quota.map_err(failed)?, keys_max)))
@@ -286,16 +350,37 @@ impl Rule {
         let (own, more) = match same {
             Some(same) => (same.limiter.clone(), same.more.clone()),
             None => {
-                let more = config.more.iter().map(|more| Ok((more.kind, limiter(more.times.get())?)));
-                (limiter(1)?, more.collect::<Result<_, LimitsError>>()?)
+                let limit = config.quota.limit;
+                let more = config.more.iter().map(|more| {
+                    let larger = limit.saturating_mul(more.times);
+                    Ok((more.kind, limiter(larger)?))
+                });
+                let more = more.collect::<Result<_, LimitsError>>()?;
+                // Where nobody can be asked, a strict limit leaves each node its part.
+                let part = NonZeroU32::new(limit.get() / all.nodes).unwrap_or(NonZeroU32::MIN);
+                (limiter(if config.share == Share::Strict { part } else { limit })?, more)
             }
         };
+        let leases = match (same, config.share) {
+            (Some(same), _) => same.leases.clone(),
+            (None, Share::Node) => None,
+            (None, Share::Fleet | Share::Strict) => making.shared.map(|shared| {
+                let since_start = making.since_start.clone();
+                let leases =
+                    Leases::new(&config.name, shared.clone(), all.nodes.get(), since_start, keys_max);
+                Arc::new(leases)
+            }),
+        };
+        let quota =
+            config.quota.quota().map_err(|error| LimitsError::Quota { rule: config.name.clone(), error })?;
         Ok(Self {
             config: config.clone(),
             limiter: own,
+            leases,
+            quota,
             more,
-            refused: instruments.refused(&config.name),
-            crowded: instruments.crowded(&config.name),
+            refused: making.instruments.refused(&config.name),
+            crowded: making.instruments.crowded(&config.name),
         })
     }
 
@@ -325,6 +410,17 @@ impl Rule {
             Some((&**limiter, limiter.decide(&actor.by().person(), 1, now)))
         });
         larger.or(own)
+    }
+
+    /// All of it as it is given at present.
+    fn quota_now(&self) -> Quota {
+        self.limiter.given_of(self.quota)
+    }
+
+    /// Counts a refusal.
+    fn refuse(&self, retry_after: Duration) -> Duration {
+        self.refused.inc();
+        retry_after
     }
 
     fn state(&self) -> RuleState {

@@ -36,12 +36,28 @@ pub struct RuleConfig {
     /// Persons of these kinds have a quota of their own beyond this one, so many times as large.
     #[serde(default)]
     pub more: Vec<More>,
-    /// Are callers told how much is left?
+    /// Who counts: every node for itself, or all together.
+    #[serde(default)]
+    pub share: Share,
+    /// Are callers told how much is left? Of what nodes share, none of them knows.
     #[serde(default = "yes")]
     pub announced: bool,
     /// Does it shrink while the machine has too much to do?
     #[serde(default = "yes")]
     pub adapts: bool,
+}
+
+/// Who counts, where there are several nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Share {
+    /// Every node for itself: nobody is asked, and each lets through the whole quota.
+    #[default]
+    Node,
+    /// All nodes together, by what they lease from Redis; while it is away, every node for itself.
+    Fleet,
+    /// The same; while Redis is away, every node gives out its part of the quota only.
+    Strict,
 }
 
 /// A larger quota for some.
@@ -111,7 +127,8 @@ impl RuleConfig {
 
     /// Does the same count in both, so that what was used of one is used of the other?
     pub(super) fn counts_alike(&self, other: &Self) -> bool {
-        let counts = |rule: &Self| (rule.name.clone(), rule.by.clone(), rule.quota, rule.more.clone());
+        let counts =
+            |rule: &Self| (rule.name.clone(), rule.by.clone(), rule.quota, rule.more.clone(), rule.share);
         counts(self) == counts(other)
     }
 
@@ -230,6 +247,29 @@ impl Key<'_> {
             Part::ApiKey => self.seen.fields.get(&X_API_KEY).is_some(),
             Part::Field(name) => self.seen.fields.get(name).is_some(),
         })
+    }
+}
+
+impl Key<'_> {
+    /// The same on every node.
+    pub(super) fn everywhere(&self) -> u128 {
+        let mut hasher = Everywhere(blake3::Hasher::new());
+        self.hash(&mut hasher);
+        let hash = hasher.0.finalize();
+        hash.as_bytes().first_chunk().map_or(0, |first| u128::from_le_bytes(*first))
+    }
+}
+
+/// Takes the bytes of a key as they are, where a hasher of the standard library differs from one process to the next.
+struct Everywhere(blake3::Hasher);
+
+impl Hasher for Everywhere {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finalize().as_bytes().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
     }
 }
 

@@ -67,10 +67,13 @@ pub(super) async fn harden(mut response: Response) -> Response {
     response
 }
 
-/// Waits until the request's turn comes, where limits space requests evenly, and tells its sender of them.
-pub(super) async fn take_turn(mut request: Request, next: Next) -> Response {
-    if let Some(Turn(wait)) = request.extensions_mut().remove() {
-        tokio::time::sleep(wait).await;
+/// Waits until the request's turn comes, where limits are shared or space requests evenly, and tells its sender of
+/// them.
+pub(super) async fn take_turn(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    if let Some(turn) = request.extensions_mut().remove::<Turn>()
+        && let Err(refusal) = edge.front().take(turn).await
+    {
+        return refusal.into_response();
     }
     let told = request.extensions_mut().remove::<Told>();
     let mut response = next.run(request).await;

@@ -79,7 +79,7 @@ pub(crate) fn serve_with(set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig), f
         Some(token) if token.starts_with(b"Bearer person-") => Ok(person(token)),
         Some(_) => Err(Problem::unauthorized("test/bad-token", "the token does not hold", "Bearer")),
     });
-    let front = Front::new(front, &Clock::System, &metrics).expect("limits that can be held to");
+    let front = Front::new(front, &Clock::System, &metrics, None).expect("limits that can be held to");
     let edge = Edge::new(limits, Clock::System, Traffic::new(&metrics), identify, front.clone());
     let handle = serve(&listen, &edge, &crate::http::routes(), &direct()).expect("a port is free");
     Rig { handle, metrics, front }

@@ -23,7 +23,7 @@ async fn status(client: &Client, path: &str) -> u16 {
 
 fn limit_of(limit: u32) -> String {
     format!(
-        "{BEHIND}[[limits.rules]]\nname = \"all\"\nby = [\"address\"]\n\
+        "{BEHIND}[[limits.rules]]\nname = \"all\"\nadapts = false\nby = [\"address\"]\n\
          quota = {{ algorithm = \"fixed-window\", limit = {limit}, window-ms = 36000000 }}\n"
     )
 }
@@ -120,6 +120,46 @@ async fn operators_block_a_network_and_take_it_back() {
     let long = json!({ "network": "2001:db8::/32", "seconds": 0 });
     let refused = operator.put("/blocks", &long).await.expect("an answer");
     assert_eq!(refused.problem(), "server/block-out-of-range");
+}
+
+/// How many of these pass, one after the other at each server in turn.
+async fn passed(servers: &[Server], address: &str, asks: usize) -> usize {
+    let mut passed = 0;
+    for server in servers.iter().cycle().take(asks) {
+        passed += usize::from(status(&from(server, address), "/health").await == 200);
+    }
+    passed
+}
+
+#[tokio::test]
+async fn nodes_give_out_together_what_one_could_and_go_on_alone_without_redis() {
+    let mut redis = peers::Redis::start().expect("Redis starts");
+    let folders = [Folder::new(), Folder::new(), Folder::new()];
+    let url = redis.url();
+    let settings = |share: &str| {
+        let limit = limit_of(21).replace("by =", &format!("share = \"{share}\"\nby ="));
+        format!("{limit}[limits]\nnodes = 3\n[redis]\nurls = [\"{url}\"]\n")
+    };
+    let start_all = |share: &str| -> Vec<Server> {
+        folders.iter().map(|folder| start(folder, &settings(share))).collect()
+    };
+    let servers = start_all("fleet");
+    for server in &servers {
+        for _ in 0..400 {
+            let ready = server.client().get("/ready").await.expect("an answer");
+            if ready.status == 200 && ready.json().get("redis").is_none() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+    }
+    assert_eq!(passed(&servers, "192.0.2.1", 60).await, 21);
+    redis.kill();
+    // What a node finds out is that nobody answers; until then it may refuse what was refused before.
+    assert_eq!(passed(&servers, "192.0.2.2", 90).await, 3 * 21, "each gives out all of it");
+    drop(servers);
+    let servers = start_all("strict");
+    assert_eq!(passed(&servers, "192.0.2.3", 60).await, 21, "each gives out its part");
 }
 
 #[tokio::test]

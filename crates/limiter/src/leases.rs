@@ -1,0 +1,306 @@
+//! A quota that all nodes of a fleet have together: each leases some of it where all of them count, and gives that out
+//! without asking anybody.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use clock::Stopwatch;
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
+
+use crate::quota::{Leased, Quota, Used};
+
+const PARTS: usize = 64;
+
+/// Journeys for one key: so many a second, and so many at once.
+const TRIPS_PER_SECOND: u64 = 8;
+const TRIPS_AT_ONCE: u64 = 2;
+const SECOND: u64 = 1_000_000_000;
+const TRIP_EVERY: u64 = SECOND / TRIPS_PER_SECOND;
+
+/// How long nobody is asked after nobody has answered.
+const AWAY: u64 = SECOND / 4;
+
+/// How often somebody else may have been quicker before we go on alone.
+const TRIES: u32 = 8;
+
+/// A lease may grow to this part of the limit, so that some is left for others.
+const PART_MAX: u32 = 4;
+
+/// How much larger a lease is than one that was used up too soon.
+const GROWTH: u32 = 4;
+
+/// Whoever leases for the first time takes one request's worth of so many that every node could.
+const FIRST_PARTS: u32 = 20;
+
+/// What keys nobody has room for share.
+const CROWD: u128 = 0;
+
+/// Where all nodes count: a value is replaced by another if it still is what it was thought to be.
+#[derive(Clone)]
+pub struct Shared(Arc<Exchange>);
+
+type Exchange = dyn Fn(Ask) -> Pin<Box<dyn Future<Output = Option<Told>> + Send>> + Send + Sync;
+
+/// What is asked of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    pub key: String,
+    /// What the value is thought to be; 0 if there is thought to be none.
+    pub known: Used,
+    pub new: Used,
+    /// It may be forgotten when so much time has gone by.
+    pub life: Duration,
+}
+
+/// What it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    pub replaced: bool,
+    /// What the value was, if it was not replaced; 0 if there was none.
+    pub found: Used,
+    /// The time there, which all nodes count by, in microseconds.
+    pub now_us: u64,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    Passed,
+    Refused {
+        retry_after: Duration,
+    },
+    /// Nobody could be asked.
+    Away,
+}
+
+/// What this node has leased of one quota, for each of many keys.
+#[derive(Debug)]
+pub struct Leases {
+    name: String,
+    shared: Shared,
+    nodes: u32,
+    since_start: Stopwatch,
+    /// The time of all nodes less ours, in nanoseconds; 0 until it is known.
+    ahead: AtomicI64,
+    keys_max: usize,
+    parts: Box<[Mutex<Part>]>,
+}
+
+type Part = HashMap<u128, Arc<AsyncMutex<Held>>>;
+
+/// What is held of one key.
+#[derive(Debug, Default)]
+struct Held {
+    tokens: u32,
+    /// Until when, by our time.
+    ends: u64,
+    refused_until: u64,
+    /// How much is asked for next, and when something last was.
+    size: u32,
+    leased_at: u64,
+    /// When the next journeys may begin: a bucket of [`TRIPS_AT_ONCE`].
+    trips: u64,
+    known: Used,
+    /// Nobody answered: until then nobody is asked.
+    away_until: u64,
+}
+
+impl Shared {
+    /// By asking this.
+    pub fn by<F>(exchange: impl Fn(Ask) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Option<Told>> + Send + 'static,
+    {
+        Self(Arc::new(move |ask| Box::pin(exchange(ask))))
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+impl Leases {
+    /// Of the quota of this name, which about so many nodes share, for at most so many keys at once.
+    #[must_use]
+    pub fn new(name: &str, shared: Shared, nodes: u32, since_start: Stopwatch, keys_max: usize) -> Self {
+        Self {
+            name: name.to_owned(),
+            shared,
+            nodes: nodes.max(1),
+            since_start,
+            ahead: AtomicI64::new(0),
+            keys_max: keys_max.div_ceil(PARTS),
+            parts: (0..PARTS).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// Decides about one request of `key` if that can be done without asking: whether it passes, or for how long
+    /// none will.
+    #[must_use]
+    pub fn take_at_once(&self, key: u128) -> Option<Taken> {
+        let held = self.held(key);
+        let mut held = held.try_lock().ok()?;
+        held.take(self.now())
+    }
+
+    /// Decides about one request of `key`, by asking if need be.
+    pub async fn take(&self, quota: &Quota, key: u128) -> Taken {
+        let place = self.held(key);
+        // Whoever comes meanwhile waits here for the same lease.
+        let mut held = place.lock().await;
+        if let Some(taken) = held.take(self.now()) {
+            return taken;
+        }
+        // All who wait have a handle, and the table has one.
+        let waiting = || Arc::strong_count(&place).saturating_sub(1);
+        self.renew(&mut held, quota, key, waiting).await
+    }
+
+    async fn renew(
+        &self,
+        held: &mut AsyncMutexGuard<'_, Held>,
+        quota: &Quota,
+        key: u128,
+        waiting: impl Fn() -> usize,
+    ) -> Taken {
+        held.resize(self.now(), quota, self.nodes);
+        for _ in 0..TRIES {
+            let (at, known) = (self.shared_now(), held.known);
+            let (_, leased) = quota.lease(known, at.unwrap_or_default(), 1);
+            // What all nodes have used only grows: whoever is refused by what was known is refused.
+            if let (Leased::Refused { retry_after }, Some(_), false) = (leased, at, quota.blocks()) {
+                return held.refuse(self.now(), retry_after);
+            }
+            tokio::time::sleep(held.next_trip(self.now())).await;
+            let (began, at) = (self.now(), self.shared_now());
+            let want = held.size.max(u32::try_from(waiting()).unwrap_or(u32::MAX)).min(most(quota));
+            let (used, leased) = quota.lease(known, at.unwrap_or_default(), want);
+            let life = quota.window().saturating_mul(2).max(Duration::from_secs(1));
+            let key = format!("{}:{key:032x}", self.name);
+            // Without the time of all nodes nothing can be counted: then this only looks.
+            let new = if at.is_some() { used } else { known };
+            let Some(told) = (self.shared.0)(Ask { key, known, new, life }).await else {
+                held.away_until = self.now().saturating_add(AWAY);
+                return Taken::Away;
+            };
+            self.learn(told.now_us);
+            match (told.replaced && at.is_some(), leased) {
+                (true, Leased::Granted { tokens, lasts }) => {
+                    held.known = used;
+                    held.size = want;
+                    held.tokens = tokens - 1;
+                    held.leased_at = began;
+                    held.ends = began.saturating_add(nanos(lasts));
+                    return Taken::Passed;
+                }
+                (true, Leased::Refused { retry_after }) => {
+                    held.known = used;
+                    return held.refuse(began, retry_after);
+                }
+                (false, _) => held.known = if told.replaced { known } else { told.found },
+            }
+        }
+        Taken::Away
+    }
+
+    fn held(&self, key: u128) -> Arc<AsyncMutex<Held>> {
+        let part = usize::try_from(key >> 64 & 0xFFFF).unwrap_or_default() % PARTS;
+        let mut part = self.parts[part].lock().unwrap_or_else(PoisonError::into_inner);
+        if part.len() >= self.keys_max && !part.contains_key(&key) {
+            let now = self.now();
+            part.retain(|_, held| {
+                Arc::strong_count(held) > 1 || held.try_lock().is_ok_and(|held| held.counts(now))
+            });
+            if part.len() >= self.keys_max {
+                return part.entry(CROWD).or_default().clone();
+            }
+        }
+        part.entry(key).or_default().clone()
+    }
+
+    fn now(&self) -> u64 {
+        nanos(self.since_start.elapsed())
+    }
+
+    /// The time that all nodes count by, once it is known.
+    fn shared_now(&self) -> Option<u64> {
+        let ahead = self.ahead.load(Relaxed);
+        (ahead != 0).then(|| self.now().saturating_add_signed(ahead))
+    }
+
+    fn learn(&self, now_us: u64) {
+        let there = i64::try_from(now_us.saturating_mul(1000)).unwrap_or(i64::MAX);
+        let here = i64::try_from(self.now()).unwrap_or(i64::MAX);
+        self.ahead.store(there.saturating_sub(here).max(1), Relaxed);
+    }
+}
+
+impl Held {
+    fn take(&mut self, now: u64) -> Option<Taken> {
+        if self.tokens > 0 && now < self.ends {
+            self.tokens -= 1;
+            return Some(Taken::Passed);
+        }
+        if now < self.refused_until {
+            return Some(Taken::Refused { retry_after: Duration::from_nanos(self.refused_until - now) });
+        }
+        (now < self.away_until).then_some(Taken::Away)
+    }
+
+    const fn refuse(&mut self, now: u64, retry_after: Duration) -> Taken {
+        self.tokens = 0;
+        #[expect(clippy::cast_possible_truncation, reason = "a quota's times are below a year")]
+        let wait = retry_after.as_nanos() as u64;
+        self.refused_until = now.saturating_add(wait);
+        Taken::Refused { retry_after }
+    }
+
+    /// Asks for much more if the last lease was used up before the next journey would be due, and for half if most of
+    /// it was left.
+    fn resize(&mut self, now: u64, quota: &Quota, nodes: u32) {
+        let first = (quota.limit() / FIRST_PARTS / nodes).max(1);
+        self.size = match self.size {
+            0 => first,
+            size if self.tokens > size / 2 => (size / 2).max(first),
+            size if now < self.leased_at.saturating_add(TRIP_EVERY * 2) => size.saturating_mul(GROWTH),
+            size => size,
+        };
+    }
+
+    /// How long until the next journey may begin.
+    fn next_trip(&mut self, now: u64) -> Duration {
+        let begins = self.trips.max(now);
+        self.trips = begins + TRIP_EVERY;
+        Duration::from_nanos((begins - now).saturating_sub(TRIP_EVERY * (TRIPS_AT_ONCE - 1)))
+    }
+
+    /// Is something known of it that still counts?
+    const fn counts(&self, now: u64) -> bool {
+        (self.tokens > 0 && now < self.ends)
+            || now < self.refused_until
+            || now < self.trips
+            || now < self.away_until
+    }
+}
+
+/// The largest lease of a quota.
+fn most(quota: &Quota) -> u32 {
+    (quota.limit() / PART_MAX).max(1)
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

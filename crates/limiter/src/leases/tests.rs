@@ -1,0 +1,184 @@
+//! Seven nodes that share a quota.
+
+use std::{
+    collections::HashMap,
+    num::{NonZeroU32, NonZeroU64},
+    sync::atomic::{AtomicBool, AtomicU64},
+};
+
+use clock::{Clock, Timestamp};
+
+use super::*;
+use crate::{Algorithm, QuotaConfig};
+
+const NODES: usize = 7;
+
+/// Where seven nodes count, on a clock that the test turns.
+struct Fleet {
+    clock: Clock,
+    quota: Quota,
+    nodes: Vec<Arc<Leases>>,
+    trips: Arc<AtomicU64>,
+    away: Arc<AtomicBool>,
+}
+
+impl Fleet {
+    fn new(algorithm: Algorithm, limit: u32, window_ms: u64) -> Self {
+        let config = QuotaConfig {
+            algorithm,
+            limit: NonZeroU32::new(limit).expect("positive"),
+            window_ms: NonZeroU64::new(window_ms).expect("positive"),
+            burst: None,
+            block_ms: None,
+        };
+        let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000), 1);
+        let kept: Arc<Mutex<HashMap<String, Used>>> = Arc::default();
+        let (trips, away) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (there, asked, gone) = (clock.clone(), trips.clone(), away.clone());
+        let shared = Shared::by(move |ask: Ask| {
+            let told = exchange(&kept, &ask, &there);
+            asked.fetch_add(1, Relaxed);
+            let gone = gone.load(Relaxed);
+            async move {
+                // Others run meanwhile, as they do while Redis is asked.
+                tokio::task::yield_now().await;
+                (!gone).then_some(told)
+            }
+        });
+        let node = |_| Arc::new(Leases::new("q", shared.clone(), 7, clock.stopwatch(), 10_000));
+        let nodes = (0..NODES).map(node).collect();
+        Self { clock, quota: config.quota().expect("it can be counted"), nodes, trips, away }
+    }
+
+    /// The same, whose nodes know the time.
+    fn in_time(algorithm: Algorithm, limit: u32, window_ms: u64) -> Arc<Self> {
+        let fleet = Self::new(algorithm, limit, window_ms);
+        let now_us = fleet.clock.now().millis() * 1000;
+        fleet.nodes.iter().for_each(|node| node.learn(now_us));
+        Arc::new(fleet)
+    }
+
+    /// One request at a node.
+    async fn ask(&self, node: usize, key: u128) -> Taken {
+        let node = &self.nodes[node];
+        match node.take_at_once(key) {
+            Some(taken) => taken,
+            None => node.take(&self.quota, key).await,
+        }
+    }
+}
+
+fn exchange(kept: &Mutex<HashMap<String, Used>>, ask: &Ask, clock: &Clock) -> Told {
+    let mut kept = kept.lock().expect("nobody panicked");
+    let found = kept.get(&ask.key).copied().unwrap_or_default();
+    let replaced = found == ask.known;
+    if replaced {
+        kept.insert(ask.key.clone(), ask.new);
+    }
+    Told { replaced, found, now_us: clock.now().millis() * 1000 }
+}
+
+/// When requests passed, in milliseconds, if every node is asked so often each millisecond.
+async fn flood(fleet: &Arc<Fleet>, milliseconds: u64, each: usize) -> Vec<u64> {
+    let began = fleet.clock.stopwatch();
+    let mut asked = Vec::new();
+    for _ in 0..milliseconds {
+        for node in (0..NODES).flat_map(|node| std::iter::repeat_n(node, each)) {
+            let (fleet, began) = (fleet.clone(), began.clone());
+            asked.push(tokio::spawn(async move {
+                let taken = fleet.ask(node, 7).await;
+                (taken == Taken::Passed).then(|| began.elapsed().as_millis())
+            }));
+        }
+        // Whoever waits, waits in the time of the runtime: both clocks go together.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        fleet.clock.advance(Duration::from_millis(1));
+    }
+    let mut passed = Vec::new();
+    for asked in asked {
+        if !asked.is_finished() {
+            // It waits for a journey that begins after the end.
+            asked.abort();
+        } else if let Some(at) = asked.await.expect("nobody panicked") {
+            passed.push(u64::try_from(at).expect("a short test"));
+        }
+    }
+    passed.sort_unstable();
+    passed
+}
+
+fn most_within(passed: &[u64], window: u64) -> usize {
+    let within = |from: u64| passed.iter().filter(|at| (from..from + window).contains(at)).count();
+    passed.iter().map(|from| within(*from)).max().unwrap_or_default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn seven_nodes_never_let_through_more_than_the_quota_and_nearly_all_of_it() {
+    for (algorithm, limit, window) in [
+        (Algorithm::SubBuckets, 700, 1000),
+        (Algorithm::SubBuckets, 10, 1000),
+        (Algorithm::FixedWindow, 700, 1000),
+        (Algorithm::FixedWindow, 10, 1000),
+    ] {
+        let fleet = Fleet::in_time(algorithm, limit, window);
+        let passed = flood(&fleet, window, 3).await;
+        let most = usize::try_from(limit).expect("small");
+        assert!(passed.len() <= most, "{algorithm:?} of {limit}: {}", passed.len());
+        assert!(passed.len() * 100 >= most * 80, "{algorithm:?} of {limit}: {}", passed.len());
+        if algorithm == Algorithm::SubBuckets {
+            let passed = flood(&fleet, window * 3, 1).await;
+            assert!(most_within(&passed, window) <= most, "{limit}: {}", most_within(&passed, window));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_nodes_share_never_holds_more_than_its_burst() {
+    let fleet = Fleet::in_time(Algorithm::TokenBucket, 700, 1000);
+    let passed = flood(&fleet, 3000, 2).await;
+    // A full bucket, and what refills it meanwhile.
+    assert!(most_within(&passed, 1000) <= 1400, "{}", most_within(&passed, 1000));
+    assert!(most_within(&passed[1400..], 1000) <= 701, "{}", most_within(&passed[1400..], 1000));
+    assert!(passed.len() >= 2200, "{}", passed.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hot_key_costs_few_journeys_and_one_that_is_refused_none() {
+    let fleet = Fleet::in_time(Algorithm::FixedWindow, 7000, 1000);
+    let passed = flood(&fleet, 1000, 4).await;
+    let trips = fleet.trips.load(Relaxed);
+    assert!(trips <= 10 * 7, "{trips} journeys of seven nodes");
+    assert!((5600..=7000).contains(&passed.len()), "{}", passed.len());
+    let narrow = Fleet::in_time(Algorithm::FixedWindow, 1, 1_000_000);
+    flood(&narrow, 100, 1).await;
+    let before = narrow.trips.load(Relaxed);
+    flood(&narrow, 1000, 1).await;
+    assert_eq!(narrow.trips.load(Relaxed), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_know_the_time_asks_for_it_first() {
+    let fleet = Fleet::new(Algorithm::FixedWindow, 2, 1_000_000);
+    assert_eq!(fleet.ask(0, 1).await, Taken::Passed);
+    assert_eq!(fleet.ask(1, 1).await, Taken::Passed);
+    assert!(matches!(fleet.ask(2, 1).await, Taken::Refused { .. }));
+    assert!(matches!(fleet.ask(0, 1).await, Taken::Refused { .. }));
+    assert_eq!(fleet.ask(2, 2).await, Taken::Passed, "another key");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_can_ask_nobody_says_so_and_gives_out_what_it_has() {
+    let fleet = Fleet::new(Algorithm::FixedWindow, 1400, 1_000_000);
+    assert_eq!(fleet.ask(0, 1).await, Taken::Passed);
+    fleet.away.store(true, Relaxed);
+    let mut passed = 0;
+    while fleet.ask(0, 1).await == Taken::Passed {
+        passed += 1;
+    }
+    assert_eq!(passed, 9, "a first lease is a twentieth of a node's part");
+    assert_eq!(fleet.ask(0, 1).await, Taken::Away);
+    assert_eq!(fleet.ask(1, 1).await, Taken::Away);
+    fleet.away.store(false, Relaxed);
+    fleet.clock.advance(Duration::from_secs(1));
+    assert_eq!(fleet.ask(0, 1).await, Taken::Passed);
+}
