@@ -17,6 +17,8 @@ const KEYS: u64 = 10_000_000 / TOGETHER as u64;
 const PLACES: usize = 12_500_000 / TOGETHER;
 
 const REQUESTS: u32 = 1_500_000;
+const DECISIONS: u32 = REQUESTS * 4;
+const _: () = assert!(TOGETHER == 4, "each request takes as many decisions");
 
 pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
     let runs = if quick { 3 } else { 7 };
@@ -39,7 +41,7 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
     let (mut together, mut alone) = (Vec::new(), Vec::new());
     for run in 0..runs {
         let mut random = Random(0x9E37_79B9_7F4A_7C15_u64 ^ run);
-        together.push(cost(REQUESTS * TOGETHER as u32, &running, |now| {
+        together.push(cost(DECISIONS, &running, |now| {
             for _ in 0..REQUESTS {
                 let mut tickets: ArrayVec<_, _> =
                     limiters.iter().map(|limiter| limiter.ticket(&random.below(KEYS))).collect();

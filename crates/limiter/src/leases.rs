@@ -45,9 +45,14 @@ const CROWD: u128 = 0;
 
 /// Where all nodes count: a value is replaced by another if it still is what it was thought to be.
 #[derive(Clone)]
-pub struct Shared(Arc<Exchange>);
+pub struct Shared {
+    exchange: Arc<Exchange>,
+    sleep: Arc<Sleep>,
+}
 
-type Exchange = dyn Fn(Ask) -> Pin<Box<dyn Future<Output = Option<Told>> + Send>> + Send + Sync;
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Exchange = dyn Fn(Ask) -> Later<Option<Told>> + Send + Sync;
+type Sleep = dyn Fn(Duration) -> Later<()> + Send + Sync;
 
 /// What is asked of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +124,19 @@ impl Shared {
     where
         F: Future<Output = Option<Told>> + Send + 'static,
     {
-        Self(Arc::new(move |ask| Box::pin(exchange(ask))))
+        Self {
+            exchange: Arc::new(move |ask| Box::pin(exchange(ask))),
+            sleep: Arc::new(|time| Box::pin(tokio::time::sleep(time))),
+        }
+    }
+
+    /// The same, waiting by another clock.
+    #[cfg(test)]
+    fn sleeping<F>(self, sleep: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self { sleep: Arc::new(move |time| Box::pin(sleep(time))), ..self }
     }
 }
 
@@ -181,7 +198,7 @@ impl Leases {
             if let (Leased::Refused { retry_after }, Some(_), false) = (leased, at, quota.blocks()) {
                 return held.refuse(self.now(), retry_after);
             }
-            tokio::time::sleep(held.next_trip(self.now())).await;
+            (self.shared.sleep)(held.next_trip(self.now())).await;
             let (began, at) = (self.now(), self.shared_now());
             let want = held.size.max(u32::try_from(waiting()).unwrap_or(u32::MAX)).min(most(quota));
             let (used, leased) = quota.lease(known, at.unwrap_or_default(), want);
@@ -189,7 +206,7 @@ impl Leases {
             let key = format!("{}:{key:032x}", self.name);
             // Without the time of all nodes nothing can be counted: then this only looks.
             let new = if at.is_some() { used } else { known };
-            let Some(told) = (self.shared.0)(Ask { key, known, new, life }).await else {
+            let Some(told) = (self.shared.exchange)(Ask { key, known, new, life }).await else {
                 held.away_until = self.now().saturating_add(AWAY);
                 return Taken::Away;
             };

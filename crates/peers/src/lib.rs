@@ -40,7 +40,8 @@ pub fn free_port() -> std::io::Result<u16> {
     for _ in 0..PORT_TRIES {
         // A hasher begins with keys of its own: as random as is needed here.
         let random = RandomState::new().hash_one(given.len());
-        let port = PORTS.start + (random % PORTS.len() as u64) as u16;
+        let port =
+            PORTS.start + u16::try_from(random % u64::from(PORTS.end - PORTS.start)).unwrap_or_default();
         if !given.contains(&port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             given.insert(port);
             return Ok(port);

@@ -1,7 +1,6 @@
 //! The services of a deployment, opened from a folder of data by whoever serves them or works at their jobs.
 
 use anyhow::Context;
-use axum::Router;
 use cache::Cache;
 use clock::Clock;
 use edge::{Direct, Edge, Front, Handle, Identify, Traffic};
@@ -88,7 +87,7 @@ impl Services {
         &self,
         settings: &Settings,
         traffic: Traffic,
-        routes: Router,
+        routes: front::OperatorRoutes,
     ) -> anyhow::Result<Handle> {
         // Nothing of this front is worth counting: it lets everybody through.
         let open = Front::new(&front::open(), &Clock::System, &Metrics::new(), None)?;

@@ -1,7 +1,6 @@
 //! `holdfast work`: a process that works at jobs and serves nobody, beside nodes that share a PostgreSQL.
 
 use anyhow::{Context, ensure};
-use axum::Router;
 use cache::{Cache, RedisConfig};
 use clap::Args;
 use clock::Clock;
@@ -12,6 +11,7 @@ use telemetry::Metrics;
 
 use crate::{
     data_folder::DataFolder,
+    front::OperatorRoutes,
     jobs,
     services::Services,
     settings::{Settings, SettingsOptions},
@@ -47,7 +47,8 @@ pub fn work(options: &WorkOptions) -> anyhow::Result<()> {
     let registry = wanted(services.identity.jobs(), &options.queues)?;
     let queues: Vec<_> = registry.queues().collect();
     let workers = runtime.block_on(jobs::start(&services.identity, &settings, registry))?;
-    let admin = services.serve_operators(&settings, Traffic::new(&services.metrics), Router::new())?;
+    let admin =
+        services.serve_operators(&settings, Traffic::new(&services.metrics), OperatorRoutes::default())?;
     crate::tell(&format!("holdfast works at {} (operators: {})", queues.join(", "), admin.address()));
     runtime.block_on(services.attend(told_to_stop, |_| async {}))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");

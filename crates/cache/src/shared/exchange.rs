@@ -45,9 +45,9 @@ impl Redis {
 fn read(value: &Value) -> Option<Exchanged> {
     let Value::Array(parts) = value else { return None };
     let [Value::Int(replaced), found, seconds, micros] = parts.as_slice() else { return None };
-    let number = |value: &Value| match value {
-        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse::<u64>().ok(),
-        _ => None,
+    let number = |value: &Value| {
+        let Value::BulkString(text) = value else { return None };
+        std::str::from_utf8(text).ok()?.parse::<u64>().ok()
     };
     let now_us = number(seconds)?.checked_mul(1_000_000)?.checked_add(number(micros)?)?;
     Some(Exchanged { replaced: *replaced == 1, found: number(found)?, now_us })

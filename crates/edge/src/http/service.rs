@@ -34,18 +34,27 @@ pub(crate) struct EdgeService {
     peer: Peer,
 }
 
+/// What became of a request so far.
+enum Looked {
+    Answered(Answer),
+    Admitted(Admitted),
+}
+
 impl EdgeService {
     pub(crate) const fn new(port: Arc<Port>, watch: Arc<Watch>, peer: Peer) -> Self {
         Self { port, watch, peer }
     }
 
-    /// What is said to a request without asking the router.
-    fn at_once(&self, request: &Request<Incoming>) -> Result<Answer, Admitted> {
+    /// What is said to a request without asking the router, or that it may go on to it.
+    fn at_once(&self, request: &Request<Incoming>) -> Looked {
         let edge = &self.port.edge;
         if request.headers().len() > size(edge.config().header_fields_max) {
             edge.traffic().count_unread(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
             let detail = "the header section has more fields than this server takes";
-            return Ok(Answer::refusing(&Problem::header_fields_too_large("edge/header-too-large", detail)));
+            return Looked::Answered(Answer::refusing(&Problem::header_fields_too_large(
+                "edge/header-too-large",
+                detail,
+            )));
         }
         let uri = request.uri();
         let fields = Fields::from(request.headers());
@@ -54,13 +63,16 @@ impl EdgeService {
         let (method, path) = (request.method().as_str(), uri.path());
         let admitted = match edge.look(&Seen { method, path, host, fields, peer: self.peer.0 }) {
             Ok(admitted) => admitted,
-            Err(refusal) => return Ok(refusal),
+            Err(refusal) => return Looked::Answered(refusal),
         };
         if !request.body().is_end_stream() {
-            return Err(admitted);
+            return Looked::Admitted(admitted);
         }
         let ask = Ask { path, query: uri.query(), fields };
-        self.port.direct.answer(edge, method, ask, &admitted).ok_or(admitted)
+        match self.port.direct.answer(edge, method, ask, &admitted) {
+            Some(answer) => Looked::Answered(answer),
+            None => Looked::Admitted(admitted),
+        }
     }
 
     fn written(&self, answer: Answer, request: &HeaderMap) -> Response<AnswerBody> {
@@ -83,11 +95,11 @@ impl hyper::service::Service<Request<Incoming>> for EdgeService {
 
     fn call(&self, request: Request<Incoming>) -> Answering {
         match self.at_once(&request) {
-            Ok(answer) => {
+            Looked::Answered(answer) => {
                 self.watch.answered_at_once();
                 Answering::Now(Some(self.written(answer, request.headers())))
             }
-            Err(admitted) => self.routed(request, admitted),
+            Looked::Admitted(admitted) => self.routed(request, admitted),
         }
     }
 }

@@ -41,7 +41,7 @@ impl Quota {
         let one = self.find(used, now, 1);
         if let Verdict::Refuse { retry_after } = one.verdict {
             if self.block > 0 {
-                return (now + self.block | BLOCKED, refused(self.block));
+                return ((now + self.block) | BLOCKED, refused(self.block));
             }
             return (one.used, Leased::Refused { retry_after });
         }

@@ -26,7 +26,10 @@ struct Operated {
     reload: Reload,
 }
 
-pub(crate) fn operator_routes(front: Front, reload: Reload) -> Router {
+/// Routes of the operators' port.
+pub(crate) type OperatorRoutes = Router;
+
+pub(crate) fn operator_routes(front: Front, reload: Reload) -> OperatorRoutes {
     Router::new()
         .route("/front", get(see))
         .route("/blocks", put(block).delete(unblock))
