@@ -5,6 +5,7 @@ mod extract;
 mod json;
 mod layers;
 mod problem_document;
+mod schemas;
 mod service;
 
 use axum::{
@@ -19,6 +20,7 @@ pub use extract::{Caller, Params, Peer, Query, RawBody};
 pub use json::{Body, Exact, read_json};
 pub(crate) use layers::panicked;
 pub use problem_document::{ProblemDocument, Refusals};
+pub use schemas::{SchemaError, check_bodies};
 pub(crate) use service::EdgeService;
 
 use crate::Edge;

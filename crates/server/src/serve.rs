@@ -105,6 +105,7 @@ async fn start(settings: &Settings, options: &SettingsOptions) -> anyhow::Result
         front.clone(),
     );
     let person_keys = services.person_keys.clone();
+    let routes = edge::check_bodies(routes, &serde_json::to_value(&description)?)?;
     let routes = routes.merge(status::public_routes(ledgers, person_keys, cache, &description));
     let public = edge::serve(&settings.public, &edge, &routes, &identity::direct(identity.clone()))
         .with_context(|| format!("cannot serve {}", settings.public.address))?;

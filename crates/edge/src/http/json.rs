@@ -45,7 +45,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Exact<T> {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     let subtype = essence
@@ -66,12 +66,15 @@ pub fn read_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> 
     }
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => wrong_shape::<T>(bytes, &error),
-        Category::Syntax | Category::Eof | Category::Io => {
-            Problem::bad_request("edge/malformed-json", &error)
-                .with("line", error.line())
-                .with("column", error.column())
-        }
+        Category::Syntax | Category::Eof | Category::Io => malformed(&error),
     })
+}
+
+/// What the sender of a body that is no JSON is told.
+pub(super) fn malformed(error: &serde_json::Error) -> Problem {
+    Problem::bad_request("edge/malformed-json", error)
+        .with("line", error.line())
+        .with("column", error.column())
 }
 
 /// Reads once more, slowly, to find out which field it was.

@@ -20,7 +20,7 @@ enum CredentialsSchema {
 
 /// Credentials that name their type.
 #[derive(Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 enum CredentialsObject {
     Password {
         #[schema(value_type = String)]
@@ -30,6 +30,8 @@ enum CredentialsObject {
     /// challenge, with line feeds between. As a proof of who asks it is over `holdfast confirm v1` instead.
     DeviceKey {
         /// The key's identifier, from its enrolment.
+        // Named here, because the description does not know of a rule for all fields.
+        #[serde(rename = "keyId")]
         #[schema(value_type = String, format = "uuid")]
         key_id: Id<DeviceKey>,
         /// From `POST /api/v1/challenges`, at most a minute ago.
