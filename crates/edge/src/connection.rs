@@ -40,6 +40,8 @@ pub(crate) async fn serve(socket: TcpStream, port: Arc<Port>, entry: Entry) {
     let mut opening = pin!(tokio::time::timeout(time, open(socket, &port)));
     let opened = poll_fn(|cx| match watch.listen(cx) {
         Order::Go => opening.as_mut().poll(cx).map(Some),
+        // Whoever is about to ask their first is heard.
+        Order::Last => opening.as_mut().poll(cx).map(Some),
         // Nothing was asked yet, so there is nothing to finish.
         Order::Finish | Order::Expire | Order::Cut => Poll::Ready(None),
     });
@@ -66,7 +68,7 @@ async fn unless_cut<E: std::error::Error>(watch: &Watch, connection: impl Future
     let mut connection = pin!(connection);
     let ended = poll_fn(|cx| match watch.listen(cx) {
         Order::Cut => Poll::Ready(Ok(())),
-        Order::Go | Order::Finish | Order::Expire => connection.as_mut().poll(cx),
+        Order::Go | Order::Last | Order::Finish | Order::Expire => connection.as_mut().poll(cx),
     });
     if let Err(error) = ended.await {
         tracing::debug!(error = %error, "a connection ended early");

@@ -37,6 +37,6 @@ pub use http::{
 };
 pub use policy::{Edge, Identify};
 pub use request_id::{REQUEST_ID, RequestId};
-pub use server::{Handle, serve};
+pub use server::{Handle, serve, serve_on};
 pub use tls::{TlsConfig, TlsError};
 pub use traffic::Traffic;

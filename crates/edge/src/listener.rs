@@ -10,16 +10,25 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{ListenConfig, config::size};
 
-/// Opens one listener a thread, all on the same port, and tells the address they got.
-pub(crate) fn open(config: &ListenConfig) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+/// Opens one listener a thread, all on the same port, and tells the address they got. Those that are there already
+/// are used, all of them: each has connections waiting that nobody else can accept.
+pub(crate) fn open(
+    config: &ListenConfig,
+    sockets: Vec<TcpListener>,
+) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
     let threads = config.threads.map_or_else(std::thread::available_parallelism, Ok);
     let threads = threads.unwrap_or(NonZeroUsize::MIN).get();
     let backlog = i32::try_from(size(config.backlog_max)).unwrap_or(i32::MAX);
-    let first = bind(config.address, backlog)?;
+    let mut listeners = sockets;
+    for socket in &listeners {
+        socket.set_nonblocking(true)?;
+    }
+    if listeners.is_empty() {
+        listeners.push(bind(config.address, backlog)?);
+    }
     // With port 0 the first has chosen; the others must follow it there.
-    let address = first.local_addr()?;
-    let mut listeners = vec![first];
-    for _ in 1..threads {
+    let address = listeners[0].local_addr()?;
+    for _ in listeners.len()..threads {
         listeners.push(bind(address, backlog)?);
     }
     Ok((address, listeners))
@@ -49,7 +58,7 @@ mod tests {
             threads: NonZeroUsize::new(3),
             ..ListenConfig::default()
         };
-        let (address, listeners) = open(&config).expect("a port is free");
+        let (address, listeners) = open(&config, Vec::new()).expect("a port is free");
         assert_ne!(address.port(), 0);
         assert_eq!(listeners.len(), 3);
         assert!(listeners.iter().all(|listener| listener.local_addr().ok() == Some(address)));

@@ -4,8 +4,9 @@ mod worker;
 
 use std::{
     io,
-    net::SocketAddr,
-    sync::Arc,
+    net::{SocketAddr, TcpListener},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
 
@@ -30,8 +31,21 @@ pub(crate) struct Port {
 #[derive(Debug)]
 pub struct Handle {
     address: SocketAddr,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Ending>,
     threads: Vec<JoinHandle<()>>,
+    /// The same sockets again, for whoever goes on.
+    sockets: Mutex<Vec<TcpListener>>,
+}
+
+/// How a port ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Not yet.
+    None,
+    /// Nobody goes on.
+    Closed,
+    /// Somebody else goes on with the same sockets.
+    Succeeded,
 }
 
 /// Opens a port and serves it on threads of its own: `direct` is asked first, then `routes`, behind all
@@ -40,11 +54,27 @@ pub struct Handle {
 /// # Errors
 /// When the port cannot be opened, the TLS files cannot be used, or a thread cannot be started.
 pub fn serve(config: &ListenConfig, edge: &Edge, routes: &Routes, direct: &Direct) -> io::Result<Handle> {
+    serve_on(Vec::new(), config, edge, routes, direct)
+}
+
+/// The same, on sockets that already listen, such as those that a predecessor hands over; without any it opens the
+/// port.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_on(
+    sockets: Vec<TcpListener>,
+    config: &ListenConfig,
+    edge: &Edge,
+    routes: &Routes,
+    direct: &Direct,
+) -> io::Result<Handle> {
     let tls = config.tls.acceptor().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let direct = direct.bind(edge);
-    let (address, listeners) = listener::open(config)?;
-    let (stop, stopped) = watch::channel(false);
-    let mut handle = Handle { address, stop, threads: Vec::new() };
+    let (address, listeners) = listener::open(config, sockets)?;
+    let (stop, stopped) = watch::channel(Ending::None);
+    let sockets = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
+    let mut handle = Handle { address, stop, threads: Vec::new(), sockets: Mutex::new(sockets) };
     for (seat, listener) in listeners.into_iter().enumerate() {
         let port = Port {
             edge: edge.clone(),
@@ -54,12 +84,31 @@ pub fn serve(config: &ListenConfig, edge: &Edge, routes: &Routes, direct: &Direc
             http2: Http2::new(edge.config()),
             proxied: config.proxy_protocol,
         };
-        let worker = Worker::new(Arc::new(port), listener, stopped.clone(), config.drain_ms_max)?;
+        let (port, stopped, drain_ms_max) = (Arc::new(port), stopped.clone(), config.drain_ms_max);
+        // Each run has a socket of its own, so that the next one finds it open.
+        let worker = move || Worker::new(port.clone(), listener.try_clone()?, stopped.clone(), drain_ms_max);
+        let first = worker()?;
         let thread = thread::Builder::new().name(format!("edge-{seat}"));
-        handle.threads.push(thread.spawn(move || worker.run(seat))?);
+        handle.threads.push(thread.spawn(move || run_again(first, worker, |worker| worker.run(seat)))?);
     }
     tracing::info!(address = %address, threads = handle.threads.len(), "serving {address}");
     Ok(handle)
+}
+
+/// Runs a thread's work to its end. Work that panics is begun again, and what it had at hand is lost.
+fn run_again<W>(first: W, make: impl Fn() -> io::Result<W>, run: impl Fn(W)) {
+    let mut next = Ok(first);
+    while let Ok(worker) = next {
+        if catch_unwind(AssertUnwindSafe(|| run(worker))).is_ok() {
+            return;
+        }
+        tracing::error!(
+            code = "edge/thread-replaced",
+            "a thread of the edge panicked, and another takes its place"
+        );
+        next = make();
+    }
+    tracing::error!(code = "edge/thread-lost", "a thread of the edge panicked and could not be replaced");
 }
 
 impl Handle {
@@ -72,7 +121,31 @@ impl Handle {
     /// Begins to stop, and returns at once: nothing new is accepted, requests in flight are finished, and
     /// what is still open after [`ListenConfig::drain_ms_max`] is cut.
     pub fn close(&self) {
-        self.stop.send_replace(true);
+        self.end(Ending::Closed);
+    }
+
+    /// Begins to stop as [`Handle::close`] does, while somebody else goes on with the same sockets: callers between
+    /// requests are told with the answer to their next one.
+    pub fn succeeded(&self) {
+        self.end(Ending::Succeeded);
+    }
+
+    fn end(&self, ending: Ending) {
+        self.stop.send_if_modified(|ended| {
+            let first = *ended == Ending::None;
+            *ended = if first { ending } else { *ended };
+            first
+        });
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The sockets it listens on, for a successor.
+    ///
+    /// # Errors
+    /// When the process can have no more descriptors.
+    pub fn sockets(&self) -> io::Result<Vec<TcpListener>> {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.iter().map(TcpListener::try_clone).collect()
     }
 
     /// Stops, and waits until all threads have ended. It blocks, so call it outside of the runtime.
@@ -89,5 +162,31 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_thread_that_panics_is_replaced_until_its_work_is_done() {
+        let (runs, made) = (Cell::new(0), Cell::new(0));
+        let run = |number: u32| {
+            runs.set(runs.get() + 1);
+            assert!(number == 3, "this one panics");
+        };
+        let make = || {
+            made.set(made.get() + 1);
+            Ok(made.get())
+        };
+        run_again(0, make, run);
+        assert_eq!((runs.get(), made.get()), (4, 3));
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_replaced_ends() {
+        run_again((), || Err(io::ErrorKind::OutOfMemory.into()), |()| panic!("it ends"));
     }
 }

@@ -16,7 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running process. It is killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Process(Child);
+pub(crate) struct Process {
+    child: Child,
+    /// A process that went on in its place, and ends with it.
+    successor: Option<u32>,
+}
 
 impl Process {
     /// Starts it, and waits for the line on its standard error in which it says that it is ready.
@@ -40,20 +44,39 @@ impl Process {
                 bail!("the process did not start ({:?}): {said}", child.wait());
             };
             if let Some(told) = ready(&line) {
-                return Ok((Self(child), told));
+                return Ok((Self { child, successor: None }, told));
             }
             writeln!(said, "{line}")?;
         }
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.0.id()
+        self.successor.unwrap_or_else(|| self.child.id())
     }
 
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
-        self.0.kill()?;
-        self.0.wait()?;
+        if self.successor.is_none() {
+            self.child.kill()?;
+            self.child.wait()?;
+        }
         Ok(())
+    }
+
+    /// Has it ended? If not in order, that is an error.
+    pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
+        if let Some(successor) = self.successor {
+            // It is nobody's child that we could wait for.
+            return Ok(has_ended(successor));
+        }
+        let status = self.child.try_wait()?;
+        let in_order = status.is_none_or(|status| status.success());
+        anyhow::ensure!(in_order, "the process ended with {status:?}");
+        Ok(status.is_some())
+    }
+
+    /// Names the process that goes on in its place.
+    pub(crate) fn is_succeeded_by(&mut self, pid: u32) {
+        self.successor = Some(pid);
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -64,8 +87,7 @@ impl Process {
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         self.signal("-TERM");
         for _ in 0..PATIENCE.as_millis() / 20 {
-            if let Some(status) = self.0.try_wait()? {
-                anyhow::ensure!(status.success(), "the process ended with {status}");
+            if self.has_ended()? {
                 return Ok(());
             }
             wait(Duration::from_millis(20));
@@ -76,12 +98,21 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        if self.successor.is_some() {
+            self.signal("-KILL");
+        }
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test that waits for another process has no runtime's timer")]
 fn wait(time: Duration) {
     thread::sleep(time);
+}
+
+/// Is there no such process, or none that still runs?
+fn has_ended(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
 }

@@ -149,6 +149,23 @@ impl Server {
         self.process.signal("-HUP");
     }
 
+    /// Has it hand over to a new process, and waits until it has ended and the other answers.
+    ///
+    /// # Errors
+    /// When it does not end, or nobody goes on.
+    pub async fn hand_over(&mut self) -> anyhow::Result<()> {
+        let before = self.process.id();
+        self.process.signal("-USR2");
+        while !self.process.has_ended()? {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let pid = self.operator().get("/process").await?.json()["pid"].as_u64().context("a pid")?;
+        let pid = u32::try_from(pid)?;
+        anyhow::ensure!(pid != before, "the same process answers");
+        self.process.is_succeeded_by(pid);
+        Ok(())
+    }
+
     /// Memory that it holds, in bytes.
     ///
     /// # Errors

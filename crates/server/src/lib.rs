@@ -7,6 +7,7 @@ mod data_folder;
 mod descriptors;
 mod first_start;
 mod front;
+mod hand_over;
 mod jobs;
 mod key_file;
 mod ledgers;

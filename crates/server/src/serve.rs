@@ -1,5 +1,7 @@
 //! `holdfast serve`: opens the folder of data and serves until told to stop.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context;
 use cache::Cache;
 use clap::Args;
@@ -13,12 +15,14 @@ use crate::{
     api,
     backup::Shipping,
     data_folder::DataFolder,
-    descriptors, first_start, front, jobs, key_file,
+    descriptors, first_start, front,
+    hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC, Successor},
+    jobs, key_file,
     ledgers::Ledgers,
     reload::{Hangups, Reload},
     services::Services,
     settings::{Settings, SettingsOptions},
-    signals::Signals,
+    signals::{Signals, Told},
     status,
 };
 
@@ -37,6 +41,7 @@ struct Running {
     services: Services,
     front: Front,
     reload: Reload,
+    hand_over: HandOver,
     public: Handle,
     admin: Handle,
     workers: Option<Workers>,
@@ -48,6 +53,8 @@ struct Running {
 /// # Errors
 /// When something does not open; nothing is served then.
 pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
+    let mut inherited = Inherited::take()?;
+    let program = hand_over::own_program()?;
     let mut settings = options.settings.read()?;
     settings.jobs.in_serve &= !options.no_work;
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
@@ -56,7 +63,8 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let (told_to_stop, hangups) =
         runtime.block_on(async { anyhow::Ok((Signals::listen()?, Hangups::listen()?)) })?;
     let target = Shipping::target(&settings)?;
-    let mut running = runtime.block_on(start(&settings, &options.settings))?;
+    inherited.replace_predecessor()?;
+    let mut running = runtime.block_on(start(&settings, &options.settings, inherited))?;
     let Services { keys, metrics, .. } = &running.services;
     let shipping = target.map(|target| Shipping::start(&settings, target, keys, metrics));
     running.shipping = shipping.transpose()?;
@@ -65,13 +73,19 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let also = |stopped: watch::Receiver<bool>| async {
         tokio::join!(front::tend(front, queues, stopped.clone()), reload.on_signal(hangups, stopped));
     };
-    runtime.block_on(running.services.attend(told_to_stop, also))?;
+    hand_over::announce_ready();
+    let successor =
+        runtime.block_on(running.services.attend(running.until_over(told_to_stop, &program), also))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
-    running.stop();
+    running.stop(successor.as_ref());
     Ok(())
 }
 
-async fn start(settings: &Settings, options: &SettingsOptions) -> anyhow::Result<Running> {
+async fn start(
+    settings: &Settings,
+    options: &SettingsOptions,
+    mut inherited: Inherited,
+) -> anyhow::Result<Running> {
     let (clock, metrics) = (Clock::System, Metrics::new());
     let folder = DataFolder::take(settings)?;
     folder.make_rooms()?;
@@ -107,18 +121,52 @@ async fn start(settings: &Settings, options: &SettingsOptions) -> anyhow::Result
     let person_keys = services.person_keys.clone();
     let routes = edge::check_bodies(routes, &serde_json::to_value(&description)?)?;
     let routes = routes.merge(status::public_routes(ledgers, person_keys, cache, &description));
-    let public = edge::serve(&settings.public, &edge, &routes, &identity::direct(identity.clone()))
+    let direct = identity::direct(identity.clone());
+    let public = edge::serve_on(inherited.of(PUBLIC), &settings.public, &edge, &routes, &direct)
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
-    let operators = front::operator_routes(front.clone(), reload.clone());
-    let admin = services.serve_operators(settings, traffic, operators)?;
+    let hand_over = HandOver::default();
+    let operators = front::operator_routes(front.clone(), reload.clone(), hand_over.clone());
+    let admin = services.serve_operators(inherited.of(ADMIN), settings, traffic, operators)?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
-    Ok(Running { services, front, reload, public, admin, workers, shipping: None })
+    Ok(Running { services, front, reload, hand_over, public, admin, workers, shipping: None })
 }
 
 impl Running {
+    /// Waits until it is told to stop, or somebody else can go on.
+    async fn until_over(&self, mut signals: Signals, program: &Path) -> Option<Successor> {
+        loop {
+            tokio::select! {
+                told = signals.next() => if told == Told::Stop {
+                    return None;
+                },
+                () = self.hand_over.asked() => {}
+            }
+            tracing::info!(code = "server/handing-over", "starting the process that goes on");
+            match self.start_successor(program.to_owned()).await {
+                Ok(successor) => return Some(successor),
+                Err(error) => tracing::error!(
+                    code = "server/not-handed-over",
+                    error = format!("{error:#}"),
+                    "this process goes on"
+                ),
+            }
+        }
+    }
+
+    async fn start_successor(&self, program: PathBuf) -> anyhow::Result<Successor> {
+        let sockets = vec![(PUBLIC, self.public.sockets()?), (ADMIN, self.admin.sockets()?)];
+        // What it waits for is another process.
+        tokio::task::spawn_blocking(move || Successor::start(&program, sockets)).await?
+    }
+
     /// Ends in the order in which nothing is lost: no new requests and jobs, then those in flight, then the
     /// ledger.
-    fn stop(self) {
+    fn stop(self, successor: Option<&Successor>) {
+        if let Some(successor) = successor {
+            successor.announce();
+            self.public.succeeded();
+            self.admin.succeeded();
+        }
         self.public.close();
         self.admin.close();
         if let Some(workers) = &self.workers {

@@ -1,5 +1,7 @@
 //! The services of a deployment, opened from a folder of data by whoever serves them or works at their jobs.
 
+use std::net::TcpListener;
+
 use anyhow::Context;
 use cache::Cache;
 use clock::Clock;
@@ -11,7 +13,7 @@ use tokio::{sync::watch, task::LocalSet};
 
 use crate::{
     data_folder::DataFolder, front, jobs, key_file::Engines, queues, queues::Queues, settings::Settings,
-    signals::Signals, status,
+    status,
 };
 
 /// Every service, and what they share.
@@ -59,13 +61,13 @@ impl Services {
         Ok(Self { identity, person_keys, keys, queues, metrics, folder })
     }
 
-    /// Does what a process does by itself, until it is told to stop.
+    /// Does what a process does by itself, until `over`, and tells what that said.
     /// `also` is done meanwhile, until what it is given says stop.
-    pub(crate) async fn attend<F: Future<Output = ()> + 'static>(
+    pub(crate) async fn attend<T, F: Future<Output = ()> + 'static>(
         &self,
-        told_to_stop: Signals,
+        over: impl Future<Output = T>,
         also: impl FnOnce(watch::Receiver<bool>) -> F,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<T> {
         let (stop, stopped) = watch::channel(false);
         let here = LocalSet::new();
         let also = also(stopped.clone());
@@ -73,11 +75,12 @@ impl Services {
             let also = tokio::task::spawn_local(also);
             let routine = tokio::task::spawn_local(self.identity.clone().run(stopped.clone()));
             let looking = tokio::task::spawn_local(self.queues.clone().watch(stopped));
-            told_to_stop.wait().await;
+            let said = over.await;
             stop.send_replace(true);
             also.await.context("whoever looks after the front panicked")?;
             looking.await.context("whoever looks at the queues panicked")?;
-            routine.await.context("the routine of the identity service panicked")
+            routine.await.context("the routine of the identity service panicked")?;
+            Ok(said)
         });
         attending.await
     }
@@ -85,6 +88,7 @@ impl Services {
     /// Opens the operators' port, with these routes beside those of all services.
     pub(crate) fn serve_operators(
         &self,
+        sockets: Vec<TcpListener>,
         settings: &Settings,
         traffic: Traffic,
         routes: front::OperatorRoutes,
@@ -94,7 +98,7 @@ impl Services {
         let edge = Edge::new(settings.edge.clone(), Clock::System, traffic, Identify::nobody(), open);
         let routes = routes.merge(status::admin_routes(self.metrics.clone(), self.identity.clone()));
         let routes = routes.merge(queues::operator_routes(self.queues.clone()));
-        edge::serve(&settings.admin, &edge, &routes, &Direct::none())
+        edge::serve_on(sockets, &settings.admin, &edge, &routes, &Direct::none())
             .with_context(|| format!("cannot serve {}", settings.admin.address))
     }
 

@@ -47,10 +47,14 @@ pub fn work(options: &WorkOptions) -> anyhow::Result<()> {
     let registry = wanted(services.identity.jobs(), &options.queues)?;
     let queues: Vec<_> = registry.queues().collect();
     let workers = runtime.block_on(jobs::start(&services.identity, &settings, registry))?;
-    let admin =
-        services.serve_operators(&settings, Traffic::new(&services.metrics), OperatorRoutes::default())?;
+    let admin = services.serve_operators(
+        Vec::new(),
+        &settings,
+        Traffic::new(&services.metrics),
+        OperatorRoutes::default(),
+    )?;
     crate::tell(&format!("holdfast works at {} (operators: {})", queues.join(", "), admin.address()));
-    runtime.block_on(services.attend(told_to_stop, |_| async {}))?;
+    runtime.block_on(services.attend(told_to_stop.until_stop(), |_| async {}))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
     workers.stop();
     services.stop();

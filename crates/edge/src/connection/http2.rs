@@ -48,7 +48,7 @@ impl Http2 {
         let mut connection = pin!(self.0.serve_connection(TokioIo::new(watched), service));
         let mut told = false;
         poll_fn(|cx| {
-            if watch.ordered() == Order::Finish && !told {
+            if matches!(watch.ordered(), Order::Last | Order::Finish) && !told {
                 told = true;
                 connection.as_mut().graceful_shutdown();
             }

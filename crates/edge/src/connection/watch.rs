@@ -61,6 +61,8 @@ impl Phase {
 #[repr(u8)]
 pub(crate) enum Order {
     Go,
+    /// Answer one more request, and say with it that the connection ends.
+    Last,
     /// Answer what was asked, take no more, close.
     Finish,
     /// Tell the caller that the request took too long, and end.
@@ -70,7 +72,7 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    const ALL: [Self; 4] = [Self::Go, Self::Finish, Self::Expire, Self::Cut];
+    const ALL: [Self; 5] = [Self::Go, Self::Last, Self::Finish, Self::Expire, Self::Cut];
 }
 
 /// One connection, as its thread's sweep sees it.
@@ -118,6 +120,8 @@ impl Watch {
 
     pub(crate) fn order(&self, order: Order) {
         self.order.store(order as u8, Relaxed);
+        // Waking gives the waker away: whoever is woken leaves another for the next order.
+        self.listening.store(false, Relaxed);
         self.waker.wake();
     }
 
@@ -274,8 +278,8 @@ impl Watches {
         self.with(|open| open.watches.values().for_each(|watch| watch.judge(limits)));
     }
 
-    pub(crate) fn finish(&self) {
-        self.with(|open| open.watches.values().for_each(|watch| watch.order(Order::Finish)));
+    pub(crate) fn order(&self, order: Order) {
+        self.with(|open| open.watches.values().for_each(|watch| watch.order(order)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

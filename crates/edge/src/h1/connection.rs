@@ -199,7 +199,7 @@ impl Connection {
         match self.watch.ordered() {
             Order::Expire => return Poll::Ready(Ok(Came::TooLate)),
             Order::Finish if is_silent => return Poll::Ready(Ok(Came::Nothing)),
-            Order::Go | Order::Finish | Order::Cut => {}
+            Order::Go | Order::Last | Order::Finish | Order::Cut => {}
         }
         self.wire.rest();
         Poll::Pending

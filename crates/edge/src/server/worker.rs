@@ -9,15 +9,17 @@ use tokio::{
     sync::watch,
 };
 
-use super::Port;
+use super::{Ending, Port};
 use crate::{
     config::millis,
-    connection::{self, Watches},
+    connection::{self, Order, Watches},
     h1::{set_date, too_many_connections},
 };
 
 /// How long accepting rests when the process is out of something, such as file descriptors.
 const REST: Duration = Duration::from_millis(50);
+/// How long whoever is between requests may send one more, when somebody else goes on: what is on its way is answered.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How often a draining thread looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
@@ -26,7 +28,7 @@ pub(super) struct Worker {
     port: Arc<Port>,
     runtime: Runtime,
     listener: TcpListener,
-    stop: watch::Receiver<bool>,
+    stop: watch::Receiver<Ending>,
     drain_ms_max: NonZeroU32,
     watches: Watches,
     full: Vec<u8>,
@@ -36,7 +38,7 @@ impl Worker {
     pub(super) fn new(
         port: Arc<Port>,
         listener: std::net::TcpListener,
-        stop: watch::Receiver<bool>,
+        stop: watch::Receiver<Ending>,
         drain_ms_max: NonZeroU32,
     ) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -59,7 +61,7 @@ impl Worker {
             loop {
                 tokio::select! {
                     // The channel is never dropped unheard: dropping the handle says stop, too.
-                    _ = stop.wait_for(|stop| *stop) => break,
+                    _ = stop.wait_for(|ending| *ending != Ending::None) => break,
                     accepted = listener.accept() => match accepted {
                         Ok((socket, _)) => welcome(socket, &port, &watches, &full),
                         Err(error) => rest(&error).await,
@@ -71,11 +73,17 @@ impl Worker {
                 }
             }
             drop(listener);
-            watches.finish();
+            let mut farewell = *stop.borrow() == Ending::Succeeded;
+            watches.order(if farewell { Order::Last } else { Order::Finish });
+            let draining = Clock::System.stopwatch();
             let drained = async {
                 let mut looks = tokio::time::interval(DRAIN_LOOK.min(limits.sweep_every()));
                 while !watches.is_empty() {
                     looks.tick().await;
+                    if farewell && draining.elapsed() >= FAREWELL {
+                        farewell = false;
+                        watches.order(Order::Finish);
+                    }
                     // The limits hold to the end: who stalls must not use up the time of the others.
                     watches.sweep(running.elapsed(), limits);
                 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use crate::rig::{hear_one, listen, nonzero, replies, start, start_with};
+use crate::rig::{hear_one, listen, nonzero, replies, start, start_on, start_with};
 
 #[test]
 fn a_panic_costs_one_request() {
@@ -51,6 +51,33 @@ fn a_stop_finishes_what_was_asked_and_takes_nothing_new() {
     assert_eq!((reply.body.as_str(), reply.field("connection")), ("waited", Some("close")));
     assert!(listen(&mut idle).is_empty());
     assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn a_successor_goes_on_with_the_same_sockets_and_nobody_notices() {
+    let rig = start();
+    let address = rig.address();
+    let hello = b"GET /hello HTTP/1.1\r\nhost: edge\r\n\r\n";
+    let mut idle = rig.connect();
+    idle.write_all(hello).expect("it listens");
+    assert_eq!(hear_one(&mut idle).body, "hello");
+    let mut silent = rig.connect();
+    silent.write_all(hello).expect("it listens");
+    assert_eq!(hear_one(&mut silent).body, "hello");
+    let sockets = rig.handle.sockets().expect("there are descriptors");
+    rig.handle.succeeded();
+    idle.write_all(hello).expect("it is still open");
+    let last = replies(&listen(&mut idle)).pop().expect("it is answered");
+    assert_eq!((last.body.as_str(), last.field("connection")), ("hello", Some("close")));
+    assert!(listen(&mut silent).is_empty(), "who asks nothing more is not waited for");
+    rig.handle.stop();
+    // Nobody accepts, and nobody is refused.
+    let mut early = std::net::TcpStream::connect(address).expect("the sockets listen");
+    early.write_all(hello).expect("it is connected");
+    let next = start_on(sockets);
+    assert_eq!(next.address(), address);
+    assert_eq!(hear_one(&mut early).body, "hello");
+    assert_eq!(next.get("/hello").body, "hello");
 }
 
 #[test]

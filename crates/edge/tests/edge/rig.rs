@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     num::{NonZeroU32, NonZeroUsize},
     time::Duration,
 };
@@ -11,7 +11,7 @@ use authz::{Actor, Claims, PersonKind, Roles};
 use clock::Clock;
 use edge::{
     Answer, Direct, Edge, EdgeConfig, Front, FrontConfig, Handle, Identify, LimitsConfig, ListenConfig,
-    TlsConfig, Traffic, serve,
+    TlsConfig, Traffic, serve_on,
 };
 use http::{Method, header::AUTHORIZATION};
 use ids::Id;
@@ -61,8 +61,21 @@ fn person(token: &[u8]) -> Actor {
     })
 }
 
+/// Serves on sockets that listen already.
+pub(crate) fn start_on(sockets: Vec<TcpListener>) -> Rig {
+    serve_all(sockets, |_, _| (), &open_front())
+}
+
 /// Serves with all that can be set.
 pub(crate) fn serve_with(set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig), front: &FrontConfig) -> Rig {
+    serve_all(Vec::new(), set, front)
+}
+
+fn serve_all(
+    sockets: Vec<TcpListener>,
+    set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig),
+    front: &FrontConfig,
+) -> Rig {
     let mut limits = EdgeConfig::default();
     let mut listen = ListenConfig {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -81,7 +94,8 @@ pub(crate) fn serve_with(set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig), f
     });
     let front = Front::new(front, &Clock::System, &metrics, None).expect("limits that can be held to");
     let edge = Edge::new(limits, Clock::System, Traffic::new(&metrics), identify, front.clone());
-    let handle = serve(&listen, &edge, &crate::http::routes(), &direct()).expect("a port is free");
+    let handle =
+        serve_on(sockets, &listen, &edge, &crate::http::routes(), &direct()).expect("a port is free");
     Rig { handle, metrics, front }
 }
 

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 
-use crate::reload::Reload;
+use crate::{hand_over::HandOver, reload::Reload};
 
 /// Blocks that one answer lists.
 const BLOCKS_MAX: usize = 1000;
@@ -24,17 +24,19 @@ const BLOCK_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
 struct Operated {
     front: Front,
     reload: Reload,
+    hand_over: HandOver,
 }
 
 /// Routes of the operators' port.
 pub(crate) type OperatorRoutes = Router;
 
-pub(crate) fn operator_routes(front: Front, reload: Reload) -> OperatorRoutes {
+pub(crate) fn operator_routes(front: Front, reload: Reload, hand_over: HandOver) -> OperatorRoutes {
     Router::new()
         .route("/front", get(see))
         .route("/blocks", put(block).delete(unblock))
         .route("/reload", post(read_again))
-        .with_state(Operated { front, reload })
+        .route("/hand-over", post(hand_over_now))
+        .with_state(Operated { front, reload, hand_over })
 }
 
 async fn see(State(operated): State<Operated>) -> Json<FrontState> {
@@ -98,4 +100,10 @@ async fn read_again(State(operated): State<Operated>) -> Result<Json<Reloaded>, 
         Problem::unprocessable("server/bad-settings", format!("the settings stay as they are: {error:#}"))
     })?;
     Ok(Json(Reloaded { next_start }))
+}
+
+/// Answers before it happens: the log and `GET /process` say when it has.
+async fn hand_over_now(State(operated): State<Operated>) -> StatusCode {
+    operated.hand_over.ask();
+    StatusCode::ACCEPTED
 }

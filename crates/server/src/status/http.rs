@@ -76,6 +76,7 @@ pub(crate) fn admin_routes(metrics: Metrics, identity: Identity) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(write_metrics))
+        .route("/process", get(process))
         .with_state((metrics, identity))
 }
 
@@ -113,6 +114,18 @@ async fn ready(State(status): State<Status>) -> Result<Response, Problem> {
     let redis = status.cache.goes_alone().then_some("away");
     let condition = Condition { status: "ready", redis };
     Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(condition)).into_response())
+}
+
+/// Which process answers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Process {
+    pid: u32,
+    version: &'static str,
+}
+
+async fn process() -> axum::Json<Process> {
+    axum::Json(Process { pid: std::process::id(), version: env!("CARGO_PKG_VERSION") })
 }
 
 async fn openapi(State(status): State<Status>, asked: HeaderMap) -> Response {
