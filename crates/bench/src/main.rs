@@ -4,6 +4,7 @@ mod cache;
 mod device_sign_in;
 mod figures;
 mod jobs;
+mod layers;
 mod ledger;
 mod limiter;
 mod live_sessions;
@@ -45,6 +46,8 @@ enum Name {
     PasswordSignIn,
     /// Decisions about quotas, with ten million keys.
     Limiter,
+    /// `GET /api/v1/session` with everything that defends it on, beside the same with it off.
+    Layers,
     /// Ten million live sessions.
     LiveSessions,
     /// Jobs from asked for to done, beside BullMQ.
@@ -66,6 +69,7 @@ fn main() -> anyhow::Result<()> {
         Name::DeviceSignIn => device_sign_in::run(arguments.quick)?,
         Name::PasswordSignIn => password_sign_in::run(arguments.quick)?,
         Name::Limiter => limiter::run(arguments.quick)?,
+        Name::Layers => layers::run(arguments.quick)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
         Name::Postgres => postgres::run(arguments.quick)?,
         Name::Recovery => recovery::run(arguments.quick)?,

@@ -8,20 +8,14 @@ use crate::{
     peer::{self, Nginx},
 };
 
-const PATH: &str = "/api/v1/session";
+pub(crate) const PATH: &str = "/api/v1/session";
 const PASSWORD: &str = "kelp holds fast in winter storms";
 
 pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
     let (runs, seconds) = if quick { (3, 2) } else { (7, 4) };
     let folder = tempfile::tempdir()?;
     let server = Server::start(&folder.path().join("data"))?;
-    let (token, body) = on_runtime(async {
-        let client = server.client();
-        client.register("ada", PASSWORD).await?;
-        let ada = client.sign_in("ada", PASSWORD).await?;
-        let body = ada.get(PATH).await?.bytes;
-        anyhow::Ok((ada.token.unwrap_or_default(), String::from_utf8(body.to_vec())?))
-    })?;
+    let (token, body) = sign_in(&server)?;
     let nginx = Nginx::start(&body)?;
     let (mut ours, mut ratios, mut pipelined, mut h2) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
@@ -39,4 +33,15 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
     figures.add("pipelined_per_s", median(pipelined), "16 requests at once on each connection");
     figures.add("h2_per_s", median(h2), "HTTP/2, 16 streams on each connection");
     Ok(figures)
+}
+
+/// Registers somebody and signs them in: their token, and what they are told of their session.
+pub(crate) fn sign_in(server: &Server) -> anyhow::Result<(String, String)> {
+    on_runtime(async {
+        let client = server.client();
+        client.register("ada", PASSWORD).await?;
+        let ada = client.sign_in("ada", PASSWORD).await?;
+        let body = ada.get(PATH).await?.bytes;
+        Ok((ada.token.unwrap_or_default(), String::from_utf8(body.to_vec())?))
+    })
 }
