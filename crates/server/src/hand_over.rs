@@ -42,6 +42,7 @@ pub(crate) struct Inherited {
 
 impl Inherited {
     /// Takes what was passed on. To be called once, before any thread is started.
+    #[expect(clippy::disallowed_methods, reason = "it is whoever starts us that says so, and not a setting")]
     pub(crate) fn take() -> anyhow::Result<Self> {
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');

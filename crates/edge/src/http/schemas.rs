@@ -105,14 +105,15 @@ fn fits(schema: &Validator, bytes: &[u8]) -> Result<(), Problem> {
             field.push_str(part);
         }
     }
-    let detail = match error.kind() {
-        // What was sent may be a secret: it is not said again.
-        ValidationErrorKind::Type { kind } => format!("it must be of type {kind:?}"),
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            format!("there is no member `{}`", unexpected.first().map_or("", String::as_str))
-        }
-        ValidationErrorKind::Required { property } => format!("missing member {property}"),
-        _ => error.masked().to_string(),
+    // What was sent may be a secret: it is not said again.
+    let detail = if let ValidationErrorKind::Type { kind } = error.kind() {
+        format!("it must be of type {kind:?}")
+    } else if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
+        format!("there is no member `{}`", unexpected.first().map_or("", String::as_str))
+    } else if let ValidationErrorKind::Required { property } = error.kind() {
+        format!("missing member {property}")
+    } else {
+        error.masked().to_string()
     };
     let place = if field.is_empty() { "the body" } else { &field };
     let problem = Problem::unprocessable("edge/wrong-shape", format!("{place}: {detail}"));
