@@ -6,7 +6,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Waker},
@@ -47,6 +47,8 @@ struct Shared {
     /// end before others have their answer.
     background: Box<[Handle]>,
     next: AtomicUsize,
+    /// How each room is emptied.
+    rooms: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
     /// Its end ends the threads.
     _open: watch::Sender<()>,
 }
@@ -68,7 +70,17 @@ impl Cache {
         let redis = (!redis.urls.is_empty()).then(|| with(redis)).transpose()?;
         let since_start = clock.stopwatch();
         let (metrics, next) = (metrics.clone(), AtomicUsize::new(0));
-        let shared = Shared { drops, redis, clock, since_start, metrics, background, next, _open: open };
+        let shared = Shared {
+            drops,
+            redis,
+            clock,
+            since_start,
+            metrics,
+            background,
+            next,
+            rooms: Mutex::default(),
+            _open: open,
+        };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -107,6 +119,16 @@ impl Cache {
     /// none); it is forgotten after `life`. Nothing if there is no Redis, or it does not answer in time.
     pub async fn exchange(&self, key: &str, known: u64, new: u64, life: Duration) -> Option<Exchanged> {
         self.0.redis.as_ref()?.exchange(key, known, new, life).await
+    }
+
+    /// Forgets what this process keeps, because memory is short. It is read anew when it is asked for.
+    pub fn shrink(&self) {
+        self.0.rooms.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|empty| empty());
+    }
+
+    /// Has a room emptied with all others.
+    pub(crate) fn shrink_by(&self, empty: impl Fn() + Send + Sync + 'static) {
+        self.0.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(empty));
     }
 
     pub(crate) fn drops(&self) -> &Drops {

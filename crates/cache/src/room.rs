@@ -85,6 +85,8 @@ where
                 entry.bytes.saturating_add(key).saturating_add(ENTRY_BYTES)
             })
             .build();
+        let kept = near.clone();
+        cache.shrink_by(move || kept.invalidate_all());
         Self(Arc::new(Inner {
             cache: cache.clone(),
             name,

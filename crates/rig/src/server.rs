@@ -154,8 +154,16 @@ impl Server {
     /// # Errors
     /// When it does not end, or nobody goes on.
     pub async fn hand_over(&mut self) -> anyhow::Result<()> {
-        let before = self.process.id();
         self.process.signal("-USR2");
+        self.handed_over().await
+    }
+
+    /// Waits until it has handed over to a new process by itself.
+    ///
+    /// # Errors
+    /// When it ends otherwise, or nobody goes on.
+    pub async fn handed_over(&mut self) -> anyhow::Result<()> {
+        let before = self.process.id();
         while !self.process.has_ended()? {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }

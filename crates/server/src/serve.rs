@@ -19,6 +19,7 @@ use crate::{
     hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC, Successor},
     jobs, key_file,
     ledgers::Ledgers,
+    memory,
     reload::{Hangups, Reload},
     services::Services,
     settings::{Settings, SettingsOptions},
@@ -42,6 +43,7 @@ struct Running {
     front: Front,
     reload: Reload,
     hand_over: HandOver,
+    cache: Cache,
     public: Handle,
     admin: Handle,
     workers: Option<Workers>,
@@ -70,8 +72,15 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     running.shipping = shipping.transpose()?;
     let (front, reload, queues) =
         (running.front.clone(), running.reload.clone(), running.services.queues.clone());
+    let (cache, hand_over, metrics) =
+        (running.cache.clone(), running.hand_over.clone(), running.services.metrics.clone());
+    let memory = settings.memory.clone();
     let also = |stopped: watch::Receiver<bool>| async {
-        tokio::join!(front::tend(front, queues, stopped.clone()), reload.on_signal(hangups, stopped));
+        tokio::join!(
+            front::tend(front, queues, stopped.clone()),
+            memory::watch(memory, cache, hand_over, metrics, stopped.clone()),
+            reload.on_signal(hangups, stopped),
+        );
     };
     hand_over::announce_ready();
     let successor =
@@ -120,7 +129,7 @@ async fn start(
     );
     let person_keys = services.person_keys.clone();
     let routes = edge::check_bodies(routes, &serde_json::to_value(&description)?)?;
-    let routes = routes.merge(status::public_routes(ledgers, person_keys, cache, &description));
+    let routes = routes.merge(status::public_routes(ledgers, person_keys, cache.clone(), &description));
     let direct = identity::direct(identity.clone());
     let public = edge::serve_on(inherited.of(PUBLIC), &settings.public, &edge, &routes, &direct)
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
@@ -128,7 +137,7 @@ async fn start(
     let operators = front::operator_routes(front.clone(), reload.clone(), hand_over.clone());
     let admin = services.serve_operators(inherited.of(ADMIN), settings, traffic, operators)?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
-    Ok(Running { services, front, reload, hand_over, public, admin, workers, shipping: None })
+    Ok(Running { services, front, reload, hand_over, cache, public, admin, workers, shipping: None })
 }
 
 impl Running {

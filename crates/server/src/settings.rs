@@ -18,7 +18,7 @@ use store::{Commits, DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, 
 use telemetry::LogConfig;
 use toml::{Table, Value};
 
-use crate::backup::BackupConfig;
+use crate::{backup::BackupConfig, memory::MemoryConfig};
 
 /// The settings file: TOML, every table and key optional.
 #[derive(Debug, Clone, Deserialize)]
@@ -45,6 +45,7 @@ pub struct Settings {
     pub redis: RedisConfig,
     pub jobs: WorkerConfig,
     pub backup: BackupConfig,
+    pub memory: MemoryConfig,
     pub log: LogConfig,
 }
 
@@ -73,6 +74,7 @@ impl Default for Settings {
             redis: RedisConfig::default(),
             jobs: WorkerConfig::default(),
             backup: BackupConfig::default(),
+            memory: MemoryConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -190,6 +192,7 @@ impl Settings {
                 ("redis", text(&settings.redis)),
                 ("jobs", text(&settings.jobs)),
                 ("backup", text(&settings.backup)),
+                ("memory", text(&settings.memory)),
                 ("log", text(&settings.log)),
             ]
         };

@@ -114,3 +114,15 @@ async fn a_process_goes_on_itself_if_no_other_can() {
     }
     server.stop().expect("it stops in order");
 }
+
+#[tokio::test]
+async fn a_process_that_holds_too_much_memory_hands_over() {
+    let folder = Folder::new();
+    let settings = "[memory]\nreplace-mib = 1\nreplace-age-s-min = 5\n".to_owned();
+    let options = ServerOptions { settings, ..ServerOptions::default() };
+    let mut server = Server::start_with(&folder.data(), &options).expect("it starts");
+    let waited = tokio::time::timeout(Duration::from_secs(60), server.handed_over()).await;
+    waited.expect("it hands over by itself").expect("another goes on");
+    assert_eq!(server.client().get("/health").await.expect("an answer").status, 200);
+    server.stop().expect("the new process stops in order");
+}
