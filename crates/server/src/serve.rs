@@ -74,7 +74,7 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
         (running.front.clone(), running.reload.clone(), running.services.queues.clone());
     let (cache, hand_over, metrics) =
         (running.cache.clone(), running.hand_over.clone(), running.services.metrics.clone());
-    let memory = settings.memory.clone();
+    let memory = settings.memory;
     let also = |stopped: watch::Receiver<bool>| async {
         tokio::join!(
             front::tend(front, queues, stopped.clone()),
