@@ -166,7 +166,7 @@ async fn nodes_give_out_together_what_one_could_and_go_on_alone_without_redis() 
 async fn a_limit_by_person_follows_them_to_other_addresses() {
     let folder = Folder::new();
     let settings = format!(
-        "{BEHIND}[[limits.rules]]\nname = \"sessions\"\nroutes = [\"GET /api/v1/session\"]\nby = [\"person\"]\n\
+        "{BEHIND}[[limits.rules]]\nname = \"sessions\"\nroutes = [\"GET /api/v1/session\"]\nby = [\"person\"]\nadapts = false\n\
          quota = {{ algorithm = \"token-bucket\", limit = 2, window-ms = 36000000 }}\n"
     );
     let server = start(&folder, &settings);
