@@ -38,6 +38,11 @@ impl Class {
         }
     }
 
+    /// May it be held back so that something is learnt?
+    pub(crate) const fn stands_back(self) -> bool {
+        matches!(self, Self::Anonymous | Self::Crawlers)
+    }
+
     /// Its place among all, from nought, best first.
     pub(crate) const fn place(self) -> usize {
         self as usize

@@ -71,7 +71,7 @@ pub struct ConcurrencyConfig {
     pub floor: NonZeroU16,
     /// Never more.
     pub ceiling: NonZeroU16,
-    /// So many at once count as hardly any load, and a probe lets in no more.
+    /// So many at once count as hardly any load, and a probe lets in no more, but for the signed-in and better.
     pub probe: NonZeroU16,
     /// Latency may grow to so many percent of the least loaded before the limit falls.
     pub tolerance_percent: NonZeroU16,

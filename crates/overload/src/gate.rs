@@ -96,6 +96,8 @@ struct Shared {
 pub struct Gate<W> {
     shared: Shared,
     limit: AtomicU32,
+    /// The same for those who stand back in a probe.
+    probe_limit: AtomicU32,
     level: AtomicU32,
     retries_left: AtomicU32,
     next_step: AtomicU64,
@@ -114,8 +116,8 @@ struct Core<W> {
     threshold: Threshold,
     budget: RetryBudget,
     binds: bool,
-    /// Was the last place that was given back passed on, though the limit is lower than what is at work?
-    passes_on: bool,
+    /// Places given back while more were at work than the limit.
+    given_back: u32,
     stepped: Totals,
     stepped_at: u64,
     /// The totals when the last window ended.
@@ -152,6 +154,7 @@ impl<W> Gate<W> {
         Self {
             shared: Shared::default(),
             limit: AtomicU32::new(limit.value(&tuning.concurrency)),
+            probe_limit: AtomicU32::new(limit.probe_value(&tuning.concurrency)),
             level: AtomicU32::new(0),
             retries_left: AtomicU32::new(budget.left()),
             next_step: AtomicU64::new(now.saturating_add(STEP_NS)),
@@ -165,7 +168,7 @@ impl<W> Gate<W> {
                 threshold: Threshold::default(),
                 budget,
                 binds: false,
-                passes_on: false,
+                given_back: 0,
                 stepped: Totals::default(),
                 stepped_at: now,
                 windowed: Totals::default(),
@@ -216,7 +219,7 @@ impl<W> Gate<W> {
             return Entry::Go;
         }
         let is_empty = self.shared.waiting.load(SeqCst) == 0;
-        if is_empty && self.take_place(ask.seat) {
+        if is_empty && self.take_place(ask.class, ask.seat) {
             return Entry::Go;
         }
         self.wait(ask, who, woken)
@@ -245,11 +248,15 @@ impl<W> Gate<W> {
         self.step_if_due(now, woken);
         if self.shared.waiting.load(SeqCst) > 0 {
             let mut core = self.lock();
-            // A limit that fell below what is at work would let nobody in until that has ended, the best neither.
-            core.passes_on = !core.passes_on && self.shared.in_flight.load(SeqCst) >= self.limit();
-            if core.passes_on {
-                self.shared.in_flight.fetch_add(1, SeqCst);
-                self.give_place(&mut core, seat, now, woken);
+            // A limit that fell below what is at work would let nobody in until that has ended, the best neither. So
+            // some places are passed on: to those who stand back each second, to others all but each fourth.
+            if self.shared.in_flight.load(SeqCst) >= self.limit() {
+                core.given_back = core.given_back.wrapping_add(1);
+                let kept = if core.queue.best().is_some_and(Class::stands_back) { 2 } else { 4 };
+                if core.given_back % kept != 0 {
+                    self.shared.in_flight.fetch_add(1, SeqCst);
+                    self.give_place(&mut core, seat, now, woken);
+                }
             }
             self.hand_out(&mut core, seat, now, woken);
         }
@@ -320,7 +327,7 @@ impl<W> Gate<W> {
 
     /// Gives free places to those who wait.
     fn hand_out(&self, core: &mut Core<W>, seat: usize, now: u64, woken: &mut Woken<W>) {
-        while core.queue.len() > 0 && self.take_place(seat) {
+        while core.queue.best().is_some_and(|class| self.take_place(class, seat)) {
             self.give_place(core, seat, now, woken);
         }
         self.publish_waiting(core);
@@ -343,8 +350,8 @@ impl<W> Gate<W> {
         }
     }
 
-    fn take_place(&self, seat: usize) -> bool {
-        let limit = self.limit.load(Relaxed);
+    fn take_place(&self, class: Class, seat: usize) -> bool {
+        let limit = if class.stands_back() { &self.probe_limit } else { &self.limit }.load(Relaxed);
         let take = |in_flight| (in_flight < limit).then_some(in_flight + 1);
         let taken = self.shared.in_flight.fetch_update(SeqCst, SeqCst, take);
         if let Ok(before) = taken {
@@ -383,6 +390,7 @@ impl<W> Gate<W> {
     /// Lets everybody see what the core has decided.
     fn publish(&self, core: &Core<W>) {
         self.limit.store(core.limit.value(&core.tuning.concurrency), Relaxed);
+        self.probe_limit.store(core.limit.probe_value(&core.tuning.concurrency), Relaxed);
         self.probe_counts_from.store(core.limit.probe_counts_from(), Relaxed);
         self.present_ns.store(core.limit.present_ns(), Relaxed);
     }
@@ -415,7 +423,6 @@ impl<W> Core<W> {
         };
         let level = self.threshold.step(&step, self.tuning.memory_ns);
         gate.level.store(level, Relaxed);
-        self.binds |= level > 0;
         let retries = totals.retries - before.retries;
         let retries_came = totals.retries_came - before.retries_came;
         let first_tries = came.iter().sum::<u64>().saturating_sub(retries_came);

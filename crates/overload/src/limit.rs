@@ -30,6 +30,7 @@ pub(crate) struct Limit {
     falling: u32,
     /// Has it ever had to fall? Until then it may grow fast.
     has_fallen: bool,
+    grew_at: u64,
     probe: Option<Probe>,
 }
 
@@ -57,9 +58,11 @@ const LEAST_TAKES: f64 = 0.2;
 const PRESENT_TAKES: f64 = 0.5;
 /// The same of the limit.
 const LIMIT_TAKES: f64 = 0.5;
-/// Until it has fallen for the first time, a limit that binds grows by this factor a window: a country that comes at
-/// once does not wait for square roots.
+/// Until it has fallen for the first time, a limit that binds grows by this factor with every second latency: a country
+/// that comes at once does not wait for square roots.
 const STARTING_GROWS: f64 = 1.5;
+/// What a limit that is not used keeps of itself in a window.
+const UNUSED_KEEPS: f64 = 0.98;
 /// The limit shrinks at most to this share of itself, before smoothing.
 const GRADIENT_MIN: f64 = 0.5;
 /// After so many windows of falling as fast as it may, the least loaded latency itself is in doubt.
@@ -72,15 +75,18 @@ const DOUBT_REST_NS: u64 = nanos(2000);
 impl Limit {
     pub(crate) fn new(config: &ConcurrencyConfig) -> Self {
         let limit = f64::from(config.initial.get());
-        Self { limit, least: None, present_ns: 0.0, falling: 0, has_fallen: false, probe: None }
+        Self { limit, least: None, present_ns: 0.0, falling: 0, has_fallen: false, grew_at: 0, probe: None }
     }
 
     /// How many may be worked on at once.
     pub(crate) fn value(&self, config: &ConcurrencyConfig) -> u32 {
-        if self.probe.is_some() {
-            return config.probe.get().into();
-        }
         whole(self.limit).clamp(1, config.ceiling.get().into())
+    }
+
+    /// The same for those who can be held back for a probe.
+    pub(crate) fn probe_value(&self, config: &ConcurrencyConfig) -> u32 {
+        let value = self.value(config);
+        if self.probe.is_some() { value.min(config.probe.get().into()) } else { value }
     }
 
     /// The least loaded latency in nanoseconds, if any is known.
@@ -115,16 +121,32 @@ impl Limit {
         let used = seen.binds || f64::from(seen.peak) * 2.0 >= self.limit;
         self.has_fallen |= gradient < 1.0;
         if seen.binds && !self.has_fallen {
-            self.limit *= STARTING_GROWS;
+            // Not before those have been answered who were let in by the last time.
+            if now.saturating_sub(self.grew_at) >= 2 * self.present_ns() {
+                self.limit *= STARTING_GROWS;
+                self.grew_at = now;
+            }
         } else if used || gradient < 1.0 {
             let wanted = self.limit * gradient + self.limit.sqrt();
             self.limit += (wanted - self.limit) * LIMIT_TAKES;
+        } else {
+            self.forget(config, seen.peak);
         }
         self.limit = self.limit.clamp(config.floor.get().into(), config.ceiling.get().into());
         self.falling = if gradient <= GRADIENT_MIN { self.falling + 1 } else { 0 };
         if seen.binds && self.is_in_doubt(config, now) {
             self.probe = Some(Probe { began: now, counts_from: None, answers: 0, sum_ns: 0 });
         }
+    }
+
+    /// What a limit was in other times says little about the next flood: one that is not used goes back to the
+    /// beginning, slowly, and from there it may grow fast again.
+    fn forget(&mut self, config: &ConcurrencyConfig, peak: u32) {
+        let beginning = f64::from(config.initial.get());
+        if self.limit > beginning {
+            self.limit = (self.limit * UNUSED_KEEPS).max(beginning).max(f64::from(peak) * 2.0);
+        }
+        self.has_fallen &= self.limit > beginning;
     }
 
     /// An answer took so long whose work began while a probe counted.
@@ -139,11 +161,16 @@ impl Limit {
 
     /// Looks whether a probe goes on, with so many at work.
     pub(crate) fn tick(&mut self, config: &ConcurrencyConfig, in_flight: u32, now: u64) {
+        let present_ns = self.present_ns();
         let Some(probe) = self.probe.as_mut() else { return };
-        if probe.counts_from.is_none() && in_flight <= u32::from(config.probe.get()) {
+        let running = now.saturating_sub(probe.began);
+        // Those who are never held back may be more than a probe would let in.
+        if probe.counts_from.is_none()
+            && (in_flight <= u32::from(config.probe.get()) || running >= 2 * present_ns)
+        {
             probe.counts_from = Some(now);
         }
-        if now.saturating_sub(probe.began) >= nanos(config.probe_ms_max.get().into()) {
+        if running >= nanos(config.probe_ms_max.get().into()) {
             self.end_probe(now);
         }
     }
@@ -249,17 +276,26 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_of_other_times_is_forgotten() {
+        let config = ConcurrencyConfig::default();
+        let mut limit = Limit::new(&config);
+        limit.limit = 1000.0;
+        (0..300).for_each(|window| limit.window(&config, seen(10, 3), window));
+        assert_eq!(limit.value(&config), 20);
+    }
+
+    #[test]
     fn a_start_under_load_is_probed_with_few_and_then_known() {
         let config = ConcurrencyConfig::default();
         let mut limit = Limit::new(&config);
         limit.window(&config, seen(200, 21), 100 * MS);
-        assert_eq!(limit.value(&config), 2);
+        assert_eq!(limit.probe_value(&config), 2);
         assert_eq!(limit.probe_counts_from(), u64::MAX);
         limit.tick(&config, 2, 110 * MS);
         assert_eq!(limit.probe_counts_from(), 110 * MS);
         (0..PROBE_ANSWERS).for_each(|_| limit.probed(10 * MS, 150 * MS));
         assert_eq!(limit.least_ns(), Some(10 * MS));
-        assert!(limit.value(&config) > 2);
+        assert!(limit.probe_value(&config) > 2);
     }
 
     #[test]
@@ -268,9 +304,9 @@ mod tests {
         let mut limit = Limit::new(&config);
         limit.window(&config, seen(200, 21), 0);
         limit.tick(&config, 20, 500 * MS);
-        assert!(limit.value(&config) > 2);
+        assert!(limit.probe_value(&config) > 2);
         limit.window(&config, seen(200, 21), 600 * MS);
-        assert!(limit.value(&config) > 2, "it probes again at once");
+        assert!(limit.probe_value(&config) > 2, "it probes again at once");
     }
 
     proptest! {
@@ -283,8 +319,8 @@ mod tests {
             for (at, (answers, sum_ns, peak, binds)) in (0_u64..).zip(windows) {
                 limit.window(&config, Seen { answers, sum_ns, peak, binds }, at * 100 * MS);
                 limit.tick(&config, peak, at * 100 * MS);
-                let least = if limit.probe.is_some() { config.probe } else { config.floor };
-                prop_assert!((least.get().into()..=config.ceiling.get().into()).contains(&limit.value(&config)));
+                prop_assert!((config.floor.get().into()..=config.ceiling.get().into()).contains(&limit.value(&config)));
+                prop_assert!((1..=limit.value(&config)).contains(&limit.probe_value(&config)));
             }
         }
     }

@@ -65,6 +65,11 @@ impl<W> Queue<W> {
         self.length
     }
 
+    /// The best class that waits.
+    pub(crate) fn best(&self) -> Option<Class> {
+        Class::ALL.into_iter().find(|class| !self.lines[class.place()].waiters.is_empty())
+    }
+
     /// Lets somebody wait; `who` is made when it is known where.
     pub(crate) fn push(&mut self, class: Class, now: u64, deadline: u64, who: impl FnOnce(Ticket) -> W) {
         let ticket = Ticket { class, number: self.next };
@@ -79,10 +84,9 @@ impl<W> Queue<W> {
 
     /// Takes out whose turn it is.
     pub(crate) fn pop(&mut self, config: &QueueConfig, now: u64) -> Option<Next<W>> {
-        let best = self.lines.iter().position(|line| !line.waiters.is_empty())?;
-        let class = Class::ALL[best];
-        let newest_first = self.stands(best, config, now);
-        let line = &mut self.lines[best];
+        let class = self.best()?;
+        let newest_first = self.stands(class.place(), config, now);
+        let line = &mut self.lines[class.place()];
         let (_, waiter) = if newest_first { line.waiters.pop_last() } else { line.waiters.pop_first() }?;
         self.length -= 1;
         Some(if waiter.deadline <= now { Next::Late(waiter.who, class) } else { Next::Go(waiter.who) })
