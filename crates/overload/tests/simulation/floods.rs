@@ -4,7 +4,7 @@ use overload::Class;
 
 use crate::town::{Before, MS, SECOND, Server, Stream, Town};
 
-const SEEDS: [u64; 6] = [1, 2, 3, 4, 5, 6]; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+const SEEDS: [u64; 6] = [1, 2, 3, 4, 5, 6];
 
 /// One core that works 10 ms at each: a hundred a second.
 const ONE: Server = Server::Workers { count: 1, service_ns: 10 * MS };
