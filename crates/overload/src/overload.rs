@@ -12,7 +12,7 @@ use clock::{Clock, Stopwatch};
 use telemetry::Metrics;
 
 use crate::{
-    Gate, OverloadConfig, OverloadState, RouteState, Tuning,
+    Class, Gate, OverloadConfig, OverloadState, RouteState, Tuning,
     gate::Standing,
     place::{Door, Waiting},
 };
@@ -126,27 +126,30 @@ struct SeatParts {
 struct Known {
     generation: u64,
     config: Arc<OverloadConfig>,
-    doors: HashMap<Box<str>, Arc<Door>>,
+    /// None for routes that pass always.
+    doors: HashMap<Box<str>, Option<Arc<Door>>>,
 }
 
 impl Seat {
-    /// The way to the gate of the route with this template.
+    /// The way to the gate of the route with this template; nothing if the route passes always.
     #[must_use]
-    pub fn door(&self, route: &str) -> Arc<Door> {
+    pub fn door(&self, route: &str) -> Option<Arc<Door>> {
         let SeatParts { gates, number, .. } = &*self.0;
         let mut known = self.known();
         let Known { config, doors, .. } = &mut *known;
         if let Some(door) = doors.get(route) {
             return door.clone();
         }
-        let gate = gates.gate(route, config);
-        let door = Arc::new(Door::new(
-            gates.clone(),
-            gate,
-            *number,
-            config.class_of(route),
-            config.retry_after_s_max,
-        ));
+        let door = config.class_of(route).is_none_or(|class| class != Class::Operators).then(|| {
+            let gate = gates.gate(route, config);
+            Arc::new(Door::new(
+                gates.clone(),
+                gate,
+                *number,
+                config.class_of(route),
+                config.retry_after_s_max,
+            ))
+        });
         if doors.len() < usize::from(config.routes_max.get()) {
             doors.insert(route.into(), door.clone());
         }
@@ -184,7 +187,6 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Class;
 
     #[test]
     fn crawlers_are_known_by_a_word_in_any_case() {
@@ -198,14 +200,15 @@ mod tests {
     fn other_settings_hold_for_the_next_request() {
         let overload = Overload::new(OverloadConfig::default());
         let seat = overload.seat();
-        assert_eq!(seat.door("/alarm").class(), None);
+        let class = |route| seat.door(route).map(|door| door.class());
+        assert_eq!((class("/alarm"), class("/health")), (Some(None), None));
         let routes = [("/alarm".to_owned(), Class::Emergency)].into();
         overload.set(OverloadConfig {
             routes,
             crawlers: vec!["kelp".to_owned()],
             ..OverloadConfig::default()
         });
-        assert_eq!(seat.door("/alarm").class(), Some(Class::Emergency));
+        assert_eq!((class("/alarm"), class("/health")), (Some(Some(Class::Emergency)), None));
         assert!(seat.is_crawler(b"Kelp/1") && !seat.is_crawler(b"googlebot"));
     }
 

@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_place_given_back_goes_to_the_best_who_waits() {
         let overload = with_one_place();
-        let door = overload.seat().door("/visits");
+        let door = overload.seat().door("/visits").expect("it has a gate");
         on_runtime(async {
             let first = door.enter(knock(&door, Class::Anonymous)).await.expect("there is one place");
             let crawler = door.enter(knock(&door, Class::Crawlers));
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn whoever_goes_away_leaves_the_queue_and_no_place_is_lost() {
         let overload = with_one_place();
-        let door = overload.seat().door("/visits");
+        let door = overload.seat().door("/visits").expect("it has a gate");
         on_runtime(async {
             let first = door.enter(knock(&door, Class::Anonymous)).await.expect("there is one place");
             let gone = tokio::time::timeout(Duration::ZERO, door.enter(knock(&door, Class::Anonymous))).await;
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_ever() {
         let overload = with_one_place();
-        let door = overload.seat().door("/visits");
+        let door = overload.seat().door("/visits").expect("it has a gate");
         on_runtime(async {
             let _first = door.enter(knock(&door, Class::Anonymous)).await.expect("there is one place");
             let hurried =
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn operators_pass_when_all_places_are_taken() {
-        let door = with_one_place().seat().door("/visits");
+        let door = with_one_place().seat().door("/visits").expect("it has a gate");
         on_runtime(async {
             let _first = door.enter(knock(&door, Class::Anonymous)).await.expect("there is one place");
             assert!(door.enter(knock(&door, Class::Operators)).await.is_ok());
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn refused_callers_are_spread_over_the_seconds() {
-        let door = with_one_place().seat().door("/visits");
+        let door = with_one_place().seat().door("/visits").expect("it has a gate");
         let mut counts = [0; 5];
         (0..4000).for_each(|_| counts[usize::try_from(door.retry_after().as_secs()).expect("a few")] += 1);
         assert_eq!(counts[0], 0);

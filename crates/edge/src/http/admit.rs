@@ -47,8 +47,7 @@ pub(super) async fn admit(State(admission): State<Admission>, request: Request, 
     parts.extensions.insert(Deadline::new(admission.edge.clock().stopwatch(), time));
     // Paths without a route cost nothing but the answer that they are none.
     let route = parts.extensions.get::<MatchedPath>();
-    let door =
-        route.map(|route| seat.door(route.as_str())).filter(|door| door.class() != Some(Class::Operators));
+    let door = route.and_then(|route| seat.door(route.as_str()));
     let Some(door) = door else { return next.run(Request::from_parts(parts, body)).await };
     let class = class(&admission.edge, seat, &door, &mut parts);
     let asked = match door.knock(class, retry, time) {

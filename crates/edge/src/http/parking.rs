@@ -48,7 +48,9 @@ impl Parking {
 
     /// The handler has answered.
     pub(super) fn end(&self, outcome: Outcome) {
-        if let Holding::Place(place) = self.put(Holding::Over) {
+        let held =
+            std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), Holding::Over);
+        if let Holding::Place(place) = held {
             place.end(outcome);
         }
     }
@@ -69,8 +71,12 @@ impl Parking {
         matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Holding::Nothing)
     }
 
-    fn put(&self, holding: Holding) -> Holding {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), holding)
+    /// There is a place again. If the handler has answered meanwhile, nobody needs it.
+    fn take_up(&self, place: Place) {
+        let mut holding = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*holding, Holding::Nothing) {
+            *holding = Holding::Place(place);
+        }
     }
 }
 
@@ -108,7 +114,7 @@ impl HttpBody for ParkingBody {
         let kept = this.kept.take().flatten();
         Poll::Ready(match entered {
             Ok(place) => {
-                drop(this.parking.put(Holding::Place(place)));
+                this.parking.take_up(place);
                 kept
             }
             Err(reason) => {
