@@ -253,7 +253,7 @@ impl<W> Gate<W> {
             if self.shared.in_flight.load(SeqCst) >= self.limit() {
                 core.given_back = core.given_back.wrapping_add(1);
                 let kept = if core.queue.best().is_some_and(Class::stands_back) { 2 } else { 4 };
-                if core.given_back % kept != 0 {
+                if !core.given_back.is_multiple_of(kept) {
                     self.shared.in_flight.fetch_add(1, SeqCst);
                     self.give_place(&mut core, seat, now, woken);
                 }

@@ -202,11 +202,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_is_lost_or_told_twice(steps in prop::collection::vec((0_u8..6, 0_usize..5, 0_u64..30), 1..300)) {
+        fn nobody_is_lost_or_told_twice(steps in prop::collection::vec((0_u8..6, 0_usize..5, 0_u8..30), 1..300)) {
             let config = QueueConfig::default();
             let (mut queue, mut tickets, mut told, mut now) = (Queue::new(), Vec::new(), Vec::new(), 0);
             for (step, class, passed_ms) in steps {
-                now += passed_ms * MS;
+                now += u64::from(passed_ms) * MS;
                 let class = Class::ALL[class];
                 match step {
                     0..=2 => {
@@ -217,7 +217,7 @@ mod tests {
                         Next::Go(who) | Next::Late(who, _) => who,
                     })),
                     4 => told.extend(queue.sweep(&config, now).map(|(who, _)| who)),
-                    _ => told.extend(tickets.get(passed_ms as usize).and_then(|ticket| queue.abandon(*ticket))),
+                    _ => told.extend(tickets.get(usize::from(passed_ms)).and_then(|ticket| queue.abandon(*ticket))),
                 }
                 prop_assert_eq!(queue.len() + told.len(), tickets.len());
             }
