@@ -102,6 +102,12 @@ impl Default for EdgeConfig {
 }
 
 impl EdgeConfig {
+    /// All but what can be replaced while a port is served ([`overload::Overload::set`]).
+    #[must_use]
+    pub fn without_overload(&self) -> Self {
+        Self { overload: OverloadConfig::default(), ..self.clone() }
+    }
+
     /// How often connections are looked over for the limits above.
     pub(crate) fn sweep_every(&self) -> Duration {
         let times = [self.header_read_ms_max, self.write_stall_ms_max, self.idle_ms_max];

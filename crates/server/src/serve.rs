@@ -114,7 +114,7 @@ async fn start(
     let shared = (!settings.redis.urls.is_empty()).then(|| front::shared(&cache));
     let front = Front::new(&front::config(settings), &clock, &services.metrics, shared)
         .context("cannot use the settings of the front")?;
-    let reload = Reload::new(options.clone(), settings.clone(), front.clone());
+    let reload = Reload::new(options.clone(), settings.clone(), front.clone(), overload.clone());
     let edge = Edge::with_overload(
         descriptors::fit(&settings.edge),
         clock,
