@@ -8,6 +8,7 @@ mod cores;
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::ensure;
+use cores::Cores;
 use rig::{Client, Server};
 use serde_json::json;
 
@@ -29,11 +30,11 @@ const WARM_UP: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
     let time = Duration::from_secs(if quick { 5 } else { 20 });
-    let [servers, ours] = cores::two()?;
+    let cores = Cores::allowed()?;
     let folder = tempfile::tempdir()?;
-    cores::stay_on(servers)?;
+    cores.stay_on(0)?;
     let server = Server::start(&folder.path().join("data"))?;
-    cores::stay_on(ours)?;
+    cores.stay_on(1)?;
     let address = server.public;
     let mut figures = Figures::new("overload");
     on_runtime(async {
@@ -59,6 +60,7 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
         flood(&server, &client, knee, time, &mut figures).await
     })?;
     server.stop()?;
+    drop(cores);
     Ok(figures)
 }
 

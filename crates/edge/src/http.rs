@@ -56,8 +56,8 @@ pub fn protect(routes: Router, edge: &Edge) -> Router {
             .layer(from_fn_with_state(edge.clone(), layers::answer_in_time))
             // Refuses a declared size before a byte of it is read; cuts an undeclared one.
             .layer(from_fn_with_state(edge.clone(), layers::bound_body))
-            // Serves the best first when too many come. It reads bodies, so they are bounded by then; whatever it lets
-            // wait or refuses holds nothing but its head and body.
+            // Serves the best first when too many come. Whoever waits here holds nothing but the head and what is
+            // bounded of the body, and the time they wait is part of the answer's.
             .layer(from_fn_with_state(admission, admit::admit))
             // Only hands on the rule: routes that do not ask who calls pay nothing for it.
             .layer(Extension(edge.identify().clone())),

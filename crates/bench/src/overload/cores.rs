@@ -1,18 +1,30 @@
 //! One core for the server and another for those who ask it.
 
+use anyhow::Context;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Two cores of those that this process may use, or the same twice if there is only one.
-pub(crate) fn two() -> anyhow::Result<[usize; 2]> {
-    let allowed = sched_getaffinity(None)?;
-    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
-    let first = cores.next().unwrap_or(0);
-    Ok([first, cores.next().unwrap_or(first)])
+/// The cores that this process may use, until they were parted; they are its own again when this is dropped.
+pub(crate) struct Cores(CpuSet);
+
+impl Cores {
+    pub(crate) fn allowed() -> anyhow::Result<Self> {
+        Ok(Self(sched_getaffinity(None)?))
+    }
+
+    /// Keeps this thread, and whatever it starts from now on, on the core of this number among them; on the last if
+    /// there are fewer.
+    pub(crate) fn stay_on(&self, number: usize) -> anyhow::Result<()> {
+        let cores = (0..CpuSet::MAX_CPU).filter(|core| self.0.is_set(*core));
+        let core = cores.take(number + 1).last().context("this process may use no core")?;
+        let mut only = CpuSet::new();
+        only.set(core);
+        Ok(sched_setaffinity(None, &only)?)
+    }
 }
 
-/// Keeps this thread, and whatever it starts from now on, on one core.
-pub(crate) fn stay_on(core: usize) -> anyhow::Result<()> {
-    let mut only = CpuSet::new();
-    only.set(core);
-    Ok(sched_setaffinity(None, &only)?)
+impl Drop for Cores {
+    fn drop(&mut self) {
+        // If the system says no now, what is measured next is measured on one core, and says so.
+        let _set = sched_setaffinity(None, &self.0);
+    }
 }
