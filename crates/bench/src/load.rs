@@ -1,5 +1,7 @@
 //! A caller that costs little: one connection, requests written as bytes, answers read as bytes.
 
+pub(crate) mod open_loop;
+
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};

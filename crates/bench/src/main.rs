@@ -10,6 +10,7 @@ mod limiter;
 mod live_sessions;
 mod load;
 mod machine;
+mod overload;
 mod password_sign_in;
 mod peer;
 mod postgres;
@@ -44,6 +45,8 @@ enum Name {
     DeviceSignIn,
     /// Sign-ins with passwords, beside bare Argon2.
     PasswordSignIn,
+    /// Sign-ins with passwords when more come than can be hashed.
+    Overload,
     /// Decisions about quotas, with ten million keys.
     Limiter,
     /// `GET /api/v1/session` with everything that defends it on, beside the same with it off.
@@ -68,6 +71,7 @@ fn main() -> anyhow::Result<()> {
         Name::Validate => validate::run(arguments.quick)?,
         Name::DeviceSignIn => device_sign_in::run(arguments.quick)?,
         Name::PasswordSignIn => password_sign_in::run(arguments.quick)?,
+        Name::Overload => overload::run(arguments.quick)?,
         Name::Limiter => limiter::run(arguments.quick)?,
         Name::Layers => layers::run(arguments.quick)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,

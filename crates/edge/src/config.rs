@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use overload::OverloadConfig;
 use serde::Deserialize;
 
 use crate::TlsConfig;
@@ -73,6 +74,8 @@ pub struct EdgeConfig {
     pub connections_max: NonZeroU32,
     /// Connections at once from one address (of IPv6, one network of 64 bits); more are closed unread.
     pub address_connections_max: NonZeroU32,
+    /// What is done when more comes than can be served.
+    pub overload: OverloadConfig,
     /// HTTP/2 streams at once on one connection (RFC 9113, section 5.1.2).
     pub streams_max: NonZeroU32,
 }
@@ -92,12 +95,19 @@ impl Default for EdgeConfig {
             handshake_ms_max: nonzero(10_000),
             connections_max: nonzero(50_000),
             address_connections_max: nonzero(4096),
+            overload: OverloadConfig::default(),
             streams_max: nonzero(128),
         }
     }
 }
 
 impl EdgeConfig {
+    /// All but what can be replaced while a port is served ([`overload::Overload::set`]).
+    #[must_use]
+    pub fn without_overload(&self) -> Self {
+        Self { overload: OverloadConfig::default(), ..self.clone() }
+    }
+
     /// How often connections are looked over for the limits above.
     pub(crate) fn sweep_every(&self) -> Duration {
         let times = [self.header_read_ms_max, self.write_stall_ms_max, self.idle_ms_max];

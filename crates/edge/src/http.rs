@@ -1,9 +1,11 @@
 //! The path of a request from a connection to a handler, in order, and what handlers take from it.
 
+mod admit;
 mod arriving;
 mod extract;
 mod json;
 mod layers;
+mod parking;
 mod problem_document;
 mod schemas;
 mod service;
@@ -12,9 +14,12 @@ use axum::{
     Extension, Router,
     middleware::{from_fn, from_fn_with_state, map_response},
 };
+use overload::Overload;
 use problem::Problem;
 use tower::ServiceBuilder;
 
+use admit::Admission;
+pub use admit::{REQUEST_TIMEOUT_MS, RETRY_ATTEMPT};
 pub(crate) use extract::Known;
 pub use extract::{Caller, Params, Peer, Query, RawBody};
 pub use json::{Body, Exact, read_json};
@@ -31,8 +36,10 @@ pub(crate) type Routes = Router;
 /// The body of a request or an answer, whatever it is made of.
 pub(crate) type Content = axum::body::Body;
 
-/// Wraps `routes` in everything a port needs, outermost first. [`crate::serve`] does it for you.
+/// Wraps `routes` in everything a port needs, outermost first. [`crate::serve`] does it for you,
+/// once for each thread.
 pub fn protect(routes: Router, edge: &Edge) -> Router {
+    let admission = Admission { edge: edge.clone(), seat: edge.overload().map(Overload::seat) };
     routes.fallback(no_such_route).method_not_allowed_fallback(no_such_method).layer(
         ServiceBuilder::new()
             // First, so that all others, and every answer, can name the request.
@@ -49,6 +56,9 @@ pub fn protect(routes: Router, edge: &Edge) -> Router {
             .layer(from_fn_with_state(edge.clone(), layers::answer_in_time))
             // Refuses a declared size before a byte of it is read; cuts an undeclared one.
             .layer(from_fn_with_state(edge.clone(), layers::bound_body))
+            // Serves the best first when too many come. Whoever waits here holds nothing but the head and what is
+            // bounded of the body, and the time they wait is part of the answer's.
+            .layer(from_fn_with_state(admission, admit::admit))
             // Only hands on the rule: routes that do not ask who calls pay nothing for it.
             .layer(Extension(edge.identify().clone())),
     )

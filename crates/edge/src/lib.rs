@@ -32,8 +32,8 @@ pub use front::{
     NetworksConfig, Part, RouteError, RuleConfig, RuleState, Share,
 };
 pub use http::{
-    Body, Caller, Exact, Params, Peer, ProblemDocument, Query, RawBody, Refusals, SchemaError, check_bodies,
-    protect, read_json,
+    Body, Caller, Exact, Params, Peer, ProblemDocument, Query, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT, RawBody,
+    Refusals, SchemaError, check_bodies, protect, read_json,
 };
 pub use policy::{Edge, Identify};
 pub use request_id::{REQUEST_ID, RequestId};

@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use authz::Actor;
 use clock::Clock;
+use overload::Overload;
 use problem::Problem;
 
 use crate::{
@@ -61,15 +62,40 @@ struct Policy {
     front: Front,
     gate: Gate,
     budget: Budget,
+    overload: Option<Overload>,
 }
 
 impl Edge {
     /// With these limits, this clock, these counters, this rule of who is who, and behind this front.
     #[must_use]
     pub fn new(config: EdgeConfig, clock: Clock, traffic: Traffic, identify: Identify, front: Front) -> Self {
+        Self::made(config, clock, traffic, identify, front, None)
+    }
+
+    /// The same, where more may come than can be served. Not for the operators' port, which must stay open then.
+    #[must_use]
+    pub fn with_overload(
+        config: EdgeConfig,
+        clock: Clock,
+        traffic: Traffic,
+        identify: Identify,
+        front: Front,
+        overload: Overload,
+    ) -> Self {
+        Self::made(config, clock, traffic, identify, front, Some(overload))
+    }
+
+    fn made(
+        config: EdgeConfig,
+        clock: Clock,
+        traffic: Traffic,
+        identify: Identify,
+        front: Front,
+        overload: Option<Overload>,
+    ) -> Self {
         let gate = Gate::new(config.connections_max.get(), config.address_connections_max.get());
         let budget = Budget::new(config.bodies_bytes_max.get().into());
-        Self(Arc::new(Policy { config, clock, traffic, identify, front, gate, budget }))
+        Self(Arc::new(Policy { config, clock, traffic, identify, front, gate, budget, overload }))
     }
 
     pub(crate) fn config(&self) -> &EdgeConfig {
@@ -114,6 +140,10 @@ impl Edge {
 
     pub(crate) fn budget(&self) -> &Budget {
         &self.0.budget
+    }
+
+    pub(crate) fn overload(&self) -> Option<&Overload> {
+        self.0.overload.as_ref()
     }
 
     pub(crate) fn gate(&self) -> &Gate {

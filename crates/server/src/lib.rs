@@ -11,6 +11,7 @@ mod hand_over;
 mod jobs;
 mod key_file;
 mod ledgers;
+mod load;
 mod memory;
 mod queues;
 mod reload;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use edge::Front;
+use overload::Overload;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -22,13 +23,19 @@ pub(crate) struct Reload(Arc<Sources>);
 struct Sources {
     options: SettingsOptions,
     front: Front,
+    overload: Overload,
     /// As they are in force, or will be from the next start on.
     known: Mutex<Settings>,
 }
 
 impl Reload {
-    pub(crate) fn new(options: SettingsOptions, settings: Settings, front: Front) -> Self {
-        Self(Arc::new(Sources { options, front, known: Mutex::new(settings) }))
+    pub(crate) fn new(
+        options: SettingsOptions,
+        settings: Settings,
+        front: Front,
+        overload: Overload,
+    ) -> Self {
+        Self(Arc::new(Sources { options, front, overload, known: Mutex::new(settings) }))
     }
 
     /// Reads them. Tells which tables changed that hold only from the next start on.
@@ -39,6 +46,7 @@ impl Reload {
         let settings = self.0.options.read()?;
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.front.set(&front::config(&settings)).context("cannot use the settings of the front")?;
+        self.0.overload.set(settings.edge.overload.clone());
         let later = settings.fixed_that_differ(&known);
         *known = settings;
         tracing::info!(code = "server/settings-read", "the settings were read again");

@@ -7,6 +7,7 @@ use cache::Cache;
 use clap::Args;
 use clock::Clock;
 use edge::{Edge, Front, Handle, Traffic};
+use overload::Overload;
 use queue::Workers;
 use telemetry::Metrics;
 use tokio::sync::watch;
@@ -19,7 +20,7 @@ use crate::{
     hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC, Successor},
     jobs, key_file,
     ledgers::Ledgers,
-    memory,
+    load, memory,
     reload::{Hangups, Reload},
     services::Services,
     settings::{Settings, SettingsOptions},
@@ -114,18 +115,21 @@ async fn start(
     };
 
     let ledgers = Ledgers::new([identity.ledger().clone()], &cache);
-    let (routes, description) = api::public(identity, &ledgers, &services.queues);
+    let overload = Overload::new(settings.edge.overload.clone());
+    overload.register(&services.metrics);
+    let (routes, description) = api::public(identity, &ledgers, &services.queues, &overload);
     let traffic = Traffic::new(&services.metrics);
     let shared = (!settings.redis.urls.is_empty()).then(|| front::shared(&cache));
     let front = Front::new(&front::config(settings), &clock, &services.metrics, shared)
         .context("cannot use the settings of the front")?;
-    let reload = Reload::new(options.clone(), settings.clone(), front.clone());
-    let edge = Edge::new(
+    let reload = Reload::new(options.clone(), settings.clone(), front.clone(), overload.clone());
+    let edge = Edge::with_overload(
         descriptors::fit(&settings.edge),
         clock,
         traffic.clone(),
         identity::identify(identity.clone()),
         front.clone(),
+        overload.clone(),
     );
     let person_keys = services.person_keys.clone();
     let routes = edge::check_bodies(routes, &serde_json::to_value(&description)?)?;
@@ -134,7 +138,8 @@ async fn start(
     let public = edge::serve_on(inherited.of(PUBLIC), &settings.public, &edge, &routes, &direct)
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
     let hand_over = HandOver::default();
-    let operators = front::operator_routes(front.clone(), reload.clone(), hand_over.clone());
+    let operators = front::operator_routes(front.clone(), reload.clone(), hand_over.clone())
+        .merge(load::operator_routes(overload));
     let admin = services.serve_operators(inherited.of(ADMIN), settings, traffic, operators)?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
     Ok(Running { services, front, reload, hand_over, cache, public, admin, workers, shipping: None })

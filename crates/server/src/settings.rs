@@ -183,7 +183,7 @@ impl Settings {
                 ("name", text(&settings.name)),
                 ("public", text(&settings.public)),
                 ("admin", text(&settings.admin)),
-                ("edge", text(&settings.edge)),
+                ("edge", text(&settings.edge.without_overload())),
                 ("identity", text(&settings.identity)),
                 ("ledger", text(&settings.ledger)),
                 ("sqlite", text(&settings.sqlite)),

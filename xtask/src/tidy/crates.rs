@@ -14,6 +14,7 @@ const ORDER: &[&str] = &[
     "seal",
     "ledger",
     "limiter",
+    "overload",
     "cache",
     "queue",
     "backup",

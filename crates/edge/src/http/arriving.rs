@@ -9,6 +9,7 @@ use std::{
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use problem::Problem;
 use tokio::time::Sleep;
 
 use crate::{
@@ -26,6 +27,8 @@ pub(super) enum BodyError {
     Crowded,
     #[error("the body took too long")]
     TooSlow,
+    #[error("there was no place when it had arrived")]
+    Refused(Problem),
     #[error("the connection was lost")]
     Lost(#[source] axum::Error),
 }

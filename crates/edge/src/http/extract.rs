@@ -18,12 +18,20 @@ use crate::Identify;
 #[derive(Debug, Clone)]
 pub struct Caller(pub Actor);
 
+/// Why nobody believes who the sender says they are, once somebody has asked; among the request's extensions.
+#[derive(Debug, Clone)]
+pub(super) struct Unproven(pub(super) Problem);
+
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // Whoever had to know it first has asked already.
         if let Some(Known(actor)) = parts.extensions.get() {
             return Ok(Self(actor.clone()));
+        }
+        if let Some(Unproven(problem)) = parts.extensions.get() {
+            return Err(problem.clone());
         }
         // Without the rule nobody can be known, which is the safe side to err on.
         let rule = parts.extensions.get::<Identify>();
@@ -119,6 +127,7 @@ fn unread(error: &axum::Error) -> Problem {
                 let detail = "the body did not arrive in time";
                 return Problem::request_timeout("edge/request-too-slow", detail);
             }
+            Some(BodyError::Refused(problem)) => return problem.clone(),
             Some(BodyError::Lost(_)) | None => cause = error.source(),
         }
     }

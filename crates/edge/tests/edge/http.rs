@@ -11,6 +11,7 @@ use axum::{
 use bytes::Bytes;
 use edge::{Body, Caller, Params, Query, RawBody, RequestId};
 use http::StatusCode;
+use overload::Deadline;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -36,6 +37,8 @@ pub(crate) fn routes() -> Router {
             "/id",
             get(|axum::Extension(id): axum::Extension<RequestId>| async move { id.as_str().to_owned() }),
         )
+        .route("/wait-and-echo", post(wait_and_echo))
+        .route("/remaining", get(remaining))
         .route("/panic", get(panic))
         .route("/stream", get(|| async { streamed(["one ", "", "two"].map(Ok)) }))
         .route("/broken", get(|| async { streamed([Ok("half"), Err(std::io::Error::other("lost"))]) }))
@@ -53,6 +56,15 @@ fn streamed<const N: usize>(pieces: [std::io::Result<&'static str>; N]) -> axum:
 async fn wait(Query(Wait { ms }): Query<Wait>) -> &'static str {
     tokio::time::sleep(Duration::from_millis(ms)).await;
     "waited"
+}
+
+async fn wait_and_echo(RawBody(body): RawBody) -> Bytes {
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    body
+}
+
+async fn remaining(axum::Extension(deadline): axum::Extension<Deadline>) -> String {
+    deadline.remaining().as_millis().to_string()
 }
 
 async fn panic() -> &'static str {

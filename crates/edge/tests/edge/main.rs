@@ -7,6 +7,7 @@ mod http;
 mod limits;
 mod lives;
 mod malformed;
+mod overload;
 mod refusals;
 mod rig;
 mod versions;

@@ -15,6 +15,7 @@ use edge::{
 };
 use http::{Method, header::AUTHORIZATION};
 use ids::Id;
+use overload::Overload;
 use problem::Problem;
 use telemetry::Metrics;
 
@@ -22,6 +23,7 @@ pub(crate) struct Rig {
     pub(crate) handle: Handle,
     pub(crate) metrics: Metrics,
     pub(crate) front: Front,
+    pub(crate) overload: Overload,
 }
 
 pub(crate) fn nonzero(number: u32) -> NonZeroU32 {
@@ -93,10 +95,13 @@ fn serve_all(
         Some(_) => Err(Problem::unauthorized("test/bad-token", "the token does not hold", "Bearer")),
     });
     let front = Front::new(front, &Clock::System, &metrics, None).expect("limits that can be held to");
-    let edge = Edge::new(limits, Clock::System, Traffic::new(&metrics), identify, front.clone());
+    let overload = Overload::new(limits.overload.clone());
+    overload.register(&metrics);
+    let traffic = Traffic::new(&metrics);
+    let edge = Edge::with_overload(limits, Clock::System, traffic, identify, front.clone(), overload.clone());
     let handle =
         serve_on(sockets, &listen, &edge, &crate::http::routes(), &direct()).expect("a port is free");
-    Rig { handle, metrics, front }
+    Rig { handle, metrics, front, overload }
 }
 
 fn direct() -> Direct {

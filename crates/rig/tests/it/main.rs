@@ -13,6 +13,7 @@ mod hand_overs;
 mod jobs;
 mod journeys;
 mod limits;
+mod overload;
 mod proofs;
 mod snapshots;
 mod strangers;

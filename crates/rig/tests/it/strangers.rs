@@ -43,6 +43,7 @@ const STRANGER_CASES: &[(&str, u16, u16)] = &[
     ("GET /api/v1/queues/{queue}/jobs/{job}", 401, 403),
     ("DELETE /api/v1/queues/{queue}/jobs/{job}", 401, 403),
     ("POST /api/v1/queues/{queue}/jobs/{job}/retry", 401, 403),
+    ("GET /api/v1/overload", 401, 403),
     ("GET /ledger/{service}/checkpoint", 200, 200),
     ("GET /ledger/{service}/receipts/{index}", 401, 403),
     ("GET /ledger/{service}/consistency", 400, 400),
@@ -75,6 +76,7 @@ const ROLE_CASES: &[(&str, &str, u16)] = &[
     ("operator", "GET /api/v1/queues/{queue}/jobs/{job}", 404),
     ("operator", "DELETE /api/v1/queues/{queue}/jobs/{job}", 204),
     ("operator", "POST /api/v1/queues/{queue}/jobs/{job}/retry", 404),
+    ("operator", "GET /api/v1/overload", 200),
     ("introspector", "POST /api/v1/tokens/introspect", 415),
     ("introspector", "POST /api/v1/tokens/validate", 415),
 ];

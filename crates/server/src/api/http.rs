@@ -2,6 +2,7 @@
 
 use axum::Router;
 use identity::Identity;
+use overload::Overload;
 use utoipa::{
     Modify, OpenApi as _,
     openapi::{
@@ -13,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     ledgers::{self, Ledgers},
+    load,
     queues::{self, Queues},
     status,
 };
@@ -47,11 +49,17 @@ impl Modify for Bearer {
 }
 
 /// The routes of all services, and their description.
-pub(crate) fn public(identity: &Identity, ledgers: &Ledgers, queues: &Queues) -> (Router, OpenApi) {
+pub(crate) fn public(
+    identity: &Identity,
+    ledgers: &Ledgers,
+    queues: &Queues,
+    overload: &Overload,
+) -> (Router, OpenApi) {
     let mut described = OpenApiRouter::with_openapi(Description::openapi());
     described = described.merge(identity::routes(identity.clone()));
     described = described.merge(ledgers::routes(ledgers.clone()));
     described = described.merge(queues::routes(queues.clone()));
+    described = described.merge(load::routes(overload.clone()));
     let (routes, mut description) = described.split_for_parts();
     description.merge(status::description());
     (routes, description)
@@ -64,6 +72,7 @@ pub fn openapi() -> OpenApi {
     description.merge(identity::description());
     description.merge(ledgers::description());
     description.merge(queues::description());
+    description.merge(load::description());
     description.merge(status::description());
     description
 }

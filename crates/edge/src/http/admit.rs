@@ -1,0 +1,168 @@
+//! The layer that serves the best first when more comes than can be served.
+//!
+//! It decides by the head of a request, before a byte of its body is read.
+
+use std::time::Duration;
+
+use authz::{Actor, By, Role};
+use axum::{
+    body::{Body, HttpBody},
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, StatusCode, header, request::Parts};
+use overload::{Class, Deadline, Door, Outcome, Reason, Seat, field_number};
+use problem::Problem;
+
+use super::{
+    extract::{Known, Unproven},
+    parking::{Parking, ParkingBody},
+};
+use crate::{Edge, config::millis};
+
+/// How long the caller waits for the answer, in milliseconds from when it sent the request. Whoever calls others for it
+/// passes on what remains ([`Deadline::remaining`]).
+pub const REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("request-timeout-ms");
+
+/// Which attempt this is: nought, or no such field, for the first.
+pub const RETRY_ATTEMPT: HeaderName = HeaderName::from_static("retry-attempt");
+
+/// One thread's layer; without a seat everything passes.
+#[derive(Clone)]
+pub(super) struct Admission {
+    pub(super) edge: Edge,
+    pub(super) seat: Option<Seat>,
+}
+
+/// Lets a request through in its turn, or refuses it.
+pub(super) async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
+    let Some(seat) = &admission.seat else { return next.run(request).await };
+    let (mut parts, body) = request.into_parts();
+    let (time, retry) = match said(&parts) {
+        Ok(said) => said,
+        Err(problem) => return problem.into_response(),
+    };
+    let time = time.unwrap_or(Duration::MAX).min(millis(admission.edge.config().answer_ms_max));
+    parts.extensions.insert(Deadline::new(admission.edge.clock().stopwatch(), time));
+    // Paths without a route cost nothing but the answer that they are none.
+    let route = parts.extensions.get::<MatchedPath>();
+    let door = route.and_then(|route| seat.door(route.as_str()));
+    let Some(door) = door else { return next.run(Request::from_parts(parts, body)).await };
+    let class = class(&admission.edge, seat, &door, &mut parts);
+    let asked = match door.knock(class, retry, time) {
+        Ok(asked) => asked,
+        Err(reason) => return refused(reason, &door).into_response(),
+    };
+    let place = match door.enter(asked).await {
+        Ok(place) => place,
+        Err(reason) => return refused(reason, &door).into_response(),
+    };
+    if body.is_end_stream() {
+        let response = next.run(Request::from_parts(parts, body)).await;
+        place.end(outcome(response.status()));
+        return response;
+    }
+    let parking = Parking::new(place);
+    let body = Body::new(ParkingBody::new(body, parking.clone(), door, asked));
+    let response = next.run(Request::from_parts(parts, body)).await;
+    parking.end(outcome(response.status()));
+    response
+}
+
+/// What the head says of time and of attempts.
+fn said(parts: &Parts) -> Result<(Option<Duration>, bool), Problem> {
+    let number = |name: &HeaderName| {
+        let value = parts.headers.get(name);
+        value.map(|value| field_number(value.as_bytes()).ok_or_else(|| malformed(name))).transpose()
+    };
+    let time = number(&REQUEST_TIMEOUT_MS)?.map(|ms| Duration::from_millis(ms.into()));
+    Ok((time, number(&RETRY_ATTEMPT)?.is_some_and(|attempt| attempt > 0)))
+}
+
+fn malformed(name: &HeaderName) -> Problem {
+    let detail = format!("the field {name} holds one to nine digits and nothing else");
+    Problem::bad_request("edge/malformed-field", detail)
+}
+
+/// What the class of a request is: what settings say of its route; else what its token says, if that holds; else what
+/// its `User-Agent` does. Operators are so on every route.
+fn class(edge: &Edge, seat: &Seat, door: &Door, parts: &mut Parts) -> Class {
+    let of_caller = class_of_caller(edge, parts);
+    if of_caller == Some(Class::Operators) {
+        return Class::Operators;
+    }
+    door.class().or(of_caller).unwrap_or_else(|| {
+        let agent = parts.headers.get(header::USER_AGENT);
+        let crawls = agent.is_some_and(|agent| seat.is_crawler(agent.as_bytes()));
+        if crawls { Class::Crawlers } else { Class::Anonymous }
+    })
+}
+
+/// The class that the token of a request gives it, if it brings one that holds.
+fn class_of_caller(edge: &Edge, parts: &mut Parts) -> Option<Class> {
+    if let Some(Known(actor)) = parts.extensions.get() {
+        return class_of(actor);
+    }
+    if !parts.headers.contains_key(header::AUTHORIZATION) {
+        return None;
+    }
+    // Nobody is asked for their token twice, whether it holds or not.
+    match edge.identify().actor((&parts.headers).into()) {
+        Ok(actor) => {
+            let class = class_of(&actor);
+            parts.extensions.insert(Known(actor));
+            class
+        }
+        Err(problem) => {
+            parts.extensions.insert(Unproven(problem));
+            None
+        }
+    }
+}
+
+fn class_of(actor: &Actor) -> Option<Class> {
+    let roles = actor.by().roles();
+    let operates = roles.contains(Role::Administrator) || roles.contains(Role::Operator);
+    match actor.by() {
+        By::Anonymous => None,
+        By::Person(_) if operates => Some(Class::Operators),
+        By::Person(_) | By::Service(_) => Some(Class::SignedIn),
+    }
+}
+
+/// What a refused caller is told.
+pub(super) fn refused(reason: Reason, door: &Door) -> Problem {
+    let wait = door.retry_after();
+    match reason {
+        Reason::Threshold | Reason::QueueFull | Reason::WaitedTooLong => {
+            let detail = "more is asked of this server than it can do; nothing was done";
+            Problem::unavailable("edge/overloaded", detail, wait)
+        }
+        Reason::Deadline => {
+            let detail =
+                "the time that the request was given was over before its work began; nothing was done";
+            Problem::unavailable("edge/deadline-passed", detail, wait)
+        }
+        Reason::Retries => {
+            let detail = "too many requests are retries; nothing was done";
+            Problem::unavailable("edge/too-many-retries", detail, wait)
+        }
+    }
+}
+
+/// Does an answer of this status tell how long the work of the route takes? What was refused by its form, or because
+/// something is away, took less, and must not make the rest look slow.
+const fn outcome(status: StatusCode) -> Outcome {
+    match status {
+        StatusCode::BAD_REQUEST
+        | StatusCode::NOT_FOUND
+        | StatusCode::METHOD_NOT_ALLOWED
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE
+        | StatusCode::UNPROCESSABLE_ENTITY
+        | StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::SERVICE_UNAVAILABLE => Outcome::Uncounted,
+        _ => Outcome::Answered,
+    }
+}
