@@ -3,7 +3,9 @@
 //!
 //! It holds for direct routes and for all others, and its settings can be replaced while requests pass.
 
+mod alarm;
 mod blocks;
+mod challenge;
 mod client;
 mod instruments;
 mod limits;
@@ -11,7 +13,15 @@ mod networks;
 mod rule;
 mod told;
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use authz::Actor;
@@ -25,11 +35,15 @@ use crate::{
     Answer, Fields, Identify,
     http::{Known, Peer},
 };
+use alarm::Alarm;
+pub use alarm::AttackMode;
 use blocks::Blocks;
 pub use blocks::{Block, BlockError};
+pub use challenge::AttackConfig;
+use challenge::Challenges;
 pub use client::{ClientsConfig, ForwardedIn};
 use instruments::Instruments;
-use limiter::Shared;
+use limiter::{Limiter, Shared};
 use limits::{Limits, Making, Owed};
 pub use limits::{LimitsConfig, LimitsError, RuleState};
 pub use networks::NetworksConfig;
@@ -45,6 +59,7 @@ pub struct FrontConfig {
     pub clients: ClientsConfig,
     pub networks: NetworksConfig,
     pub limits: LimitsConfig,
+    pub attack: AttackConfig,
 }
 
 /// What of a request is seen before anything is done for it.
@@ -52,11 +67,14 @@ pub struct FrontConfig {
 pub(crate) struct Seen<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
     /// The host that was asked for.
     pub(crate) host: Option<&'a [u8]>,
     pub(crate) fields: Fields<'a>,
     /// Who is at the other end of the connection.
     pub(crate) peer: Option<IpAddr>,
+    /// Did it come encrypted?
+    pub(crate) secure: bool,
 }
 
 /// A request that may go on.
@@ -112,7 +130,28 @@ struct Inner {
     blocks: Blocks,
     since_start: Stopwatch,
     shared: Option<Shared>,
+    challenges: Challenges,
+    siege: Siege,
     instruments: Instruments,
+}
+
+/// How it is found out whether this is an attack.
+struct Siege {
+    /// Is it?
+    lasts: AtomicBool,
+    /// Requests that were turned away, ever.
+    turned_away: AtomicU64,
+    watch: Mutex<Watch>,
+}
+
+#[derive(Default)]
+struct Watch {
+    alarm: Alarm,
+    /// What an operator said; the settings count if nobody did.
+    by_hand: Option<AttackMode>,
+    /// The counts when it was last looked.
+    came: u64,
+    turned_away: u64,
 }
 
 /// What is replaced when the settings are.
@@ -120,6 +159,9 @@ struct Table {
     clients: ClientsConfig,
     networks: Networks,
     limits: Limits,
+    attack: AttackConfig,
+    /// Those who prove themselves by waiting.
+    patient: Limiter,
 }
 
 /// How the front stands, for operators.
@@ -129,11 +171,20 @@ pub struct FrontState {
     /// How much of each limit is given at present, in thousandths.
     pub given_permille: u32,
     pub rules: Vec<RuleState>,
+    pub attack: AttackState,
     pub blocks: Vec<Block>,
 }
 
+/// Is this an attack, and who says so?
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct AttackState {
+    pub mode: AttackMode,
+    pub lasts: bool,
+}
+
 impl Front {
-    /// By these settings. What nodes share they count in `shared`; without it each counts for itself.
+    /// By these settings. What nodes share they count in `shared`; without it each counts for itself. Puzzles and passes
+    /// are signed with `key`, which is the same on all nodes.
     ///
     /// # Errors
     /// When they say what cannot be held to.
@@ -142,20 +193,29 @@ impl Front {
         clock: &Clock,
         metrics: &Metrics,
         shared: Option<Shared>,
+        key: [u8; 32],
     ) -> Result<Self, LimitsError> {
         let instruments = Instruments::register(metrics);
         let since_start = clock.stopwatch();
         let making = Making { instruments: &instruments, shared: shared.as_ref(), since_start: &since_start };
         let limits = Limits::new(&config.limits, None, &making)?;
-        let table =
-            Table { clients: config.clients.clone(), networks: Networks::new(&config.networks), limits };
-        Ok(Self(Arc::new(Inner {
+        let challenges = Challenges::new(key, clock.clone());
+        let table = Table::new(config, limits);
+        let this = Self(Arc::new(Inner {
             table: ArcSwap::from_pointee(table),
             blocks: Blocks::new(clock.clone()),
             since_start,
             shared,
+            challenges,
+            siege: Siege {
+                lasts: AtomicBool::new(false),
+                turned_away: AtomicU64::new(0),
+                watch: Mutex::default(),
+            },
             instruments,
-        })))
+        }));
+        this.watch_siege(None);
+        Ok(this)
     }
 
     /// Goes by these settings from now on. What was used of a limit that stays as it is remains used.
@@ -167,8 +227,8 @@ impl Front {
         let Inner { instruments, shared, since_start, .. } = &*self.0;
         let making = Making { instruments, shared: shared.as_ref(), since_start };
         let limits = Limits::new(&config.limits, Some(&before.limits), &making)?;
-        let networks = Networks::new(&config.networks);
-        self.0.table.store(Arc::new(Table { clients: config.clients.clone(), networks, limits }));
+        self.0.table.store(Arc::new(Table::new(config, limits)));
+        self.watch_siege(None);
         Ok(())
     }
 
@@ -186,13 +246,53 @@ impl Front {
     }
 
     /// To be called about once a second: adapts the limits to how busy the machine is (`cpu`, of all of it) and to
-    /// how many jobs wait, and forgets what is over.
-    pub fn tend(&self, cpu: f64, jobs_waiting: u64) {
+    /// how many jobs wait, forgets what is over, and finds out whether this is an attack by how many requests have
+    /// come, ever.
+    pub fn tend(&self, cpu: f64, jobs_waiting: u64, came: u64) {
         let table = self.0.table.load();
         let permille = table.limits.adapt(cpu, jobs_waiting);
         self.0.instruments.given_permille.set(permille.into());
         self.0.blocks.sweep();
         self.0.instruments.blocks.set(self.0.blocks.len());
+        self.watch_siege(Some(came));
+    }
+
+    /// Says whether this is an attack, or leaves it to the front to find out, until it is said otherwise or the process
+    /// ends.
+    pub fn set_attack(&self, mode: AttackMode) {
+        self.0.siege.watch.lock().unwrap_or_else(PoisonError::into_inner).by_hand = Some(mode);
+        self.watch_siege(None);
+    }
+
+    /// Finds out whether this is an attack; a second has gone by where it is known how many requests have come.
+    fn watch_siege(&self, came: Option<u64>) {
+        let Inner { siege, table, instruments, .. } = &*self.0;
+        let mut watch = siege.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let raised = match came {
+            Some(came) => {
+                let turned_away = siege.turned_away.load(Relaxed);
+                let (new, turned) = (came.saturating_sub(watch.came), turned_away - watch.turned_away);
+                (watch.came, watch.turned_away) = (came, turned_away);
+                watch.alarm.second(new, turned)
+            }
+            None => watch.alarm.is_raised(),
+        };
+        let mode = watch.by_hand.unwrap_or(table.load().attack.mode);
+        drop(watch);
+        let lasts = match mode {
+            AttackMode::Off => false,
+            AttackMode::On => true,
+            AttackMode::Auto => raised,
+        };
+        instruments.attack.set(lasts.into());
+        if siege.lasts.swap(lasts, Relaxed) != lasts {
+            let word = if lasts {
+                "whoever is not known has to prove that they are a browser"
+            } else {
+                "it is over"
+            };
+            tracing::warn!(code = "edge/attack", lasts, "under attack: {word}");
+        }
     }
 
     /// How it stands, with at most so many of its blocks.
@@ -202,8 +302,16 @@ impl Front {
         FrontState {
             given_permille: table.limits.given_permille(),
             rules: table.limits.state(),
+            attack: self.attack(),
             blocks: self.0.blocks.list(blocks_max),
         }
+    }
+
+    fn attack(&self) -> AttackState {
+        let siege = &self.0.siege;
+        let by_hand = siege.watch.lock().unwrap_or_else(PoisonError::into_inner).by_hand;
+        let mode = by_hand.unwrap_or(self.0.table.load().attack.mode);
+        AttackState { mode, lasts: siege.lasts.load(Relaxed) }
     }
 
     /// Is nobody let in from there? Asked of each connection, before anything is read.
@@ -248,7 +356,39 @@ impl Front {
             Standing::Unlisted => {}
         }
         let now = u64::try_from(self.0.since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        table.limits.look(seen, client, identify, now)
+        let turned_away = || {
+            self.0.siege.turned_away.fetch_add(1, Relaxed);
+        };
+        let mut admitted = table.limits.look(seen, client, identify, now).inspect_err(|_| turned_away())?;
+        if let Some(own) = self.0.challenges.own(&table.attack, seen, client) {
+            return Err(own);
+        }
+        if self.0.siege.lasts.load(Relaxed) {
+            // Whoever is known has proven more than a puzzle does.
+            admitted.actor = admitted.actor.or_else(|| identify.actor(seen.fields).ok());
+            let known = admitted.actor.as_ref().is_some_and(|actor| *actor != Actor::ANONYMOUS);
+            if !known
+                && let Some(asked) =
+                    self.0.challenges.answer(&table.attack, seen, client, &table.patient, now)
+            {
+                turned_away();
+                self.0.instruments.challenged.inc();
+                return Err(asked);
+            }
+        }
+        Ok(admitted)
+    }
+}
+
+impl Table {
+    fn new(config: &FrontConfig, limits: Limits) -> Self {
+        Self {
+            clients: config.clients.clone(),
+            networks: Networks::new(&config.networks),
+            limits,
+            attack: config.attack.clone(),
+            patient: config.attack.patient(),
+        }
     }
 }
 

@@ -28,8 +28,8 @@ pub use config::{EdgeConfig, ListenConfig};
 pub use connection::{Proxied, ProxiedError, read_proxied};
 pub use direct::{Answer, Ask, Direct, Fields};
 pub use front::{
-    Block, BlockError, ClientsConfig, ForwardedIn, Front, FrontConfig, FrontState, LimitsConfig, LimitsError,
-    NetworksConfig, Part, RouteError, RuleConfig, RuleState, Share,
+    AttackConfig, AttackMode, AttackState, Block, BlockError, ClientsConfig, ForwardedIn, Front, FrontConfig,
+    FrontState, LimitsConfig, LimitsError, NetworksConfig, Part, RouteError, RuleConfig, RuleState, Share,
 };
 pub use http::{
     Body, Caller, Exact, Params, Peer, ProblemDocument, Query, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT, RawBody,

@@ -68,6 +68,12 @@ impl Traffic {
         self.0.of(SEAT.get()).lock().route(UNMATCHED).count(Verb::Other, status, Duration::ZERO);
     }
 
+    /// Requests that were answered, ever.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.0.requests()
+    }
+
     /// Holds a place among the requests in flight.
     pub(crate) fn enter(&self) -> InFlight {
         let seat = SEAT.get();

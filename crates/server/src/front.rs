@@ -6,7 +6,7 @@ mod pressure;
 use std::time::Duration;
 
 use cache::Cache;
-use edge::{Front, FrontConfig};
+use edge::{Front, FrontConfig, Traffic};
 pub(crate) use http::{OperatorRoutes, operator_routes};
 use limiter::{Ask, Shared, Told};
 use pressure::Processors;
@@ -23,6 +23,7 @@ pub(crate) fn config(settings: &Settings) -> FrontConfig {
         clients: settings.clients.clone(),
         networks: settings.networks.clone(),
         limits: settings.limits.clone(),
+        attack: settings.attack.clone(),
     }
 }
 
@@ -43,15 +44,16 @@ pub(crate) fn shared(cache: &Cache) -> Shared {
 pub(crate) fn open() -> FrontConfig {
     FrontConfig {
         limits: edge::LimitsConfig { rules: Vec::new(), ..edge::LimitsConfig::default() },
+        attack: edge::AttackConfig { mode: edge::AttackMode::Off, ..edge::AttackConfig::default() },
         ..FrontConfig::default()
     }
 }
 
 /// Looks after the front until told to stop.
-pub(crate) async fn tend(front: Front, queues: Queues, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn tend(front: Front, queues: Queues, traffic: Traffic, mut stop: watch::Receiver<bool>) {
     let mut processors = Processors::look();
     while !*stop.borrow() {
         drop(tokio::time::timeout(TEND_EVERY, stop.wait_for(|stop| *stop)).await);
-        front.tend(processors.busy(), queues.waiting());
+        front.tend(processors.busy(), queues.waiting(), traffic.requests());
     }
 }

@@ -42,6 +42,7 @@ pub struct ServeOptions {
 struct Running {
     services: Services,
     front: Front,
+    traffic: Traffic,
     reload: Reload,
     hand_over: HandOver,
     cache: Cache,
@@ -71,14 +72,14 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let Services { keys, metrics, .. } = &running.services;
     let shipping = target.map(|target| Shipping::start(&settings, target, keys, metrics));
     running.shipping = shipping.transpose()?;
-    let (front, reload, queues) =
-        (running.front.clone(), running.reload.clone(), running.services.queues.clone());
+    let (front, traffic) = (running.front.clone(), running.traffic.clone());
+    let (reload, queues) = (running.reload.clone(), running.services.queues.clone());
     let (cache, hand_over, metrics) =
         (running.cache.clone(), running.hand_over.clone(), running.services.metrics.clone());
     let memory = settings.memory;
     let also = |stopped: watch::Receiver<bool>| async {
         tokio::join!(
-            front::tend(front, queues, stopped.clone()),
+            front::tend(front, queues, traffic, stopped.clone()),
             memory::watch(memory, cache, hand_over, metrics, stopped.clone()),
             reload.on_signal(hangups, stopped),
         );
@@ -120,7 +121,8 @@ async fn start(
     let (routes, description) = api::public(identity, &ledgers, &services.queues, &overload);
     let traffic = Traffic::new(&services.metrics);
     let shared = (!settings.redis.urls.is_empty()).then(|| front::shared(&cache));
-    let front = Front::new(&front::config(settings), &clock, &services.metrics, shared)
+    let key = *services.keys.derive("front", b"").as_bytes();
+    let front = Front::new(&front::config(settings), &clock, &services.metrics, shared, key)
         .context("cannot use the settings of the front")?;
     let reload = Reload::new(options.clone(), settings.clone(), front.clone(), overload.clone());
     let edge = Edge::with_overload(
@@ -140,9 +142,9 @@ async fn start(
     let hand_over = HandOver::default();
     let operators = front::operator_routes(front.clone(), reload.clone(), hand_over.clone())
         .merge(load::operator_routes(overload));
-    let admin = services.serve_operators(inherited.of(ADMIN), settings, traffic, operators)?;
+    let admin = services.serve_operators(inherited.of(ADMIN), settings, traffic.clone(), operators)?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
-    Ok(Running { services, front, reload, hand_over, cache, public, admin, workers, shipping: None })
+    Ok(Running { services, front, traffic, reload, hand_over, cache, public, admin, workers, shipping: None })
 }
 
 impl Running {

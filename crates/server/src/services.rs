@@ -94,7 +94,7 @@ impl Services {
         routes: front::OperatorRoutes,
     ) -> anyhow::Result<Handle> {
         // Nothing of this front is worth counting: it lets everybody through.
-        let open = Front::new(&front::open(), &Clock::System, &Metrics::new(), None)?;
+        let open = Front::new(&front::open(), &Clock::System, &Metrics::new(), None, [0; 32])?;
         let edge = Edge::new(settings.edge.clone(), Clock::System, traffic, Identify::nobody(), open);
         let routes = routes.merge(status::admin_routes(self.metrics.clone(), self.identity.clone()));
         let routes = routes.merge(queues::operator_routes(self.queues.clone()));

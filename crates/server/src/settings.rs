@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, ensure};
 use cache::RedisConfig;
 use clap::Args;
-use edge::{ClientsConfig, EdgeConfig, LimitsConfig, ListenConfig, NetworksConfig};
+use edge::{AttackConfig, ClientsConfig, EdgeConfig, LimitsConfig, ListenConfig, NetworksConfig};
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
 use queue::WorkerConfig;
@@ -37,6 +37,7 @@ pub struct Settings {
     pub clients: ClientsConfig,
     pub networks: NetworksConfig,
     pub limits: LimitsConfig,
+    pub attack: AttackConfig,
     pub identity: IdentityConfig,
     pub ledger: LedgerConfig,
     pub sqlite: SqliteConfig,
@@ -66,6 +67,7 @@ impl Default for Settings {
             clients: ClientsConfig::default(),
             networks: NetworksConfig::default(),
             limits: LimitsConfig::default(),
+            attack: AttackConfig::default(),
             identity: IdentityConfig::default(),
             ledger: LedgerConfig::default(),
             sqlite: SqliteConfig::default(),

@@ -30,7 +30,13 @@ fn main() -> std::io::Result<()> {
     let metrics = Metrics::new();
     // No limits: whoever measures is one address.
     let limits = LimitsConfig { rules: Vec::new(), ..LimitsConfig::default() };
-    let front = Front::new(&FrontConfig { limits, ..FrontConfig::default() }, &Clock::System, &metrics, None);
+    let front = Front::new(
+        &FrontConfig { limits, ..FrontConfig::default() },
+        &Clock::System,
+        &metrics,
+        None,
+        [0; 32],
+    );
     let front = front.map_err(std::io::Error::other)?;
     let traffic = Traffic::new(&metrics);
     let edge = Edge::new(EdgeConfig::default(), Clock::System, traffic, Identify::nobody(), front);

@@ -11,6 +11,8 @@ pub(super) struct Instruments {
     crowded: Family<RuleLabel, Gauge>,
     pub(super) given_permille: Gauge,
     pub(super) blocks: Gauge,
+    pub(super) attack: Gauge,
+    pub(super) challenged: Counter,
     pub(super) requests_blocked: Counter,
     pub(super) connections_refused: Counter,
 }
@@ -36,6 +38,16 @@ impl Instruments {
                 "limits_given_permille",
                 "How much of each limit is given at present, in thousandths",
                 this.given_permille.clone(),
+            );
+            registry.register(
+                "attack",
+                "Is whoever is not known asked for a proof (1)?",
+                this.attack.clone(),
+            );
+            registry.register(
+                "challenged",
+                "Requests that were answered with a puzzle",
+                this.challenged.clone(),
             );
             registry.register("blocks", "Networks that are blocked for a while", this.blocks.clone());
             registry.register(

@@ -155,7 +155,8 @@ const fn yes() -> bool {
 }
 
 impl Route {
-    fn matches(&self, method: &str, path: &str) -> bool {
+    /// Is it a request for this route?
+    pub(super) fn matches(&self, method: &str, path: &str) -> bool {
         if self.method.as_ref().is_some_and(|own| own.as_str() != method) {
             return false;
         }

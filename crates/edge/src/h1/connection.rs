@@ -303,7 +303,12 @@ fn look(port: &Port, Peer(peer): Peer, head: &Head<'_>) -> Result<Admitted, Answ
     };
     let authority = whole.as_ref().and_then(|whole| whole.authority()).map(|host| host.as_str().as_bytes());
     let host = authority.or_else(|| fields.get(&HOST));
-    port.edge.look(&Seen { method: head.method, path, host, fields, peer })
+    let query = match head.form {
+        Target::Origin { query, .. } => query,
+        Target::Absolute | Target::Asterisk => whole.as_ref().and_then(Uri::query),
+    };
+    let secure = port.tls.is_some();
+    port.edge.look(&Seen { method: head.method, path, query, host, fields, peer, secure })
 }
 
 /// A request that is answered without the router, whatever its body is.

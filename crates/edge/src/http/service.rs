@@ -61,7 +61,15 @@ impl EdgeService {
         let host = uri.authority().map(|authority| authority.as_str().as_bytes());
         let host = host.or_else(|| fields.get(&header::HOST));
         let (method, path) = (request.method().as_str(), uri.path());
-        let admitted = match edge.look(&Seen { method, path, host, fields, peer: self.peer.0 }) {
+        let admitted = match edge.look(&Seen {
+            method,
+            path,
+            query: uri.query(),
+            host,
+            fields,
+            peer: self.peer.0,
+            secure: self.port.tls.is_some(),
+        }) {
             Ok(admitted) => admitted,
             Err(refusal) => return Looked::Answered(refusal),
         };

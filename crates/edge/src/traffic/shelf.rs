@@ -85,6 +85,15 @@ impl Shelves {
         RouteSlot(place)
     }
 
+    /// Requests on all shelves.
+    pub(super) fn requests(&self) -> u64 {
+        let of_shelf = |shelf: &Shelf| -> u64 {
+            let counts = shelf.lock();
+            counts.routes.iter().flat_map(|route| &route.answers).map(|(_, _, count)| count).sum()
+        };
+        self.shelves.iter().map(of_shelf).sum()
+    }
+
     /// Every route's counts, added over all shelves.
     fn sum(&self) -> BTreeMap<String, RouteCounts> {
         let mut total = BTreeMap::<String, RouteCounts>::new();

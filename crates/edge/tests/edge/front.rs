@@ -6,7 +6,7 @@ use std::{
 };
 
 use clock::{Clock, Timestamp};
-use edge::{Block, FrontConfig};
+use edge::{AttackMode, Block, FrontConfig};
 
 use crate::{
     rig::{Rig, hear_one, nonzero, serve_with, start_behind},
@@ -146,10 +146,10 @@ fn limits_shrink_while_the_machine_is_busy_and_come_back() {
     let passed = |who: &str| {
         (0..12).filter(|_| rig.ask("GET", "/hello", &format!("x-who: {who}\r\n"), "").status == 200).count()
     };
-    (0..30).for_each(|_| rig.front.tend(0.95, 0));
+    (0..30).for_each(|_| rig.front.tend(0.95, 0, 0));
     assert_eq!(passed("a"), 1);
     assert_eq!(rig.front.state(0).given_permille, 100);
-    (0..30).for_each(|_| rig.front.tend(0.2, 10));
+    (0..30).for_each(|_| rig.front.tend(0.2, 10, 0));
     assert_eq!(passed("a"), 9);
     assert_eq!(passed("b"), 10);
 }
@@ -240,4 +240,73 @@ fn nobody_but_a_trusted_proxy_may_say_for_whom_it_speaks() {
     let rig = serve_with(|_, listen| listen.proxy_protocol = true, &front(""));
     let said = b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\nGET /hello HTTP/1.1\r\nhost: edge\r\n\r\n";
     assert!(rig.say(said).is_empty());
+}
+
+/// A number that solves a puzzle of few bits.
+fn solve(seed: &str, bits: u32) -> u32 {
+    use sha2::{Digest, Sha256};
+    let zero_bits = |nonce: &u32| {
+        let hash = Sha256::digest(format!("{seed}:{nonce}"));
+        u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]).leading_zeros()
+    };
+    (0..).find(|nonce| zero_bits(nonce) >= bits).expect("there is one")
+}
+
+#[test]
+fn under_attack_whoever_is_not_known_solves_a_puzzle_once() {
+    let rig = start_behind(&front("[attack]\nmode = \"on\"\nbits = 8"));
+    let browser = "user-agent: Mozilla/5.0\r\naccept: text/html\r\n";
+    let page = rig.ask("GET", "/hello", browser, "");
+    assert_eq!((page.status, page.field("content-type")), (503, Some("text/html; charset=utf-8")));
+    assert!(
+        page.field("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'"))
+    );
+    let seed =
+        page.body.split("data-seed=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a puzzle");
+    let path = format!("/.holdfast/challenge?seed={seed}&nonce={}", solve(seed, 8));
+    rig.ask("GET", &path, "user-agent: curl\r\n", "").refuses(403, "edge/not-solved");
+    let solved = rig.ask("GET", &path, browser, "");
+    let pass =
+        solved.field("set-cookie").and_then(|cookie| cookie.split(';').next()).expect("a pass").to_owned();
+    let with_pass = format!("{browser}cookie: a=b; {pass}\r\n");
+    for path in ["/hello", "/session"] {
+        assert_ne!(rig.ask("GET", path, &with_pass, "").status, 503, "{path}");
+    }
+    let stolen = format!("user-agent: curl\r\ncookie: {pass}\r\n");
+    let refused = rig.ask("GET", "/hello", &stolen, "").refuses(503, "edge/prove-work");
+    assert_eq!(refused["bits"], 8);
+    for file in ["challenge.css", "challenge.js", "worker.js"] {
+        assert_eq!(rig.get(&format!("/.holdfast/{file}")).status, 200, "{file}");
+    }
+}
+
+#[test]
+fn under_attack_whoever_has_a_good_token_is_not_asked() {
+    let rig = start_behind(&front(""));
+    rig.front.set_attack(AttackMode::On);
+    assert_eq!(rig.ask("GET", "/hello", "authorization: Bearer good\r\n", "").body, "hello");
+    rig.ask("GET", "/hello", "authorization: Bearer bad\r\n", "").refuses(503, "edge/prove-work");
+    assert_ne!(rig.ask("GET", "/health", "", "").status, 503, "exempt");
+    rig.front.set_attack(AttackMode::Auto);
+    assert_eq!(rig.get("/hello").body, "hello");
+}
+
+#[test]
+fn an_attack_is_noticed_and_its_end_too() {
+    let rig = start_behind(&two_an_hour("[\"address\"]", ""));
+    let mut stream = rig.connect();
+    let mut came = 0;
+    let mut second = |requests: u64| {
+        for _ in 0..requests {
+            stream.write_all(b"GET /hello HTTP/1.1\r\nhost: edge\r\n\r\n").expect("it listens");
+            hear_one(&mut stream);
+        }
+        came += requests;
+        rig.front.tend(0.1, 0, came);
+        rig.front.state(0).attack.lasts
+    };
+    assert!(!second(0));
+    assert_eq!([(); 5].map(|()| second(510)), [false, false, false, false, true]);
+    assert!((0..59).all(|_| second(0)));
+    assert!(!second(0));
 }

@@ -94,7 +94,8 @@ fn serve_all(
         Some(token) if token.starts_with(b"Bearer person-") => Ok(person(token)),
         Some(_) => Err(Problem::unauthorized("test/bad-token", "the token does not hold", "Bearer")),
     });
-    let front = Front::new(front, &Clock::System, &metrics, None).expect("limits that can be held to");
+    let front =
+        Front::new(front, &Clock::System, &metrics, None, [7; 32]).expect("limits that can be held to");
     let overload = Overload::new(limits.overload.clone());
     overload.register(&metrics);
     let traffic = Traffic::new(&metrics);

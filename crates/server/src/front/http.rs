@@ -7,7 +7,7 @@ use axum::{
     routing::{get, post, put},
 };
 use clock::{Clock, Timestamp};
-use edge::{Block, Body, Front, FrontState, Query};
+use edge::{AttackMode, Block, Body, Front, FrontState, Query};
 use ipnet::IpNet;
 use problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,7 @@ pub(crate) fn operator_routes(front: Front, reload: Reload, hand_over: HandOver)
     Router::new()
         .route("/front", get(see))
         .route("/blocks", put(block).delete(unblock))
+        .route("/attack", put(set_attack))
         .route("/reload", post(read_again))
         .route("/hand-over", post(hand_over_now))
         .with_state(Operated { front, reload, hand_over })
@@ -84,6 +85,18 @@ async fn unblock(
     }
     tracing::info!(code = "server/network-unblocked", network = %asked.network, "an operator took back a block");
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Is it an attack?
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AttackBody {
+    mode: AttackMode,
+}
+
+async fn set_attack(State(operated): State<Operated>, Body(body): Body<AttackBody>) -> StatusCode {
+    operated.front.set_attack(body.mode);
+    StatusCode::NO_CONTENT
 }
 
 /// What became of new settings.
