@@ -4,9 +4,6 @@
 //! still named, counted and survives its own panic like the others. Whatever it declines goes to the
 //! router, so a direct route holds the short way and the router the whole truth (refusals too).
 
-mod answer;
-mod fields;
-
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,15 +12,9 @@ use std::{
 
 use http::Method;
 
-pub use answer::Answer;
-pub use fields::Fields;
+use front::{Admitted, Told};
 
-use crate::{
-    Edge,
-    front::{Admitted, Told},
-    http::panicked,
-    traffic::RouteSlot,
-};
+use crate::{Answer, Edge, Fields, http::panicked, traffic::RouteSlot};
 
 /// What a direct route sees of a request.
 #[derive(Debug, Clone, Copy)]

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use crate::front::household;
+use front::household;
 
 /// Counts places; shared by all threads, and asked once a connection.
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ use tower::ServiceBuilder;
 
 use admit::Admission;
 pub use admit::{REQUEST_TIMEOUT_MS, RETRY_ATTEMPT};
-pub(crate) use extract::Known;
+pub(crate) use extract::enter;
 pub use extract::{Caller, Params, Peer, Query, RawBody};
 pub use json::{Body, Exact, read_json};
 pub(crate) use layers::panicked;

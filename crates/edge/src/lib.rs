@@ -13,30 +13,28 @@ mod budget;
 mod config;
 mod connection;
 mod direct;
-mod front;
 mod gate;
 pub mod h1;
 mod http;
 mod listener;
 mod policy;
-mod request_id;
 mod server;
 mod tls;
 mod traffic;
 
 pub use config::{EdgeConfig, ListenConfig};
 pub use connection::{Proxied, ProxiedError, read_proxied};
-pub use direct::{Answer, Ask, Direct, Fields};
+pub use direct::{Ask, Direct};
+// What a front is set by belongs to a port's settings.
 pub use front::{
-    AttackConfig, AttackMode, AttackState, Block, BlockError, ClientsConfig, ForwardedIn, Front, FrontConfig,
-    FrontState, LimitsConfig, LimitsError, NetworksConfig, Part, RouteError, RuleConfig, RuleState, Share,
+    Answer, AttackConfig, AttackMode, Block, ClientsConfig, Fields, Front, FrontConfig, FrontState, Identify,
+    LimitsConfig, LimitsError, NetworksConfig, REQUEST_ID, RequestId,
 };
 pub use http::{
     Body, Caller, Exact, Params, Peer, ProblemDocument, Query, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT, RawBody,
     Refusals, SchemaError, check_bodies, protect, read_json,
 };
-pub use policy::{Edge, Identify};
-pub use request_id::{REQUEST_ID, RequestId};
+pub use policy::Edge;
 pub use server::{Handle, serve, serve_on};
 pub use tls::{TlsConfig, TlsError};
 pub use traffic::Traffic;

@@ -1,52 +1,16 @@
 //! What holds for every request that comes through: limits, clock, counters, and who is who.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
-use authz::Actor;
 use clock::Clock;
 use overload::Overload;
-use problem::Problem;
 
 use crate::{
-    Answer, EdgeConfig, Fields, Front, Traffic,
+    Answer, EdgeConfig, Front, Identify, Traffic,
     budget::Budget,
-    front::{Admitted, Seen},
     gate::{Gate, NotLetIn, OwnPlace},
 };
-
-/// Finds out who sent a request from its header fields, or says why it will not believe them. It runs
-/// only where somebody asks ([`crate::Caller`], a limit), on the thread that serves them: it must not block.
-#[derive(Clone)]
-pub struct Identify(Arc<Rule>);
-
-type Rule = dyn Fn(Fields<'_>) -> Result<Actor, Problem> + Send + Sync;
-
-impl Identify {
-    /// By this rule.
-    pub fn by(rule: impl Fn(Fields<'_>) -> Result<Actor, Problem> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(rule))
-    }
-
-    /// Nobody says who they are.
-    #[must_use]
-    pub fn nobody() -> Self {
-        Self::by(|_| Ok(Actor::ANONYMOUS))
-    }
-
-    /// Who sent a request with these header fields.
-    ///
-    /// # Errors
-    /// When they say something that does not hold; the problem is what the caller is told.
-    pub fn actor(&self, fields: Fields<'_>) -> Result<Actor, Problem> {
-        (self.0)(fields)
-    }
-}
-
-impl fmt::Debug for Identify {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Identify")
-    }
-}
+use front::{Admitted, Seen};
 
 /// What every request of a port is measured by. Ports that share one share its connections too, so give
 /// the operators' port one of its own: a flood on the public port must not lock them out.

@@ -18,6 +18,7 @@ const ORDER: &[&str] = &[
     "cache",
     "queue",
     "backup",
+    "front",
     "edge",
     "identity",
     "server",

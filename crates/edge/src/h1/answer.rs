@@ -4,7 +4,8 @@ use clock::Clock;
 use http::{HeaderMap, Method, Response, StatusCode, header};
 
 use super::{date, framing::Version};
-use crate::{Answer, request_id};
+use crate::Answer;
+use front::write_request_id;
 
 /// What of a request decides how its answer is written.
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ pub(super) fn write_answer(
     outbox.extend_from_slice(b"content-type: ");
     outbox.extend_from_slice(answer.content_type.as_bytes());
     outbox.extend_from_slice(b"\r\nx-content-type-options: nosniff\r\nx-request-id: ");
-    request_id::write(outbox, request_id, clock);
+    write_request_id(outbox, request_id, clock);
     outbox.extend_from_slice(b"\r\n");
     if !answer.stored {
         outbox.extend_from_slice(b"cache-control: no-store\r\n");

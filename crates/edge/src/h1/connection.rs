@@ -10,6 +10,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use front::{Admitted, Seen};
 use http::{Request, Response, StatusCode, Uri, header::HOST};
 use problem::Problem;
 use tower_service::Service as _;
@@ -28,8 +29,7 @@ use crate::{
     Answer, Ask, Fields,
     config::size,
     connection::{Order, Stream, Watch},
-    front::{Admitted, Seen},
-    http::{Content, Peer},
+    http::{Content, Peer, enter},
     server::Port,
 };
 
@@ -323,6 +323,6 @@ fn routed(head: &Head<'_>, read: &[u8], manner: Manner, admitted: Admitted) -> R
     let (intake, body) = intake.unzip();
     let body = body.map_or_else(Content::empty, Content::new);
     let mut request = request(head, read, body)?;
-    admitted.enter(request.extensions_mut());
+    enter(admitted, request.extensions_mut());
     Ok(Box::new(Routed { request: Ok(request), intake, manner }))
 }

@@ -5,7 +5,8 @@ use std::{convert::Infallible, error::Error, fmt::Display, net::IpAddr, time::Du
 use authz::Actor;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, rejection::PathRejection};
 use bytes::Bytes;
-use http::request::Parts;
+use front::Admitted;
+use http::{Extensions, request::Parts};
 use http_body_util::BodyExt;
 use problem::Problem;
 use serde::de::DeserializeOwned;
@@ -36,6 +37,20 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         // Without the rule nobody can be known, which is the safe side to err on.
         let rule = parts.extensions.get::<Identify>();
         rule.map_or(Ok(Actor::ANONYMOUS), |rule| rule.actor((&parts.headers).into())).map(Self)
+    }
+}
+
+/// Leaves with a request what its layers and handler ask for.
+pub(crate) fn enter(mut admitted: Admitted, extensions: &mut Extensions) {
+    extensions.insert(Peer(admitted.client));
+    if let Some(turn) = admitted.turn() {
+        extensions.insert(turn);
+    }
+    if let Some(actor) = admitted.actor {
+        extensions.insert(Known(actor));
+    }
+    if let Some(told) = admitted.told {
+        extensions.insert(told);
     }
 }
 

@@ -8,17 +8,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use front::{Told, Turn};
 use futures_util::FutureExt;
 use http::{HeaderValue, StatusCode, header};
 use problem::{Code, Problem};
 
 use super::arriving::Bounded;
-use crate::{
-    Edge, REQUEST_ID, RequestId,
-    config::millis,
-    front::{Told, Turn},
-    traffic::UNMATCHED,
-};
+use crate::{Edge, REQUEST_ID, RequestId, config::millis, traffic::UNMATCHED};
 
 /// A handler panicked; with what, the log knows.
 #[derive(Debug, thiserror::Error)]

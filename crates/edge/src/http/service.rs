@@ -12,6 +12,7 @@ use axum::{
     routing::future::RouteFuture,
 };
 use bytes::Bytes;
+use front::{Admitted, Seen};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -23,7 +24,7 @@ use crate::{
     Answer, Ask, Fields, REQUEST_ID,
     config::size,
     connection::{Busy, Watch},
-    front::{Admitted, Seen},
+    http::enter,
     server::Port,
 };
 
@@ -90,7 +91,7 @@ impl EdgeService {
 
     fn routed(&self, mut request: Request<Incoming>, admitted: Admitted) -> Answering {
         let busy = self.watch.begin();
-        admitted.enter(request.extensions_mut());
+        enter(admitted, request.extensions_mut());
         let future = self.port.routes.clone().call(request.map(Body::new));
         Answering::Routed { future: Box::pin(future), busy: Some(busy) }
     }

@@ -12,12 +12,12 @@ use crate::{REQUEST_ID, RequestId};
 /// A status, a body that is already whole, and few header fields.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) content_type: HeaderValue,
+    pub status: StatusCode,
+    pub content_type: HeaderValue,
     /// May a cache keep it?
-    pub(crate) stored: bool,
-    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) body: Cow<'static, [u8]>,
+    pub stored: bool,
+    pub fields: Vec<(HeaderName, HeaderValue)>,
+    pub body: Cow<'static, [u8]>,
 }
 
 impl Answer {
@@ -34,14 +34,14 @@ impl Answer {
     }
 
     /// A refusal that says nothing beyond its document.
-    pub(crate) fn refusing(problem: &Problem) -> Self {
+    pub fn refusing(problem: &Problem) -> Self {
         let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let content_type = HeaderValue::from_static("application/problem+json");
         Self::of_type(content_type, problem.to_json()).with_status(status).not_stored()
     }
 
     /// As a response to a request that brought this name, or none.
-    pub(crate) fn written(self, request_id: Option<&[u8]>, clock: &Clock) -> Response<Bytes> {
+    pub fn written(self, request_id: Option<&[u8]>, clock: &Clock) -> Response<Bytes> {
         let mut response = Response::new(self.body.into_owned().into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

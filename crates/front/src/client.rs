@@ -41,7 +41,7 @@ impl ClientsConfig {
 
     /// For whom `peer` sent a request with these fields. What a trusted proxy did not say so that it can be read is
     /// held against the proxy itself.
-    pub(super) fn client(&self, peer: IpAddr, fields: Fields<'_>) -> IpAddr {
+    pub(crate) fn client(&self, peer: IpAddr, fields: Fields<'_>) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
             return peer;

@@ -22,8 +22,7 @@ use problem::Problem;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Seen, household, rule::Route};
-use crate::Answer;
+use crate::{Answer, AttackMode, Seen, household, rule::Route};
 
 /// Where the front answers itself.
 const OWN: &str = "/.holdfast/";
@@ -47,7 +46,7 @@ const NONCE_DIGITS_MAX: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AttackConfig {
-    pub mode: super::AttackMode,
+    pub mode: AttackMode,
     /// A solution takes about two to this power hashes: 18 are half a second of a phone.
     pub bits: NonZeroU32,
     /// How long a pass is good, in seconds.
@@ -65,7 +64,7 @@ impl Default for AttackConfig {
         let positive = |number| NonZeroU32::new(number).expect("a positive constant");
         let exempt = ["/health", "/ready", "/openapi.json", "/.well-known/*", "/problems/*", "/ledger/*"];
         Self {
-            mode: super::AttackMode::Auto,
+            mode: AttackMode::Auto,
             bits: positive(18),
             pass_s: positive(1800),
             patience_ms: positive(10_000),
@@ -76,14 +75,14 @@ impl Default for AttackConfig {
 }
 
 /// Makes and checks puzzles and passes.
-pub(super) struct Challenges {
+pub(crate) struct Challenges {
     key: [u8; 32],
     clock: Clock,
 }
 
 impl AttackConfig {
     /// How many may be patient at one address.
-    pub(super) fn patient(&self) -> Limiter {
+    pub(crate) fn patient(&self) -> Limiter {
         let quota = QuotaConfig {
             algorithm: Algorithm::SlidingWindow,
             limit: self.patience_per_minute.min(NonZeroU32::new(1 << 19).expect("a positive constant")),
@@ -121,13 +120,13 @@ struct Whom<'a> {
 
 impl Challenges {
     /// That sign with this key, which is the same on all nodes.
-    pub(super) const fn new(key: [u8; 32], clock: Clock) -> Self {
+    pub(crate) const fn new(key: [u8; 32], clock: Clock) -> Self {
         Self { key, clock }
     }
 
     /// What is answered at once: a page of our own, or that something must be proven first. Nothing for whoever has a
     /// pass.
-    pub(super) fn answer(
+    pub(crate) fn answer(
         &self,
         config: &AttackConfig,
         seen: &Seen<'_>,
@@ -158,7 +157,7 @@ impl Challenges {
     }
 
     /// Files of the page, and the check of solutions: whether or not there is an attack.
-    pub(super) fn own(
+    pub(crate) fn own(
         &self,
         config: &AttackConfig,
         seen: &Seen<'_>,

@@ -13,7 +13,7 @@ use clock::{Clock, Timestamp};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::networks::Tries;
+use crate::networks::Tries;
 
 /// Blocks at once; some 100 bytes of memory each.
 const BLOCKS_MAX: usize = 1_000_000;
@@ -35,7 +35,7 @@ pub struct BlockError;
 
 /// All of them. They are read far more often than written.
 #[derive(Debug)]
-pub(super) struct Blocks {
+pub(crate) struct Blocks {
     clock: Clock,
     standing: RwLock<Standing>,
     /// As many as there are, so that nobody waits where there are none.
@@ -80,11 +80,11 @@ impl Standing {
 }
 
 impl Blocks {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, standing: RwLock::default(), count: AtomicUsize::new(0) }
     }
 
-    pub(super) fn add(&self, block: Block) -> Result<(), BlockError> {
+    pub(crate) fn add(&self, block: Block) -> Result<(), BlockError> {
         self.change(|standing| {
             standing.sweep(self.clock.now());
             let room = standing.tries.len() < BLOCKS_MAX;
@@ -92,12 +92,12 @@ impl Blocks {
         })
     }
 
-    pub(super) fn remove(&self, network: IpNet) -> bool {
+    pub(crate) fn remove(&self, network: IpNet) -> bool {
         self.change(|standing| standing.remove(network))
     }
 
     /// Forgets those that are over.
-    pub(super) fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         if self.count.load(Relaxed) > 0 {
             self.change(|standing| standing.sweep(self.clock.now()));
         }
@@ -110,7 +110,7 @@ impl Blocks {
         done
     }
 
-    pub(super) fn has(&self, address: IpAddr) -> bool {
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
         if self.count.load(Relaxed) == 0 {
             return false;
         }
@@ -120,7 +120,7 @@ impl Blocks {
     }
 
     /// At most so many of them.
-    pub(super) fn list(&self, most: usize) -> Vec<Block> {
+    pub(crate) fn list(&self, most: usize) -> Vec<Block> {
         let standing = self.standing.read().unwrap_or_else(PoisonError::into_inner);
         let block = |(network, over): (IpNet, &Over)| Block {
             network,
@@ -130,7 +130,7 @@ impl Blocks {
         standing.tries.iter().take(most).map(block).collect()
     }
 
-    pub(super) fn len(&self) -> i64 {
+    pub(crate) fn len(&self) -> i64 {
         i64::try_from(self.count.load(Relaxed)).unwrap_or(i64::MAX)
     }
 }

@@ -3,16 +3,6 @@
 //!
 //! It holds for direct routes and for all others, and its settings can be replaced while requests pass.
 
-mod alarm;
-mod blocks;
-mod challenge;
-mod client;
-mod instruments;
-mod limits;
-mod networks;
-mod rule;
-mod told;
-
 use std::{
     fmt,
     net::IpAddr,
@@ -26,31 +16,22 @@ use std::{
 use arc_swap::ArcSwap;
 use authz::Actor;
 use clock::{Clock, Stopwatch};
-use http::{Extensions, HeaderValue, header};
+use http::{HeaderValue, header};
+use limiter::{Limiter, Shared};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 use telemetry::Metrics;
 
 use crate::{
-    Answer, Fields, Identify,
-    http::{Known, Peer},
+    Answer, AttackConfig, AttackMode, Block, BlockError, ClientsConfig, Fields, Identify, LimitsConfig,
+    LimitsError, NetworksConfig, RuleState, Told,
+    alarm::Alarm,
+    blocks::Blocks,
+    challenge::Challenges,
+    instruments::Instruments,
+    limits::{Limits, Making, Owed},
+    networks::{Networks, Standing},
 };
-use alarm::Alarm;
-pub use alarm::AttackMode;
-use blocks::Blocks;
-pub use blocks::{Block, BlockError};
-pub use challenge::AttackConfig;
-use challenge::Challenges;
-pub use client::{ClientsConfig, ForwardedIn};
-use instruments::Instruments;
-use limiter::{Limiter, Shared};
-use limits::{Limits, Making, Owed};
-pub use limits::{LimitsConfig, LimitsError, RuleState};
-pub use networks::NetworksConfig;
-use networks::{Networks, Standing};
-pub(crate) use rule::household;
-pub use rule::{Part, RouteError, RuleConfig, Share};
-pub(crate) use told::Told;
 
 /// Everything the front goes by; all of it can be replaced while it is served.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -64,28 +45,28 @@ pub struct FrontConfig {
 
 /// What of a request is seen before anything is done for it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen<'a> {
-    pub(crate) method: &'a str,
-    pub(crate) path: &'a str,
-    pub(crate) query: Option<&'a str>,
+pub struct Seen<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub query: Option<&'a str>,
     /// The host that was asked for.
-    pub(crate) host: Option<&'a [u8]>,
-    pub(crate) fields: Fields<'a>,
+    pub host: Option<&'a [u8]>,
+    pub fields: Fields<'a>,
     /// Who is at the other end of the connection.
-    pub(crate) peer: Option<IpAddr>,
+    pub peer: Option<IpAddr>,
     /// Did it come encrypted?
-    pub(crate) secure: bool,
+    pub secure: bool,
 }
 
 /// A request that may go on.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Admitted {
+pub struct Admitted {
     /// For whom it was sent: behind proxies that are trusted, the address that they name.
-    pub(crate) client: Option<IpAddr>,
+    pub client: Option<IpAddr>,
     /// Who sent it, if that had to be found out.
-    pub(crate) actor: Option<Actor>,
+    pub actor: Option<Actor>,
     /// What its sender is told of the limits.
-    pub(crate) told: Option<Told>,
+    pub told: Option<Told>,
     /// How long until its turn comes.
     pub(crate) wait: Duration,
     /// What has to be asked of others before it may go on.
@@ -94,29 +75,23 @@ pub(crate) struct Admitted {
 
 impl Admitted {
     /// Is nothing to be waited for?
-    pub(crate) const fn is_settled(&self) -> bool {
+    pub const fn is_settled(&self) -> bool {
         self.wait.is_zero() && self.owed.is_empty()
     }
 
-    /// Leaves with the request what its handler asks for.
-    pub(crate) fn enter(self, extensions: &mut Extensions) {
-        let settled = self.is_settled();
-        extensions.insert(Peer(self.client));
-        if let Some(actor) = self.actor {
-            extensions.insert(Known(actor));
-        }
-        if !settled {
-            extensions.insert(Turn { wait: self.wait, owed: self.owed.into() });
-        }
-        if let Some(told) = self.told {
-            extensions.insert(told);
-        }
+    /// What is to be waited for, if anything is.
+    #[must_use]
+    pub fn turn(&mut self) -> Option<Turn> {
+        let turn = (!self.is_settled())
+            .then(|| Turn { wait: self.wait, owed: std::mem::take(&mut self.owed).into() });
+        self.wait = Duration::ZERO;
+        turn
     }
 }
 
 /// What is to be waited for before a request may go on.
 #[derive(Debug, Clone)]
-pub(crate) struct Turn {
+pub struct Turn {
     wait: Duration,
     owed: Arc<[Owed]>,
 }
@@ -315,22 +290,22 @@ impl Front {
     }
 
     /// Is nobody let in from there? Asked of each connection, before anything is read.
-    pub(crate) fn is_shut_to(&self, peer: IpAddr) -> bool {
+    pub fn is_shut_to(&self, peer: IpAddr) -> bool {
         let table = self.0.table.load();
         table.networks.standing(peer, || self.0.blocks.has(peer)) == Standing::Blocked
     }
 
     /// Is it a proxy that speaks for others, who are looked at one by one?
-    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+    pub fn trusts(&self, peer: IpAddr) -> bool {
         self.0.table.load().clients.trusts(peer)
     }
 
-    pub(crate) fn count_refused_connection(&self) {
+    pub fn count_refused_connection(&self) {
         self.0.instruments.connections_refused.inc();
     }
 
     /// Waits until the request's turn comes.
-    pub(crate) async fn take(&self, turn: Turn) -> Result<(), Problem> {
+    pub async fn take(&self, turn: Turn) -> Result<(), Problem> {
         for owed in &*turn.owed {
             owed.settle(&self.0.since_start).await.map_err(too_many_problem)?;
         }
@@ -341,7 +316,7 @@ impl Front {
     }
 
     /// May this request go on?
-    pub(crate) fn look(&self, identify: &Identify, seen: &Seen<'_>) -> Result<Admitted, Answer> {
+    pub fn look(&self, identify: &Identify, seen: &Seen<'_>) -> Result<Admitted, Answer> {
         let table = self.0.table.load();
         let client = seen.peer.map(|peer| table.clients.client(peer, seen.fields));
         let standing = client.map_or(Standing::Unlisted, |client| {
@@ -403,7 +378,7 @@ fn blocked() -> Problem {
 }
 
 /// The answer to a request beyond a limit.
-fn too_many(wait: Duration, told: &Told) -> Answer {
+pub(crate) fn too_many(wait: Duration, told: &Told) -> Answer {
     let answer = Answer::refusing(&too_many_problem(wait));
     told.fields().fold(answer.with_field(header::RETRY_AFTER, seconds(wait)), |answer, (name, value)| {
         answer.with_field(name, value)

@@ -18,7 +18,7 @@ pub struct NetworksConfig {
 
 /// What the lists say of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     Allowed,
     Blocked,
     Unlisted,
@@ -26,13 +26,13 @@ pub(super) enum Standing {
 
 /// The lists, each found in the time of an address's bits, however long it is.
 #[derive(Debug, Default)]
-pub(super) struct Networks {
+pub(crate) struct Networks {
     allowed: Tries<()>,
     blocked: Tries<()>,
 }
 
 impl Networks {
-    pub(super) fn new(config: &NetworksConfig) -> Self {
+    pub(crate) fn new(config: &NetworksConfig) -> Self {
         let listed = |networks: &[IpNet]| {
             let mut tries = Tries::default();
             for network in networks {
@@ -44,7 +44,7 @@ impl Networks {
     }
 
     /// What the lists say; `blocked` is asked beside them.
-    pub(super) fn standing(&self, address: IpAddr, blocked: impl FnOnce() -> bool) -> Standing {
+    pub(crate) fn standing(&self, address: IpAddr, blocked: impl FnOnce() -> bool) -> Standing {
         if self.allowed.any(address, |()| true) {
             return Standing::Allowed;
         }
@@ -55,7 +55,7 @@ impl Networks {
 
 /// A value for each of many networks.
 #[derive(Debug)]
-pub(super) struct Tries<T> {
+pub(crate) struct Tries<T> {
     v4: PrefixMap<Ipv4Net, T>,
     v6: PrefixMap<Ipv6Net, T>,
 }
@@ -67,14 +67,14 @@ impl<T> Default for Tries<T> {
 }
 
 impl<T> Tries<T> {
-    pub(super) fn insert(&mut self, network: IpNet, value: T) -> Option<T> {
+    pub(crate) fn insert(&mut self, network: IpNet, value: T) -> Option<T> {
         match network.trunc() {
             IpNet::V4(network) => self.v4.insert(network, value),
             IpNet::V6(network) => self.v6.insert(network, value),
         }
     }
 
-    pub(super) fn remove(&mut self, network: IpNet) -> Option<T> {
+    pub(crate) fn remove(&mut self, network: IpNet) -> Option<T> {
         match network.trunc() {
             IpNet::V4(network) => self.v4.remove(&network),
             IpNet::V6(network) => self.v6.remove(&network),
@@ -82,7 +82,7 @@ impl<T> Tries<T> {
     }
 
     /// Is there a network around this address whose value is such?
-    pub(super) fn any(&self, address: IpAddr, wanted: impl Fn(&T) -> bool) -> bool {
+    pub(crate) fn any(&self, address: IpAddr, wanted: impl Fn(&T) -> bool) -> bool {
         match address.to_canonical() {
             IpAddr::V4(address) if !self.v4.is_empty() => {
                 self.v4.cover(&address.into()).any(|(_, value)| wanted(value))
@@ -94,12 +94,12 @@ impl<T> Tries<T> {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (IpNet, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, &T)> {
         let v4 = self.v4.iter().map(|(network, value)| (IpNet::V4(network), value));
         v4.chain(self.v6.iter().map(|(network, value)| (IpNet::V6(network), value)))
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.v4.len() + self.v6.len()
     }
 }

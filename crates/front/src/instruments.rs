@@ -6,15 +6,15 @@ use telemetry::{
 };
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Instruments {
+pub(crate) struct Instruments {
     refused: Family<RuleLabel, Counter>,
     crowded: Family<RuleLabel, Gauge>,
-    pub(super) given_permille: Gauge,
-    pub(super) blocks: Gauge,
-    pub(super) attack: Gauge,
-    pub(super) challenged: Counter,
-    pub(super) requests_blocked: Counter,
-    pub(super) connections_refused: Counter,
+    pub(crate) given_permille: Gauge,
+    pub(crate) blocks: Gauge,
+    pub(crate) attack: Gauge,
+    pub(crate) challenged: Counter,
+    pub(crate) requests_blocked: Counter,
+    pub(crate) connections_refused: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -23,7 +23,7 @@ struct RuleLabel {
 }
 
 impl Instruments {
-    pub(super) fn register(metrics: &Metrics) -> Self {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
         let this = Self::default();
         this.given_permille.set(limiter::WHOLE_PERMILLE.into());
         metrics.register(|registry| {
@@ -64,11 +64,11 @@ impl Instruments {
         this
     }
 
-    pub(super) fn refused(&self, rule: &str) -> Counter {
+    pub(crate) fn refused(&self, rule: &str) -> Counter {
         self.refused.get_or_create_owned(&RuleLabel { rule: rule.to_owned() })
     }
 
-    pub(super) fn crowded(&self, rule: &str) -> Gauge {
+    pub(crate) fn crowded(&self, rule: &str) -> Gauge {
         self.crowded.get_or_create_owned(&RuleLabel { rule: rule.to_owned() })
     }
 }

@@ -16,7 +16,7 @@ enum Standing<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) const fn read(fields: &'a [Header<'a>]) -> Self {
+    pub const fn read(fields: &'a [Header<'a>]) -> Self {
         Self(Standing::Read(fields))
     }
 
@@ -33,7 +33,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The values of the fields of this name, the last first, at most so many as fit.
-    pub(crate) fn last<const MOST: usize>(self, name: &HeaderName) -> ArrayVec<&'a [u8], MOST> {
+    pub fn last<const MOST: usize>(self, name: &HeaderName) -> ArrayVec<&'a [u8], MOST> {
         match self.0 {
             Standing::Read(fields) => {
                 let found =

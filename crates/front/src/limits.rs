@@ -20,12 +20,12 @@ use limiter::{
 use serde::{Deserialize, Serialize};
 use telemetry::instruments::{counter::Counter, gauge::Gauge};
 
-use super::{
-    Admitted, Instruments, Seen, Told,
+use crate::{
+    Admitted, Answer, Identify, Seen, Told,
+    front::too_many,
+    instruments::Instruments,
     rule::{Key, More, Part, RuleConfig, Share, kind},
-    too_many,
 };
-use crate::{Answer, Identify};
 
 /// Rules in one set of settings.
 const RULES_MAX: usize = 64;
@@ -82,7 +82,7 @@ pub struct RuleState {
 /// The rules in force. They are locked in their order, which is that of their addresses in memory: two sets of which
 /// one replaces the other lock those they share in the same order.
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     rules: Vec<Arc<Rule>>,
     adaptive: AdaptiveConfig,
     given_permille: AtomicU32,
@@ -153,7 +153,7 @@ fn original() -> Vec<RuleConfig> {
 
 impl Limits {
     /// By these settings. Rules that `before` had alike keep what was used of them.
-    pub(super) fn new(
+    pub(crate) fn new(
         config: &LimitsConfig,
         before: Option<&Self>,
         making: &Making<'_>,
@@ -186,12 +186,12 @@ impl Limits {
         Ok(this)
     }
 
-    pub(super) fn given_permille(&self) -> u32 {
+    pub(crate) fn given_permille(&self) -> u32 {
         self.given_permille.load(Relaxed)
     }
 
     /// Gives as much of the limits as the machine bears; tells how much, in thousandths.
-    pub(super) fn adapt(&self, cpu: f64, jobs_waiting: u64) -> u32 {
+    pub(crate) fn adapt(&self, cpu: f64, jobs_waiting: u64) -> u32 {
         let given = self.adaptive.next(self.given_permille(), cpu, jobs_waiting);
         self.give(given);
         for rule in &self.rules {
@@ -208,14 +208,14 @@ impl Limits {
         }
     }
 
-    pub(super) fn state(&self) -> Vec<RuleState> {
+    pub(crate) fn state(&self) -> Vec<RuleState> {
         let mut states: Vec<RuleState> = self.rules.iter().map(|rule| rule.state()).collect();
         states.sort_by(|one, other| one.name.cmp(&other.name));
         states
     }
 
     /// May this request go on?
-    pub(super) fn look(
+    pub(crate) fn look(
         &self,
         seen: &Seen<'_>,
         client: Option<IpAddr>,
@@ -308,10 +308,10 @@ impl Owed {
 }
 
 /// What rules are made with.
-pub(super) struct Making<'a> {
-    pub(super) instruments: &'a Instruments,
-    pub(super) shared: Option<&'a Shared>,
-    pub(super) since_start: &'a Stopwatch,
+pub(crate) struct Making<'a> {
+    pub(crate) instruments: &'a Instruments,
+    pub(crate) shared: Option<&'a Shared>,
+    pub(crate) since_start: &'a Stopwatch,
 }
 
 /// Who asks; nobody if they cannot prove it, which their handler will tell them.
@@ -341,7 +341,7 @@ impl Rule {
         all: &LimitsConfig,
         making: &Making<'_>,
     ) -> Result<Self, LimitsError> {
-        let keys_max = crate::config::size(all.keys_max);
+        let keys_max = usize::try_from(all.keys_max.get()).unwrap_or(usize::MAX);
         let limiter = |limit: NonZeroU32| {
             let quota = QuotaConfig { limit, ..config.quota }.quota();
             let failed = |error| LimitsError::Quota { rule: config.name.clone(), error };

@@ -20,7 +20,7 @@ pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The name to answer to: `theirs` if it is sane.
-    pub(crate) fn of(theirs: Option<&[u8]>, clock: &Clock) -> Self {
+    pub fn of(theirs: Option<&[u8]>, clock: &Clock) -> Self {
         let theirs = theirs.filter(|name| is_sane(name)).and_then(|name| HeaderValue::from_bytes(name).ok());
         Self(theirs.unwrap_or_else(|| {
             let name = SERIES.with_borrow_mut(|series| series.next(clock));
@@ -34,13 +34,13 @@ impl RequestId {
         self.0.to_str().unwrap_or_default()
     }
 
-    pub(crate) fn into_value(self) -> HeaderValue {
+    pub fn into_value(self) -> HeaderValue {
         self.0
     }
 }
 
 /// Writes the name to answer to: `theirs` if it is sane.
-pub(crate) fn write(out: &mut Vec<u8>, theirs: Option<&[u8]>, clock: &Clock) {
+pub fn write_request_id(out: &mut Vec<u8>, theirs: Option<&[u8]>, clock: &Clock) {
     match theirs.filter(|name| is_sane(name)) {
         Some(name) => out.extend_from_slice(name),
         None => SERIES.with_borrow_mut(|series| out.extend_from_slice(&series.next(clock))),

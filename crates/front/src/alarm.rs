@@ -26,19 +26,19 @@ const ENDS_AFTER: u32 = 60;
 
 /// What was seen lately.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     raised: bool,
     /// Seconds in a row that speak for a change.
     row: u32,
 }
 
 impl Alarm {
-    pub(super) const fn is_raised(&self) -> bool {
+    pub(crate) const fn is_raised(&self) -> bool {
         self.raised
     }
 
     /// Another second: so many requests came, and so many of them were turned away. Is it an attack now?
-    pub(super) fn second(&mut self, came: u64, turned_away: u64) -> bool {
+    pub(crate) fn second(&mut self, came: u64, turned_away: u64) -> bool {
         let many = turned_away >= MANY && turned_away * PART >= came;
         let (speaks, enough) =
             if self.raised { (turned_away < FEW, ENDS_AFTER) } else { (many, BEGINS_AFTER) };

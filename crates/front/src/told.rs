@@ -11,18 +11,18 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 
 /// The limits that a request was counted in, and what is left of each.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Told {
+pub struct Told {
     policies: String,
     left: String,
 }
 
 impl Told {
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.left.is_empty()
     }
 
     /// One more limit.
-    pub(super) fn add(&mut self, name: &str, quota: Quota, decision: &Decision) {
+    pub(crate) fn add(&mut self, name: &str, quota: Quota, decision: &Decision) {
         for text in [&mut self.policies, &mut self.left] {
             if !text.is_empty() {
                 text.push_str(", ");
@@ -37,7 +37,7 @@ impl Told {
     }
 
     /// The fields that say so; none if nothing was added.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    pub fn fields(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let fields = [(RATELIMIT_POLICY, &self.policies), (RATELIMIT, &self.left)];
         fields.into_iter().filter(|(_, text)| !text.is_empty()).filter_map(|(name, text)| {
             // Names of rules are checked when they are read, so that this is always a value.

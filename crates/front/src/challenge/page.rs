@@ -14,7 +14,7 @@ const WORKER: &str = include_str!("worker.js");
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; worker-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(super) fn page(puzzle: &Puzzle) -> Answer {
+pub(crate) fn page(puzzle: &Puzzle) -> Answer {
     let refresh = puzzle.patience_s.map_or_else(String::new, |seconds| {
         // A second more than is waited for, so that nobody comes too early.
         format!("<noscript><meta http-equiv=\"refresh\" content=\"{}\"></noscript>", seconds + 1)
@@ -33,7 +33,7 @@ pub(super) fn page(puzzle: &Puzzle) -> Answer {
 }
 
 /// A file of the page, by its name.
-pub(super) fn file(name: &str) -> Option<Answer> {
+pub(crate) fn file(name: &str) -> Option<Answer> {
     let (kind, text) = match name {
         "challenge.css" => ("text/css; charset=utf-8", STYLE),
         "challenge.js" => ("text/javascript; charset=utf-8", SCRIPT),

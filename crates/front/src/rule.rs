@@ -12,7 +12,7 @@ use http::{HeaderName, Method};
 use limiter::QuotaConfig;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::Seen;
+use crate::Seen;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -108,17 +108,17 @@ pub enum RouteError {
 }
 
 /// What a key is made of: the rule's parts of this request.
-pub(super) struct Key<'a> {
-    pub(super) by: &'a [Part],
-    pub(super) seen: &'a Seen<'a>,
-    pub(super) client: Option<IpAddr>,
-    pub(super) actor: Option<&'a Actor>,
-    pub(super) route: usize,
+pub(crate) struct Key<'a> {
+    pub(crate) by: &'a [Part],
+    pub(crate) seen: &'a Seen<'a>,
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) actor: Option<&'a Actor>,
+    pub(crate) route: usize,
 }
 
 impl RuleConfig {
     /// Which of its routes the request is for, if any.
-    pub(super) fn route(&self, method: &str, path: &str) -> Option<usize> {
+    pub(crate) fn route(&self, method: &str, path: &str) -> Option<usize> {
         if self.routes.is_empty() {
             return Some(0);
         }
@@ -126,24 +126,24 @@ impl RuleConfig {
     }
 
     /// Does the same count in both, so that what was used of one is used of the other?
-    pub(super) fn counts_alike(&self, other: &Self) -> bool {
+    pub(crate) fn counts_alike(&self, other: &Self) -> bool {
         let counts =
             |rule: &Self| (rule.name.clone(), rule.by.clone(), rule.quota, rule.more.clone(), rule.share);
         counts(self) == counts(other)
     }
 
     /// Must it be known who asks?
-    pub(super) fn asks_who(&self) -> bool {
+    pub(crate) fn asks_who(&self) -> bool {
         !self.kinds.is_empty() || self.by.iter().any(|part| matches!(part, Part::Person | Part::Kind))
     }
 
-    pub(super) fn counts(&self, actor: Option<&Actor>) -> bool {
+    pub(crate) fn counts(&self, actor: Option<&Actor>) -> bool {
         self.kinds.is_empty() || actor.and_then(kind).is_some_and(|kind| self.kinds.contains(&kind))
     }
 }
 
 /// What kind of person an actor is.
-pub(super) fn kind(actor: &Actor) -> Option<PersonKind> {
+pub(crate) fn kind(actor: &Actor) -> Option<PersonKind> {
     match actor.by() {
         By::Person(claims) => Some(claims.kind),
         By::Anonymous | By::Service(_) => None,
@@ -156,7 +156,7 @@ const fn yes() -> bool {
 
 impl Route {
     /// Is it a request for this route?
-    pub(super) fn matches(&self, method: &str, path: &str) -> bool {
+    pub(crate) fn matches(&self, method: &str, path: &str) -> bool {
         if self.method.as_ref().is_some_and(|own| own.as_str() != method) {
             return false;
         }
@@ -239,7 +239,7 @@ impl Serialize for Part {
 
 impl Key<'_> {
     /// Does the request have all of it?
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.by.iter().all(|part| match part {
             Part::Address => self.client.is_some(),
             Part::Person | Part::Kind => self.actor.and_then(kind).is_some(),
@@ -253,7 +253,7 @@ impl Key<'_> {
 
 impl Key<'_> {
     /// The same on every node.
-    pub(super) fn everywhere(&self) -> u128 {
+    pub(crate) fn everywhere(&self) -> u128 {
         let mut hasher = Everywhere(blake3::Hasher::new());
         self.hash(&mut hasher);
         let hash = hasher.0.finalize();
@@ -291,7 +291,7 @@ impl Hash for Key<'_> {
 }
 
 /// An address, or what of it one household has: IPv6 gives each a network of 64 bits.
-pub(crate) fn household(address: IpAddr) -> u128 {
+pub fn household(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_bits().into(),
         // The lowest bit tells it from IPv4: no network of 64 bits has it.

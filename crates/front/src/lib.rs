@@ -1,0 +1,34 @@
+//! Who is let in, for whom they ask, and how often: what is decided about a request from its head alone, before
+//! anything waits or is done for it.
+//!
+//! A [`Front`] looks at what was [`Seen`] of a request, and admits it or says the [`Answer`]. It knows nothing of
+//! sockets and handlers.
+
+mod alarm;
+mod answer;
+mod blocks;
+mod challenge;
+mod client;
+mod fields;
+mod front;
+mod identify;
+mod instruments;
+mod limits;
+mod networks;
+mod request_id;
+mod rule;
+mod told;
+
+pub use alarm::AttackMode;
+pub use answer::Answer;
+pub use blocks::{Block, BlockError};
+pub use challenge::AttackConfig;
+pub use client::{ClientsConfig, ForwardedIn};
+pub use fields::Fields;
+pub use front::{Admitted, AttackState, Front, FrontConfig, FrontState, Seen, Turn};
+pub use identify::Identify;
+pub use limits::{LimitsConfig, LimitsError, RuleState};
+pub use networks::NetworksConfig;
+pub use request_id::{REQUEST_ID, RequestId, write_request_id};
+pub use rule::{Part, Route, RouteError, RuleConfig, Share, household};
+pub use told::Told;
