@@ -20,6 +20,7 @@ const ORDER: &[&str] = &[
     "backup",
     "front",
     "edge",
+    "gateway",
     "identity",
     "server",
     "rig",

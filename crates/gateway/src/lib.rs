@@ -1,0 +1,19 @@
+//! The reverse proxy: in front of services in any language, and of other nodes of ours.
+
+mod balance;
+mod canary;
+mod ejection;
+mod ewma;
+mod health;
+mod retry_budget;
+mod route_table;
+mod weights;
+
+pub use balance::{Balance, Candidate, Draw};
+pub use canary::{Canary, CanaryConfig};
+pub use ejection::{Ejection, EjectionConfig, may_eject};
+pub use ewma::PeakEwma;
+pub use health::{Health, HealthConfig};
+pub use retry_budget::{RetryBudget, RetryConfig};
+pub use route_table::{HostPattern, HostPatternError, RouteTable, SameRoute};
+pub use weights::Weights;
