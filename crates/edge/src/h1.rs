@@ -21,6 +21,7 @@ mod refusal;
 mod request;
 mod sending;
 mod target;
+mod tunnel;
 mod wire;
 
 use std::{io, sync::Arc};
@@ -33,6 +34,7 @@ pub use framing::{Framing, Length, Version};
 pub use head::{Head, HeadLimits, read_head};
 pub(crate) use refusal::too_many_connections;
 pub use target::Target;
+pub use tunnel::Tunnel;
 
 use crate::{
     connection::{Stream, Watch},

@@ -34,7 +34,12 @@ use crate::Edge;
 pub(crate) type Routes = Router;
 
 /// The body of a request or an answer, whatever it is made of.
-pub(crate) type Content = axum::body::Body;
+pub type Content = axum::body::Body;
+
+/// A refusal as it is answered.
+pub(crate) fn written(problem: Problem) -> axum::response::Response {
+    axum::response::IntoResponse::into_response(problem)
+}
 
 /// Wraps `routes` in everything a port needs, outermost first. [`crate::serve`] does it for you,
 /// once for each thread.

@@ -13,6 +13,7 @@ mod budget;
 mod config;
 mod connection;
 mod direct;
+mod forward;
 mod gate;
 pub mod h1;
 mod http;
@@ -25,16 +26,18 @@ mod traffic;
 pub use config::{EdgeConfig, ListenConfig};
 pub use connection::{Proxied, ProxiedError, read_proxied};
 pub use direct::{Ask, Direct};
+pub use forward::{CountedAs, Forward, Forwarding, refused};
 // What a front is set by belongs to a port's settings.
 pub use front::{
     Answer, AttackConfig, AttackMode, Block, ClientsConfig, Fields, Front, FrontConfig, FrontState, Identify,
     LimitsConfig, LimitsError, NetworksConfig, REQUEST_ID, RequestId,
 };
+pub use h1::Tunnel;
 pub use http::{
-    Body, Caller, Exact, Params, Peer, ProblemDocument, Query, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT, RawBody,
-    Refusals, SchemaError, check_bodies, protect, read_json,
+    Body, Caller, Content, Exact, Params, Peer, ProblemDocument, Query, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT,
+    RawBody, Refusals, SchemaError, check_bodies, protect, read_json,
 };
 pub use policy::Edge;
-pub use server::{Handle, serve, serve_on};
+pub use server::{Handle, serve, serve_forwarding, serve_on};
 pub use tls::{TlsConfig, TlsError};
 pub use traffic::Traffic;

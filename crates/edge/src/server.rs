@@ -12,14 +12,17 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{Direct, Edge, ListenConfig, connection::Http2, direct::BoundRoutes, http::Routes, listener};
+use crate::{
+    Direct, Edge, Forward, ListenConfig, connection::Http2, direct::BoundRoutes, forward::Onward,
+    http::Routes, listener,
+};
 use worker::Worker;
 
 /// What one thread needs to serve its part of a port.
 pub(crate) struct Port {
     pub(crate) edge: Edge,
     /// Each thread has its own copy: reference counts are shared memory too.
-    pub(crate) routes: Routes,
+    pub(crate) onward: Onward,
     pub(crate) direct: BoundRoutes,
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
     pub(crate) http2: Http2,
@@ -69,6 +72,30 @@ pub fn serve_on(
     routes: &Routes,
     direct: &Direct,
 ) -> io::Result<Handle> {
+    start(sockets, config, edge, direct, || Onward::Routes(crate::protect(routes.clone(), edge)))
+}
+
+/// Opens a port like [`serve_on`], and passes on what `direct` does not answer.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_forwarding(
+    sockets: Vec<TcpListener>,
+    config: &ListenConfig,
+    edge: &Edge,
+    forward: &Forward,
+    direct: &Direct,
+) -> io::Result<Handle> {
+    start(sockets, config, edge, direct, || Onward::Forward(forward.clone(), edge.clone()))
+}
+
+fn start(
+    sockets: Vec<TcpListener>,
+    config: &ListenConfig,
+    edge: &Edge,
+    direct: &Direct,
+    onward: impl Fn() -> Onward,
+) -> io::Result<Handle> {
     let tls = config.tls.acceptor().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let direct = direct.bind(edge);
     let (address, listeners) = listener::open(config, sockets)?;
@@ -78,7 +105,7 @@ pub fn serve_on(
     for (seat, listener) in listeners.into_iter().enumerate() {
         let port = Port {
             edge: edge.clone(),
-            routes: crate::protect(routes.clone(), edge),
+            onward: onward(),
             direct: direct.clone(),
             tls: tls.clone(),
             http2: Http2::new(edge.config()),

@@ -71,12 +71,6 @@ impl Canary {
     pub const fn has_fallen(&self) -> bool {
         self.fallen
     }
-
-    /// Does a request go to the canary, by any number?
-    #[must_use]
-    pub fn takes(&self, config: &CanaryConfig, dice: u64) -> bool {
-        !self.fallen && dice % 100 < u64::from(config.percent)
-    }
 }
 
 #[cfg(test)]
@@ -100,7 +94,7 @@ mod tests {
         assert!(!canary.look(0, 1000, 7, &config()), "what was before does not count");
         assert!(canary.look(1, 1020, 9, &config()));
         assert!(!canary.look(2, 2000, 9, &config()), "it is told once");
-        assert!(canary.has_fallen() && !canary.takes(&config(), 0));
+        assert!(canary.has_fallen());
     }
 
     #[test]
@@ -117,12 +111,6 @@ mod tests {
         canary.look(0, 0, 0, &config());
         assert!(!canary.look(60, 19, 19, &config()));
         assert!(!canary.look(61, 39, 19, &config()));
-    }
-
-    #[test]
-    fn its_share_is_what_was_asked_for() {
-        let canary = Canary::default();
-        assert_eq!((0..1000).filter(|dice| canary.takes(&config(), *dice)).count(), 100);
     }
 
     proptest! {

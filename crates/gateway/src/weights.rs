@@ -34,7 +34,8 @@ impl Weights {
     pub fn moved(&self, target: &BTreeMap<String, u32>, now_ms: u64, over_ms: u64) -> Self {
         let now = self.at(now_ms);
         // Scaled alike, so that shares and not sums are what moves.
-        let (now_sum, target_sum) = (now.values().sum::<u64>(), target.values().map(|to| u64::from(*to)).sum());
+        let (now_sum, target_sum) =
+            (now.values().sum::<u64>(), target.values().map(|to| u64::from(*to)).sum());
         let mut pools: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
         for (pool, weight) in &now {
             pools.entry(pool).or_default().0 = share_of(*weight, now_sum);
@@ -48,6 +49,11 @@ impl Weights {
             to: u32::try_from(to).unwrap_or(u32::MAX),
         };
         Self { pools: pools.into_iter().map(share).collect(), begun_ms: now_ms, over_ms }
+    }
+
+    /// The pools that have, had or will have a share.
+    pub fn pools(&self) -> impl Iterator<Item = &str> {
+        self.pools.iter().map(|share| &*share.pool)
     }
 
     /// The weights of all pools now.

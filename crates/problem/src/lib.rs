@@ -61,6 +61,10 @@ impl Problem {
         unprocessable = 422;
         /// 431: the header section is larger than the server takes.
         header_fields_too_large = 431;
+        /// 502: the server behind this one gave an answer that cannot be passed on, or none.
+        bad_gateway = 502;
+        /// 504: the server behind this one took too long.
+        gateway_timeout = 504;
     }
 
     fn new(status: u16, code: &'static str, detail: impl Display) -> Self {

@@ -7,7 +7,7 @@ use super::{Finding, Tree, source::Source, tree::File};
 const DOCUMENT: &str = "docs/problems.md";
 
 /// The constructors of a problem, and the status that each gives.
-const CONSTRUCTORS: [(&str, u16); 13] = [
+const CONSTRUCTORS: [(&str, u16); 15] = [
     ("bad_request", 400),
     ("unauthorized", 401),
     ("forbidden", 403),
@@ -20,7 +20,9 @@ const CONSTRUCTORS: [(&str, u16); 13] = [
     ("unprocessable", 422),
     ("too_many_requests", 429),
     ("header_fields_too_large", 431),
+    ("bad_gateway", 502),
     ("unavailable", 503),
+    ("gateway_timeout", 504),
 ];
 
 /// Problems that `Problem::internal` makes.

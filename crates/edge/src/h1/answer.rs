@@ -1,7 +1,7 @@
 //! Answers as bytes: of direct routes straight from what they said, of handlers from their response's head.
 
 use clock::Clock;
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::{date, framing::Version};
 use crate::Answer;
@@ -104,6 +104,24 @@ pub(super) fn write_head<B>(
     write_end(outbox, manner, clock, !response.headers().contains_key(header::DATE));
 }
 
+/// Writes the head of the answer after which a connection speaks `protocol`.
+pub(super) fn write_switch<B>(
+    outbox: &mut Vec<u8>,
+    response: &Response<B>,
+    protocol: &HeaderValue,
+    clock: &Clock,
+) {
+    write_status(outbox, StatusCode::SWITCHING_PROTOCOLS);
+    write_field(outbox, "connection", b"upgrade");
+    write_field(outbox, "upgrade", protocol.as_bytes());
+    let ours = [header::CONNECTION, header::UPGRADE, header::TRANSFER_ENCODING, header::CONTENT_LENGTH];
+    for (name, value) in response.headers().iter().filter(|(name, _)| !ours.contains(name)) {
+        write_field(outbox, name.as_str(), value.as_bytes());
+    }
+    let goes_on = Manner { version: Version::Http11, head_only: false, persistent: true };
+    write_end(outbox, &goes_on, clock, !response.headers().contains_key(header::DATE));
+}
+
 fn write_status(outbox: &mut Vec<u8>, status: StatusCode) {
     if status == StatusCode::OK {
         return outbox.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
@@ -162,7 +180,6 @@ pub(super) fn write_chunk_size(outbox: &mut Vec<u8>, bytes: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn extent(version: Version, method: &str, status: StatusCode, exact: Option<u64>) -> Extent {
         Extent::of(status, &HeaderMap::new(), exact, &Manner::of(version, method, true))

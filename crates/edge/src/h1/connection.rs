@@ -13,11 +13,10 @@ use std::{
 use front::{Admitted, Seen};
 use http::{Request, Response, StatusCode, Uri, header::HOST};
 use problem::Problem;
-use tower_service::Service as _;
 
 use super::{
-    Fault, Head, HeadLimits, Length, Target,
-    answer::{Manner, write_answer},
+    Fault, Head, HeadLimits, Length, Target, Tunnel,
+    answer::{Manner, write_answer, write_switch},
     intake::Intake,
     read_head,
     refusal::refusal,
@@ -218,13 +217,19 @@ impl Connection {
     async fn route(&mut self, routed: Routed) -> io::Result<Onward> {
         let Routed { request, mut intake, mut manner } = routed;
         let _busy = self.watch.begin();
-        let response = match request {
+        let mut response = match request {
             Ok(request) => {
-                let mut handler = Box::pin(self.port.routes.clone().call(request));
+                let mut handler = self.port.onward.answer(request);
                 poll_fn(|cx| self.poll_handler(handler.as_mut(), &mut intake, cx)).await?
             }
             Err(refusal) => refusal,
         };
+        if let Some(tunnel) = Tunnel::of(&mut response) {
+            let clock = self.port.edge.clock();
+            write_switch(self.wire.outbox(), &response, tunnel.protocol(), clock);
+            tunnel.run(&mut self.wire).await?;
+            return Ok(Onward::Closes);
+        }
         let settles = intake.as_mut().is_none_or(|intake| intake.can_settle(&mut self.wire));
         manner.persistent &= settles && self.watch.ordered() == Order::Go;
         let (outbox, clock) = (self.wire.outbox(), self.port.edge.clock());
@@ -245,7 +250,7 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Response<Content>>>
     where
-        F: Future<Output = Result<Response<Content>, Infallible>>,
+        F: Future<Output = Result<Response<Content>, Infallible>> + ?Sized,
     {
         loop {
             if let Poll::Ready(Ok(response)) = handler.as_mut().poll(cx) {

@@ -7,23 +7,20 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::{
-    body::{Body, HttpBody},
-    routing::future::RouteFuture,
-};
+use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use front::{Admitted, Seen};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use problem::Problem;
-use tower_service::Service as _;
 
 use super::extract::Peer;
 use crate::{
     Answer, Ask, Fields, REQUEST_ID,
     config::size,
     connection::{Busy, Watch},
+    forward,
     http::enter,
     server::Port,
 };
@@ -92,8 +89,8 @@ impl EdgeService {
     fn routed(&self, mut request: Request<Incoming>, admitted: Admitted) -> Answering {
         let busy = self.watch.begin();
         enter(admitted, request.extensions_mut());
-        let future = self.port.routes.clone().call(request.map(Body::new));
-        Answering::Routed { future: Box::pin(future), busy: Some(busy) }
+        let future = self.port.onward.answer(request.map(Body::new));
+        Answering::Routed { future, busy: Some(busy) }
     }
 }
 
@@ -116,7 +113,7 @@ impl hyper::service::Service<Request<Incoming>> for EdgeService {
 /// An answer on its way from a handler, or already there.
 pub(crate) enum Answering {
     Now(Option<Response<AnswerBody>>),
-    Routed { future: Pin<Box<RouteFuture<Infallible>>>, busy: Option<Busy> },
+    Routed { future: forward::Answering, busy: Option<Busy> },
 }
 
 impl Future for Answering {

@@ -1,0 +1,358 @@
+//! Upstreams that can take each other's requests, with what decides among them and how often is tried again.
+
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use store::{Breaker, Verdict};
+
+use crate::{
+    Balance, Candidate, Draw, PoolConfig, RetryBudget, may_eject,
+    upstream::{InFlight, Upstream},
+};
+
+thread_local! {
+    static CANDIDATES: RefCell<Vec<Candidate>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Those who take a request, or why nobody does.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) name: Box<str>,
+    pub(crate) config: PoolConfig,
+    pub(crate) members: Vec<Member>,
+    /// Only taken by those who take turns.
+    turn: AtomicU64,
+    /// Is the breaker anything but closed? Then, and only then, every request asks it.
+    is_tripped: AtomicBool,
+    pub(crate) retries: AtomicU64,
+    pub(crate) hedges: AtomicU64,
+    /// Requests that nobody took.
+    pub(crate) refused: AtomicU64,
+    mind: Mutex<Mind>,
+}
+
+/// An upstream's place in a pool.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) weight: u32,
+    pub(crate) region: Box<str>,
+    /// It stands where the gateway stands.
+    pub(crate) is_near: bool,
+}
+
+#[derive(Debug)]
+struct Mind {
+    breaker: Breaker,
+    budget: RetryBudget,
+    /// Requests and failures that the breaker has heard of.
+    told: (u64, u64),
+}
+
+/// Nobody takes the request; it may be tried again after this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Nobody(pub(crate) Duration);
+
+/// When no upstream is well, the next round of questions may find one.
+const TRY_AGAIN_IN: Duration = Duration::from_secs(1);
+
+impl Pool {
+    /// A pool of this configuration, with what is known already of upstreams that stay.
+    pub(crate) fn new(name: &str, config: PoolConfig, region: &str, before: Option<&Self>) -> Self {
+        let kept = |address: &str| {
+            let members = before.map(|before| before.members.iter()).into_iter().flatten();
+            members.map(|member| &member.upstream).find(|upstream| *upstream.address == *address).cloned()
+        };
+        let member = |known: &crate::UpstreamConfig| Member {
+            upstream: kept(&known.address).unwrap_or_else(|| Upstream::new(&known.address)),
+            weight: known.weight,
+            region: known.region.as_str().into(),
+            is_near: known.region == region,
+        };
+        let members: Vec<_> = config.upstreams.iter().map(member).collect();
+        let mut pool = Self {
+            name: name.into(),
+            mind: Mutex::new(Mind {
+                breaker: Breaker::new(config.breaker),
+                budget: RetryBudget::default(),
+                told: (0, 0),
+            }),
+            config,
+            members,
+            turn: AtomicU64::new(0),
+            is_tripped: AtomicBool::new(false),
+            retries: AtomicU64::new(0),
+            hedges: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        };
+        let told = pool.counts();
+        pool.mind.get_mut().unwrap_or_else(PoisonError::into_inner).told = told;
+        pool
+    }
+
+    /// Requests in all, and those that failed.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let upstreams = self.members.iter().map(|member| &member.upstream);
+        upstreams.fold((0, 0), |(requests, failed), upstream| {
+            (requests + upstream.requests(), failed + upstream.failed())
+        })
+    }
+
+    /// Chooses who takes a request, other than those who were `tried` if there are others.
+    pub(crate) fn choose(
+        &self,
+        now_ms: u64,
+        dice: u64,
+        key: u64,
+        tried: &[u64],
+    ) -> Result<(usize, InFlight), Nobody> {
+        self.ask_breaker(now_ms)?;
+        let balance = self.config.balance;
+        let turn = if balance == Balance::RoundRobin { self.turn.fetch_add(1, Relaxed) } else { dice >> 7 };
+        let draw = Draw { dice, turn, key };
+        let place = CANDIDATES.with_borrow_mut(|candidates| {
+            self.gather(candidates, now_ms, tried);
+            if candidates.is_empty() && !tried.is_empty() {
+                self.gather(candidates, now_ms, &[]);
+            }
+            balance.choose(candidates, draw).map(|chosen| candidates[chosen].place)
+        });
+        match place {
+            Some(place) => Ok((place, self.members[place].upstream.enter())),
+            None => {
+                self.refused.fetch_add(1, Relaxed);
+                Err(Nobody(TRY_AGAIN_IN))
+            }
+        }
+    }
+
+    /// Those who may take a request: of the gateway's own region, or of all others where there is none.
+    fn gather(&self, candidates: &mut Vec<Candidate>, now_ms: u64, tried: &[u64]) {
+        candidates.clear();
+        for near in [true, false] {
+            for (place, member) in self.members.iter().enumerate() {
+                let upstream = &member.upstream;
+                let fits = member.is_near == near && member.weight > 0;
+                if fits && !tried.contains(&upstream.number) && upstream.is_available(now_ms) {
+                    let measured = self.config.balance == Balance::PeakEwma;
+                    candidates.push(Candidate {
+                        place,
+                        identity: upstream.identity,
+                        weight: member.weight,
+                        in_flight: upstream.in_flight(),
+                        cost_us: if measured { upstream.cost_us(now_ms) } else { 0 },
+                    });
+                }
+            }
+            if !candidates.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn ask_breaker(&self, now_ms: u64) -> Result<(), Nobody> {
+        if !self.is_tripped.load(Relaxed) {
+            return Ok(());
+        }
+        match self.mind(|mind| mind.breaker.ask(Duration::from_millis(now_ms))) {
+            Verdict::Go => Ok(()),
+            Verdict::Wait(left) => {
+                self.refused.fetch_add(1, Relaxed);
+                Err(Nobody(left))
+            }
+        }
+    }
+
+    /// Is the breaker open, and for how long?
+    pub(crate) fn open_for(&self, now_ms: u64) -> Option<Duration> {
+        self.mind(|mind| mind.breaker.refuses(Duration::from_millis(now_ms)))
+    }
+
+    /// One of its upstreams answered, and not with a failure.
+    pub(crate) fn succeeded(&self, place: usize, took_us: u64, now_ms: u64) {
+        let measured = self.config.balance == Balance::PeakEwma;
+        self.members[place].upstream.succeeded(took_us, now_ms, measured);
+        if self.is_tripped.load(Relaxed) {
+            self.tell_breaker(now_ms, Some(true));
+        }
+    }
+
+    /// One of its upstreams failed: it counts against it, and, if `it_was_away`, against the pool.
+    pub(crate) fn failed(&self, place: usize, now_ms: u64, it_was_away: bool) {
+        let ejected = |member: &&Member| member.upstream.ejected_for_ms(now_ms).is_some();
+        let ejected = self.members.iter().filter(ejected).count();
+        let may_eject = may_eject(ejected, self.members.len(), &self.config.ejection);
+        let upstream = &self.members[place].upstream;
+        if upstream.has_failed(now_ms, &self.config.ejection, may_eject) {
+            let (pool, address) = (&*self.name, &*upstream.address);
+            tracing::warn!(
+                code = "gateway/ejected",
+                pool,
+                upstream = address,
+                "{address} fails, and is left alone"
+            );
+        }
+        if it_was_away {
+            self.tell_breaker(now_ms, Some(false));
+        } else if self.is_tripped.load(Relaxed) {
+            self.tell_breaker(now_ms, Some(true));
+        }
+    }
+
+    /// Tells the breaker what it has not heard of yet, and how the last request went.
+    fn tell_breaker(&self, now_ms: u64, went_well: Option<bool>) {
+        let (requests, failed) = self.counts();
+        let now = Duration::from_millis(now_ms);
+        let (was_open, is_open) = self.mind(|mind| {
+            let was_open = mind.breaker.is_open();
+            let answered = requests.saturating_sub(mind.told.0);
+            let well = answered.saturating_sub(failed.saturating_sub(mind.told.1));
+            mind.told = (requests, failed);
+            // While it is open, only the one who tries says how it went.
+            if well > 1 && !was_open {
+                mind.breaker.told(now, well - 1, true);
+            }
+            if let Some(went_well) = went_well {
+                mind.breaker.told(now, 1, went_well);
+            }
+            let is_open = mind.breaker.is_open();
+            self.is_tripped.store(is_open, Relaxed);
+            (was_open, is_open)
+        });
+        let pool = &*self.name;
+        if is_open && !was_open {
+            tracing::warn!(
+                code = "gateway/breaker-open",
+                pool,
+                "too much of the pool {pool} fails: it rests"
+            );
+        } else if was_open && !is_open {
+            tracing::info!(code = "gateway/breaker-closed", pool, "the pool {pool} answers again");
+        }
+    }
+
+    /// May a request be sent again? If so it is counted.
+    pub(crate) fn may_retry(&self, now_ms: u64) -> bool {
+        let (requests, _) = self.counts();
+        let allowed = self.mind(|mind| mind.budget.take(now_ms / 1000, requests, &self.config.retries));
+        self.retries.fetch_add(u64::from(allowed), Relaxed);
+        allowed
+    }
+
+    /// What is done every now and then.
+    pub(crate) fn sweep(&self, now_ms: u64) {
+        self.tell_breaker(now_ms, None);
+        let (requests, _) = self.counts();
+        self.mind(|mind| mind.budget.note(now_ms / 1000, requests));
+    }
+
+    fn mind<T>(&self, think: impl FnOnce(&mut Mind) -> T) -> T {
+        think(&mut self.mind.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::UpstreamConfig;
+
+    fn pool(upstreams: &[(&str, &str)]) -> Pool {
+        let known = |(address, region): &(&str, &str)| UpstreamConfig {
+            address: (*address).to_owned(),
+            weight: 1,
+            region: (*region).to_owned(),
+        };
+        let config = PoolConfig { upstreams: upstreams.iter().map(known).collect(), ..PoolConfig::default() };
+        Pool::new("pool", config, "north", None)
+    }
+
+    fn chosen(pool: &Pool, now_ms: u64, tried: &[u64]) -> Option<usize> {
+        pool.choose(now_ms, 7, 0, tried).ok().map(|(place, _)| place)
+    }
+
+    fn fail(pool: &Pool, place: usize, times: usize) {
+        for _ in 0..times {
+            pool.failed(place, 1_000, false);
+        }
+    }
+
+    #[test]
+    fn the_own_region_comes_first_and_others_when_nobody_there_is_well() {
+        let pool = pool(&[("a:1", "south"), ("b:1", "north"), ("c:1", "south")]);
+        for _ in 0..10 {
+            assert_eq!(chosen(&pool, 0, &[]), Some(1));
+        }
+        for _ in 0..3 {
+            pool.members[1].upstream.probed(false, &pool.config.health);
+        }
+        assert!(matches!(chosen(&pool, 0, &[]), Some(0 | 2)));
+    }
+
+    #[test]
+    fn who_fails_in_a_row_is_left_alone_for_a_while() {
+        let pool = pool(&[("a:1", ""), ("b:1", "")]);
+        fail(&pool, 0, 5);
+        assert!((0..10).all(|_| chosen(&pool, 1_001, &[]) == Some(1)));
+        fail(&pool, 1, 50);
+        assert_eq!(chosen(&pool, 1_001, &[]), Some(1), "half of the pool stays, however it fails");
+        assert!(
+            (0..10).any(|dice| pool.choose(11_001, dice << 7, 0, &[]).is_ok_and(|(place, _)| place == 0))
+        );
+    }
+
+    #[test]
+    fn who_was_tried_is_passed_over_if_there_is_another() {
+        let pool = pool(&[("a:1", ""), ("b:1", "")]);
+        let first = pool.members[0].upstream.number;
+        assert!((0..10).all(|_| chosen(&pool, 0, &[first]) == Some(1)));
+        let both = [first, pool.members[1].upstream.number];
+        assert!(chosen(&pool, 0, &both).is_some(), "there is nobody else");
+    }
+
+    #[test]
+    fn when_nobody_is_well_nobody_is_asked() {
+        let pool = pool(&[("a:1", "")]);
+        for _ in 0..3 {
+            pool.members[0].upstream.probed(false, &pool.config.health);
+        }
+        assert_eq!(chosen(&pool, 0, &[]), None);
+    }
+
+    #[test]
+    fn the_breaker_opens_when_the_upstreams_are_away_and_one_request_tries_later() {
+        let pool = pool(&[("a:1", "")]);
+        for _ in 0..10 {
+            let (place, _in_flight) = pool.choose(1_000, 0, 0, &[]).expect("it is closed");
+            pool.failed(place, 1_000, true);
+        }
+        assert_eq!(pool.choose(2_000, 0, 0, &[]).expect_err("it is open"), Nobody(Duration::from_secs(29)));
+        let (place, _in_flight) = pool.choose(31_000, 0, 0, &[]).expect("one tries");
+        assert!(pool.choose(31_000, 0, 0, &[]).is_err());
+        pool.succeeded(place, 10, 31_000);
+        assert!(pool.choose(31_000, 0, 0, &[]).is_ok());
+    }
+
+    #[test]
+    fn what_is_known_of_an_upstream_stays_when_its_pool_changes() {
+        let before = pool(&[("a:1", ""), ("b:1", "")]);
+        fail(&before, 0, 5);
+        let mut config = before.config.clone();
+        config.upstreams.push(UpstreamConfig { address: "c:1".to_owned(), weight: 2, region: String::new() });
+        let after = Pool::new("pool", config, "north", Some(&before));
+        assert!(after.members[0].upstream.ejected_for_ms(1_001).is_some());
+        assert_eq!(after.members[0].upstream.number, before.members[0].upstream.number);
+    }
+
+    #[test]
+    fn retries_end_with_their_budget() {
+        let pool = pool(&[("a:1", "")]);
+        let taken = (0..1000).filter(|_| pool.may_retry(5_000)).count();
+        assert_eq!(taken, 100, "ten a second for ten seconds, without any request");
+    }
+}
