@@ -13,6 +13,8 @@ use crate::{Balance, CanaryConfig, EjectionConfig, HealthConfig, RetryConfig};
 pub struct TableConfig {
     /// Where this gateway stands: upstreams of the same region come first.
     pub region: String,
+    /// Another proxy stands before this one, and what it says of who asks (`X-Forwarded-For` and its kin) is true.
+    pub trusts_forwarded: bool,
     pub pools: BTreeMap<String, PoolConfig>,
     pub routes: Vec<RouteConfig>,
 }

@@ -147,7 +147,12 @@ impl Upstream {
             mind.health = mind.health.with(good, config);
             mind.health.is_well()
         });
-        self.is_well.swap(well, Relaxed) != well
+        let was_well = self.is_well.swap(well, Relaxed);
+        if well && !was_well {
+            // Whoever came back is given their share again, whatever failed before.
+            self.ejected_until_ms.store(0, Relaxed);
+        }
+        well != was_well
     }
 
     fn mind<T>(&self, think: impl FnOnce(&mut Mind) -> T) -> T {

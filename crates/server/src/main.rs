@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use server::{
-    BackupOptions, CheckConfigOptions, RepairOptions, RestoreOptions, ServeOptions, VerifyOptions,
-    WorkOptions,
+    BackupOptions, CheckConfigOptions, GatewayOptions, RepairOptions, RestoreOptions, ServeOptions,
+    VerifyOptions, WorkOptions,
 };
 
 /// Public services that hold when a whole country arrives at once.
@@ -23,6 +23,8 @@ enum Role {
     Serve(ServeOptions),
     /// Work at jobs and serve nobody, beside nodes that share a PostgreSQL.
     Work(WorkOptions),
+    /// Pass requests on to other servers: hosts and paths to pools, balanced, tried again, looked after.
+    Gateway(GatewayOptions),
     /// Verify a folder of data: every hash, every signature, and a replay of every entry.
     Verify(VerifyOptions),
     /// Ship everything new to another place, every second.
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().role {
         Role::Serve(options) => server::serve(&options),
         Role::Work(options) => server::work(&options),
+        Role::Gateway(options) => server::gateway(&options),
         Role::Verify(options) => server::verify(&options),
         Role::Backup(options) => server::backup(&options),
         Role::Restore(options) => server::restore(&options),

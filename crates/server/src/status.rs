@@ -2,4 +2,4 @@
 
 mod http;
 
-pub(crate) use http::{admin_routes, description, public_routes};
+pub(crate) use http::{admin_routes, description, plain_admin_routes, public_routes};

@@ -80,6 +80,14 @@ pub(crate) fn admin_routes(metrics: Metrics, identity: Identity) -> Router {
         .with_state((metrics, identity))
 }
 
+/// The operators' routes of a process without services.
+pub(crate) fn plain_admin_routes(metrics: Metrics) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(write_plain_metrics))
+        .with_state(metrics)
+}
+
 /// How the server is.
 #[derive(Serialize, ToSchema)]
 struct Condition {
@@ -170,6 +178,14 @@ fn explanation(asked: &HeaderMap, heading: &str) -> Result<Response, Problem> {
 
 async fn write_metrics(State((metrics, identity)): State<(Metrics, Identity)>) -> Response {
     identity.measure();
+    written(&metrics)
+}
+
+async fn write_plain_metrics(State(metrics): State<Metrics>) -> Response {
+    written(&metrics)
+}
+
+fn written(metrics: &Metrics) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
     (kind, metrics.encode()).into_response()
 }

@@ -1,0 +1,85 @@
+//! What a gateway does by itself: asks its upstreams whether they are well, and looks over its counts.
+
+use std::{future::poll_fn, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
+
+use crate::{
+    Asked, Gateway, HealthConfig, config::millis, exchange::Exchange, line::Line, pool::Pool,
+    upstream::Upstream,
+};
+
+/// How often breakers, budgets and canaries are told what happened.
+const SWEEP_EVERY: Duration = Duration::from_millis(250);
+
+impl Gateway {
+    /// Attends to the upstreams until told to stop.
+    pub async fn attend(self, mut stop: watch::Receiver<bool>) {
+        let mut changes = self.changes();
+        let mut sweeps = tokio::time::interval(SWEEP_EVERY);
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut checks = self.check_all();
+        loop {
+            tokio::select! {
+                // What is told lies behind a lock, which nobody may hold while waiting.
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => return,
+                _ = sweeps.tick() => self.table().sweep(self.now_ms()),
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    checks.shutdown().await;
+                    checks = self.check_all();
+                }
+            }
+        }
+    }
+
+    /// Begins to ask every upstream of the table that there is now.
+    fn check_all(&self) -> JoinSet<()> {
+        let mut checks = JoinSet::new();
+        for pool in self.table().pools.values().filter(|pool| pool.config.health.active) {
+            for member in &pool.members {
+                checks.spawn(check(pool.clone(), member.upstream.clone()));
+            }
+        }
+        checks
+    }
+}
+
+/// Asks one upstream again and again.
+async fn check(pool: Arc<Pool>, upstream: Arc<Upstream>) {
+    let config = &pool.config.health;
+    let mut rounds = tokio::time::interval(millis(config.interval_ms));
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let head = format!(
+        "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: holdfast\r\naccept: */*\r\nconnection: close\r\n\r\n",
+        config.path, upstream.address
+    );
+    let head = Bytes::from(head);
+    loop {
+        rounds.tick().await;
+        let asked = ask(&pool, &upstream, &head, config);
+        let good = tokio::time::timeout(millis(config.answer_ms_max), asked).await.unwrap_or(false);
+        if upstream.probed(good, config) {
+            let (pool, address) = (&*pool.name, &*upstream.address);
+            if good {
+                tracing::info!(code = "gateway/well", pool, upstream = address, "{address} is well again");
+            } else {
+                tracing::warn!(code = "gateway/unwell", pool, upstream = address, "{address} is not well");
+            }
+        }
+    }
+}
+
+/// Is the upstream well? Each time on a connection of its own, as somebody who comes anew would find it.
+async fn ask(pool: &Arc<Pool>, upstream: &Upstream, head: &Bytes, config: &HealthConfig) -> bool {
+    let mut times = pool.config.times;
+    times.connect_ms_max = times.connect_ms_max.min(config.answer_ms_max);
+    let Ok(line) = Line::open(upstream.number, &upstream.address, &times).await else { return false };
+    let mut exchange = Exchange::new(line, pool.clone(), head, None);
+    let asked = Asked { head_only: false, upgrade: false };
+    let answered = poll_fn(|cx| exchange.poll_answer(cx, asked)).await;
+    answered.is_ok_and(|head| head.status.is_success())
+}

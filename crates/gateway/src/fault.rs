@@ -1,0 +1,104 @@
+//! Why a request could not be passed on, and what the caller is told.
+
+use std::time::Duration;
+
+use problem::Problem;
+
+use crate::pool::Nobody;
+
+/// What went wrong on the way to an upstream or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No connection could be made: nothing was sent.
+    Unreachable,
+    ConnectTooSlow,
+    /// The connection ended before an answer began.
+    Lost {
+        /// Not even the first byte of the request went out.
+        nothing_sent: bool,
+    },
+    /// The answer did not begin in time.
+    TooSlow,
+    /// The answer is none that can be passed on.
+    BadAnswer(&'static str),
+    /// The caller's body is too large, or did not come whole.
+    BodyTooLarge,
+    BodyLost,
+    /// No upstream takes it.
+    Nobody(Nobody),
+    NoSuchHost,
+    AmbiguousPath,
+}
+
+impl Fault {
+    /// Does it speak against the upstream?
+    pub(crate) const fn is_of_the_upstream(self) -> bool {
+        match self {
+            Self::Unreachable
+            | Self::ConnectTooSlow
+            | Self::Lost { .. }
+            | Self::TooSlow
+            | Self::BadAnswer(_) => true,
+            Self::BodyTooLarge
+            | Self::BodyLost
+            | Self::Nobody(_)
+            | Self::NoSuchHost
+            | Self::AmbiguousPath => false,
+        }
+    }
+
+    /// May another attempt help, and can it do no harm? `idempotent` says whether a request may happen twice.
+    pub(crate) const fn may_be_tried_again(self, idempotent: bool) -> bool {
+        match self {
+            Self::Unreachable | Self::ConnectTooSlow => true,
+            Self::Lost { nothing_sent } => nothing_sent || idempotent,
+            // An upstream that is at it for so long would be at it twice.
+            Self::TooSlow => false,
+            Self::BadAnswer(_) => idempotent,
+            Self::BodyTooLarge
+            | Self::BodyLost
+            | Self::Nobody(_)
+            | Self::NoSuchHost
+            | Self::AmbiguousPath => false,
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unreachable => {
+                Self::bad_gateway("gateway/unreachable", "the server behind this one could not be reached")
+            }
+            Fault::Lost { .. } => {
+                let detail = "the server behind this one ended the connection instead of answering; what was asked \
+                              may have happened or not";
+                Self::bad_gateway("gateway/no-answer", detail)
+            }
+            Fault::BadAnswer(what) => Self::bad_gateway("gateway/bad-answer", what),
+            Fault::ConnectTooSlow | Fault::TooSlow => {
+                let detail =
+                    "the server behind this one took too long; what was asked may have happened or not";
+                Self::gateway_timeout("gateway/too-slow", detail)
+            }
+            Fault::BodyTooLarge => {
+                Self::content_too_large("gateway/body-too-large", "the body is larger than is passed on")
+            }
+            Fault::BodyLost => {
+                let detail = "the body did not arrive whole, so that it was not passed on whole";
+                Self::bad_request("gateway/broken-body", detail)
+            }
+            Fault::Nobody(Nobody(wait)) => {
+                let detail = "no server that could answer this is well; try again later";
+                Self::unavailable("gateway/nobody-well", detail, wait.max(Duration::from_secs(1)))
+            }
+            Fault::NoSuchHost => {
+                Self::not_found("gateway/no-such-host", "nothing is served under this host and path")
+            }
+            Fault::AmbiguousPath => {
+                let detail = "the path has segments `.` or `..`, which two servers may resolve differently";
+                Self::bad_request("gateway/ambiguous-path", detail)
+            }
+        }
+    }
+}

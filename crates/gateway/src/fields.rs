@@ -1,0 +1,288 @@
+//! Which header fields are for one connection alone, and what a request is told on its way.
+
+use std::net::IpAddr;
+
+use edge::{Content, Peer, RequestId};
+use http::{HeaderMap, HeaderName, Method, Request, Version, header};
+use http_body::Body as _;
+use httparse::Header;
+
+/// What this gateway is called in `Via`.
+const PSEUDONYM: &str = "holdfast";
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Is a field of this name for one connection alone (RFC 9110, section 7.6.1)?
+pub(crate) fn is_of_the_hop(name: &HeaderName) -> bool {
+    [
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+    ]
+    .contains(name)
+}
+
+/// Does a `Connection` field name this one?
+pub(crate) fn named_by_connection(fields: &[Header<'_>], name: &str) -> bool {
+    // How long a body is, and who asks, is not for anybody's connection alone to take away.
+    if ["content-length", "host"].iter().any(|kept| name.eq_ignore_ascii_case(kept)) {
+        return false;
+    }
+    let options = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("connection"));
+    options
+        .flat_map(|field| field.value.split(|byte| *byte == b','))
+        .any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// How a request's body is told to the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Telling {
+    Nothing,
+    Exact(u64),
+    Chunked,
+}
+
+impl Telling {
+    pub(crate) fn of(request: &Request<Content>) -> Self {
+        let body = request.body();
+        match body.size_hint().exact() {
+            Some(0) => Self::Nothing,
+            _ if body.is_end_stream() => Self::Nothing,
+            Some(bytes) => Self::Exact(bytes),
+            None => Self::Chunked,
+        }
+    }
+}
+
+/// What of this gateway stands in the head of a request that is passed on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bearings<'a> {
+    /// How callers speak to us.
+    pub(crate) scheme: &'static str,
+    /// The host that was asked for.
+    pub(crate) host: &'a str,
+    /// Who is before us tells who came to them, and is believed.
+    pub(crate) trusts_forwarded: bool,
+    /// The protocol that the caller asks to change to.
+    pub(crate) upgrade: Option<&'a [u8]>,
+}
+
+/// The head of a request, as it goes to an upstream.
+pub(crate) fn request_head(request: &Request<Content>, telling: Telling, bearings: Bearings<'_>) -> Vec<u8> {
+    let mut head = Vec::with_capacity(1024);
+    head.extend_from_slice(request.method().as_str().as_bytes());
+    head.push(b' ');
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let asterisk = *request.method() == Method::OPTIONS && request.uri().path() == "*";
+    head.extend_from_slice(if asterisk { b"*" } else { target.as_bytes() });
+    head.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+    head.extend_from_slice(bearings.host.as_bytes());
+    head.extend_from_slice(b"\r\n");
+    write_fields(&mut head, request.headers(), bearings);
+    write_forwarding(&mut head, request, bearings);
+    match telling {
+        Telling::Exact(bytes) => write_display(&mut head, "content-length: ", bytes),
+        Telling::Chunked => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Telling::Nothing if [Method::POST, Method::PUT, Method::PATCH].contains(request.method()) => {
+            head.extend_from_slice(b"content-length: 0\r\n");
+        }
+        Telling::Nothing => {}
+    }
+    if let Some(protocol) = bearings.upgrade {
+        write_field(&mut head, "connection", b"upgrade");
+        write_field(&mut head, "upgrade", protocol);
+    }
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+/// The caller's own fields, but those that are for their connection alone or that we write ourselves.
+fn write_fields(head: &mut Vec<u8>, fields: &HeaderMap, bearings: Bearings<'_>) {
+    let named = names_fields(fields);
+    let mut cookies = Vec::new();
+    for (name, value) in fields {
+        let ours = [header::HOST, header::CONTENT_LENGTH, header::EXPECT, header::VIA, edge::REQUEST_ID];
+        let told = [FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, header::FORWARDED];
+        let claim = told.contains(name) && !(bearings.trusts_forwarded && *name != FORWARDED_FOR);
+        if is_of_the_hop(name) || ours.contains(name) || claim || (named && is_named(fields, name)) {
+            continue;
+        }
+        if *name == header::COOKIE {
+            // HTTP/2 may send each apart; in HTTP/1 there is one field (RFC 9113, section 8.2.3).
+            if !cookies.is_empty() {
+                cookies.extend_from_slice(b"; ");
+            }
+            cookies.extend_from_slice(value.as_bytes());
+            continue;
+        }
+        write_field(head, name.as_str(), value.as_bytes());
+    }
+    if !cookies.is_empty() {
+        write_field(head, "cookie", &cookies);
+    }
+}
+
+/// Who asks, as far as we know it (RFC 9110, section 7.6.3, and RFC 7239).
+fn write_forwarding(head: &mut Vec<u8>, request: &Request<Content>, bearings: Bearings<'_>) {
+    let fields = request.headers();
+    let Bearings { scheme, host, trusts_forwarded, .. } = bearings;
+    let address = request.extensions().get::<Peer>().and_then(|peer| peer.0);
+    let peer = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+    let mut put = |parts: &[&str]| parts.iter().for_each(|part| head.extend_from_slice(part.as_bytes()));
+    put(&["x-forwarded-for: "]);
+    let before = fields.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    before.filter(|_| trusts_forwarded).for_each(|claim| put(&[claim, ", "]));
+    put(&[&peer, "\r\n"]);
+    if !(trusts_forwarded && fields.contains_key(FORWARDED_PROTO)) {
+        put(&["x-forwarded-proto: ", scheme, "\r\n"]);
+    }
+    if !(trusts_forwarded && fields.contains_key(FORWARDED_HOST)) {
+        put(&["x-forwarded-host: ", host, "\r\n"]);
+    }
+    // An address of version 6 has letters that only a quoted text may have.
+    let (open, close) = if matches!(address, Some(IpAddr::V6(_))) { ("\"[", "]\"") } else { ("", "") };
+    put(&["forwarded: for=", open, &peer, close, ";host=\"", host, "\";proto=", scheme, "\r\nvia: "]);
+    let before = fields.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
+    before.for_each(|via| put(&[via, ", "]));
+    put(&[if request.version() == Version::HTTP_2 { "2 " } else { "1.1 " }, PSEUDONYM, "\r\n"]);
+    if let Some(id) = request.extensions().get::<RequestId>() {
+        put(&[edge::REQUEST_ID.as_str(), ": ", id.as_str(), "\r\n"]);
+    }
+}
+
+/// Does `Connection` say more than how long it lasts?
+fn names_fields(fields: &HeaderMap) -> bool {
+    let options = fields.get_all(header::CONNECTION).iter();
+    options.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|option| {
+        let option = option.trim_ascii();
+        !option.eq_ignore_ascii_case(b"close") && !option.eq_ignore_ascii_case(b"keep-alive")
+    })
+}
+
+fn is_named(fields: &HeaderMap, name: &HeaderName) -> bool {
+    let options = fields.get_all(header::CONNECTION).iter();
+    options
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
+}
+
+/// The protocol that a caller asks to change to, if they do (RFC 9110, section 7.8).
+pub(crate) fn asks_for_upgrade(request: &Request<Content>, telling: Telling) -> Option<&[u8]> {
+    let protocol = request.headers().get(header::UPGRADE)?;
+    let named = is_named(request.headers(), &header::UPGRADE);
+    let fits = request.version() == Version::HTTP_11 && telling == Telling::Nothing && named;
+    // Changing to another HTTP would take the next requests past all that is decided here.
+    let is_http = protocol.as_bytes().to_ascii_lowercase().starts_with(b"h");
+    (fits && !is_http).then_some(protocol.as_bytes())
+}
+
+/// Does a path have segments that another server may resolve to somewhere else?
+pub(crate) fn is_ambiguous(path: &str) -> bool {
+    if !path.contains("/.") && !path.contains(['%', '\\']) {
+        return false;
+    }
+    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    plain.split(['/', '\\']).any(|segment| segment == "." || segment == "..")
+}
+
+fn write_field(head: &mut Vec<u8>, name: &str, value: &[u8]) {
+    head.extend_from_slice(name.as_bytes());
+    head.extend_from_slice(b": ");
+    head.extend_from_slice(value);
+    head.extend_from_slice(b"\r\n");
+}
+
+fn write_display(head: &mut Vec<u8>, name: &str, value: u64) {
+    head.extend_from_slice(name.as_bytes());
+    head.extend_from_slice(value.to_string().as_bytes());
+    head.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEARINGS: Bearings<'_> =
+        Bearings { scheme: "https", host: "town.example", trusts_forwarded: false, upgrade: None };
+
+    fn head(fields: &[(&str, &str)], bearings: Bearings<'_>) -> String {
+        let mut request = Request::get("http://town.example/a?b=c");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Content::empty()).expect("it is a request");
+        request.extensions_mut().insert(Peer(Some("2001:db8::7".parse().expect("an address"))));
+        String::from_utf8(request_head(&request, Telling::Nothing, bearings)).expect("text")
+    }
+
+    #[test]
+    fn the_upstream_learns_who_asked_and_how() {
+        let head = head(&[("accept", "*/*"), ("via", "1.0 before")], BEARINGS);
+        for line in [
+            "GET /a?b=c HTTP/1.1",
+            "host: town.example",
+            "accept: */*",
+            "x-forwarded-for: 2001:db8::7",
+            "x-forwarded-proto: https",
+            "x-forwarded-host: town.example",
+            "forwarded: for=\"[2001:db8::7]\";host=\"town.example\";proto=https",
+            "via: 1.0 before, 1.1 holdfast",
+        ] {
+            assert!(head.lines().any(|known| known == line), "{line} in {head}");
+        }
+        assert!(head.ends_with("\r\n\r\n"));
+    }
+
+    #[test]
+    fn what_strangers_claim_is_not_passed_on() {
+        let claims =
+            [("x-forwarded-for", "10.0.0.1"), ("forwarded", "for=10.0.0.1"), ("x-forwarded-proto", "http")];
+        let stranger = head(&claims, BEARINGS);
+        assert!(!stranger.contains("10.0.0.1") && !stranger.contains("proto: http\r"), "{stranger}");
+        let trusted = head(&claims, Bearings { trusts_forwarded: true, ..BEARINGS });
+        assert!(trusted.contains("x-forwarded-for: 10.0.0.1, 2001:db8::7\r\n"), "{trusted}");
+        assert!(trusted.contains("forwarded: for=10.0.0.1\r\n"), "{trusted}");
+    }
+
+    #[test]
+    fn what_is_for_the_connection_alone_stays_there() {
+        let fields = [
+            ("connection", "x-secret, keep-alive"),
+            ("x-secret", "1"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("keep-alive", "5"),
+            ("expect", "100-continue"),
+            ("upgrade", "h2c"),
+        ];
+        let head = head(&fields, BEARINGS);
+        for gone in ["x-secret", "te:", "transfer-encoding", "keep-alive", "expect", "upgrade", "connection"]
+        {
+            assert!(!head.contains(gone), "{gone} in {head}");
+        }
+    }
+
+    #[test]
+    fn cookies_that_came_apart_go_as_one() {
+        let head = head(&[("cookie", "a=1"), ("cookie", "b=2")], BEARINGS);
+        assert!(head.contains("cookie: a=1; b=2\r\n"), "{head}");
+    }
+
+    #[test]
+    fn a_path_that_two_servers_may_resolve_differently_is_found() {
+        for path in ["/a/../b", "/..", "/./a", "/a/%2e%2E/b", "/a/.%2e", "/a%2f..%2fb", "/a\\..\\b"] {
+            assert!(is_ambiguous(path), "{path}");
+        }
+        for path in ["/", "/a.b", "/.well-known/x", "/a..b", "/...", "/a%20b", "/a%2fb"] {
+            assert!(!is_ambiguous(path), "{path}");
+        }
+    }
+}

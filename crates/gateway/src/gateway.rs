@@ -1,0 +1,340 @@
+//! The gateway itself: a table of routes and pools that can be changed at any time, and the way of a request
+//! through it.
+
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    net::IpAddr,
+    num::NonZeroU64,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use clock::{Clock, Stopwatch};
+use edge::{Content, CountedAs, Forward, Peer, Tunnel, refused};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use tokio::sync::watch;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{
+    Asked, Balance, HashBy, TableConfig, TableError,
+    answer_body::content,
+    config,
+    exchange::Outgoing,
+    fault::Fault,
+    fields::{Bearings, Telling, asks_for_upgrade, is_ambiguous, request_head},
+    pool::Pool,
+    table::{Route, Table},
+    trip::{Arrived, Trip},
+    tunnel::Behind,
+};
+
+/// What does not change while it runs.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Do callers speak TLS to us?
+    pub is_encrypted: bool,
+    /// Bytes of a request's body that are passed on.
+    pub body_bytes_max: NonZeroU64,
+}
+
+/// Passes requests on. Clones are handles to the same.
+#[derive(Debug, Clone)]
+pub struct Gateway(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    table: ArcSwap<Table>,
+    terms: Terms,
+    pace: Stopwatch,
+    clock: Clock,
+    /// Held while the table is changed, so that two changes do not lose each other.
+    changing: Mutex<()>,
+    changed: watch::Sender<u64>,
+    refused: AtomicU64,
+}
+
+/// Why a split does not move.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MoveError {
+    #[error("there is no route `{0}`")]
+    NoSuchRoute(String),
+    #[error("there is no pool `{0}`")]
+    NoSuchPool(String),
+    #[error("no pool would have a share")]
+    Nowhere,
+}
+
+impl Gateway {
+    /// With this table to begin with.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn new(config: TableConfig, terms: Terms, clock: Clock) -> Result<Self, TableError> {
+        let table = ArcSwap::from_pointee(Table::new(config, None)?);
+        let (pace, changing, changed) = (clock.stopwatch(), Mutex::default(), watch::Sender::new(0));
+        let refused = AtomicU64::new(0);
+        Ok(Self(Arc::new(Inner { table, terms, pace, clock, changing, changed, refused })))
+    }
+
+    /// Puts another table in the place of the one there is. Requests that have begun end as they began, and no
+    /// connection is closed. What is the same in both keeps its state.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used: then everything stays as it is.
+    pub fn change(&self, config: TableConfig) -> Result<(), TableError> {
+        let _alone = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.0.table.load_full();
+        self.0.table.store(Arc::new(Table::new(config, Some(&before))?));
+        self.0.changed.send_modify(|number| *number += 1);
+        Ok(())
+    }
+
+    /// Moves the split of a route to these shares, evenly over a time.
+    ///
+    /// # Errors
+    /// When there is no such route or pool: then everything stays as it is.
+    pub fn move_weights(
+        &self,
+        route: &str,
+        weights: &BTreeMap<String, u32>,
+        over: Duration,
+    ) -> Result<(), MoveError> {
+        let _alone = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table();
+        let route = find(&table, route)?;
+        if let Some(pool) = weights.keys().find(|pool| !table.pools.contains_key(*pool)) {
+            return Err(MoveError::NoSuchPool(pool.clone()));
+        }
+        if weights.values().all(|weight| *weight == 0) {
+            return Err(MoveError::Nowhere);
+        }
+        let moved = route.weights.load().moved(weights, self.now_ms(), millis(over));
+        route.weights.store(Arc::new(moved));
+        Ok(())
+    }
+
+    /// Tries the canary of a route again.
+    ///
+    /// # Errors
+    /// When there is no such route.
+    pub fn try_canary_again(&self, route: &str) -> Result<(), MoveError> {
+        find(&self.table(), route).map(|route| route.try_again())
+    }
+
+    /// How requests come in.
+    #[must_use]
+    pub fn forward(&self) -> Forward {
+        let gateway = self.clone();
+        Forward::by(move |request| gateway.clone().handle(request))
+    }
+
+    pub(crate) fn table(&self) -> Arc<Table> {
+        self.0.table.load_full()
+    }
+
+    /// Tells when the table was changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.0.pace.elapsed()
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        millis(self.now())
+    }
+
+    /// Requests that were refused before a pool was found for them.
+    pub(crate) fn refused(&self) -> u64 {
+        self.0.refused.load(Relaxed)
+    }
+
+    async fn handle(self, request: Request<Content>) -> Response<Content> {
+        let table = self.0.table.load();
+        let host = host(&request).to_owned();
+        let path = request.uri().path();
+        let found = match table.route(&host, path) {
+            _ if is_ambiguous(path) => Err(Fault::AmbiguousPath),
+            None => Err(Fault::NoSuchHost),
+            Some(route) => {
+                let pool = table.pool(route, self.now_ms(), dice_of(&self.0.clock));
+                // Every table is checked for routes that lead nowhere.
+                pool.map(|pool| (route.clone(), pool.clone())).ok_or(Fault::NoSuchHost)
+            }
+        };
+        let trusts_forwarded = table.config.trusts_forwarded;
+        drop(table);
+        let (route, pool) = match found {
+            Ok(found) => found,
+            Err(fault) => {
+                self.0.refused.fetch_add(1, Relaxed);
+                return refused(fault.into());
+            }
+        };
+        let mut response = match self.pass_on(&pool, request, &host, trusts_forwarded).await {
+            Ok(arrived) => answer(arrived, &pool),
+            Err(fault) => refused(fault.into()),
+        };
+        response.extensions_mut().insert(CountedAs(route.name.clone()));
+        response
+    }
+
+    async fn pass_on(
+        &self,
+        pool: &Arc<Pool>,
+        request: Request<Content>,
+        host: &str,
+        trusts_forwarded: bool,
+    ) -> Result<Arrived, Fault> {
+        let telling = Telling::of(&request);
+        let left_bytes = self.0.terms.body_bytes_max.get();
+        if matches!(telling, Telling::Exact(bytes) if bytes > left_bytes) {
+            return Err(Fault::BodyTooLarge);
+        }
+        let upgrade = asks_for_upgrade(&request, telling);
+        let scheme = if self.0.terms.is_encrypted { "https" } else { "http" };
+        let bearings = Bearings { scheme, host, trusts_forwarded, upgrade };
+        let head = Bytes::from(request_head(&request, telling, bearings));
+        let asked = Asked { head_only: *request.method() == Method::HEAD, upgrade: upgrade.is_some() };
+        let key = if pool.config.balance == Balance::Hash { key(&pool.config.hash_by, &request) } else { 0 };
+        let idempotent = request.method().is_idempotent();
+        let body = request.into_body();
+        let outgoing = (telling != Telling::Nothing).then_some(Outgoing { body, telling, left_bytes });
+        let pool = pool.clone();
+        Trip { gateway: self, pool, head, asked, key, idempotent }.make(outgoing).await
+    }
+}
+
+/// The answer of an upstream, as it is passed on.
+fn answer(arrived: Arrived, pool: &Pool) -> Response<Content> {
+    let Arrived { mut head, exchange, in_flight } = arrived;
+    let mut response = Response::new(Content::empty());
+    *response.status_mut() = head.status;
+    *response.headers_mut() = std::mem::take(&mut head.fields);
+    if head.status == StatusCode::SWITCHING_PROTOCOLS
+        && let Some(protocol) = head.protocol
+    {
+        let (stream, early) = exchange.line.into_parts();
+        let behind = Behind { stream, early, _in_flight: in_flight };
+        let idle_max = config::millis(pool.config.times.tunnel_idle_ms_max);
+        Tunnel::new(behind, protocol, idle_max).open_with(&mut response);
+        return response;
+    }
+    *response.body_mut() = content(exchange, &head, in_flight);
+    response
+}
+
+fn find<'t>(table: &'t Table, name: &str) -> Result<&'t Arc<Route>, MoveError> {
+    let found = table.routes.iter().find(|route| *route.name == *name);
+    found.ok_or_else(|| MoveError::NoSuchRoute(name.to_owned()))
+}
+
+/// The host that a request is for: that of its whole URI, if it has one (RFC 9112, section 3.2.2).
+fn host(request: &Request<Content>) -> &str {
+    let authority = request.uri().authority().map(|authority| {
+        let whole = authority.as_str();
+        whole.rsplit_once('@').map_or(whole, |(_, host)| host)
+    });
+    let field = || request.headers().get(header::HOST)?.to_str().ok();
+    authority.or_else(field).unwrap_or_default()
+}
+
+/// A hash of what a request has in common with those that go where it goes.
+fn key(hash_by: &HashBy, request: &Request<Content>) -> u64 {
+    let fields = request.headers();
+    let named = match hash_by {
+        HashBy::Address => None,
+        HashBy::Header(name) => fields.get(name.as_str()).map(|value| xxh3_64(value.as_bytes())),
+        HashBy::Cookie(name) => cookie(fields, name).map(xxh3_64),
+    };
+    named.unwrap_or_else(|| match request.extensions().get::<Peer>().and_then(|peer| peer.0) {
+        Some(IpAddr::V4(address)) => xxh3_64(&address.octets()),
+        // Everybody has a whole network of the last half.
+        Some(IpAddr::V6(address)) => xxh3_64(&address.octets()[..8]),
+        None => 0,
+    })
+}
+
+fn cookie<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let cookies = fields.get_all(header::COOKIE).iter();
+    let mut cookies = cookies.flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    cookies.find_map(|cookie| cookie.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// Whole milliseconds.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+thread_local! {
+    static DICE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number that is not foreseen, for spreading load: no secret depends on it.
+fn dice_of(clock: &Clock) -> u64 {
+    if DICE.get() == 0 {
+        DICE.set(u64::from_le_bytes(clock.random()) | 1);
+    }
+    dice()
+}
+
+/// The next number of a thread whose dice were thrown before.
+pub(crate) fn dice() -> u64 {
+    let mut state = DICE.get();
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    DICE.set(state);
+    state.wrapping_mul(0x2545_F491_4F6C_DD1D)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(fields: &[(&str, &str)]) -> Request<Content> {
+        let mut request = Request::get("/");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(Content::empty()).expect("it is a request")
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        let request = request(&[("cookie", "a=1; seat=x; b=2"), ("cookie", "late=3")]);
+        assert_eq!(cookie(request.headers(), "seat"), Some(b"x".as_slice()));
+        assert_eq!(cookie(request.headers(), "late"), Some(b"3".as_slice()));
+        assert_eq!(cookie(request.headers(), "sea"), None);
+    }
+
+    #[test]
+    fn who_has_the_same_header_or_network_stays_together() {
+        let by_header = HashBy::Header("x-tenant".to_owned());
+        let of = |tenant| key(&by_header, &request(&[("x-tenant", tenant)]));
+        assert_eq!(of("a"), of("a"));
+        assert_ne!(of("a"), of("b"));
+        let from = |address: &str| {
+            let mut request = request(&[]);
+            request.extensions_mut().insert(Peer(Some(address.parse().expect("an address"))));
+            key(&by_header, &request)
+        };
+        assert_eq!(from("2001:db8::1"), from("2001:db8::2"));
+        assert_ne!(from("192.0.2.1"), from("192.0.2.2"));
+    }
+
+    #[test]
+    fn the_host_of_a_whole_uri_is_the_true_one() {
+        let mut request = request(&[("host", "field.example")]);
+        assert_eq!(host(&request), "field.example");
+        *request.uri_mut() = "http://ada@uri.example:8080/".parse().expect("a URI");
+        assert_eq!(host(&request), "uri.example:8080");
+    }
+}

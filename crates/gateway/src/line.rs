@@ -1,0 +1,177 @@
+//! Connections to upstreams. Each thread keeps its own idle ones, so that nobody waits for a lock to get one.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite},
+    net::TcpStream,
+    time::{Instant, Sleep},
+};
+
+use crate::{ConnectionsConfig, TimesConfig, config::millis, fault::Fault};
+
+/// What is read at once when little is expected, and when much is.
+const READ_BYTES_MIN: usize = 16 << 10;
+const READ_BYTES_MAX: usize = 64 << 10;
+/// How often a thread looks for idle connections that have been idle for too long.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+thread_local! {
+    static IDLE: RefCell<Idle> = RefCell::new(Idle::default());
+}
+
+/// The idle connections of a thread, by the numbers of their upstreams.
+#[derive(Default)]
+struct Idle {
+    lines: HashMap<u64, Vec<Line>>,
+    swept: Option<Instant>,
+}
+
+/// A connection to an upstream, with what came and was not read yet.
+#[derive(Debug)]
+pub(crate) struct Line {
+    stream: TcpStream,
+    pub(crate) inbox: BytesMut,
+    /// The number of its upstream.
+    number: u64,
+    pub(crate) is_used: bool,
+    idle_until: Instant,
+    /// Set to go off at the deadline or before: it is not set anew for every answer.
+    alarm: Pin<Box<Sleep>>,
+    deadline: Instant,
+}
+
+impl Line {
+    /// A new connection.
+    pub(crate) async fn open(number: u64, address: &str, times: &TimesConfig) -> Result<Self, Fault> {
+        let connecting = tokio::time::timeout(millis(times.connect_ms_max), connect(address));
+        let stream = match connecting.await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(upstream = address, %error, "an upstream cannot be reached");
+                return Err(Fault::Unreachable);
+            }
+            Err(_) => return Err(Fault::ConnectTooSlow),
+        };
+        let now = Instant::now();
+        let alarm = Box::pin(tokio::time::sleep_until(now + Duration::from_secs(1)));
+        let inbox = BytesMut::new();
+        Ok(Self { stream, inbox, number, is_used: false, idle_until: now, alarm, deadline: now })
+    }
+
+    /// An idle connection of this thread that still stands.
+    pub(crate) fn idle(number: u64) -> Option<Self> {
+        IDLE.with_borrow_mut(|idle| {
+            let lines = idle.lines.get_mut(&number)?;
+            let now = Instant::now();
+            loop {
+                let line = lines.pop()?;
+                if now < line.idle_until && line.is_silent() {
+                    return Some(line);
+                }
+            }
+        })
+    }
+
+    /// Keeps the connection for the next request, if there is room.
+    pub(crate) fn keep(mut self, config: &ConnectionsConfig) {
+        let now = Instant::now();
+        self.idle_until = now + millis(config.idle_ms_max);
+        self.is_used = true;
+        let room = usize::try_from(config.idle_max).unwrap_or(usize::MAX);
+        // A thread that ends has no use for it any more.
+        let _kept = IDLE.try_with(|idle| {
+            let Ok(mut idle) = idle.try_borrow_mut() else { return };
+            idle.sweep(now);
+            let lines = idle.lines.entry(self.number).or_default();
+            if lines.len() < room {
+                lines.push(self);
+            }
+        });
+    }
+
+    /// Has nothing come that nobody asked for, not even the end?
+    fn is_silent(&self) -> bool {
+        let read = self.stream.try_read(&mut [0]);
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Reads what has come: how many bytes, nought at the end.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>, expected: u64) -> Poll<io::Result<usize>> {
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+        if self.inbox.capacity() - self.inbox.len() < READ_BYTES_MIN / 4 {
+            self.inbox.reserve(expected.clamp(READ_BYTES_MIN, READ_BYTES_MAX));
+        }
+        std::pin::pin!(self.stream.read_buf(&mut self.inbox)).poll(cx)
+    }
+
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: &[u8],
+        then: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        match (first.is_empty(), then.is_empty()) {
+            (true, _) => stream.poll_write(cx, then),
+            (false, true) => stream.poll_write(cx, first),
+            (false, false) => {
+                stream.poll_write_vectored(cx, &[io::IoSlice::new(first), io::IoSlice::new(then)])
+            }
+        }
+    }
+
+    /// From now on, so long.
+    pub(crate) fn give(&mut self, time: Duration) {
+        self.deadline = Instant::now() + time;
+    }
+
+    /// Ready when the time that was given is over.
+    pub(crate) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.alarm.deadline() > self.deadline {
+            self.alarm.as_mut().reset(self.deadline);
+        }
+        loop {
+            ready!(self.alarm.as_mut().poll(cx));
+            if Instant::now() >= self.deadline {
+                return Poll::Ready(());
+            }
+            self.alarm.as_mut().reset(self.deadline);
+        }
+    }
+
+    pub(crate) fn into_parts(self) -> (TcpStream, BytesMut) {
+        (self.stream, self.inbox)
+    }
+}
+
+impl Idle {
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_some_and(|swept| now < swept + SWEEP_EVERY) {
+            return;
+        }
+        self.swept = Some(now);
+        self.lines.retain(|_, lines| {
+            lines.retain(|line| now < line.idle_until);
+            !lines.is_empty()
+        });
+    }
+}
+
+async fn connect(address: &str) -> io::Result<TcpStream> {
+    let stream = match address.parse::<SocketAddr>() {
+        Ok(address) => TcpStream::connect(address).await?,
+        Err(_) => TcpStream::connect(address).await?,
+    };
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

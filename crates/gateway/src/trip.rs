@@ -1,0 +1,154 @@
+//! One request on its way through a pool: attempts, one after the other or, if asked for, side by side.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use http::StatusCode;
+
+use crate::{
+    answer_head::{AnswerHead, Asked},
+    exchange::{Exchange, Outgoing},
+    fault::Fault,
+    gateway::{Gateway, dice},
+    line::Line,
+    pool::Pool,
+    upstream::InFlight,
+};
+
+/// An answer whose head has come.
+pub(crate) struct Arrived {
+    pub(crate) head: AnswerHead,
+    pub(crate) exchange: Exchange,
+    pub(crate) in_flight: InFlight,
+}
+
+/// A request, as it is sent to whoever takes it.
+pub(crate) struct Trip<'g> {
+    pub(crate) gateway: &'g Gateway,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) head: Bytes,
+    pub(crate) asked: Asked,
+    /// What stays together when requests are balanced by hash.
+    pub(crate) key: u64,
+    /// It may happen twice (RFC 9110, section 9.2.2).
+    pub(crate) idempotent: bool,
+}
+
+impl Trip<'_> {
+    /// The answer of the first who gives one, or that of the last who was tried.
+    pub(crate) async fn make(&self, mut outgoing: Option<Outgoing>) -> Result<Arrived, Fault> {
+        let retries = self.pool.config.retries;
+        let mut tried = Vec::new();
+        let mut attempts_left = retries.attempts_max.max(1);
+        loop {
+            attempts_left -= 1;
+            let had_body = outgoing.is_some();
+            let chosen = AtomicU64::new(0);
+            let arrived = match retries.hedge_after_ms.filter(|_| self.idempotent && !had_body) {
+                Some(after_ms) => self.attempt_twice(&tried, &chosen, after_ms).await,
+                None => self.attempt(&tried, &chosen, &mut outgoing).await,
+            };
+            let may = match &arrived {
+                // A body that an upstream was sent any of is gone.
+                Err(fault) => fault.may_be_tried_again(self.idempotent) && had_body == outgoing.is_some(),
+                Ok(arrived) => is_away(arrived.head.status) && self.idempotent && !had_body,
+            };
+            if !may || attempts_left == 0 || !self.pool.may_retry(self.gateway.now_ms()) {
+                return arrived;
+            }
+            tried.push(chosen.load(Relaxed));
+        }
+    }
+
+    /// A second attempt begins elsewhere when the first takes long; whichever answers first is heard.
+    async fn attempt_twice(
+        &self,
+        tried: &[u64],
+        chosen: &AtomicU64,
+        after_ms: u32,
+    ) -> Result<Arrived, Fault> {
+        let mut first = Box::pin(async { self.attempt(tried, chosen, &mut None).await });
+        let after = Duration::from_millis(after_ms.into());
+        if let Ok(arrived) = tokio::time::timeout(after, first.as_mut()).await {
+            return arrived;
+        }
+        if !self.pool.may_retry(self.gateway.now_ms()) {
+            return first.await;
+        }
+        self.pool.hedges.fetch_add(1, Relaxed);
+        let others: Vec<_> = tried.iter().copied().chain([chosen.load(Relaxed)]).collect();
+        let other = AtomicU64::new(0);
+        let mut none = None;
+        let second = pin!(self.attempt(&others, &other, &mut none));
+        match select(first, second).await {
+            Either::Left((Err(_), second)) => second.await,
+            Either::Right((Err(_), first)) => first.await,
+            Either::Left((arrived, _)) | Either::Right((arrived, _)) => arrived,
+        }
+    }
+
+    /// Sends the request to one upstream, and tells what it did.
+    async fn attempt(
+        &self,
+        tried: &[u64],
+        chosen: &AtomicU64,
+        outgoing: &mut Option<Outgoing>,
+    ) -> Result<Arrived, Fault> {
+        let begun = self.gateway.now();
+        let (place, in_flight) = self
+            .pool
+            .choose(crate::gateway::millis(begun), dice(), self.key, tried)
+            .map_err(Fault::Nobody)?;
+        chosen.store(in_flight.0.number, Relaxed);
+        let arrived = self.converse(in_flight, outgoing).await;
+        let now = self.gateway.now();
+        let (now_ms, took) = (crate::gateway::millis(now), now.saturating_sub(begun));
+        match &arrived {
+            Ok(arrived) if arrived.head.status.is_server_error() => {
+                self.pool.failed(place, now_ms, is_away(arrived.head.status));
+            }
+            Ok(_) => {
+                let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+                self.pool.succeeded(place, took_us, now_ms);
+            }
+            Err(fault) if fault.is_of_the_upstream() => self.pool.failed(place, now_ms, true),
+            Err(_) => {}
+        }
+        arrived
+    }
+
+    async fn converse(&self, in_flight: InFlight, outgoing: &mut Option<Outgoing>) -> Result<Arrived, Fault> {
+        let upstream = in_flight.0.clone();
+        if let Some(line) = Line::idle(upstream.number) {
+            let had_body = outgoing.is_some();
+            match self.ask(line, outgoing.take()).await {
+                // The upstream closed an idle connection just when it was to be used: that is no failure of it.
+                Err(Fault::Lost { nothing_sent }) if !had_body && (nothing_sent || self.idempotent) => {}
+                answered => return answered.map(|(head, exchange)| Arrived { head, exchange, in_flight }),
+            }
+        }
+        let line = Line::open(upstream.number, &upstream.address, &self.pool.config.times).await?;
+        let (head, exchange) = self.ask(line, outgoing.take()).await?;
+        Ok(Arrived { head, exchange, in_flight })
+    }
+
+    async fn ask(&self, line: Line, outgoing: Option<Outgoing>) -> Result<(AnswerHead, Exchange), Fault> {
+        let mut exchange = Exchange::new(line, self.pool.clone(), &self.head, outgoing);
+        let head = poll_fn(|cx| exchange.poll_answer(cx, self.asked)).await?;
+        Ok((head, exchange))
+    }
+}
+
+/// Does an answer say that the upstream cannot do its work now?
+const fn is_away(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 502..=504)
+}

@@ -1,0 +1,185 @@
+//! `holdfast gateway`: passes requests on to other servers, and changes where to without closing a connection.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use clock::Clock;
+use edge::{Direct, Edge, EdgeConfig, Handle, Identify, ListenConfig, TlsConfig, Traffic};
+use gateway::{Gateway, PoolConfig, RouteConfig, TableConfig, Terms, operator_routes};
+use serde::Deserialize;
+use telemetry::{LogConfig, Metrics};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{descriptors, signals::Signals, status};
+
+/// The settings file of a gateway: TOML. `region`, `trusts-forwarded`, `pools` and `routes` can be changed while it
+/// runs, with SIGHUP or by an operator; the rest is read at the start.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GatewaySettings {
+    pub public: ListenConfig,
+    pub admin: ListenConfig,
+    pub edge: EdgeConfig,
+    pub log: LogConfig,
+    /// Bytes of a request's body that are passed on. They stream through, so that this bounds no memory.
+    pub body_bytes_max: NonZeroU64,
+    pub region: String,
+    pub trusts_forwarded: bool,
+    pub pools: std::collections::BTreeMap<String, PoolConfig>,
+    pub routes: Vec<RouteConfig>,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        let admin = ListenConfig {
+            address: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            threads: std::num::NonZeroUsize::new(1),
+            ..ListenConfig::default()
+        };
+        Self {
+            public: ListenConfig::default(),
+            admin,
+            edge: EdgeConfig::default(),
+            log: LogConfig::default(),
+            body_bytes_max: NonZeroU64::new(1 << 30).expect("a positive constant"),
+            region: String::new(),
+            trusts_forwarded: false,
+            pools: std::collections::BTreeMap::new(),
+            routes: Vec::new(),
+        }
+    }
+}
+
+impl GatewaySettings {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read the settings {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("cannot use the settings {}", path.display()))
+    }
+
+    fn table(&self) -> TableConfig {
+        TableConfig {
+            region: self.region.clone(),
+            trusts_forwarded: self.trusts_forwarded,
+            pools: self.pools.clone(),
+            routes: self.routes.clone(),
+        }
+    }
+}
+
+/// Where the settings are.
+#[derive(Debug, Clone, Args)]
+pub struct GatewayOptions {
+    /// A file of settings (TOML), with pools and routes.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The public address, such as 0.0.0.0:8080; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The operators' address.
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<SocketAddr>,
+    /// Only say whether the settings can be used.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Passes requests on until SIGTERM or SIGINT; SIGHUP reads the settings anew.
+///
+/// # Errors
+/// When the settings cannot be used, or a port does not open.
+pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
+    let mut settings = GatewaySettings::read(&options.config)?;
+    settings.public.address = options.listen.unwrap_or(settings.public.address);
+    settings.admin.address = options.admin_listen.unwrap_or(settings.admin.address);
+    let same = settings.public.address == settings.admin.address && settings.public.address.port() != 0;
+    ensure!(!same, "the public and the admin address are the same, {}", settings.admin.address);
+    let given = Terms {
+        is_encrypted: !matches!(settings.public.tls, TlsConfig::Off),
+        body_bytes_max: settings.body_bytes_max,
+    };
+    let gateway = Gateway::new(settings.table(), given, Clock::System).context("cannot use the settings")?;
+    if options.check {
+        return Ok(());
+    }
+    telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let told_to_stop = runtime.block_on(async { Signals::listen() })?;
+    let (public, admin) = serve(&settings, &gateway, &options.config)?;
+    crate::tell(&format!("holdfast passes on from {} (operators: {})", public.address(), admin.address()));
+    runtime.block_on(attend(gateway, told_to_stop, options.config.clone()))?;
+    tracing::info!(code = "server/stopping", "finishing what has begun");
+    admin.close();
+    public.stop();
+    admin.stop();
+    Ok(())
+}
+
+fn serve(settings: &GatewaySettings, gateway: &Gateway, path: &Path) -> anyhow::Result<(Handle, Handle)> {
+    let metrics = Metrics::new();
+    gateway.register(&metrics);
+    let traffic = Traffic::new(&metrics);
+    let limits = descriptors::fit(&settings.edge);
+    let edge = Edge::new(limits.clone(), Clock::System, traffic.clone(), Identify::nobody());
+    let public = edge::serve_forwarding(&settings.public, &edge, &gateway.forward(), &Direct::none())
+        .with_context(|| format!("cannot serve {}", settings.public.address))?;
+    let edge = Edge::new(limits, Clock::System, traffic, Identify::nobody());
+    let (held, path) = (gateway.clone(), path.to_owned());
+    let reload = Arc::new(move || reload(&held, &path).map_err(|error| format!("{error:#}")));
+    let routes = operator_routes(gateway.clone(), reload).merge(status::plain_admin_routes(metrics));
+    let admin = edge::serve(&settings.admin, &edge, &routes, &Direct::none())
+        .with_context(|| format!("cannot serve {}", settings.admin.address))?;
+    Ok((public, admin))
+}
+
+/// Attends to the upstreams, and reads the settings anew when told to, until told to stop.
+async fn attend(gateway: Gateway, told_to_stop: Signals, path: PathBuf) -> anyhow::Result<()> {
+    let (stop, stopped) = watch::channel(false);
+    let attending = tokio::spawn(gateway.clone().attend(stopped));
+    let mut told_to_reload = signal(SignalKind::hangup())?;
+    let mut stopping = std::pin::pin!(told_to_stop.wait());
+    loop {
+        tokio::select! {
+            () = &mut stopping => break,
+            _ = told_to_reload.recv() => if let Err(error) = reload(&gateway, &path) {
+                let error = format!("{error:#}");
+                tracing::error!(code = "gateway/bad-settings", error, "the new settings cannot be used; the old ones stay");
+            },
+        }
+    }
+    stop.send_replace(true);
+    attending.await.context("whoever attends to the upstreams panicked")
+}
+
+fn reload(gateway: &Gateway, path: &Path) -> anyhow::Result<()> {
+    let settings = GatewaySettings::read(path)?;
+    gateway.change(settings.table()).context("cannot use the new settings")?;
+    tracing::info!(code = "gateway/reloaded", "the settings were read anew");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pools_and_routes_stand_beside_ports_and_limits() {
+        let text = "region = \"north\"\nbody-bytes-max = 5\n[public]\naddress = \"0.0.0.0:8443\"\n\
+                    [edge]\nidle-ms-max = 5000\n[pools.a]\nupstreams = [{ address = \"a:1\" }]\n\
+                    [[routes]]\nname = \"all\"\npools = { a = 1 }";
+        let settings: GatewaySettings = toml::from_str(text).expect("these are its words");
+        assert_eq!(settings.table().region, "north");
+        assert_eq!((settings.table().pools.len(), settings.table().routes.len()), (1, 1));
+        assert!(toml::from_str::<GatewaySettings>("[pool]").is_err());
+    }
+}
