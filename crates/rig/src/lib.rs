@@ -4,12 +4,14 @@
 mod binary;
 mod client;
 mod device;
+mod gateway;
 mod process;
 mod server;
 mod worker;
 
 pub use client::{Answer, Client};
 pub use device::Device;
+pub use gateway::Gateway;
 pub use server::{Outcome, Server, ServerOptions, run};
 pub use worker::Worker;
 

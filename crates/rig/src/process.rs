@@ -54,6 +54,14 @@ impl Process {
         self.successor.unwrap_or_else(|| self.child.id())
     }
 
+    /// Memory that it holds.
+    pub(crate) fn resident_bytes(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024.0)
+    }
+
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
         if self.successor.is_none() {
             self.child.kill()?;

@@ -179,10 +179,7 @@ impl Server {
     /// # Errors
     /// When the system does not say.
     pub fn resident_bytes(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024.0)
+        self.process.resident_bytes()
     }
 
     /// Runs `holdfast verify` on a folder that no server uses.

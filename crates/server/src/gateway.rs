@@ -16,7 +16,7 @@ use gateway::{Gateway, PoolConfig, RouteConfig, TableConfig, Terms, operator_rou
 use serde::Deserialize;
 use telemetry::{LogConfig, Metrics};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 
@@ -114,10 +114,12 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     }
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let told_to_stop = runtime.block_on(async { Signals::listen() })?;
+    // From the first moment on: a process that nobody has told of SIGHUP is ended by it.
+    let (told_to_stop, told_to_reload) =
+        runtime.block_on(async { anyhow::Ok((Signals::listen()?, signal(SignalKind::hangup())?)) })?;
     let (public, admin) = serve(&settings, &gateway, &options.config)?;
     crate::tell(&format!("holdfast passes on from {} (operators: {})", public.address(), admin.address()));
-    runtime.block_on(attend(gateway, told_to_stop, options.config.clone()))?;
+    runtime.block_on(attend(gateway, told_to_stop, told_to_reload, options.config.clone()))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
     admin.close();
     public.stop();
@@ -143,10 +145,14 @@ fn serve(settings: &GatewaySettings, gateway: &Gateway, path: &Path) -> anyhow::
 }
 
 /// Attends to the upstreams, and reads the settings anew when told to, until told to stop.
-async fn attend(gateway: Gateway, told_to_stop: Signals, path: PathBuf) -> anyhow::Result<()> {
+async fn attend(
+    gateway: Gateway,
+    told_to_stop: Signals,
+    mut told_to_reload: Signal,
+    path: PathBuf,
+) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let attending = tokio::spawn(gateway.clone().attend(stopped));
-    let mut told_to_reload = signal(SignalKind::hangup())?;
     let mut stopping = std::pin::pin!(told_to_stop.wait());
     loop {
         tokio::select! {

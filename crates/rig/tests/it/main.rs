@@ -9,6 +9,7 @@ mod encrypted;
 mod fleet;
 mod fleet_backups;
 mod front;
+mod gateway;
 mod hand_overs;
 mod jobs;
 mod journeys;

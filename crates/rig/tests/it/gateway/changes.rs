@@ -1,0 +1,206 @@
+//! The table changes while requests pass, and nobody notices but those who should.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use rig::Gateway;
+use serde_json::json;
+
+use super::{
+    bodies, settings, until,
+    upstream::{Upstream, answer, status},
+};
+
+#[tokio::test]
+async fn a_change_under_load_costs_nobody_an_answer() {
+    let (blue, green) = (Upstream::named("blue"), Upstream::named("green"));
+    let (to_blue, to_green) = (settings(&[&blue], ""), settings(&[&green], ""));
+    let gateway = Gateway::start(&to_blue).expect("it starts");
+    let ended = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let (client, ended) = (gateway.client(), ended.clone());
+            tokio::spawn(async move {
+                let mut counts = [0_usize; 2];
+                while !ended.load(Ordering::SeqCst) {
+                    let answer = client.get("/").await.expect("an answer");
+                    assert_eq!(answer.status, 200, "{}", answer.json());
+                    counts[usize::from(answer.bytes == "green")] += 1;
+                }
+                counts
+            })
+        })
+        .collect();
+    for number in 0..20 {
+        let (text, upstream) = if number % 2 == 0 { (&to_green, &green) } else { (&to_blue, &blue) };
+        gateway.reload(text).expect("it is told");
+        let address = upstream.address.to_string();
+        until(&gateway, "the new table", |state| state["pools"][0]["upstreams"][0]["address"] == *address)
+            .await;
+        let before = upstream.asked();
+        for _ in 0..400 {
+            if upstream.asked() > before + 20 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+    ended.store(true, Ordering::SeqCst);
+    let mut all = [0, 0];
+    for caller in callers {
+        let counts = caller.await.expect("every request was answered with 200");
+        all = [all[0] + counts[0], all[1] + counts[1]];
+    }
+    assert!(all.iter().all(|count| *count > 100), "{all:?}");
+}
+
+#[tokio::test]
+async fn bad_settings_are_refused_and_the_old_ones_stay() {
+    let server = Upstream::named("here");
+    let text = settings(&[&server], "");
+    let gateway = Gateway::start(&text).expect("it starts");
+    for bad in ["not toml", "[pools.a]\nupstreams = []\n", &text.replace("main = 1", "gone = 1")] {
+        gateway.reload(bad).expect("it is told");
+        let refused = gateway.operator().post("/gateway/reload", &json!({})).await.expect("an answer");
+        assert_eq!(refused.problem(), "gateway/bad-settings", "{bad}");
+        assert_eq!(bodies(&gateway.client(), 3).await["here"], 3);
+    }
+    let operator = gateway.operator();
+    let refused =
+        operator.put("/gateway/table", &json!({"pools": {}, "routes": [{"name": "a", "pools": {}}]})).await;
+    assert_eq!(refused.expect("an answer").problem(), "gateway/bad-table");
+    let refused = operator.put("/gateway/table", &json!({"servers": []})).await.expect("an answer");
+    assert_eq!(refused.problem(), "edge/wrong-shape");
+    assert_eq!(bodies(&gateway.client(), 3).await["here"], 3);
+}
+
+#[tokio::test]
+async fn an_operator_changes_the_table_and_moves_a_split() {
+    let (blue, green) = (Upstream::named("blue"), Upstream::named("green"));
+    let gateway = Gateway::start(&settings(&[&blue], "")).expect("it starts");
+    let operator = gateway.operator();
+    let mut table = operator.get("/gateway/table").await.expect("an answer").json();
+    table["pools"]["green"] = json!({"upstreams": [{"address": green.address.to_string()}]});
+    assert_eq!(operator.put("/gateway/table", &table).await.expect("an answer").status, 204);
+    assert_eq!(bodies(&gateway.client(), 20).await["blue"], 20);
+    let weights = json!({"weights": {"main": 1, "green": 1}});
+    assert_eq!(operator.put("/gateway/routes/all/weights", &weights).await.expect("an answer").status, 204);
+    assert_eq!(bodies(&gateway.client(), 200).await.len(), 2);
+    let weights = json!({"weights": {"green": 1}, "overMs": 100});
+    assert_eq!(operator.put("/gateway/routes/all/weights", &weights).await.expect("an answer").status, 204);
+    until(&gateway, "all on green", |state| {
+        state["routes"][0]["weights"] == json!({"green": 1_000_000, "main": 0})
+    })
+    .await;
+    assert_eq!(bodies(&gateway.client(), 20).await["green"], 20);
+    let refused = operator.put("/gateway/routes/all/weights", &json!({"weights": {"red": 1}})).await;
+    assert_eq!(refused.expect("an answer").problem(), "gateway/bad-weights");
+    let refused = operator.put("/gateway/routes/none/weights", &weights).await.expect("an answer");
+    assert_eq!(refused.problem(), "gateway/no-such-route");
+}
+
+#[tokio::test]
+async fn a_canary_that_fails_falls_back_by_itself() {
+    let old = Upstream::named("old");
+    let new = Upstream::start(|asked, stream| match asked.path() {
+        "/health" => answer(stream, "", "well"),
+        _ => status(stream, "500 Broken"),
+    });
+    let text = format!(
+        "{}canary = {{ pool = \"new\", percent = 50 }}\n[pools.new]\nupstreams = [{{ address = \"{}\" }}]\n\
+         ejection = {{ pool-percent-max = 0 }}\n",
+        settings(&[&old], ""),
+        new.address
+    );
+    let gateway = Gateway::start(&text).expect("it starts");
+    let client = gateway.client();
+    let mut fell = false;
+    for _ in 0..4000 {
+        client.get("/").await.expect("an answer");
+        let state = gateway.operator().get("/gateway").await.expect("an answer").json();
+        fell = state["routes"][0]["canary"]["fallen"] == true;
+        if fell {
+            break;
+        }
+    }
+    assert!(fell, "it goes on failing");
+    let before = new.asked();
+    assert_eq!(bodies(&client, 50).await["old"], 50);
+    assert_eq!(new.asked(), before);
+}
+
+/// Reads until what came ends with `end`.
+fn hear(stream: &mut TcpStream, end: &str) -> String {
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket has time-outs");
+    let (mut heard, mut byte) = (Vec::new(), [0]);
+    while !heard.ends_with(end.as_bytes()) {
+        stream.read_exact(&mut byte).expect("more comes");
+        heard.push(byte[0]);
+    }
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+#[tokio::test]
+async fn a_connection_that_left_http_lives_through_changes() {
+    let server = Upstream::start(|asked, stream| {
+        if !asked.head.contains("upgrade: websocket\r\n") {
+            return answer(stream, "", "well");
+        }
+        let accepted = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+                        sec-websocket-accept: yes\r\n\r\nwelcome\n";
+        if stream.write_all(accepted.as_bytes()).is_err() {
+            return false;
+        }
+        // An echo, until the caller has said all.
+        let mut from = stream.try_clone().expect("a socket can be shared");
+        std::io::copy(&mut from, stream).is_err()
+    });
+    let other = Upstream::named("other");
+    let gateway = Gateway::start(&settings(&[&server], "")).expect("it starts");
+    let mut caller = TcpStream::connect(gateway.public).expect("it listens");
+    let ask = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
+               sec-websocket-key: k\r\n\r\nearly\n";
+    caller.write_all(ask.as_bytes()).expect("it listens");
+    let head = hear(&mut caller, "\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(
+        head.contains("upgrade: websocket\r\n") && head.contains("sec-websocket-accept: yes\r\n"),
+        "{head}"
+    );
+    hear(&mut caller, "welcome\nearly\n");
+    for text in [settings(&[&other], ""), settings(&[&server], ""), settings(&[&other], "")] {
+        gateway.reload(&text).expect("it is told");
+        caller.write_all(b"still here\n").expect("it is open");
+        hear(&mut caller, "still here\n");
+    }
+    until(&gateway, "the last table", |state| {
+        state["pools"][0]["upstreams"][0]["address"] == *other.address.to_string()
+    })
+    .await;
+    assert_eq!(bodies(&gateway.client(), 5).await["other"], 5);
+    let message = "x".repeat(300_000) + "\n";
+    let mut speaker = caller.try_clone().expect("a socket can be shared");
+    let sent = message.clone();
+    let speaking = std::thread::spawn(move || speaker.write_all(sent.as_bytes()).expect("it is open"));
+    assert_eq!(hear(&mut caller, "\n"), message);
+    speaking.join().expect("all was said");
+    caller.shutdown(std::net::Shutdown::Write).expect("it is open");
+    let mut rest = Vec::new();
+    caller.read_to_end(&mut rest).expect("it ends");
+    assert!(rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn a_change_of_protocol_that_is_refused_is_an_ordinary_answer() {
+    let server = Upstream::start(|_, stream| status(stream, "403 No"));
+    let gateway = Gateway::start(&settings(&[&server], "")).expect("it starts");
+    let client = gateway.client().with_field("connection", "upgrade").with_field("upgrade", "websocket");
+    assert_eq!(client.get("/").await.expect("an answer").status, 403);
+}
