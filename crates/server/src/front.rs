@@ -12,7 +12,7 @@ use limiter::{Ask, Shared, Told};
 use pressure::Processors;
 use tokio::sync::watch;
 
-use crate::{queues::Queues, settings::Settings};
+use crate::settings::Settings;
 
 /// How often limits are adapted to how busy the machine is.
 const TEND_EVERY: Duration = Duration::from_secs(1);
@@ -50,10 +50,15 @@ pub(crate) fn open() -> FrontConfig {
 }
 
 /// Looks after the front until told to stop.
-pub(crate) async fn tend(front: Front, queues: Queues, traffic: Traffic, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn tend(
+    front: Front,
+    jobs_waiting: impl Fn() -> u64,
+    traffic: Traffic,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut processors = Processors::look();
     while !*stop.borrow() {
         drop(tokio::time::timeout(TEND_EVERY, stop.wait_for(|stop| *stop)).await);
-        front.tend(processors.busy(), queues.waiting(), traffic.requests());
+        front.tend(processors.busy(), jobs_waiting(), traffic.requests());
     }
 }

@@ -11,19 +11,19 @@ use std::{
 use anyhow::{Context, ensure};
 use clap::Args;
 use clock::Clock;
-use edge::{Direct, Edge, EdgeConfig, Handle, Identify, ListenConfig, TlsConfig, Traffic};
+use edge::{
+    ClientsConfig, Direct, Edge, EdgeConfig, Front, FrontConfig, Handle, Identify, LimitsConfig,
+    ListenConfig, NetworksConfig, TlsConfig, Traffic,
+};
 use gateway::{Gateway, PoolConfig, RouteConfig, TableConfig, Terms, operator_routes};
 use serde::Deserialize;
 use telemetry::{LogConfig, Metrics};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 
-use crate::{descriptors, signals::Signals, status};
+use crate::{descriptors, front, reload::Hangups, signals::Signals, status};
 
-/// The settings file of a gateway: TOML. `region`, `trusts-forwarded`, `pools` and `routes` can be changed while it
-/// runs, with SIGHUP or by an operator; the rest is read at the start.
+/// The settings file of a gateway: TOML. Ports, `edge`, `log` and `body-bytes-max` are read at the start; all else can be
+/// changed while it runs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GatewaySettings {
@@ -31,6 +31,10 @@ pub struct GatewaySettings {
     pub admin: ListenConfig,
     pub edge: EdgeConfig,
     pub log: LogConfig,
+    pub clients: ClientsConfig,
+    pub networks: NetworksConfig,
+    /// None by default: what a service allows its callers, the service knows.
+    pub limits: LimitsConfig,
     /// Bytes of a request's body that are passed on. They stream through, so that this bounds no memory.
     pub body_bytes_max: NonZeroU64,
     pub region: String,
@@ -51,6 +55,9 @@ impl Default for GatewaySettings {
             admin,
             edge: EdgeConfig::default(),
             log: LogConfig::default(),
+            clients: ClientsConfig::default(),
+            networks: NetworksConfig::default(),
+            limits: front::open().limits,
             body_bytes_max: NonZeroU64::new(1 << 30).expect("a positive constant"),
             region: String::new(),
             trusts_forwarded: false,
@@ -65,6 +72,14 @@ impl GatewaySettings {
         let text = fs::read_to_string(path)
             .with_context(|| format!("cannot read the settings {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("cannot use the settings {}", path.display()))
+    }
+
+    fn front(&self) -> FrontConfig {
+        FrontConfig {
+            clients: self.clients.clone(),
+            networks: self.networks.clone(),
+            limits: self.limits.clone(),
+        }
     }
 
     fn table(&self) -> TableConfig {
@@ -116,10 +131,14 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From the first moment on: a process that nobody has told of SIGHUP is ended by it.
     let (told_to_stop, told_to_reload) =
-        runtime.block_on(async { anyhow::Ok((Signals::listen()?, signal(SignalKind::hangup())?)) })?;
-    let (public, admin) = serve(&settings, &gateway, &options.config)?;
+        runtime.block_on(async { anyhow::Ok((Signals::listen()?, Hangups::listen()?)) })?;
+    let metrics = Metrics::new();
+    let front =
+        Front::new(&settings.front(), &Clock::System, &metrics, None).context("cannot use the settings")?;
+    let source = Source { gateway, front, path: options.config.clone() };
+    let (public, admin) = serve(&settings, &source, metrics)?;
     crate::tell(&format!("holdfast passes on from {} (operators: {})", public.address(), admin.address()));
-    runtime.block_on(attend(gateway, told_to_stop, told_to_reload, options.config.clone()))?;
+    runtime.block_on(attend(source, told_to_stop, told_to_reload))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
     admin.close();
     public.stop();
@@ -127,17 +146,40 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(settings: &GatewaySettings, gateway: &Gateway, path: &Path) -> anyhow::Result<(Handle, Handle)> {
-    let metrics = Metrics::new();
+/// What is read anew, and from where.
+#[derive(Debug, Clone)]
+struct Source {
+    gateway: Gateway,
+    front: Front,
+    path: PathBuf,
+}
+
+impl Source {
+    fn read_again(&self) -> anyhow::Result<()> {
+        let settings = GatewaySettings::read(&self.path)?;
+        // Tried first: of two halves of which one is refused, the other must not be in force.
+        Front::new(&settings.front(), &Clock::System, &Metrics::new(), None)
+            .context("cannot use the new settings")?;
+        self.gateway.change(settings.table()).context("cannot use the new settings")?;
+        self.front.set(&settings.front()).context("cannot use the new settings")?;
+        tracing::info!(code = "gateway/reloaded", "the settings were read anew");
+        Ok(())
+    }
+}
+
+fn serve(settings: &GatewaySettings, source: &Source, metrics: Metrics) -> anyhow::Result<(Handle, Handle)> {
+    let Source { gateway, front, .. } = source;
     gateway.register(&metrics);
     let traffic = Traffic::new(&metrics);
     let limits = descriptors::fit(&settings.edge);
-    let edge = Edge::new(limits.clone(), Clock::System, traffic.clone(), Identify::nobody());
+    let edge = Edge::new(limits.clone(), Clock::System, traffic.clone(), Identify::nobody(), front.clone());
     let public = edge::serve_forwarding(&settings.public, &edge, &gateway.forward(), &Direct::none())
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
-    let edge = Edge::new(limits, Clock::System, traffic, Identify::nobody());
-    let (held, path) = (gateway.clone(), path.to_owned());
-    let reload = Arc::new(move || reload(&held, &path).map_err(|error| format!("{error:#}")));
+    // Nothing of this front is worth counting: it lets everybody through.
+    let open = Front::new(&front::open(), &Clock::System, &Metrics::new(), None)?;
+    let edge = Edge::new(limits, Clock::System, traffic, Identify::nobody(), open);
+    let held = source.clone();
+    let reload = Arc::new(move || held.read_again().map_err(|error| format!("{error:#}")));
     let routes = operator_routes(gateway.clone(), reload).merge(status::plain_admin_routes(metrics));
     let admin = edge::serve(&settings.admin, &edge, &routes, &Direct::none())
         .with_context(|| format!("cannot serve {}", settings.admin.address))?;
@@ -145,33 +187,23 @@ fn serve(settings: &GatewaySettings, gateway: &Gateway, path: &Path) -> anyhow::
 }
 
 /// Attends to the upstreams, and reads the settings anew when told to, until told to stop.
-async fn attend(
-    gateway: Gateway,
-    told_to_stop: Signals,
-    mut told_to_reload: Signal,
-    path: PathBuf,
-) -> anyhow::Result<()> {
+async fn attend(source: Source, told_to_stop: Signals, mut hangups: Hangups) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
-    let attending = tokio::spawn(gateway.clone().attend(stopped));
+    let attending = tokio::spawn(source.gateway.clone().attend(stopped.clone()));
+    let tending = tokio::spawn(front::tend(source.front.clone(), || 0, stopped));
     let mut stopping = std::pin::pin!(told_to_stop.wait());
     loop {
         tokio::select! {
             () = &mut stopping => break,
-            _ = told_to_reload.recv() => if let Err(error) = reload(&gateway, &path) {
+            () = hangups.heard() => if let Err(error) = source.read_again() {
                 let error = format!("{error:#}");
                 tracing::error!(code = "gateway/bad-settings", error, "the new settings cannot be used; the old ones stay");
             },
         }
     }
     stop.send_replace(true);
+    tending.await.context("whoever tends the front panicked")?;
     attending.await.context("whoever attends to the upstreams panicked")
-}
-
-fn reload(gateway: &Gateway, path: &Path) -> anyhow::Result<()> {
-    let settings = GatewaySettings::read(path)?;
-    gateway.change(settings.table()).context("cannot use the new settings")?;
-    tracing::info!(code = "gateway/reloaded", "the settings were read anew");
-    Ok(())
 }
 
 #[cfg(test)]

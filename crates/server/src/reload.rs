@@ -66,7 +66,7 @@ impl Reload {
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                _ = hangups.0.recv() => {}
+                () = hangups.heard() => {}
             }
             if let Err(error) = self.read_again() {
                 tracing::error!(
@@ -85,5 +85,10 @@ pub(crate) struct Hangups(Signal);
 impl Hangups {
     pub(crate) fn listen() -> anyhow::Result<Self> {
         Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits for the next.
+    pub(crate) async fn heard(&mut self) {
+        self.0.recv().await;
     }
 }

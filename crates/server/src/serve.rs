@@ -79,7 +79,7 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let memory = settings.memory;
     let also = |stopped: watch::Receiver<bool>| async {
         tokio::join!(
-            front::tend(front, queues, traffic, stopped.clone()),
+            front::tend(front, move || queues.waiting(), traffic, stopped.clone()),
             memory::watch(memory, cache, hand_over, metrics, stopped.clone()),
             reload.on_signal(hangups, stopped),
         );
