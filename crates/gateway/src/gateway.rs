@@ -22,13 +22,16 @@ use tokio::sync::watch;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    Asked, Balance, HashBy, TableConfig, TableError,
+    Asked, Balance, CacheConfig, Coding, HashBy, TableConfig, TableError,
     answer_body::content,
+    cached::may_be_cached,
+    coded_body::coded,
     config,
     exchange::Outgoing,
     fault::Fault,
     fields::{Bearings, Telling, asks_for_upgrade, is_ambiguous, request_head},
     pool::Pool,
+    response_cache::ResponseCache,
     table::{Route, Table},
     trip::{Arrived, Trip},
     tunnel::Behind,
@@ -41,6 +44,7 @@ pub struct Terms {
     pub is_encrypted: bool,
     /// Bytes of a request's body that are passed on.
     pub body_bytes_max: NonZeroU64,
+    pub cache: CacheConfig,
 }
 
 /// Passes requests on. Clones are handles to the same.
@@ -56,6 +60,7 @@ struct Inner {
     /// Held while the table is changed, so that two changes do not lose each other.
     changing: Mutex<()>,
     changed: watch::Sender<u64>,
+    cache: Arc<ResponseCache>,
     refused: AtomicU64,
 }
 
@@ -78,8 +83,8 @@ impl Gateway {
     pub fn new(config: TableConfig, terms: Terms, clock: Clock) -> Result<Self, TableError> {
         let table = ArcSwap::from_pointee(Table::new(config, None)?);
         let (pace, changing, changed) = (clock.stopwatch(), Mutex::default(), watch::Sender::new(0));
-        let refused = AtomicU64::new(0);
-        Ok(Self(Arc::new(Inner { table, terms, pace, clock, changing, changed, refused })))
+        let (cache, refused) = (ResponseCache::new(&terms.cache), AtomicU64::new(0));
+        Ok(Self(Arc::new(Inner { table, terms, pace, clock, changing, changed, cache, refused })))
     }
 
     /// Puts another table in the place of the one there is. Requests that have begun end as they began, and no
@@ -151,6 +156,14 @@ impl Gateway {
         millis(self.now())
     }
 
+    pub(crate) fn cache(&self) -> &Arc<ResponseCache> {
+        &self.0.cache
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     /// Requests that were refused before a pool was found for them.
     pub(crate) fn refused(&self) -> u64 {
         self.0.refused.load(Relaxed)
@@ -158,7 +171,7 @@ impl Gateway {
 
     async fn handle(self, request: Request<Content>) -> Response<Content> {
         let table = self.0.table.load();
-        let host = host(&request).to_owned();
+        let host: Box<str> = host(&request).into();
         let path = request.uri().path();
         let found = match table.route(&host, path) {
             _ if is_ambiguous(path) => Err(Fault::AmbiguousPath),
@@ -171,28 +184,37 @@ impl Gateway {
         };
         let trusts_forwarded = table.config.trusts_forwarded;
         drop(table);
-        let (route, pool) = match found {
-            Ok(found) => found,
+        let way = match found {
+            Ok((route, pool)) => Way { route, pool, host, trusts_forwarded },
             Err(fault) => {
                 self.0.refused.fetch_add(1, Relaxed);
                 return refused(fault.into());
             }
         };
-        let mut response = match self.pass_on(&pool, request, &host, trusts_forwarded).await {
-            Ok(arrived) => answer(arrived, &pool),
-            Err(fault) => refused(fault.into()),
+        let name = way.route.name.clone();
+        let mut response = if way.route.config.cache && may_be_cached(&request) {
+            self.answer_cached(way, request).await
+        } else {
+            self.answer_anew(&way, request).await
         };
-        response.extensions_mut().insert(CountedAs(route.name.clone()));
+        response.extensions_mut().insert(CountedAs(name));
         response
     }
 
-    async fn pass_on(
-        &self,
-        pool: &Arc<Pool>,
-        request: Request<Content>,
-        host: &str,
-        trusts_forwarded: bool,
-    ) -> Result<Arrived, Fault> {
+    /// Passes a request on, and compresses the answer where the route says so.
+    pub(crate) async fn answer_anew(&self, way: &Way, request: Request<Content>) -> Response<Content> {
+        let codes = way.route.config.compress && *request.method() != Method::HEAD;
+        let coding = codes.then(|| Coding::of(request.headers())).flatten();
+        let response = match self.pass_on(way, request).await {
+            Ok(arrived) => answer(arrived, &way.pool),
+            Err(fault) => return refused(fault.into()),
+        };
+        if codes { coded(response, coding) } else { response }
+    }
+
+    async fn pass_on(&self, way: &Way, request: Request<Content>) -> Result<Arrived, Fault> {
+        let Way { pool, host, trusts_forwarded, .. } = way;
+        let trusts_forwarded = *trusts_forwarded;
         let telling = Telling::of(&request);
         let left_bytes = self.0.terms.body_bytes_max.get();
         if matches!(telling, Telling::Exact(bytes) if bytes > left_bytes) {
@@ -210,6 +232,15 @@ impl Gateway {
         let pool = pool.clone();
         Trip { gateway: self, pool, head, asked, key, idempotent }.make(outgoing).await
     }
+}
+
+/// What was found out of where a request goes.
+pub(crate) struct Way {
+    pub(crate) route: Arc<Route>,
+    pub(crate) pool: Arc<Pool>,
+    /// That was asked for.
+    pub(crate) host: Box<str>,
+    trusts_forwarded: bool,
 }
 
 /// The answer of an upstream, as it is passed on.

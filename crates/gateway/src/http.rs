@@ -32,12 +32,25 @@ struct Move {
     over_ms: u32,
 }
 
+/// What is to be dropped from the cache.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Purge {
+    /// Whatever has one of these tags.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// Or everything.
+    #[serde(default)]
+    all: bool,
+}
+
 /// The operators' routes of a gateway.
 pub fn operator_routes(gateway: Gateway, reload: Reload) -> Router {
     Router::new()
         .route("/gateway", get(state))
         .route("/gateway/table", get(table).put(change))
         .route("/gateway/reload", post(read_anew))
+        .route("/gateway/cache/purge", post(purge))
         .route("/gateway/routes/{name}/weights", put(move_weights))
         .route("/gateway/routes/{name}/canary", post(try_again))
         .with_state(Operated { gateway, reload })
@@ -73,6 +86,15 @@ async fn move_weights(
     operated.gateway.move_weights(&name, &weights, Duration::from_millis(over_ms.into()))?;
     tracing::info!(code = "gateway/moved", route = name, over_ms, "an operator moves the split of {name}");
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn purge(Held(operated): Held<Operated>, Body(Purge { tags, all }): Body<Purge>) -> StatusCode {
+    if all {
+        operated.gateway.cache().drop_all();
+    } else {
+        operated.gateway.cache().drop_tags(tags);
+    }
+    StatusCode::NO_CONTENT
 }
 
 async fn try_again(

@@ -54,7 +54,17 @@ const OF_POOLS: [(&str, &str, MetricType, OfPool); 4] = [
 
 impl Collector for Reading {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let State { pools, routes, .. } = self.0.state();
+        let State { pools, routes, cache, .. } = self.0.state();
+        for (name, help, kind, value) in [
+            ("gateway_cache_hits", "Answers given again", MetricType::Counter, cache.hits),
+            ("gateway_cache_misses", "Requests passed on", MetricType::Counter, cache.misses),
+            ("gateway_cache_stale", "Answers given past their time", MetricType::Counter, cache.stale),
+            ("gateway_cache_joined", "Requests that waited for another's", MetricType::Counter, cache.joined),
+            ("gateway_cache_bytes", "Bytes of answers that are kept", MetricType::Gauge, cache.bytes),
+        ] {
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            write(&mut family, &[("kind", "answer")], kind, value)?;
+        }
         for (name, help, kind, read) in OF_UPSTREAMS {
             let mut family = encoder.encode_descriptor(name, help, None, kind)?;
             for pool in &pools {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
 use serde::Serialize;
 
 use crate::{
-    Balance, Gateway,
+    Balance, CacheState, Gateway,
     gateway::millis,
     pool::{Member, Pool},
     table::Route,
@@ -18,6 +18,7 @@ pub struct State {
     pub region: String,
     /// Requests that no route is for.
     pub refused: u64,
+    pub cache: CacheState,
     pub pools: Vec<PoolState>,
     pub routes: Vec<RouteState>,
 }
@@ -84,6 +85,7 @@ impl Gateway {
         State {
             region: table.config.region.clone(),
             refused: self.refused(),
+            cache: self.cache().state(),
             pools: table.pools.values().map(|pool| pool_state(pool, now_ms)).collect(),
             routes: table.routes.iter().map(|route| route_state(route, now_ms)).collect(),
         }

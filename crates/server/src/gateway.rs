@@ -15,14 +15,14 @@ use edge::{
     ClientsConfig, Direct, Edge, EdgeConfig, Front, FrontConfig, Handle, Identify, LimitsConfig,
     ListenConfig, NetworksConfig, TlsConfig, Traffic,
 };
-use gateway::{Gateway, PoolConfig, RouteConfig, TableConfig, Terms, operator_routes};
+use gateway::{CacheConfig, Gateway, PoolConfig, RouteConfig, TableConfig, Terms, operator_routes};
 use serde::Deserialize;
 use telemetry::{LogConfig, Metrics};
 use tokio::sync::watch;
 
 use crate::{descriptors, front, reload::Hangups, signals::Signals, status};
 
-/// The settings file of a gateway: TOML. Ports, `edge`, `log` and `body-bytes-max` are read at the start; all else can be
+/// The settings file of a gateway: TOML. Ports, `edge`, `log`, `body-bytes-max` and `cache` are read at the start; all else can be
 /// changed while it runs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -37,6 +37,7 @@ pub struct GatewaySettings {
     pub limits: LimitsConfig,
     /// Bytes of a request's body that are passed on. They stream through, so that this bounds no memory.
     pub body_bytes_max: NonZeroU64,
+    pub cache: CacheConfig,
     pub region: String,
     pub trusts_forwarded: bool,
     pub pools: std::collections::BTreeMap<String, PoolConfig>,
@@ -59,6 +60,7 @@ impl Default for GatewaySettings {
             networks: NetworksConfig::default(),
             limits: front::open().limits,
             body_bytes_max: NonZeroU64::new(1 << 30).expect("a positive constant"),
+            cache: CacheConfig::default(),
             region: String::new(),
             trusts_forwarded: false,
             pools: std::collections::BTreeMap::new(),
@@ -122,6 +124,7 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     let given = Terms {
         is_encrypted: !matches!(settings.public.tls, TlsConfig::Off),
         body_bytes_max: settings.body_bytes_max,
+        cache: settings.cache,
     };
     let gateway = Gateway::new(settings.table(), given, Clock::System).context("cannot use the settings")?;
     if options.check {

@@ -1,5 +1,6 @@
 //! The gateway, with servers behind it that answer, die, come back, and misbehave.
 
+mod caching;
 mod changes;
 mod failures;
 mod streams;

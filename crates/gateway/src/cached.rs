@@ -1,0 +1,145 @@
+//! The way of a request through the cache: given what is kept, waiting for whoever asks already, or asking for all.
+
+use std::{future::poll_fn, pin::Pin, sync::Arc};
+
+use edge::Content;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body::Body as _;
+
+use crate::{
+    CacheControl,
+    config::millis,
+    fields::Telling,
+    filling::{Filling, Plan},
+    gateway::{Gateway, Way},
+    keeping::{keeping, tags, vary},
+    response_cache::{Condition, Joined, Kept, Lead, ResponseCache, varied_on},
+};
+
+/// How often somebody waits for another's answer before they ask for themselves.
+const WAITS_MAX: usize = 3;
+
+/// May the answer to this request come from the cache?
+pub(crate) fn may_be_cached(request: &Request<Content>) -> bool {
+    let asked = CacheControl::of(request.headers());
+    [Method::GET, Method::HEAD].contains(request.method())
+        && Telling::of(request) == Telling::Nothing
+        && ![header::RANGE, header::UPGRADE].iter().any(|name| request.headers().contains_key(name))
+        && !(asked.no_store || asked.no_cache || asked.max_age_s == Some(0))
+}
+
+impl Gateway {
+    /// Answers from what is kept, or passes the request on and keeps the answer.
+    pub(crate) async fn answer_cached(&self, way: Way, request: Request<Content>) -> Response<Content> {
+        let cache = self.cache();
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let key = format!("{}\n{}\n{target}", way.route.name, way.host.to_ascii_lowercase());
+        let mut lead = None;
+        for _ in 0..WAITS_MAX {
+            match cache.look(&key, request.headers(), self.now_ms()) {
+                Some((kept, Condition::Fresh)) => {
+                    cache.count(Some(Condition::Fresh));
+                    return kept.answer(request.method(), request.headers(), self.now_ms());
+                }
+                Some((kept, Condition::Stale)) => {
+                    cache.count(Some(Condition::Stale));
+                    let answer = kept.answer(request.method(), request.headers(), self.now_ms());
+                    self.refresh(cache, &key, way, request);
+                    return answer;
+                }
+                Some((_, Condition::StaleOnError)) | None => {}
+            }
+            // Nobody waits for what may not be kept, and the answer to `HEAD` has nothing to keep.
+            if lead.is_some() || *request.method() == Method::HEAD || cache.passes(&key) {
+                break;
+            }
+            match cache.join(&key) {
+                Joined::Lead(first) => lead = Some(first),
+                Joined::Wait(mut waiting) => {
+                    // It never changes: it ends, and then there may be an answer.
+                    let limit = millis(way.pool.config.times.first_byte_ms_max);
+                    let _ended = tokio::time::timeout(limit, waiting.changed()).await;
+                }
+            }
+        }
+        cache.count(None);
+        self.ask_for_all(cache, &key, lead, way, request).await
+    }
+
+    /// Passes a request on, and keeps the answer if `lead` is there and it may be kept.
+    async fn ask_for_all(
+        &self,
+        cache: &Arc<ResponseCache>,
+        key: &str,
+        lead: Option<Lead>,
+        way: Way,
+        mut request: Request<Content>,
+    ) -> Response<Content> {
+        let (method, asked) = (request.method().clone(), request.headers().clone());
+        if lead.is_some() {
+            // Asked for all, the whole answer is wanted.
+            for name in [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_RANGE] {
+                request.headers_mut().remove(name);
+            }
+        }
+        let response = self.answer_anew(&way, request).await;
+        if response.status().is_server_error()
+            && let Some((kept, condition)) = cache.look(key, &asked, self.now_ms())
+        {
+            cache.count(Some(condition));
+            return kept.answer(&method, &asked, self.now_ms());
+        }
+        match lead {
+            Some(lead) => self.kept(cache, lead, &asked, response),
+            None => response,
+        }
+    }
+
+    /// The same answer, kept as it passes if it may be.
+    fn kept(
+        &self,
+        cache: &Arc<ResponseCache>,
+        lead: Lead,
+        asked: &HeaderMap,
+        response: Response<Content>,
+    ) -> Response<Content> {
+        let (status, fields) = (response.status(), response.headers());
+        let keeping = keeping(asked, status, fields, self.clock().now());
+        let Some((keeping, names)) = keeping.zip(vary(fields)) else {
+            // Failures pass; what says that it is not to be kept will say so again.
+            if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
+                cache.pass(&lead);
+            }
+            return response;
+        };
+        let mut kept_fields = fields.clone();
+        kept_fields.remove(header::AGE);
+        kept_fields.remove(header::CONTENT_LENGTH);
+        let kept = Kept {
+            varies: varied_on(&names, asked),
+            status,
+            tags: tags(fields),
+            fields: kept_fields,
+            body: bytes::Bytes::new(),
+            keeping,
+            made_ms: self.now_ms(),
+        };
+        let plan = Plan { cache: cache.clone(), lead, kept };
+        response.map(|body| Filling::content(body, plan))
+    }
+
+    /// Asks anew for what was given past its time, unless somebody does already.
+    fn refresh(&self, cache: &Arc<ResponseCache>, key: &str, way: Way, request: Request<Content>) {
+        let Joined::Lead(lead) = cache.join(key) else { return };
+        let (Parts { uri, version, headers, extensions, .. }, _) = request.into_parts();
+        let mut request = Request::new(Content::empty());
+        (*request.uri_mut(), *request.version_mut()) = (uri, version);
+        (*request.headers_mut(), *request.extensions_mut()) = (headers, extensions);
+        let (gateway, cache, key) = (self.clone(), cache.clone(), key.to_owned());
+        tokio::spawn(async move {
+            let response = gateway.ask_for_all(&cache, &key, Some(lead), way, request).await;
+            let mut body = response.into_body();
+            while poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.is_some_and(|frame| frame.is_ok()) {}
+        });
+    }
+}

@@ -1,0 +1,379 @@
+//! Answers that may be given again, and one request for all who want the same.
+//!
+//! Of its own, beside the crate `cache`: there an entry is a value that is read by its key, lives for a time that
+//! its room knows, and has tags that follow from its key. Here the answer itself says for how long it may be kept,
+//! what it depends on and for whom it is, and it is made by whoever asks first, as it streams past.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    num::{NonZeroU32, NonZeroU64},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use edge::Content;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use moka::sync::Cache as Moka;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::{Coding, Keeping, has_it_already};
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// Answers to one address that differ by what they vary on.
+const VARIANTS_MAX: usize = 16;
+/// What an answer takes beside its body.
+const ENTRY_BYTES: u32 = 1024;
+/// Nobody waits for another's answer at addresses whose answers may not be kept, for so long.
+const PASSING_FOR: Duration = Duration::from_secs(10);
+const PASSING_MAX: u64 = 10_000;
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CacheConfig {
+    pub bytes_max: NonZeroU64,
+    /// A larger answer is passed on and not kept.
+    pub answer_bytes_max: NonZeroU32,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            bytes_max: NonZeroU64::new(64 << 20).expect("a positive constant"),
+            answer_bytes_max: NonZeroU32::new(1 << 20).expect("a positive constant"),
+        }
+    }
+}
+
+/// How the cache fares, for operators.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CacheState {
+    pub hits: u64,
+    pub misses: u64,
+    /// Given past their time.
+    pub stale: u64,
+    /// Requests that waited for another's answer.
+    pub joined: u64,
+    pub answers: u64,
+    pub bytes: u64,
+}
+
+/// An answer that is kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// What it varies on, as it was in the request it was made for.
+    pub(crate) varies: Vec<(HeaderName, Vec<u8>)>,
+    pub(crate) status: StatusCode,
+    pub(crate) fields: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) keeping: Keeping,
+    pub(crate) tags: Vec<Box<str>>,
+    pub(crate) made_ms: u64,
+}
+
+/// In what condition an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condition {
+    Fresh,
+    /// It may be given while it is asked for anew.
+    Stale,
+    /// It may be given if it cannot be had anew.
+    StaleOnError,
+}
+
+type Variants = Arc<Vec<Arc<Kept>>>;
+
+/// The cache of a gateway.
+pub(crate) struct ResponseCache {
+    kept: Moka<Arc<str>, Variants>,
+    passing: Moka<Arc<str>, ()>,
+    flights: Mutex<HashMap<Arc<str>, watch::Receiver<()>>>,
+    /// Times that something was dropped: what was asked for before may be what was dropped.
+    drops: AtomicU64,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    stale: AtomicU64,
+    joined: AtomicU64,
+    pub(crate) answer_bytes_max: usize,
+}
+
+impl fmt::Debug for ResponseCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseCache").finish_non_exhaustive()
+    }
+}
+
+/// Whoever asks for all. When it is dropped, those who wait look again.
+pub(crate) struct Lead {
+    cache: Arc<ResponseCache>,
+    pub(crate) key: Arc<str>,
+    pub(crate) drops: u64,
+    _done: watch::Sender<()>,
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        self.cache.flights().remove(&self.key);
+    }
+}
+
+/// Whether to ask or to wait.
+pub(crate) enum Joined {
+    Lead(Lead),
+    Wait(watch::Receiver<()>),
+}
+
+impl ResponseCache {
+    pub(crate) fn new(config: &CacheConfig) -> Arc<Self> {
+        let kept = Moka::builder()
+            .max_capacity(config.bytes_max.get())
+            .weigher(|key: &Arc<str>, variants: &Variants| {
+                let bytes: usize = variants.iter().map(|kept| kept.body.len()).sum();
+                let entries = u32::try_from(variants.len()).unwrap_or(u32::MAX).saturating_mul(ENTRY_BYTES);
+                u32::try_from(bytes + key.len()).unwrap_or(u32::MAX).saturating_add(entries)
+            })
+            .support_invalidation_closures()
+            .build();
+        Arc::new(Self {
+            kept,
+            passing: Moka::builder().max_capacity(PASSING_MAX).time_to_live(PASSING_FOR).build(),
+            flights: Mutex::default(),
+            drops: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            stale: AtomicU64::new(0),
+            joined: AtomicU64::new(0),
+            answer_bytes_max: usize::try_from(config.answer_bytes_max.get()).unwrap_or(usize::MAX),
+        })
+    }
+
+    /// What there is for this request, and how it may be given.
+    pub(crate) fn look(&self, key: &str, request: &HeaderMap, now_ms: u64) -> Option<(Arc<Kept>, Condition)> {
+        let variants = self.kept.get(key)?;
+        let kept = variants.iter().find(|kept| kept.is_for(request))?;
+        Some((kept.clone(), kept.condition(now_ms)?))
+    }
+
+    pub(crate) fn count(&self, condition: Option<Condition>) {
+        let counter = match condition {
+            Some(Condition::Fresh) => &self.hits,
+            Some(Condition::Stale | Condition::StaleOnError) => &self.stale,
+            None => &self.misses,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// Is the last answer at this address known to be one that may not be kept?
+    pub(crate) fn passes(&self, key: &str) -> bool {
+        self.passing.contains_key(key)
+    }
+
+    /// Answers at this address may not be kept.
+    pub(crate) fn pass(&self, lead: &Lead) {
+        self.passing.insert(lead.key.clone(), ());
+    }
+
+    /// Asks for all who want this, or waits for whoever does.
+    pub(crate) fn join(self: &Arc<Self>, key: &str) -> Joined {
+        let mut flights = self.flights();
+        if let Some(waiting) = flights.get(key) {
+            self.joined.fetch_add(1, Relaxed);
+            return Joined::Wait(waiting.clone());
+        }
+        let (done, waiting) = watch::channel(());
+        let key: Arc<str> = key.into();
+        flights.insert(key.clone(), waiting);
+        let drops = self.drops.load(Relaxed);
+        Joined::Lead(Lead { cache: self.clone(), key, drops, _done: done })
+    }
+
+    /// Keeps an answer, unless something was dropped since it was asked for.
+    pub(crate) fn keep(&self, lead: &Lead, kept: Kept) {
+        let mut variants = self.kept.get(&lead.key).map_or_else(Vec::new, |variants| variants.to_vec());
+        variants.retain(|known| known.varies != kept.varies);
+        if variants.len() >= VARIANTS_MAX {
+            variants.remove(0);
+        }
+        variants.push(Arc::new(kept));
+        self.kept.insert(lead.key.clone(), Arc::new(variants));
+        // Looked at last: whoever drops counts first, and looks for what is there afterwards.
+        if self.drops.load(Relaxed) != lead.drops {
+            self.kept.invalidate(&lead.key);
+        }
+    }
+
+    /// Drops every answer with one of these tags.
+    pub(crate) fn drop_tags(&self, tags: Vec<String>) {
+        self.drops.fetch_add(1, Relaxed);
+        let has = move |_: &Arc<str>, variants: &Variants| {
+            variants.iter().flat_map(|kept| &kept.tags).any(|tag| tags.iter().any(|gone| **gone == **tag))
+        };
+        // It is an error only where closures were not asked for, and they were.
+        drop(self.kept.invalidate_entries_if(has));
+    }
+
+    pub(crate) fn drop_all(&self) {
+        self.drops.fetch_add(1, Relaxed);
+        self.kept.invalidate_all();
+    }
+
+    pub(crate) fn state(&self) -> CacheState {
+        self.kept.run_pending_tasks();
+        CacheState {
+            hits: self.hits.load(Relaxed),
+            misses: self.misses.load(Relaxed),
+            stale: self.stale.load(Relaxed),
+            joined: self.joined.load(Relaxed),
+            answers: self.kept.entry_count(),
+            bytes: self.kept.weighted_size(),
+        }
+    }
+
+    fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, watch::Receiver<()>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What of a request an answer varied on.
+pub(crate) fn varied_on(names: &[HeaderName], request: &HeaderMap) -> Vec<(HeaderName, Vec<u8>)> {
+    names.iter().map(|name| (name.clone(), value_of(request, name))).collect()
+}
+
+/// The value of a field as far as it can make a difference.
+fn value_of(request: &HeaderMap, name: &HeaderName) -> Vec<u8> {
+    if *name == header::ACCEPT_ENCODING {
+        // Browsers write the same wish in many ways.
+        return Coding::of(request).map_or_else(Vec::new, |coding| coding.name().into());
+    }
+    let values: Vec<_> = request.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    values.join(&b", "[..])
+}
+
+impl Kept {
+    fn is_for(&self, request: &HeaderMap) -> bool {
+        self.varies.iter().all(|(name, value)| value_of(request, name) == *value)
+    }
+
+    fn age(&self, now_ms: u64) -> Duration {
+        self.keeping.age + Duration::from_millis(now_ms.saturating_sub(self.made_ms))
+    }
+
+    fn condition(&self, now_ms: u64) -> Option<Condition> {
+        let Keeping { fresh, stale_while_revalidate, stale_if_error, .. } = self.keeping;
+        let late = self.age(now_ms).checked_sub(fresh);
+        match late {
+            None => Some(Condition::Fresh),
+            Some(late) if late < stale_while_revalidate => Some(Condition::Stale),
+            Some(late) if late < stale_if_error => Some(Condition::StaleOnError),
+            Some(_) => None,
+        }
+    }
+
+    /// As it is given to somebody who asks now.
+    pub(crate) fn answer(&self, method: &Method, request: &HeaderMap, now_ms: u64) -> Response<Content> {
+        let mut response = Response::new(Content::empty());
+        *response.headers_mut() = self.fields.clone();
+        let fields = response.headers_mut();
+        fields.insert(header::AGE, HeaderValue::from(self.age(now_ms).as_secs()));
+        fields.insert(CACHE_STATUS, HeaderValue::from_static("holdfast; hit"));
+        *response.status_mut() = self.status;
+        if has_it_already(request, &self.fields) && self.status == StatusCode::OK {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else if *method == Method::HEAD {
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        } else {
+            *response.body_mut() = Content::from(self.body.clone());
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(fresh_s: u64, tags: &[&str], varies: Vec<(HeaderName, Vec<u8>)>) -> Kept {
+        let second = Duration::from_secs;
+        let keeping = Keeping {
+            age: second(0),
+            fresh: second(fresh_s),
+            stale_while_revalidate: second(5),
+            stale_if_error: second(60),
+        };
+        Kept {
+            varies,
+            status: StatusCode::OK,
+            fields: HeaderMap::new(),
+            body: Bytes::from_static(b"text"),
+            keeping,
+            tags: tags.iter().map(|tag| (*tag).into()).collect(),
+            made_ms: 0,
+        }
+    }
+
+    fn lead(cache: &Arc<ResponseCache>, key: &str) -> Lead {
+        match cache.join(key) {
+            Joined::Lead(lead) => lead,
+            Joined::Wait(_) => panic!("somebody else asks for {key}"),
+        }
+    }
+
+    fn has(cache: &ResponseCache, key: &str, now_ms: u64) -> Option<Condition> {
+        cache.look(key, &HeaderMap::new(), now_ms).map(|(_, condition)| condition)
+    }
+
+    #[test]
+    fn an_answer_grows_old_step_by_step() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        cache.keep(&lead(&cache, "a"), kept(10, &[], Vec::new()));
+        assert_eq!(has(&cache, "a", 9_999), Some(Condition::Fresh));
+        assert_eq!(has(&cache, "a", 10_000), Some(Condition::Stale));
+        assert_eq!(has(&cache, "a", 15_000), Some(Condition::StaleOnError));
+        assert_eq!(has(&cache, "a", 70_000), None);
+    }
+
+    #[test]
+    fn a_tag_drops_what_depends_on_it_and_nothing_else() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        cache.keep(&lead(&cache, "a"), kept(10, &["x", "y"], Vec::new()));
+        cache.keep(&lead(&cache, "b"), kept(10, &["z"], Vec::new()));
+        cache.drop_tags(vec!["y".to_owned()]);
+        assert_eq!((has(&cache, "a", 0), has(&cache, "b", 0)), (None, Some(Condition::Fresh)));
+    }
+
+    #[test]
+    fn what_was_asked_for_before_a_drop_is_not_kept_after_it() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        let before = lead(&cache, "a");
+        cache.drop_tags(vec!["x".to_owned()]);
+        cache.keep(&before, kept(10, &["x"], Vec::new()));
+        assert_eq!(has(&cache, "a", 0), None);
+    }
+
+    #[test]
+    fn one_asks_for_all_until_it_is_done() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        let first = lead(&cache, "a");
+        assert!(matches!(cache.join("a"), Joined::Wait(_)));
+        assert!(matches!(cache.join("b"), Joined::Lead(_)));
+        drop(first);
+        assert!(matches!(cache.join("a"), Joined::Lead(_)));
+    }
+
+    #[test]
+    fn callers_get_the_variant_that_is_for_them() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        let german = HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, HeaderValue::from_static("de"))]);
+        let varies = varied_on(&[header::ACCEPT_LANGUAGE], &german);
+        cache.keep(&lead(&cache, "a"), kept(10, &[], varies));
+        assert!(cache.look("a", &german, 0).is_some());
+        assert!(cache.look("a", &HeaderMap::new(), 0).is_none());
+    }
+}

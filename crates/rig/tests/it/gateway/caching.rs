@@ -1,0 +1,170 @@
+//! Answers that are given again, and made smaller.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use http::Method;
+use rig::Gateway;
+use serde_json::json;
+
+use super::{
+    settings, until,
+    upstream::{Upstream, answer, status},
+};
+
+fn cached(upstream: &Upstream) -> String {
+    format!("{}cache = true\ncompress = true\n", settings(&[upstream], ""))
+}
+
+#[tokio::test]
+async fn an_answer_is_given_again_until_its_tag_is_dropped() {
+    let versions = Arc::new(AtomicUsize::new(0));
+    let counted = versions.clone();
+    let server = Upstream::start(move |asked, stream| {
+        if asked.path() == "/health" {
+            return answer(stream, "", "well");
+        }
+        let version = counted.fetch_add(1, Ordering::SeqCst);
+        let fields = "cache-control: max-age=600\r\nsurrogate-key: page/1 site\r\netag: \"e\"\r\n";
+        answer(stream, fields, &format!("version {version} of {}", asked.path()))
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    let (client, operator) = (gateway.client(), gateway.operator());
+    let first = client.get("/a").await.expect("an answer");
+    let again = client.get("/a").await.expect("an answer");
+    assert_eq!((&first.bytes, &again.bytes), (&"version 0 of /a".into(), &"version 0 of /a".into()));
+    assert_eq!(again.headers["cache-status"], "holdfast; hit");
+    assert!(again.headers.contains_key("age"));
+    let known = client.clone().with_field("if-none-match", "\"e\"").get("/a").await.expect("an answer");
+    assert_eq!((known.status, known.bytes.len()), (304, 0));
+    let head = client.send(Method::HEAD, "/a", "", Vec::new()).await.expect("an answer");
+    assert_eq!((head.status, head.headers["content-length"].to_str().expect("text")), (200, "15"));
+    let fresh = client.clone().with_field("cache-control", "no-cache").get("/a").await.expect("an answer");
+    assert_eq!(fresh.bytes, "version 1 of /a", "who asks for a new one gets it");
+    for (purge, expected) in [
+        (json!({"tags": ["other"]}), "version 0 of /a"),
+        (json!({"tags": ["page/1"]}), "version 2 of /a"),
+        (json!({"all": true}), "version 3 of /a"),
+    ] {
+        assert_eq!(operator.post("/gateway/cache/purge", &purge).await.expect("an answer").status, 204);
+        assert_eq!(client.get("/a").await.expect("an answer").bytes, expected, "{purge}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_for_one_caller_is_given_to_no_other() {
+    let server = Upstream::start(|asked, stream| {
+        let who = asked.head.lines().find_map(|line| line.strip_prefix("x-who: ")).unwrap_or("nobody");
+        let fields = match asked.path() {
+            "/private" => "cache-control: private, max-age=60\r\n",
+            "/cookie" => "cache-control: max-age=60\r\nset-cookie: a=b\r\n",
+            "/vary" => "cache-control: max-age=60\r\nvary: x-who\r\n",
+            "/signed-in" => "cache-control: max-age=60\r\n",
+            _ => "",
+        };
+        answer(stream, fields, who)
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    for path in ["/private", "/cookie", "/vary", "/signed-in", "/silent"] {
+        for who in ["ada", "bob", "ada"] {
+            let caller = gateway.client().with_field("x-who", who).with_field("authorization", "Bearer x");
+            assert_eq!(caller.get(path).await.expect("an answer").bytes, who, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_that_wants_the_same_is_one_request() {
+    let (go, waits) = mpsc::channel::<()>();
+    let waits = std::sync::Mutex::new(waits);
+    let server = Upstream::start(move |asked, stream| {
+        if asked.path() == "/health" {
+            return answer(stream, "", "well");
+        }
+        drop(waits.lock().expect("nobody panics").recv());
+        answer(stream, "cache-control: max-age=600\r\n", "for all")
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    let crowd: Vec<_> = (0..50)
+        .map(|_| {
+            let client = gateway.client();
+            tokio::spawn(async move { client.get("/").await.expect("an answer") })
+        })
+        .collect();
+    until(&gateway, "a crowd that waits", |state| state["cache"]["joined"].as_u64() >= Some(49)).await;
+    assert_eq!(server.asked(), 1);
+    go.send(()).expect("the server waits");
+    for caller in crowd {
+        assert_eq!(caller.await.expect("it is answered").bytes, "for all");
+    }
+    assert_eq!(server.asked(), 1, "one asked for all");
+}
+
+#[tokio::test]
+async fn an_old_answer_is_better_than_none() {
+    let server = Upstream::start(|asked, stream| match asked.path() {
+        "/health" => answer(stream, "", "well"),
+        _ if asked.head.contains("x-fail") => status(stream, "503 Away"),
+        _ => answer(stream, "cache-control: max-age=1, stale-if-error=600\r\n", "kept"),
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    assert_eq!(gateway.client().get("/").await.expect("an answer").bytes, "kept");
+    let failing = gateway.client().with_field("x-fail", "1");
+    for _ in 0..400 {
+        let answer = failing.get("/").await.expect("an answer");
+        assert_eq!((answer.status, &answer.bytes), (200, &"kept".into()));
+        let state = gateway.operator().get("/gateway").await.expect("an answer").json();
+        if state["cache"]["stale"].as_u64() >= Some(1) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("it never grows old");
+}
+
+#[tokio::test]
+async fn text_is_made_smaller_once_for_those_who_take_it() {
+    let text = "kelp holds fast in winter storms\n".repeat(200);
+    let sent = text.clone();
+    let server = Upstream::start(move |asked, stream| match asked.path() {
+        "/coded" => answer(stream, "content-type: text/plain\r\ncontent-encoding: gzip\r\n", &sent),
+        "/picture" => answer(stream, "content-type: image/png\r\n", &sent),
+        "/small" => answer(stream, "content-type: text/plain\r\n", "small"),
+        "/kept" => answer(stream, "content-type: text/plain\r\ncache-control: max-age=600\r\n", &sent),
+        _ => answer(stream, "content-type: text/plain\r\n", &sent),
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    let with = |coding: &str| gateway.client().with_field("accept-encoding", coding);
+    let zstd = with("zstd").get("/").await.expect("an answer");
+    assert_eq!(
+        (zstd.headers["content-encoding"].as_ref(), zstd.headers["vary"].as_ref()),
+        (&b"zstd"[..], &b"accept-encoding"[..])
+    );
+    assert!(zstd.bytes.len() * 4 < text.len());
+    assert_eq!(zstd::decode_all(&*zstd.bytes).expect("it is whole"), text.as_bytes());
+    for (coding, name) in [("gzip, deflate, br", "br"), ("gzip", "gzip")] {
+        assert_eq!(with(coding).get("/").await.expect("an answer").headers["content-encoding"], name);
+    }
+    for path in ["/picture", "/small", "/coded"] {
+        let answer = with("br").get(path).await.expect("an answer");
+        assert_ne!(
+            answer.headers.get("content-encoding").map(|coding| coding.as_bytes()),
+            Some(&b"br"[..]),
+            "{path}"
+        );
+    }
+    assert_eq!(gateway.client().get("/").await.expect("an answer").bytes, text);
+    // Kept apart for each.
+    for (coding, smaller) in [("zstd", true), ("identity", false), ("zstd", true), ("identity", false)] {
+        let answer = with(coding).get("/kept").await.expect("an answer");
+        assert_eq!(answer.bytes.len() < text.len(), smaller, "{coding}");
+    }
+    let state = gateway.operator().get("/gateway").await.expect("an answer").json();
+    assert_eq!(state["cache"]["hits"], 2, "{state}");
+}
