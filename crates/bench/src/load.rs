@@ -56,7 +56,10 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<(u16, usize, usize)>> {
     let Some(head) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let text = std::str::from_utf8(&bytes[..head]).context("the head is not text")?;
     let status = text.get(9..12).and_then(|status| status.parse().ok()).context("there is no status")?;
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("content-length").then_some(value)
+    });
     let length: usize = length.context("there is no length")?.parse()?;
     Ok(Some((status, head + 4, head + 4 + length)))
 }

@@ -14,6 +14,7 @@ mod overload;
 mod password_sign_in;
 mod peer;
 mod postgres;
+mod proxy;
 mod recovery;
 mod session;
 mod validate;
@@ -57,6 +58,8 @@ enum Name {
     Jobs,
     /// Commands on PostgreSQL, beside pgbench.
     Postgres,
+    /// Passing requests on, beside nginx and HAProxy in front of the same server.
+    Proxy,
     /// Restoring a lost node, and how far behind its backup is.
     Recovery,
     /// Hits in this process and in Redis, beside bare moka.
@@ -76,6 +79,7 @@ fn main() -> anyhow::Result<()> {
         Name::Layers => layers::run(arguments.quick)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
         Name::Postgres => postgres::run(arguments.quick)?,
+        Name::Proxy => proxy::run(arguments.quick)?,
         Name::Recovery => recovery::run(arguments.quick)?,
         Name::Jobs => jobs::run(arguments.quick)?,
         Name::Cache => cache::run(arguments.quick)?,

@@ -25,8 +25,19 @@ impl Nginx {
     pub(crate) fn start(body: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let address = SocketAddr::from(([127, 0, 0, 1], peers::free_port()?));
+        let location = format!("default_type application/json; return 200 '{body}';");
+        let server = format!("server {{ listen {address} reuseport; location / {{ {location} }} }}");
+        Self::start_with(folder, address, &server)
+    }
+
+    /// Serves these `server` and `upstream` blocks, the first of which listens at `address`.
+    pub(crate) fn start_with(
+        folder: tempfile::TempDir,
+        address: SocketAddr,
+        servers: &str,
+    ) -> anyhow::Result<Self> {
         let config = folder.path().join("nginx.conf");
-        fs::write(&config, nginx_config(folder.path(), address, body))?;
+        fs::write(&config, nginx_config(folder.path(), servers))?;
         let mut command = NGINX.command()?;
         command.arg("-c").arg(&config).arg("-p").arg(folder.path()).args(["-g", "daemon off;"]);
         let child = command.stderr(Stdio::null()).spawn().context("nginx does not start")?;
@@ -45,7 +56,7 @@ impl Nginx {
     }
 }
 
-fn nginx_config(folder: &Path, address: SocketAddr, body: &str) -> String {
+fn nginx_config(folder: &Path, servers: &str) -> String {
     let folder = folder.display();
     format!(
         "worker_processes auto; pid {folder}/pid; error_log /dev/null;
@@ -54,7 +65,7 @@ fn nginx_config(folder: &Path, address: SocketAddr, body: &str) -> String {
             access_log off; keepalive_requests 1000000000;
             client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
             uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
-            server {{ listen {address} reuseport; location / {{ default_type application/json; return 200 '{body}'; }} }}
+            {servers}
         }}"
     )
 }
@@ -75,13 +86,25 @@ pub(crate) fn wrk(
     seconds: u64,
     depth: usize,
 ) -> anyhow::Result<f64> {
+    wrk_at("http", address, path, token, seconds, depth)
+}
+
+/// The same, over `http` or `https`.
+pub(crate) fn wrk_at(
+    scheme: &str,
+    address: SocketAddr,
+    path: &str,
+    token: &str,
+    seconds: u64,
+    depth: usize,
+) -> anyhow::Result<f64> {
     let folder = tempfile::tempdir()?;
     let script = folder.path().join("requests.lua");
     fs::write(&script, wrk_script(path, token, depth))?;
     let mut wrk = WRK.command()?;
     wrk.args(["-t2", "-c64", &format!("-d{seconds}s"), "-s"])
         .arg(&script)
-        .arg(format!("http://{address}{path}"));
+        .arg(format!("{scheme}://{address}{path}"));
     let output = wrk.output().context("wrk cannot be run")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(!text.contains("Non-2xx"), "not every answer was 200:\n{text}");
