@@ -5,7 +5,7 @@
 use std::{convert::Infallible, fmt, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use problem::Problem;
 use tower_service::Service as _;
 
@@ -104,5 +104,8 @@ async fn observed(
 /// A refusal as whoever passes requests on gives it.
 #[must_use]
 pub fn refused(problem: Problem) -> Response<Content> {
-    written(problem)
+    let mut response = written(problem);
+    // As all that the edge says itself; what others say is theirs.
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod cuts;
+mod forwarding;
 mod front;
 mod http;
 mod limits;

@@ -10,8 +10,8 @@ use std::{
 use authz::{Actor, Claims, PersonKind, Roles};
 use clock::Clock;
 use edge::{
-    Answer, Direct, Edge, EdgeConfig, Front, FrontConfig, Handle, Identify, LimitsConfig, ListenConfig,
-    TlsConfig, Traffic, serve_on,
+    Answer, Direct, Edge, EdgeConfig, Forward, Front, FrontConfig, Handle, Identify, LimitsConfig,
+    ListenConfig, TlsConfig, Traffic, serve_forwarding, serve_on,
 };
 use http::{Method, header::AUTHORIZATION};
 use ids::Id;
@@ -38,6 +38,18 @@ pub(crate) fn start() -> Rig {
 /// Serves behind a front of the test's.
 pub(crate) fn start_behind(front: &FrontConfig) -> Rig {
     serve_with(|_, _| (), front)
+}
+
+/// Passes everything on.
+pub(crate) fn start_forwarding(forward: &Forward) -> Rig {
+    let (clock, metrics) = (Clock::System, Metrics::new());
+    let front = Front::new(&open_front(), &clock, &metrics, None).expect("there are no limits");
+    let traffic = Traffic::new(&metrics);
+    let edge = Edge::new(EdgeConfig::default(), clock, traffic, Identify::nobody(), front.clone());
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listen = ListenConfig { address, threads: NonZeroUsize::new(2), ..ListenConfig::default() };
+    let handle = serve_forwarding(Vec::new(), &listen, &edge, forward, &Direct::none()).expect("a port is free");
+    Rig { handle, metrics, front }
 }
 
 /// Serves with limits of the test's, and lets everybody through the front.

@@ -1,0 +1,103 @@
+//! A port that passes requests on, and connections that leave HTTP behind.
+
+use std::{
+    io::{Read, Write},
+    net::Shutdown,
+    time::Duration,
+};
+
+use edge::{Content, CountedAs, Forward, RequestId, Tunnel};
+use http::{HeaderValue, Request, Response, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::rig::{Rig, hear_one, listen, start_forwarding};
+
+/// Answers with what it was asked, or opens a tunnel to an echo that greets first.
+async fn pass_on(request: Request<Content>) -> Response<Content> {
+    assert_ne!(request.uri().path(), "/panic", "hunter2");
+    let idle_max = if request.uri().path() == "/silent" { 50 } else { 60_000 };
+    if request.headers().contains_key("upgrade") {
+        let (near, far) = tokio::io::duplex(1000);
+        tokio::spawn(async move {
+            let (mut read, mut write) = tokio::io::split(far);
+            let _greeted = write.write_all(b"welcome\n").await;
+            let mut piece = [0; 700];
+            while let Ok(count @ 1..) = read.read(&mut piece).await {
+                let _echoed = write.write_all(&piece[..count]).await;
+            }
+            let _ended = write.shutdown().await;
+        });
+        let mut response = Response::new(Content::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        response.headers_mut().insert("x-kept", HeaderValue::from_static("1"));
+        let protocol = HeaderValue::from_static("echo");
+        Tunnel::new(near, protocol, Duration::from_millis(idle_max)).open_with(&mut response);
+        return response;
+    }
+    let id = request.extensions().get::<RequestId>().map_or("", RequestId::as_str).to_owned();
+    let mut response = Response::new(Content::from(format!("{} {id}", request.uri())));
+    response.extensions_mut().insert(CountedAs("passed".into()));
+    response
+}
+
+fn start() -> Rig {
+    start_forwarding(&Forward::by(pass_on))
+}
+
+const UPGRADE: &str = "GET /tunnel HTTP/1.1\r\nhost: edge\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+
+#[test]
+fn what_is_passed_on_is_named_counted_and_survived() {
+    let rig = start();
+    let reply = rig.ask("GET", "/a?b", "x-request-id: mine\r\n", "");
+    assert_eq!((reply.body.as_str(), reply.field("x-request-id")), ("/a?b mine", Some("mine")));
+    rig.get("/panic").refuses(500, "internal");
+    let metrics = rig.metrics.encode();
+    assert!(
+        metrics.contains("http_requests_total{method=\"GET\",route=\"passed\",status=\"200\"} 1"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("route=\"unmatched\",status=\"500\"} 1"), "{metrics}");
+}
+
+#[test]
+fn a_connection_that_left_http_carries_bytes_both_ways_until_both_have_ended() {
+    let rig = start();
+    // What comes right behind the request belongs to the other protocol already.
+    let mut stream = rig.connect_and_say(format!("{UPGRADE}early\n").as_bytes());
+    let message = "x".repeat(500_000);
+    let mut speaker = stream.try_clone().expect("a socket can be shared");
+    let sent = message.clone();
+    let speaking = std::thread::spawn(move || {
+        speaker.write_all(sent.as_bytes()).expect("it is heard");
+        speaker.shutdown(Shutdown::Write).expect("it is open");
+    });
+    let heard = String::from_utf8(listen(&mut stream)).expect("text");
+    speaking.join().expect("all was said");
+    let (head, rest) = heard.split_once("\r\n\r\n").expect("a head");
+    assert!(
+        head.starts_with("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n"),
+        "{head}"
+    );
+    assert!(head.contains("x-kept: 1"), "{head}");
+    assert!(!head.contains("content-length"), "{head}");
+    assert!(rest == format!("welcome\nearly\n{message}"), "{} bytes came", rest.len());
+}
+
+#[test]
+fn a_tunnel_in_which_nothing_moves_is_closed() {
+    let rig = start();
+    let mut stream = rig.connect_and_say(UPGRADE.replace("/tunnel", "/silent").as_bytes());
+    assert!(listen(&mut stream).ends_with(b"welcome\n"));
+}
+
+#[test]
+fn an_answer_before_a_tunnel_is_whole() {
+    let rig = start();
+    let mut stream =
+        rig.connect_and_say(format!("GET /first HTTP/1.1\r\nhost: edge\r\n\r\n{UPGRADE}").as_bytes());
+    assert!(hear_one(&mut stream).body.starts_with("/first "));
+    let mut rest = [0; 12];
+    stream.read_exact(&mut rest).expect("the next answer");
+    assert_eq!(&rest, b"HTTP/1.1 101");
+}
