@@ -76,7 +76,7 @@ async fn observed(
     let told = request.extensions_mut().remove::<Told>();
     let answering = async {
         if let Some(turn) = request.extensions_mut().remove::<Turn>()
-            && let Err(refusal) = edge.front().take(turn).await
+            && let Err(refusal) = Box::pin(edge.front().take(turn)).await
         {
             return refused(refusal);
         }

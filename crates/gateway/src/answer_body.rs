@@ -34,6 +34,8 @@ pub(crate) struct AnswerBody {
     exchange: Option<Exchange>,
     decoder: Decoder,
     persistent: bool,
+    /// The upstream is waited for; while the caller is, its time stands still.
+    waits: bool,
     _in_flight: InFlight,
 }
 
@@ -46,9 +48,9 @@ pub(crate) fn content(exchange: Exchange, head: &AnswerHead, in_flight: InFlight
         Extent::ToTheEnd => Decoder::ToTheEnd { ended: false },
     };
     let persistent = head.persistent && head.extent != Extent::ToTheEnd;
-    let mut body = AnswerBody { exchange: Some(exchange), decoder, persistent, _in_flight: in_flight };
+    let mut body =
+        AnswerBody { exchange: Some(exchange), decoder, persistent, waits: false, _in_flight: in_flight };
     let Some(exchange) = &mut body.exchange else { return Content::empty() };
-    exchange.line.give(millis(exchange.pool.config.times.body_idle_ms_max));
     let came = exchange.line.inbox.len();
     match &mut body.decoder {
         Decoder::Exact { left } if u64::try_from(came).is_ok_and(|came| came >= *left) => {
@@ -156,11 +158,12 @@ impl Body for AnswerBody {
                         return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
                     }
                 },
-                Poll::Ready(Ok(_)) => {
-                    exchange.line.give(millis(exchange.pool.config.times.body_idle_ms_max));
-                }
+                Poll::Ready(Ok(_)) => this.waits = false,
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Poll::Pending => {
+                    if !std::mem::replace(&mut this.waits, true) {
+                        exchange.line.give(millis(exchange.pool.config.times.body_idle_ms_max));
+                    }
                     ready!(exchange.line.poll_deadline(cx));
                     return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
                 }

@@ -193,7 +193,8 @@ impl Gateway {
         };
         let name = way.route.name.clone();
         let mut response = if way.route.config.cache && may_be_cached(&request) {
-            self.answer_cached(way, request).await
+            // Apart, so that requests of other routes do not carry its state.
+            Box::pin(self.answer_cached(way, request)).await
         } else {
             self.answer_anew(&way, request).await
         };

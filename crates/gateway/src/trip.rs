@@ -54,7 +54,8 @@ impl Trip<'_> {
             let had_body = outgoing.is_some();
             let chosen = AtomicU64::new(0);
             let arrived = match retries.hedge_after_ms.filter(|_| self.idempotent && !had_body) {
-                Some(after_ms) => self.attempt_twice(&tried, &chosen, after_ms).await,
+                // Apart, so that requests without it do not carry the state of two attempts.
+                Some(after_ms) => Box::pin(self.attempt_twice(&tried, &chosen, after_ms)).await,
                 None => self.attempt(&tried, &chosen, &mut outgoing).await,
             };
             let may = match &arrived {
