@@ -1,7 +1,7 @@
 //! Chunked bodies from strangers, cut anywhere.
 #![no_main]
 
-use edge::h1::{Chunks, Fault};
+use http1::{Chunks, Fault};
 use libfuzzer_sys::fuzz_target;
 
 /// The data in the pieces, how many bytes it took, and whether the body is over.

@@ -1,7 +1,7 @@
 //! Request lines and header sections from strangers.
 #![no_main]
 
-use edge::h1::{Fault, HeadLimits, Length, read_head};
+use http1::{Fault, HeadLimits, Length, read_head};
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: HeadLimits = HeadLimits { bytes_max: 1024, fields_max: 16 };

@@ -4,6 +4,7 @@
 
 use std::{convert::Infallible, fmt, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
+use front::{Told, Turn};
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use problem::Problem;
@@ -11,7 +12,6 @@ use tower_service::Service as _;
 
 use crate::{
     Edge, REQUEST_ID, RequestId,
-    front::{Told, Turn},
     http::{Content, Routes, panicked, written},
     traffic::UNMATCHED,
 };

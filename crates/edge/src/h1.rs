@@ -1,7 +1,6 @@
 //! HTTP/1.1 as a server speaks it (RFC 9112), written for this edge: decision 7 (`docs/decisions`) says why.
 //!
-//! [`read_head`] finds a request in the bytes that came, [`Framing`] decides where it ends, [`Chunks`] tells
-//! a chunked body apart; these are arithmetic on bytes and never wait. The connection around them reads,
+//! What a request is, and where it ends, the crate `http1` tells from bytes alone. The connection around it reads,
 //! answers and sends.
 //!
 //! **Nothing ambiguous is accepted**, and whatever is refused ends its connection: where the next request
@@ -10,30 +9,21 @@
 mod answer;
 mod body;
 mod buffers;
-mod chunked;
 mod connection;
 mod date;
-mod fault;
-mod framing;
-mod head;
 mod intake;
 mod refusal;
 mod request;
 mod sending;
-mod target;
 mod tunnel;
 mod wire;
 
 use std::{io, sync::Arc};
 
-pub use chunked::Chunks;
 use date::date;
 pub(crate) use date::set_date;
-pub use fault::Fault;
-pub use framing::{Framing, Length, Version};
-pub use head::{Head, HeadLimits, read_head};
+use http1::{Chunks, Fault, Head, HeadLimits, Length, Target, Version, read_head};
 pub(crate) use refusal::too_many_connections;
-pub use target::Target;
 pub use tunnel::Tunnel;
 
 use crate::{

@@ -15,7 +15,7 @@ mod connection;
 mod direct;
 mod forward;
 mod gate;
-pub mod h1;
+mod h1;
 mod http;
 mod listener;
 mod policy;

@@ -7,8 +7,9 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use edge::{Content, h1::Chunks};
+use edge::Content;
 use http_body::{Body, Frame, SizeHint};
+use http1::Chunks;
 
 use crate::{
     answer_head::{AnswerHead, Extent},

@@ -176,8 +176,9 @@ fn serve(settings: &GatewaySettings, source: &Source, metrics: Metrics) -> anyho
     let traffic = Traffic::new(&metrics);
     let limits = descriptors::fit(&settings.edge);
     let edge = Edge::new(limits.clone(), Clock::System, traffic.clone(), Identify::nobody(), front.clone());
-    let public = edge::serve_forwarding(&settings.public, &edge, &gateway.forward(), &Direct::none())
-        .with_context(|| format!("cannot serve {}", settings.public.address))?;
+    let public =
+        edge::serve_forwarding(Vec::new(), &settings.public, &edge, &gateway.forward(), &Direct::none())
+            .with_context(|| format!("cannot serve {}", settings.public.address))?;
     // Nothing of this front is worth counting: it lets everybody through.
     let open = Front::new(&front::open(), &Clock::System, &Metrics::new(), None)?;
     let edge = Edge::new(limits, Clock::System, traffic, Identify::nobody(), open);
@@ -194,7 +195,7 @@ async fn attend(source: Source, told_to_stop: Signals, mut hangups: Hangups) -> 
     let (stop, stopped) = watch::channel(false);
     let attending = tokio::spawn(source.gateway.clone().attend(stopped.clone()));
     let tending = tokio::spawn(front::tend(source.front.clone(), || 0, stopped));
-    let mut stopping = std::pin::pin!(told_to_stop.wait());
+    let mut stopping = std::pin::pin!(told_to_stop.until_stop());
     loop {
         tokio::select! {
             () = &mut stopping => break,

@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "queue",
     "backup",
     "front",
+    "http1",
     "edge",
     "gateway",
     "identity",

@@ -3,7 +3,7 @@
 use clock::Clock;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
-use super::{date, framing::Version};
+use super::{Version, date};
 use crate::Answer;
 use front::write_request_id;
 

@@ -8,8 +8,8 @@ use http::{HeaderValue, header};
 use problem::Problem;
 
 use super::{
+    Version,
     answer::{Manner, write_answer},
-    framing::Version,
 };
 use crate::Answer;
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
-use super::{Fault, Head, framing::Version};
+use super::{Fault, Head, Version};
 
 /// The request of `head`, which stands in `read`.
 pub(super) fn request<B>(head: &Head<'_>, read: &[u8], body: B) -> Result<Request<B>, Fault> {

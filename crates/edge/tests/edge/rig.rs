@@ -48,8 +48,10 @@ pub(crate) fn start_forwarding(forward: &Forward) -> Rig {
     let edge = Edge::new(EdgeConfig::default(), clock, traffic, Identify::nobody(), front.clone());
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let listen = ListenConfig { address, threads: NonZeroUsize::new(2), ..ListenConfig::default() };
-    let handle = serve_forwarding(Vec::new(), &listen, &edge, forward, &Direct::none()).expect("a port is free");
-    Rig { handle, metrics, front }
+    let handle =
+        serve_forwarding(Vec::new(), &listen, &edge, forward, &Direct::none()).expect("a port is free");
+    let overload = Overload::new(EdgeConfig::default().overload);
+    Rig { handle, metrics, front, overload }
 }
 
 /// Serves with limits of the test's, and lets everybody through the front.

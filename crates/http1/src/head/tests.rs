@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::h1::Length;
+use crate::Length;
 
 const LIMITS: HeadLimits = HeadLimits { bytes_max: 512, fields_max: 8 };
 
