@@ -8,7 +8,6 @@
 
 mod answer;
 mod body;
-mod buffers;
 mod connection;
 mod date;
 mod intake;

@@ -12,8 +12,8 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use clock::Clock;
 use edge::{
-    ClientsConfig, Direct, Edge, EdgeConfig, Front, FrontConfig, Handle, Identify, LimitsConfig,
-    ListenConfig, NetworksConfig, TlsConfig, Traffic,
+    AttackConfig, ClientsConfig, Direct, Edge, EdgeConfig, Front, FrontConfig, Handle, Identify,
+    LimitsConfig, ListenConfig, NetworksConfig, TlsConfig, Traffic,
 };
 use gateway::{CacheConfig, Gateway, PoolConfig, RouteConfig, TableConfig, Terms, operator_routes};
 use serde::Deserialize;
@@ -35,6 +35,8 @@ pub struct GatewaySettings {
     pub networks: NetworksConfig,
     /// None by default: what a service allows its callers, the service knows.
     pub limits: LimitsConfig,
+    /// Off by default, for the same reason. Its passes hold at this process alone, because a gateway has no keys.
+    pub attack: AttackConfig,
     /// Bytes of a request's body that are passed on. They stream through, so that this bounds no memory.
     pub body_bytes_max: NonZeroU64,
     pub cache: CacheConfig,
@@ -59,6 +61,7 @@ impl Default for GatewaySettings {
             clients: ClientsConfig::default(),
             networks: NetworksConfig::default(),
             limits: front::open().limits,
+            attack: front::open().attack,
             body_bytes_max: NonZeroU64::new(1 << 30).expect("a positive constant"),
             cache: CacheConfig::default(),
             region: String::new(),
@@ -81,6 +84,7 @@ impl GatewaySettings {
             clients: self.clients.clone(),
             networks: self.networks.clone(),
             limits: self.limits.clone(),
+            attack: self.attack.clone(),
         }
     }
 
@@ -136,12 +140,13 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     let (told_to_stop, told_to_reload) =
         runtime.block_on(async { anyhow::Ok((Signals::listen()?, Hangups::listen()?)) })?;
     let metrics = Metrics::new();
-    let front =
-        Front::new(&settings.front(), &Clock::System, &metrics, None).context("cannot use the settings")?;
+    let front = Front::new(&settings.front(), &Clock::System, &metrics, None, Clock::System.random())
+        .context("cannot use the settings")?;
     let source = Source { gateway, front, path: options.config.clone() };
-    let (public, admin) = serve(&settings, &source, metrics)?;
+    let traffic = Traffic::new(&metrics);
+    let (public, admin) = serve(&settings, &source, metrics, &traffic)?;
     crate::tell(&format!("holdfast passes on from {} (operators: {})", public.address(), admin.address()));
-    runtime.block_on(attend(source, told_to_stop, told_to_reload))?;
+    runtime.block_on(attend(source, traffic, told_to_stop, told_to_reload))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
     admin.close();
     public.stop();
@@ -161,7 +166,7 @@ impl Source {
     fn read_again(&self) -> anyhow::Result<()> {
         let settings = GatewaySettings::read(&self.path)?;
         // Tried first: of two halves of which one is refused, the other must not be in force.
-        Front::new(&settings.front(), &Clock::System, &Metrics::new(), None)
+        Front::new(&settings.front(), &Clock::System, &Metrics::new(), None, [0; 32])
             .context("cannot use the new settings")?;
         self.gateway.change(settings.table()).context("cannot use the new settings")?;
         self.front.set(&settings.front()).context("cannot use the new settings")?;
@@ -170,18 +175,22 @@ impl Source {
     }
 }
 
-fn serve(settings: &GatewaySettings, source: &Source, metrics: Metrics) -> anyhow::Result<(Handle, Handle)> {
+fn serve(
+    settings: &GatewaySettings,
+    source: &Source,
+    metrics: Metrics,
+    traffic: &Traffic,
+) -> anyhow::Result<(Handle, Handle)> {
     let Source { gateway, front, .. } = source;
     gateway.register(&metrics);
-    let traffic = Traffic::new(&metrics);
     let limits = descriptors::fit(&settings.edge);
     let edge = Edge::new(limits.clone(), Clock::System, traffic.clone(), Identify::nobody(), front.clone());
     let public =
         edge::serve_forwarding(Vec::new(), &settings.public, &edge, &gateway.forward(), &Direct::none())
             .with_context(|| format!("cannot serve {}", settings.public.address))?;
     // Nothing of this front is worth counting: it lets everybody through.
-    let open = Front::new(&front::open(), &Clock::System, &Metrics::new(), None)?;
-    let edge = Edge::new(limits, Clock::System, traffic, Identify::nobody(), open);
+    let open = Front::new(&front::open(), &Clock::System, &Metrics::new(), None, [0; 32])?;
+    let edge = Edge::new(limits, Clock::System, traffic.clone(), Identify::nobody(), open);
     let held = source.clone();
     let reload = Arc::new(move || held.read_again().map_err(|error| format!("{error:#}")));
     let routes = operator_routes(gateway.clone(), reload).merge(status::plain_admin_routes(metrics));
@@ -191,10 +200,15 @@ fn serve(settings: &GatewaySettings, source: &Source, metrics: Metrics) -> anyho
 }
 
 /// Attends to the upstreams, and reads the settings anew when told to, until told to stop.
-async fn attend(source: Source, told_to_stop: Signals, mut hangups: Hangups) -> anyhow::Result<()> {
+async fn attend(
+    source: Source,
+    traffic: Traffic,
+    told_to_stop: Signals,
+    mut hangups: Hangups,
+) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let attending = tokio::spawn(source.gateway.clone().attend(stopped.clone()));
-    let tending = tokio::spawn(front::tend(source.front.clone(), || 0, stopped));
+    let tending = tokio::spawn(front::tend(source.front.clone(), || 0, traffic, stopped));
     let mut stopping = std::pin::pin!(told_to_stop.until_stop());
     loop {
         tokio::select! {

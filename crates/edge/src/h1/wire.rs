@@ -10,8 +10,8 @@ use std::{
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use super::buffers::{self, Inbox};
 use crate::connection::{Stream, Watch};
+use http1::Inbox;
 
 /// Bytes of answers that are gathered before they are sent in any case.
 const GATHERED_BYTES_MAX: usize = 64 << 10;
@@ -41,7 +41,7 @@ impl Wire {
     /// Where answers are written. Nothing may be, while the wire [is full](Self::is_full).
     pub(super) fn outbox(&mut self) -> &mut Vec<u8> {
         if self.outbox.capacity() == 0 {
-            self.outbox = buffers::outbox();
+            self.outbox = http1::outbox();
         }
         &mut self.outbox
     }
@@ -74,7 +74,7 @@ impl Wire {
     pub(super) fn rest(&mut self) {
         self.inbox.give_back();
         if !self.has_unsent() {
-            buffers::keep_outbox(std::mem::take(&mut self.outbox));
+            http1::keep_outbox(std::mem::take(&mut self.outbox));
             self.sent = 0;
         }
     }

@@ -43,7 +43,7 @@ pub(crate) fn start_behind(front: &FrontConfig) -> Rig {
 /// Passes everything on.
 pub(crate) fn start_forwarding(forward: &Forward) -> Rig {
     let (clock, metrics) = (Clock::System, Metrics::new());
-    let front = Front::new(&open_front(), &clock, &metrics, None).expect("there are no limits");
+    let front = Front::new(&open_front(), &clock, &metrics, None, [0; 32]).expect("there are no limits");
     let traffic = Traffic::new(&metrics);
     let edge = Edge::new(EdgeConfig::default(), clock, traffic, Identify::nobody(), front.clone());
     let address = SocketAddr::from(([127, 0, 0, 1], 0));

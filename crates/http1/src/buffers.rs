@@ -19,7 +19,7 @@ thread_local! {
 
 /// Bytes that came and were not used yet: never more than a header section and a little.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub struct Inbox {
     /// As long as there is room; empty while nothing is lent.
     bytes: Vec<u8>,
     begin: usize,
@@ -28,7 +28,7 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// Borrows room for `bytes_max` bytes if it has none.
-    pub(super) fn borrow(&mut self, bytes_max: usize) {
+    pub fn borrow(&mut self, bytes_max: usize) {
         if self.bytes.len() < bytes_max {
             self.bytes = INBOXES.with_borrow_mut(Vec::pop).unwrap_or_default();
             self.bytes.resize(bytes_max, 0);
@@ -36,22 +36,22 @@ impl Inbox {
     }
 
     /// Gives the room back if there is nothing in it.
-    pub(super) fn give_back(&mut self) {
+    pub fn give_back(&mut self) {
         if self.is_empty() && !self.bytes.is_empty() {
             keep(&INBOXES, std::mem::take(&mut self.bytes));
         }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes[self.begin..self.end]
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.begin == self.end
     }
 
     /// Takes the first `count` bytes for used.
-    pub(super) const fn consume(&mut self, count: usize) {
+    pub const fn consume(&mut self, count: usize) {
         self.begin += count;
         if self.is_empty() {
             self.begin = 0;
@@ -60,7 +60,7 @@ impl Inbox {
     }
 
     /// Where the next bytes go; empty if the inbox is full.
-    pub(super) fn room(&mut self) -> &mut [u8] {
+    pub fn room(&mut self) -> &mut [u8] {
         if self.begin > 0 && self.bytes.len() - self.end < ROOM_BYTES_MIN {
             self.bytes.copy_within(self.begin..self.end, 0);
             self.end -= self.begin;
@@ -70,7 +70,7 @@ impl Inbox {
     }
 
     /// `count` bytes were put into the room.
-    pub(super) const fn filled(&mut self, count: usize) {
+    pub const fn filled(&mut self, count: usize) {
         self.end += count;
     }
 }
@@ -83,12 +83,12 @@ impl Drop for Inbox {
 }
 
 /// An empty buffer for answers.
-pub(super) fn outbox() -> Vec<u8> {
+pub fn outbox() -> Vec<u8> {
     OUTBOXES.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
 /// Takes a buffer for answers back.
-pub(super) fn keep_outbox(mut outbox: Vec<u8>) {
+pub fn keep_outbox(mut outbox: Vec<u8>) {
     outbox.clear();
     if outbox.capacity() > 0 {
         keep(&OUTBOXES, outbox);
