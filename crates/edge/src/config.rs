@@ -23,6 +23,9 @@ pub struct ListenConfig {
     pub backlog_max: NonZeroU32,
     /// How long a stop waits for requests in flight before it cuts them off, in milliseconds.
     pub drain_ms_max: NonZeroU32,
+    /// The same where another process goes on with the port, and what is still open here may stay open; as long as
+    /// `drain_ms_max` if absent, in milliseconds.
+    pub handed_over_ms_max: Option<NonZeroU32>,
     pub tls: TlsConfig,
     /// Every connection begins with a header of the PROXY protocol, and comes from a trusted proxy; others are
     /// closed.
@@ -36,6 +39,7 @@ impl Default for ListenConfig {
             threads: None,
             backlog_max: nonzero(4096),
             drain_ms_max: nonzero(20_000),
+            handed_over_ms_max: None,
             tls: TlsConfig::Off,
             proxy_protocol: false,
         }

@@ -16,7 +16,7 @@ use crate::{
     Direct, Edge, Forward, ListenConfig, connection::Http2, direct::BoundRoutes, forward::Onward,
     http::Routes, listener,
 };
-use worker::Worker;
+use worker::{Drain, Worker};
 
 /// What one thread needs to serve its part of a port.
 pub(crate) struct Port {
@@ -111,9 +111,9 @@ fn start(
             http2: Http2::new(edge.config()),
             proxied: config.proxy_protocol,
         };
-        let (port, stopped, drain_ms_max) = (Arc::new(port), stopped.clone(), config.drain_ms_max);
+        let (port, stopped, drain) = (Arc::new(port), stopped.clone(), Drain::of(config));
         // Each run has a socket of its own, so that the next one finds it open.
-        let worker = move || Worker::new(port.clone(), listener.try_clone()?, stopped.clone(), drain_ms_max);
+        let worker = move || Worker::new(port.clone(), listener.try_clone()?, stopped.clone(), drain);
         let first = worker()?;
         let thread = thread::Builder::new().name(format!("edge-{seat}"));
         handle.threads.push(thread.spawn(move || run_again(first, worker, |worker| worker.run(seat)))?);

@@ -1,10 +1,14 @@
 //! A running gateway: started with settings, asked, told to read them anew.
 
-use std::{net::SocketAddr, path::PathBuf, process::Command};
+use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::Context;
+use clock::Clock;
 
 use crate::{Client, binary::holdfast, process::Process};
+
+/// How long a hand-over may take before the test is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A gateway that runs, on ports of its own. It is killed when dropped.
 #[derive(Debug)]
@@ -39,6 +43,38 @@ impl Gateway {
     pub fn reload(&self, settings: &str) -> anyhow::Result<()> {
         std::fs::write(&self.settings, settings).context("cannot write the settings")?;
         self.process.signal("-HUP");
+        Ok(())
+    }
+
+    /// Has it hand over to a new process, and waits until that answers. The old one stays for what it has open.
+    ///
+    /// # Errors
+    /// When nobody goes on.
+    pub async fn hand_over(&mut self) -> anyhow::Result<()> {
+        let before = u64::from(self.process.id());
+        self.process.signal("-USR2");
+        let began = Clock::System.stopwatch();
+        while began.elapsed() < PATIENCE {
+            let pid = self.operator().get("/process").await?.json()["pid"].as_u64().context("a pid")?;
+            if pid != before {
+                self.process.is_succeeded_by(u32::try_from(pid)?);
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::bail!("nobody goes on")
+    }
+
+    /// Waits until a process that has handed over has ended.
+    ///
+    /// # Errors
+    /// When it ends otherwise than in order, or not at all.
+    pub async fn predecessor_ends(&mut self) -> anyhow::Result<()> {
+        let began = Clock::System.stopwatch();
+        while !self.process.first_has_ended()? {
+            anyhow::ensure!(began.elapsed() < PATIENCE, "it does not end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         Ok(())
     }
 

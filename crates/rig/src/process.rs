@@ -72,10 +72,15 @@ impl Process {
 
     /// Has it ended? If not in order, that is an error.
     pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
-        if let Some(successor) = self.successor {
+        match self.successor {
             // It is nobody's child that we could wait for.
-            return Ok(has_ended(successor));
+            Some(successor) => Ok(has_ended(successor)),
+            None => self.first_has_ended(),
         }
+    }
+
+    /// The same of the process that was started first, whoever has succeeded it.
+    pub(crate) fn first_has_ended(&mut self) -> anyhow::Result<bool> {
         let status = self.child.try_wait()?;
         let in_order = status.is_none_or(|status| status.success());
         anyhow::ensure!(in_order, "the process ended with {status:?}");

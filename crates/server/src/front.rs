@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cache::Cache;
 use edge::{Front, FrontConfig, Traffic};
-pub(crate) use http::{OperatorRoutes, operator_routes};
+pub(crate) use http::{OperatorRoutes, hand_over_routes, operator_routes};
 use limiter::{Ask, Shared, Told};
 use pressure::Processors;
 use tokio::sync::watch;

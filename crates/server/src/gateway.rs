@@ -20,7 +20,13 @@ use serde::Deserialize;
 use telemetry::{LogConfig, Metrics};
 use tokio::sync::watch;
 
-use crate::{descriptors, front, reload::Hangups, signals::Signals, status};
+use crate::{
+    descriptors, front,
+    hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC},
+    reload::Hangups,
+    signals::Signals,
+    status,
+};
 
 /// The settings file of a gateway: TOML. Ports, `edge`, `log`, `body-bytes-max` and `cache` are read at the start; all else can be
 /// changed while it runs.
@@ -53,8 +59,13 @@ impl Default for GatewaySettings {
             threads: std::num::NonZeroUsize::new(1),
             ..ListenConfig::default()
         };
+        // A tunnel may last for hours, and who goes on with the port does not need this process to end.
+        let public = ListenConfig {
+            handed_over_ms_max: std::num::NonZeroU32::new(60 * 60 * 1000),
+            ..ListenConfig::default()
+        };
         Self {
-            public: ListenConfig::default(),
+            public,
             admin,
             edge: EdgeConfig::default(),
             log: LogConfig::default(),
@@ -120,6 +131,8 @@ pub struct GatewayOptions {
 /// # Errors
 /// When the settings cannot be used, or a port does not open.
 pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
+    let mut inherited = Inherited::take()?;
+    let program = hand_over::own_program()?;
     let mut settings = GatewaySettings::read(&options.config)?;
     settings.public.address = options.listen.unwrap_or(settings.public.address);
     settings.admin.address = options.admin_listen.unwrap_or(settings.admin.address);
@@ -137,21 +150,39 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From the first moment on: a process that nobody has told of SIGHUP is ended by it.
-    let (told_to_stop, told_to_reload) =
+    let (mut told_to_stop, told_to_reload) =
         runtime.block_on(async { anyhow::Ok((Signals::listen()?, Hangups::listen()?)) })?;
     let metrics = Metrics::new();
     let front = Front::new(&settings.front(), &Clock::System, &metrics, None, Clock::System.random())
         .context("cannot use the settings")?;
     let source = Source { gateway, front, path: options.config.clone() };
     let traffic = Traffic::new(&metrics);
-    let (public, admin) = serve(&settings, &source, metrics, &traffic)?;
+    let hand_over = HandOver::default();
+    let (public, admin) = serve(&settings, &source, metrics, &traffic, &mut inherited, hand_over.clone())?;
     crate::tell(&format!("holdfast passes on from {} (operators: {})", public.address(), admin.address()));
-    runtime.block_on(attend(source, traffic, told_to_stop, told_to_reload))?;
+    inherited.join_predecessor()?;
+    hand_over::announce_ready();
+    let sockets = || Ok(vec![(PUBLIC, public.sockets()?), (ADMIN, admin.sockets()?)]);
+    let over = hand_over::until_over(&mut told_to_stop, &hand_over, &program, sockets);
+    let successor = runtime.block_on(attend(source, traffic, over, told_to_reload))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
+    if let Some(successor) = &successor {
+        successor.announce();
+        public.succeeded();
+        admin.succeeded();
+    }
+    public.close();
     admin.close();
-    public.stop();
-    admin.stop();
-    Ok(())
+    let ending = async {
+        tokio::select! {
+            ended = tokio::task::spawn_blocking(|| (public.stop(), admin.stop())) => ended.map(drop),
+            // Whoever handed over may have connections open for long: a second word ends them.
+            () = told_to_stop.until_stop() => Ok(()),
+        }
+    };
+    let ended = runtime.block_on(ending);
+    runtime.shutdown_background();
+    ended.context("whoever ends the ports panicked")
 }
 
 /// What is read anew, and from where.
@@ -180,13 +211,16 @@ fn serve(
     source: &Source,
     metrics: Metrics,
     traffic: &Traffic,
+    inherited: &mut Inherited,
+    hand_over: HandOver,
 ) -> anyhow::Result<(Handle, Handle)> {
     let Source { gateway, front, .. } = source;
     gateway.register(&metrics);
     let limits = descriptors::fit(&settings.edge);
     let edge = Edge::new(limits.clone(), Clock::System, traffic.clone(), Identify::nobody(), front.clone());
+    let sockets = inherited.of(PUBLIC);
     let public =
-        edge::serve_forwarding(Vec::new(), &settings.public, &edge, &gateway.forward(), &Direct::none())
+        edge::serve_forwarding(sockets, &settings.public, &edge, &gateway.forward(), &Direct::none())
             .with_context(|| format!("cannot serve {}", settings.public.address))?;
     // Nothing of this front is worth counting: it lets everybody through.
     let open = Front::new(&front::open(), &Clock::System, &Metrics::new(), None, [0; 32])?;
@@ -194,34 +228,36 @@ fn serve(
     let held = source.clone();
     let reload = Arc::new(move || held.read_again().map_err(|error| format!("{error:#}")));
     let routes = operator_routes(gateway.clone(), reload).merge(status::plain_admin_routes(metrics));
-    let admin = edge::serve(&settings.admin, &edge, &routes, &Direct::none())
+    let routes = routes.merge(front::hand_over_routes(hand_over));
+    let admin = edge::serve_on(inherited.of(ADMIN), &settings.admin, &edge, &routes, &Direct::none())
         .with_context(|| format!("cannot serve {}", settings.admin.address))?;
     Ok((public, admin))
 }
 
 /// Attends to the upstreams, and reads the settings anew when told to, until told to stop.
-async fn attend(
+async fn attend<T>(
     source: Source,
     traffic: Traffic,
-    told_to_stop: Signals,
+    over: impl Future<Output = T>,
     mut hangups: Hangups,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<T> {
     let (stop, stopped) = watch::channel(false);
     let attending = tokio::spawn(source.gateway.clone().attend(stopped.clone()));
     let tending = tokio::spawn(front::tend(source.front.clone(), || 0, traffic, stopped));
-    let mut stopping = std::pin::pin!(told_to_stop.until_stop());
-    loop {
+    let mut over = std::pin::pin!(over);
+    let said = loop {
         tokio::select! {
-            () = &mut stopping => break,
+            said = &mut over => break said,
             () = hangups.heard() => if let Err(error) = source.read_again() {
                 let error = format!("{error:#}");
                 tracing::error!(code = "gateway/bad-settings", error, "the new settings cannot be used; the old ones stay");
             },
         }
-    }
+    };
     stop.send_replace(true);
     tending.await.context("whoever tends the front panicked")?;
-    attending.await.context("whoever attends to the upstreams panicked")
+    attending.await.context("whoever attends to the upstreams panicked")?;
+    Ok(said)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     env,
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::TcpListener,
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::{Path, PathBuf},
@@ -21,6 +21,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::sync::Notify;
+
+use crate::signals::{Signals, Told};
 
 /// The name under which a successor finds its line to us.
 const LINE: &str = "predecessor";
@@ -64,6 +66,14 @@ impl Inherited {
         self.sockets.remove(port).unwrap_or_default()
     }
 
+    /// Tells the predecessor, if there is one, that we begin; it may go on for a while with what it has open.
+    pub(crate) fn join_predecessor(&mut self) -> anyhow::Result<()> {
+        match self.line.take() {
+            Some(mut line) => line.write_all(&[WORD]).context("the predecessor has gone"),
+            None => Ok(()),
+        }
+    }
+
     /// Tells the predecessor, if there is one, that we could begin, and waits until it has ended.
     pub(crate) fn replace_predecessor(&mut self) -> anyhow::Result<()> {
         let Some(mut line) = self.line.take() else { return Ok(()) };
@@ -89,7 +99,7 @@ pub(crate) struct Successor {
 
 impl Successor {
     /// Starts `program` as we were started, on these sockets, and waits until it could begin.
-    pub(crate) fn start(program: &Path, sockets: Vec<(&str, Vec<TcpListener>)>) -> anyhow::Result<Self> {
+    pub(crate) fn start(program: &Path, sockets: Passed) -> anyhow::Result<Self> {
         let (mut line, theirs) = UnixStream::pair()?;
         let mut passed: Vec<(&str, OwnedFd)> = vec![(LINE, theirs.into())];
         for (name, sockets) in sockets {
@@ -117,6 +127,40 @@ impl Successor {
     /// Tells systemd, where it looks after us, that the other process is the one to look after.
     pub(crate) fn announce(&self) {
         let _told = sd_notify::notify(&[NotifyState::MainPid(self.child.id())]);
+    }
+}
+
+/// Sockets by the names of their ports.
+pub(crate) type Passed = Vec<(&'static str, Vec<TcpListener>)>;
+
+/// Waits until the process is told to stop, or another can go on with its sockets.
+pub(crate) async fn until_over(
+    signals: &mut Signals,
+    hand_over: &HandOver,
+    program: &Path,
+    sockets: impl Fn() -> io::Result<Passed>,
+) -> Option<Successor> {
+    loop {
+        tokio::select! {
+            told = signals.next() => if told == Told::Stop {
+                return None;
+            },
+            () = hand_over.asked() => {}
+        }
+        tracing::info!(code = "server/handing-over", "starting the process that goes on");
+        let started = async {
+            let (program, sockets) = (program.to_owned(), sockets()?);
+            // What it waits for is another process.
+            tokio::task::spawn_blocking(move || Successor::start(&program, sockets)).await?
+        };
+        match started.await {
+            Ok(successor) => return Some(successor),
+            Err(error) => tracing::error!(
+                code = "server/not-handed-over",
+                error = format!("{error:#}"),
+                "this process goes on"
+            ),
+        }
     }
 }
 

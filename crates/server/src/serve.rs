@@ -1,7 +1,5 @@
 //! `holdfast serve`: opens the folder of data and serves until told to stop.
 
-use std::path::{Path, PathBuf};
-
 use anyhow::Context;
 use cache::Cache;
 use clap::Args;
@@ -17,14 +15,14 @@ use crate::{
     backup::Shipping,
     data_folder::DataFolder,
     descriptors, first_start, front,
-    hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC, Successor},
+    hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC, Passed, Successor},
     jobs, key_file,
     ledgers::Ledgers,
     load, memory,
     reload::{Hangups, Reload},
     services::Services,
     settings::{Settings, SettingsOptions},
-    signals::{Signals, Told},
+    signals::Signals,
     status,
 };
 
@@ -64,7 +62,7 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From the first moment on, so that a stop during the start is a stop in order too.
-    let (told_to_stop, hangups) =
+    let (mut told_to_stop, hangups) =
         runtime.block_on(async { anyhow::Ok((Signals::listen()?, Hangups::listen()?)) })?;
     let target = Shipping::target(&settings)?;
     inherited.replace_predecessor()?;
@@ -85,8 +83,11 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
         );
     };
     hand_over::announce_ready();
-    let successor =
-        runtime.block_on(running.services.attend(running.until_over(told_to_stop, &program), also))?;
+    let successor = {
+        let sockets = || running.sockets();
+        let over = hand_over::until_over(&mut told_to_stop, &running.hand_over, &program, sockets);
+        runtime.block_on(running.services.attend(over, also))?
+    };
     tracing::info!(code = "server/stopping", "finishing what has begun");
     running.stop(successor.as_ref());
     Ok(())
@@ -148,31 +149,9 @@ async fn start(
 }
 
 impl Running {
-    /// Waits until it is told to stop, or somebody else can go on.
-    async fn until_over(&self, mut signals: Signals, program: &Path) -> Option<Successor> {
-        loop {
-            tokio::select! {
-                told = signals.next() => if told == Told::Stop {
-                    return None;
-                },
-                () = self.hand_over.asked() => {}
-            }
-            tracing::info!(code = "server/handing-over", "starting the process that goes on");
-            match self.start_successor(program.to_owned()).await {
-                Ok(successor) => return Some(successor),
-                Err(error) => tracing::error!(
-                    code = "server/not-handed-over",
-                    error = format!("{error:#}"),
-                    "this process goes on"
-                ),
-            }
-        }
-    }
-
-    async fn start_successor(&self, program: PathBuf) -> anyhow::Result<Successor> {
-        let sockets = vec![(PUBLIC, self.public.sockets()?), (ADMIN, self.admin.sockets()?)];
-        // What it waits for is another process.
-        tokio::task::spawn_blocking(move || Successor::start(&program, sockets)).await?
+    /// The sockets that a successor goes on with.
+    fn sockets(&self) -> std::io::Result<Passed> {
+        Ok(vec![(PUBLIC, self.public.sockets()?), (ADMIN, self.admin.sockets()?)])
     }
 
     /// Ends in the order in which nothing is lost: no new requests and jobs, then those in flight, then the

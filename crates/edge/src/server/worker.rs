@@ -1,6 +1,6 @@
 //! One thread of a port: it accepts, looks its connections over now and then, and drains them at the end.
 
-use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use clock::Clock;
 use tokio::{
@@ -11,6 +11,7 @@ use tokio::{
 
 use super::{Ending, Port};
 use crate::{
+    ListenConfig,
     config::millis,
     connection::{self, Order, Watches},
     h1::{set_date, too_many_connections},
@@ -23,13 +24,27 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How often a draining thread looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
+/// How long what is in flight may take when the port ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drain {
+    stopped: Duration,
+    handed_over: Duration,
+}
+
+impl Drain {
+    pub(super) fn of(config: &ListenConfig) -> Self {
+        let stopped = millis(config.drain_ms_max);
+        Self { stopped, handed_over: config.handed_over_ms_max.map_or(stopped, millis) }
+    }
+}
+
 /// A thread's own runtime, listener and connections.
 pub(super) struct Worker {
     port: Arc<Port>,
     runtime: Runtime,
     listener: TcpListener,
     stop: watch::Receiver<Ending>,
-    drain_ms_max: NonZeroU32,
+    drain: Drain,
     watches: Watches,
     full: Vec<u8>,
 }
@@ -39,7 +54,7 @@ impl Worker {
         port: Arc<Port>,
         listener: std::net::TcpListener,
         stop: watch::Receiver<Ending>,
-        drain_ms_max: NonZeroU32,
+        drain: Drain,
     ) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = {
@@ -47,12 +62,12 @@ impl Worker {
             TcpListener::from_std(listener)?
         };
         let full = too_many_connections(port.edge.clock());
-        Ok(Self { port, runtime, listener, stop, drain_ms_max, watches: Watches::default(), full })
+        Ok(Self { port, runtime, listener, stop, drain, watches: Watches::default(), full })
     }
 
     pub(super) fn run(self, seat: usize) {
         crate::traffic::take_seat(seat);
-        let Self { port, runtime, listener, mut stop, drain_ms_max, watches, full } = self;
+        let Self { port, runtime, listener, mut stop, drain, watches, full } = self;
         // Sockets live in real time, whatever the clock of the rest says.
         let running = Clock::System.stopwatch();
         runtime.block_on(async {
@@ -88,7 +103,8 @@ impl Worker {
                     watches.sweep(running.elapsed(), limits);
                 }
             };
-            if tokio::time::timeout(millis(drain_ms_max), drained).await.is_err() {
+            let longest = if *stop.borrow() == Ending::Succeeded { drain.handed_over } else { drain.stopped };
+            if tokio::time::timeout(longest, drained).await.is_err() {
                 tracing::warn!("requests were still in flight when the time to stop was over");
             }
         });

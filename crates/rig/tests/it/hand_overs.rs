@@ -18,7 +18,7 @@ use crate::{Folder, MANY_COME, PASSWORD};
 
 /// Asks again and again over connections that stay open as long as the server lets them, as HTTP clients do: whoever
 /// is told that a connection ends makes another. Returns how many requests were answered.
-fn ask_on_and_on(address: SocketAddr, over: &AtomicBool) -> Result<usize, String> {
+pub(crate) fn ask_on_and_on(address: SocketAddr, over: &AtomicBool) -> Result<usize, String> {
     let connect = || {
         let stream = TcpStream::connect(address).map_err(|error| format!("refused: {error}"))?;
         stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(|error| error.to_string())?;

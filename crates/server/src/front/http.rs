@@ -24,7 +24,6 @@ const BLOCK_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
 struct Operated {
     front: Front,
     reload: Reload,
-    hand_over: HandOver,
 }
 
 /// Routes of the operators' port.
@@ -36,8 +35,13 @@ pub(crate) fn operator_routes(front: Front, reload: Reload, hand_over: HandOver)
         .route("/blocks", put(block).delete(unblock))
         .route("/attack", put(set_attack))
         .route("/reload", post(read_again))
-        .route("/hand-over", post(hand_over_now))
-        .with_state(Operated { front, reload, hand_over })
+        .with_state(Operated { front, reload })
+        .merge(hand_over_routes(hand_over))
+}
+
+/// What whoever looks after a process asks of it, whatever it serves.
+pub(crate) fn hand_over_routes(hand_over: HandOver) -> OperatorRoutes {
+    Router::new().route("/hand-over", post(hand_over_now)).with_state(hand_over)
 }
 
 async fn see(State(operated): State<Operated>) -> Json<FrontState> {
@@ -116,7 +120,7 @@ async fn read_again(State(operated): State<Operated>) -> Result<Json<Reloaded>, 
 }
 
 /// Answers before it happens: the log and `GET /process` say when it has.
-async fn hand_over_now(State(operated): State<Operated>) -> StatusCode {
-    operated.hand_over.ask();
+async fn hand_over_now(State(hand_over): State<HandOver>) -> StatusCode {
+    hand_over.ask();
     StatusCode::ACCEPTED
 }

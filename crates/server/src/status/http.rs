@@ -85,6 +85,7 @@ pub(crate) fn plain_admin_routes(metrics: Metrics) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(write_plain_metrics))
+        .route("/process", get(process))
         .with_state(metrics)
 }
 

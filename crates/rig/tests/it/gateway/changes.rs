@@ -147,9 +147,9 @@ fn hear(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8_lossy(&heard).into_owned()
 }
 
-#[tokio::test]
-async fn a_connection_that_left_http_lives_through_changes() {
-    let server = Upstream::start(|asked, stream| {
+/// A server that speaks something else with whoever asks for it: it says back what it hears.
+fn echo() -> Upstream {
+    Upstream::start(|asked, stream| {
         if !asked.head.contains("upgrade: websocket\r\n") {
             return answer(stream, "", "well");
         }
@@ -161,9 +161,11 @@ async fn a_connection_that_left_http_lives_through_changes() {
         // An echo, until the caller has said all.
         let mut from = stream.try_clone().expect("a socket can be shared");
         std::io::copy(&mut from, stream).is_err()
-    });
-    let other = Upstream::named("other");
-    let gateway = Gateway::start(&settings(&[&server], "")).expect("it starts");
+    })
+}
+
+/// A connection to an echo, through the gateway.
+fn leave_http(gateway: &Gateway) -> TcpStream {
     let mut caller = TcpStream::connect(gateway.public).expect("it listens");
     let ask = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
                sec-websocket-key: k\r\n\r\nearly\n";
@@ -175,6 +177,14 @@ async fn a_connection_that_left_http_lives_through_changes() {
         "{head}"
     );
     hear(&mut caller, "welcome\nearly\n");
+    caller
+}
+
+#[tokio::test]
+async fn a_connection_that_left_http_lives_through_changes() {
+    let (server, other) = (echo(), Upstream::named("other"));
+    let gateway = Gateway::start(&settings(&[&server], "")).expect("it starts");
+    let mut caller = leave_http(&gateway);
     for text in [settings(&[&other], ""), settings(&[&server], ""), settings(&[&other], "")] {
         gateway.reload(&text).expect("it is told");
         caller.write_all(b"still here\n").expect("it is open");
@@ -195,6 +205,31 @@ async fn a_connection_that_left_http_lives_through_changes() {
     let mut rest = Vec::new();
     caller.read_to_end(&mut rest).expect("it ends");
     assert!(rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn a_new_process_goes_on_and_what_left_http_stays_with_the_old_one() {
+    let server = echo();
+    let mut gateway = Gateway::start(&settings(&[&server], "")).expect("it starts");
+    let mut caller = leave_http(&gateway);
+    let over = Arc::new(AtomicBool::new(false));
+    let asking: Vec<_> = (0..4)
+        .map(|_| {
+            let (address, over) = (gateway.public, over.clone());
+            std::thread::spawn(move || crate::hand_overs::ask_on_and_on(address, &over))
+        })
+        .collect();
+    gateway.hand_over().await.expect("another goes on");
+    caller.write_all(b"still here\n").expect("it is open");
+    hear(&mut caller, "still here\n");
+    assert_eq!(gateway.client().get("/health").await.expect("an answer").status, 200);
+    over.store(true, Ordering::SeqCst);
+    for asking in asking {
+        assert!(asking.join().expect("nobody panicked").expect("no request failed") > 0);
+    }
+    drop(caller);
+    gateway.predecessor_ends().await.expect("nothing is left for it to do");
+    gateway.stop().expect("the new process stops in order");
 }
 
 #[tokio::test]
