@@ -1,6 +1,7 @@
 //! Measurements, each beside a peer in the same run. `cargo xtask bench NAME` builds and runs this.
 
 mod cache;
+mod changes;
 mod device_sign_in;
 mod figures;
 mod jobs;
@@ -52,6 +53,8 @@ enum Name {
     Limiter,
     /// `GET /api/v1/session` with everything that defends it on, beside the same with it off.
     Layers,
+    /// Changes of a gateway under load: what fails.
+    Changes,
     /// Ten million live sessions.
     LiveSessions,
     /// Jobs from asked for to done, beside BullMQ.
@@ -77,6 +80,7 @@ fn main() -> anyhow::Result<()> {
         Name::Overload => overload::run(arguments.quick)?,
         Name::Limiter => limiter::run(arguments.quick)?,
         Name::Layers => layers::run(arguments.quick)?,
+        Name::Changes => changes::run(arguments.quick)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
         Name::Postgres => postgres::run(arguments.quick)?,
         Name::Proxy => proxy::run(arguments.quick)?,
