@@ -4,6 +4,7 @@ mod cache;
 mod changes;
 mod device_sign_in;
 mod figures;
+mod floods;
 mod jobs;
 mod layers;
 mod ledger;
@@ -55,6 +56,8 @@ enum Name {
     Layers,
     /// Changes of a gateway under load: what fails.
     Changes,
+    /// Attacks on the edge: how much longer honest callers wait.
+    Floods,
     /// Ten million live sessions.
     LiveSessions,
     /// Jobs from asked for to done, beside BullMQ.
@@ -81,6 +84,7 @@ fn main() -> anyhow::Result<()> {
         Name::Limiter => limiter::run(arguments.quick)?,
         Name::Layers => layers::run(arguments.quick)?,
         Name::Changes => changes::run(arguments.quick)?,
+        Name::Floods => floods::run(arguments.quick)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
         Name::Postgres => postgres::run(arguments.quick)?,
         Name::Proxy => proxy::run(arguments.quick)?,
