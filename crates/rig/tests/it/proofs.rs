@@ -142,9 +142,14 @@ async fn a_token_is_for_the_service_that_it_names() {
         validated("/api/v1/tokens/validate?audience=shop").await["results"][0],
         json!({"valid": false, "reason": "other-audience"})
     );
-    let long = json!({"userId": "ada", "credentials": PASSWORD, "audience": "a".repeat(101)});
-    let refused = client.post("/api/v1/authenticate", &long).await.expect("an answer");
-    assert_eq!(refused.problem(), "identity/audience-unfit");
+    // What the description says of it is checked first, all else by those who know what an audience is.
+    for (audience, code) in
+        [("a".repeat(101), "edge/wrong-shape"), (String::new(), "identity/audience-unfit")]
+    {
+        let unfit = json!({"userId": "ada", "credentials": PASSWORD, "audience": audience});
+        let refused = client.post("/api/v1/authenticate", &unfit).await.expect("an answer");
+        assert_eq!(refused.problem(), code);
+    }
 }
 
 #[tokio::test]
