@@ -223,31 +223,21 @@ impl Limits {
         now: u64,
     ) -> Result<Admitted, Answer> {
         let mut admitted = Admitted { client, ..Admitted::default() };
-        let mut counted: ArrayVec<(&Rule, usize), TOGETHER_MAX> = ArrayVec::new();
-        let mut refused: Option<Duration> = None;
+        let mut counted: ArrayVec<(&Arc<Rule>, usize), TOGETHER_MAX> = ArrayVec::new();
         for rule in &self.rules {
             let Some(route) = rule.config.route(seen.method, seen.path) else { continue };
             if rule.config.asks_who() && admitted.actor.is_none() {
                 admitted.actor = who(identify, seen);
             }
-            let key = rule.key(seen, &admitted, route);
-            if !rule.config.counts(admitted.actor.as_ref()) || !key.is_whole() {
-                continue;
-            }
-            if let Some(leases) = &rule.leases {
-                let key = key.everywhere();
-                match leases.take_at_once(key) {
-                    Some(Taken::Passed) => {}
-                    Some(Taken::Refused { retry_after }) => {
-                        refused = refused.max(Some(rule.refuse(retry_after)))
-                    }
-                    Some(Taken::Away) | None => admitted.owed.push(Owed { rule: Arc::clone(rule), key }),
-                }
-            } else {
+            let whole = rule.key(seen, &admitted, route).is_whole();
+            if whole && rule.config.counts(admitted.actor.as_ref()) {
                 // Whoever writes more rules than that for one route is held to the first of them.
                 let _full = counted.try_push((rule, route));
             }
         }
+        let shared: ArrayVec<_, TOGETHER_MAX> =
+            counted.iter().copied().filter(|(rule, _)| rule.leases.is_some()).collect();
+        counted.retain(|(rule, _)| rule.leases.is_none());
         let decisions = {
             let tickets =
                 counted.iter().map(|(rule, route)| rule.limiter.ticket(&rule.key(seen, &admitted, *route)));
@@ -255,7 +245,7 @@ impl Limits {
             decide_together(&mut tickets, 1, now)
         };
         let mut told = Told::default();
-        let mut wait = Duration::ZERO;
+        let (mut refused, mut wait) = (None, Duration::ZERO);
         for ((rule, _), decision) in counted.iter().zip(&decisions) {
             let Some((limiter, decision)) = rule.best(seen, &mut admitted, identify, decision, now) else {
                 continue;
@@ -267,6 +257,15 @@ impl Limits {
                 Verdict::Pass => {}
                 Verdict::PassAfter(turn) => wait = wait.max(turn),
                 Verdict::Refuse { retry_after } => refused = refused.max(Some(rule.refuse(retry_after))),
+            }
+        }
+        // What is shared is taken last: what is refused here must cost the fleet nothing.
+        for (rule, route) in shared.iter().filter(|_| refused.is_none()) {
+            let key = rule.key(seen, &admitted, *route).everywhere();
+            match rule.leases.as_ref().and_then(|leases| leases.take_at_once(key)) {
+                Some(Taken::Passed) => {}
+                Some(Taken::Refused { retry_after }) => refused = Some(rule.refuse(retry_after)),
+                Some(Taken::Away) | None => admitted.owed.push(Owed { rule: Arc::clone(rule), key }),
             }
         }
         if let Some(retry_after) = refused {
