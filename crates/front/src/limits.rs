@@ -260,7 +260,10 @@ impl Limits {
             }
         }
         // What is shared is taken last: what is refused here must cost the fleet nothing.
-        for (rule, route) in shared.iter().filter(|_| refused.is_none()) {
+        for (rule, route) in &shared {
+            if refused.is_some() {
+                break;
+            }
             let key = rule.key(seen, &admitted, *route).everywhere();
             match rule.leases.as_ref().and_then(|leases| leases.take_at_once(key)) {
                 Some(Taken::Passed) => {}
