@@ -49,6 +49,10 @@ impl RedisSentinel {
         let follows = format!("127.0.0.1 {}", primary.port());
         let replica = Redis::start_behind(secrets, &[("replicaof", &follows)])?;
         let folder = tempfile::Builder::new().prefix("holdfast-sentinel-").tempdir()?;
+        if let Some(secrets) = secrets {
+            // Once: whoever writes them again may take them from under one that is reading them.
+            secrets.write(folder.path())?;
+        }
         let secrets = secrets.cloned();
         let mut this = Self { servers: [primary, replica], folder, secrets, sentinels: Vec::new() };
         for number in 0..SENTINELS {
@@ -74,7 +78,6 @@ impl RedisSentinel {
         );
         match &self.secrets {
             Some(secrets) => {
-                secrets.write(self.folder.path())?;
                 for (setting, value) in secrets.settings(port) {
                     writeln!(settings, "{setting} {value}")?;
                 }
@@ -89,7 +92,15 @@ impl RedisSentinel {
         fs::write(&file, settings)?;
         let program = PathBuf::from(REDIS.name);
         let arguments = [program.as_path(), &file, Path::new("--sentinel")];
-        let child = start_bound(None, "KILL", &arguments, self.folder.path())?;
+        let mut child = start_bound(None, "KILL", &arguments, self.folder.path())?;
+        let mut ended = None;
+        wait(AGREE_TRIES, || {
+            ended = child.try_wait().ok().flatten();
+            ended.is_some() || self.ask_one(port, &["PING"]).is_ok()
+        })?;
+        if let Some(ended) = ended {
+            anyhow::bail!("a sentinel on port {port} ended at once: {ended}");
+        }
         self.sentinels.push((port, child));
         Ok(())
     }
@@ -102,6 +113,10 @@ impl RedisSentinel {
 
     fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
         let (port, _) = self.sentinels.last().context("there are sentinels")?;
+        self.ask_one(*port, words)
+    }
+
+    fn ask_one(&self, port: u16, words: &[&str]) -> anyhow::Result<String> {
         let mut cli = std::process::Command::new("redis-cli");
         crate::program::run(
             cli.args(["-p", &port.to_string()]).args(access(self.secrets.as_ref())).args(words),
@@ -128,7 +143,7 @@ impl Drop for RedisSentinel {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test waits on its own thread")]
-pub(super) fn wait(tries: u32, done: impl Fn() -> bool) -> anyhow::Result<()> {
+pub(super) fn wait(tries: u32, mut done: impl FnMut() -> bool) -> anyhow::Result<()> {
     for _ in 0..tries {
         if done() {
             return Ok(());
