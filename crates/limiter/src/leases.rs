@@ -130,6 +130,11 @@ impl Shared {
         }
     }
 
+    /// Asks it; nothing if nobody answers.
+    pub async fn exchange(&self, ask: Ask) -> Option<Told> {
+        (self.exchange)(ask).await
+    }
+
     /// The same, waiting by another clock.
     #[cfg(test)]
     fn sleeping<F>(self, sleep: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self

@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "ledger",
     "limiter",
     "overload",
+    "waiting",
     "cache",
     "queue",
     "backup",
