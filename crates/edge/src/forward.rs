@@ -4,7 +4,7 @@
 
 use std::{convert::Infallible, fmt, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
-use front::{Told, Turn};
+use front::{Told, Turn, TurnedAway};
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use problem::Problem;
@@ -75,12 +75,19 @@ async fn observed(
     request.extensions_mut().insert(id.clone());
     let told = request.extensions_mut().remove::<Told>();
     let answering = async {
-        if let Some(turn) = request.extensions_mut().remove::<Turn>()
-            && let Err(refusal) = Box::pin(edge.front().take(turn)).await
-        {
-            return refused(refusal);
-        }
-        (forward.0)(request).await
+        let kept = match request.extensions_mut().remove::<Turn>() {
+            Some(turn) => match Box::pin(edge.front().take(turn)).await {
+                Ok(kept) => kept,
+                Err(TurnedAway::Limited(refusal)) => return refused(refusal),
+                Err(TurnedAway::Waits(answer)) => {
+                    return answer.written(None, edge.clock()).map(Content::from);
+                }
+            },
+            None => None,
+        };
+        let mut response = (forward.0)(request).await;
+        response.headers_mut().extend(kept);
+        response
     };
     let answered = AssertUnwindSafe(answering).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|panic| refused(panicked(&*panic)));

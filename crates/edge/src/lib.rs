@@ -30,7 +30,8 @@ pub use forward::{CountedAs, Forward, Forwarding, refused};
 // What a front is set by belongs to a port's settings.
 pub use front::{
     Answer, AttackConfig, AttackMode, Block, ClientsConfig, Fields, Front, FrontConfig, FrontState, Identify,
-    LimitsConfig, LimitsError, NetworksConfig, REQUEST_ID, RequestId,
+    LimitsConfig, LimitsError, NetworksConfig, REQUEST_ID, RequestId, RoomStateNamed, Rooms, RoomsConfig,
+    RoomsError,
 };
 pub use h1::Tunnel;
 pub use http::{

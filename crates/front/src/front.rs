@@ -7,7 +7,7 @@ use std::{
     fmt,
     net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -16,7 +16,7 @@ use std::{
 use arc_swap::ArcSwap;
 use authz::Actor;
 use clock::{Clock, Stopwatch};
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use limiter::{Limiter, Shared};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -24,14 +24,18 @@ use telemetry::Metrics;
 
 use crate::{
     Answer, AttackConfig, AttackMode, Block, BlockError, ClientsConfig, Fields, Identify, LimitsConfig,
-    LimitsError, NetworksConfig, RuleState, Told,
+    LimitsError, NetworksConfig, Rooms, RuleState, Told,
     alarm::Alarm,
     blocks::Blocks,
     challenge::Challenges,
     instruments::Instruments,
     limits::{Limits, Making, Owed},
     networks::{Networks, Standing},
+    rooms::Arrival,
 };
+
+/// How a proxy was spoken to.
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Everything the front goes by; all of it can be replaced while it is served.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -71,19 +75,24 @@ pub struct Admitted {
     pub(crate) wait: Duration,
     /// What has to be asked of others before it may go on.
     pub(crate) owed: Vec<Owed>,
+    /// The room before which a number has to be drawn.
+    pub(crate) arrival: Option<Arc<Arrival>>,
 }
 
 impl Admitted {
     /// Is nothing to be waited for?
     pub const fn is_settled(&self) -> bool {
-        self.wait.is_zero() && self.owed.is_empty()
+        self.wait.is_zero() && self.owed.is_empty() && self.arrival.is_none()
     }
 
     /// What is to be waited for, if anything is.
     #[must_use]
     pub fn turn(&mut self) -> Option<Turn> {
-        let turn = (!self.is_settled())
-            .then(|| Turn { wait: self.wait, owed: std::mem::take(&mut self.owed).into() });
+        let turn = (!self.is_settled()).then(|| Turn {
+            wait: self.wait,
+            owed: std::mem::take(&mut self.owed).into(),
+            arrival: self.arrival.take(),
+        });
         self.wait = Duration::ZERO;
         turn
     }
@@ -94,6 +103,16 @@ impl Admitted {
 pub struct Turn {
     wait: Duration,
     owed: Arc<[Owed]>,
+    arrival: Option<Arc<Arrival>>,
+}
+
+/// Why a request's turn does not come.
+#[derive(Debug)]
+pub enum TurnedAway {
+    /// It is beyond a limit.
+    Limited(Problem),
+    /// Its sender waits, or there is nothing to wait for.
+    Waits(Box<Answer>),
 }
 
 /// The front of a port. Clones share it; ports that share one share its limits.
@@ -108,6 +127,7 @@ struct Inner {
     challenges: Challenges,
     siege: Siege,
     instruments: Instruments,
+    rooms: OnceLock<Rooms>,
 }
 
 /// How it is found out whether this is an attack.
@@ -188,6 +208,7 @@ impl Front {
                 watch: Mutex::default(),
             },
             instruments,
+            rooms: OnceLock::new(),
         }));
         this.watch_siege(None);
         Ok(this)
@@ -205,6 +226,11 @@ impl Front {
         self.0.table.store(Arc::new(Table::new(config, limits)));
         self.watch_siege(None);
         Ok(())
+    }
+
+    /// From now on people wait in these rooms for what bears only so much. To be called once.
+    pub fn wait_in(&self, rooms: Rooms) {
+        let _first = self.0.rooms.set(rooms);
     }
 
     /// Lets nobody in from there for so long.
@@ -304,15 +330,22 @@ impl Front {
         self.0.instruments.connections_refused.inc();
     }
 
-    /// Waits until the request's turn comes.
-    pub async fn take(&self, turn: Turn) -> Result<(), Problem> {
+    /// Waits until the request's turn comes; tells what its sender is to keep then.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub async fn take(&self, turn: Turn) -> Result<Option<(HeaderName, HeaderValue)>, TurnedAway> {
         for owed in &*turn.owed {
-            owed.settle(&self.0.since_start).await.map_err(too_many_problem)?;
+            let limited = |wait| TurnedAway::Limited(too_many_problem(wait));
+            owed.settle(&self.0.since_start).await.map_err(limited)?;
         }
         if !turn.wait.is_zero() {
             tokio::time::sleep(turn.wait).await;
         }
-        Ok(())
+        match turn.arrival {
+            Some(arrival) => arrival.draw().await.map_err(|answer| TurnedAway::Waits(Box::new(answer))),
+            None => Ok(None),
+        }
     }
 
     /// May this request go on?
@@ -351,7 +384,11 @@ impl Front {
                 return Err(asked);
             }
         }
-        Ok(admitted)
+        let Some(rooms) = self.0.rooms.get() else { return Ok(admitted) };
+        let trusted = || seen.peer.is_some_and(|peer| table.clients.trusts(peer));
+        let proto = || seen.fields.get(&X_FORWARDED_PROTO) == Some(b"https");
+        let secure = seen.secure || (trusted() && proto());
+        rooms.look(identify, &Seen { secure, ..*seen }, admitted, now)
     }
 }
 
@@ -391,6 +428,6 @@ fn too_many_problem(wait: Duration) -> Problem {
 }
 
 /// Whole seconds, rounded up: whoever comes back then is not too early.
-fn seconds(wait: Duration) -> HeaderValue {
+pub(crate) fn seconds(wait: Duration) -> HeaderValue {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).into()
 }

@@ -9,14 +9,20 @@ use limiter::{Decision, Quota};
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// The limits that a request was counted in, and what is left of each.
+/// The limits that a request was counted in, what is left of each, and what its sender is to keep.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
     policies: String,
     left: String,
+    kept: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Told {
+    /// Something that its sender is to keep.
+    pub(crate) fn keep(&mut self, field: (HeaderName, HeaderValue)) {
+        self.kept.push(field);
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.left.is_empty()
     }
@@ -39,9 +45,10 @@ impl Told {
     /// The fields that say so; none if nothing was added.
     pub fn fields(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let fields = [(RATELIMIT_POLICY, &self.policies), (RATELIMIT, &self.left)];
-        fields.into_iter().filter(|(_, text)| !text.is_empty()).filter_map(|(name, text)| {
+        let fields = fields.into_iter().filter(|(_, text)| !text.is_empty()).filter_map(|(name, text)| {
             // Names of rules are checked when they are read, so that this is always a value.
             Some((name, HeaderValue::from_str(text).ok()?))
-        })
+        });
+        fields.chain(self.kept.iter().cloned())
     }
 }

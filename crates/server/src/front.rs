@@ -2,6 +2,7 @@
 
 mod http;
 mod pressure;
+mod rooms;
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use edge::{Front, FrontConfig, Traffic};
 pub(crate) use http::{OperatorRoutes, hand_over_routes, operator_routes};
 use limiter::{Ask, Shared, Told};
 use pressure::Processors;
+pub(crate) use rooms::{look_after as look_after_rooms, open as open_rooms, operator_routes as room_routes};
 use tokio::sync::watch;
 
 use crate::settings::Settings;

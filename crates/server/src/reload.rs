@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use edge::Front;
+use edge::{Front, Rooms};
 use overload::Overload;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -23,6 +23,7 @@ pub(crate) struct Reload(Arc<Sources>);
 struct Sources {
     options: SettingsOptions,
     front: Front,
+    rooms: Rooms,
     overload: Overload,
     /// As they are in force, or will be from the next start on.
     known: Mutex<Settings>,
@@ -33,9 +34,10 @@ impl Reload {
         options: SettingsOptions,
         settings: Settings,
         front: Front,
+        rooms: Rooms,
         overload: Overload,
     ) -> Self {
-        Self(Arc::new(Sources { options, front, overload, known: Mutex::new(settings) }))
+        Self(Arc::new(Sources { options, front, rooms, overload, known: Mutex::new(settings) }))
     }
 
     /// Reads them. Tells which tables changed that hold only from the next start on.
@@ -45,7 +47,10 @@ impl Reload {
     pub(crate) fn read_again(&self) -> anyhow::Result<Vec<&'static str>> {
         let settings = self.0.options.read()?;
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Both or neither: the rooms are looked at before anything changes.
+        settings.waiting_rooms.check().context("cannot use the settings [waiting-rooms]")?;
         self.0.front.set(&front::config(&settings)).context("cannot use the settings of the front")?;
+        self.0.rooms.set(&settings.waiting_rooms).context("cannot use the settings [waiting-rooms]")?;
         self.0.overload.set(settings.edge.overload.clone());
         let later = settings.fixed_that_differ(&known);
         *known = settings;

@@ -4,7 +4,7 @@ use anyhow::Context;
 use cache::Cache;
 use clap::Args;
 use clock::Clock;
-use edge::{Edge, Front, Handle, Traffic};
+use edge::{Edge, Front, Handle, Rooms, Traffic};
 use overload::Overload;
 use queue::Workers;
 use telemetry::Metrics;
@@ -41,6 +41,7 @@ struct Running {
     services: Services,
     front: Front,
     traffic: Traffic,
+    rooms: Rooms,
     reload: Reload,
     hand_over: HandOver,
     cache: Cache,
@@ -70,7 +71,7 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let Services { keys, metrics, .. } = &running.services;
     let shipping = target.map(|target| Shipping::start(&settings, target, keys, metrics));
     running.shipping = shipping.transpose()?;
-    let (front, traffic) = (running.front.clone(), running.traffic.clone());
+    let (front, traffic, rooms) = (running.front.clone(), running.traffic.clone(), running.rooms.clone());
     let (reload, queues) = (running.reload.clone(), running.services.queues.clone());
     let (cache, hand_over, metrics) =
         (running.cache.clone(), running.hand_over.clone(), running.services.metrics.clone());
@@ -78,6 +79,7 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let also = |stopped: watch::Receiver<bool>| async {
         tokio::join!(
             front::tend(front, move || queues.waiting(), traffic, stopped.clone()),
+            front::look_after_rooms(rooms, stopped.clone()),
             memory::watch(memory, cache, hand_over, metrics, stopped.clone()),
             reload.on_signal(hangups, stopped),
         );
@@ -122,10 +124,13 @@ async fn start(
     let (routes, description) = api::public(identity, &ledgers, &services.queues, &overload);
     let traffic = Traffic::new(&services.metrics);
     let shared = (!settings.redis.urls.is_empty()).then(|| front::shared(&cache));
+    let rooms = front::open_rooms(settings, &services.keys, &services.metrics, shared.clone())?;
     let key = *services.keys.derive("front", b"").as_bytes();
     let front = Front::new(&front::config(settings), &clock, &services.metrics, shared, key)
         .context("cannot use the settings of the front")?;
-    let reload = Reload::new(options.clone(), settings.clone(), front.clone(), overload.clone());
+    front.wait_in(rooms.clone());
+    let reload =
+        Reload::new(options.clone(), settings.clone(), front.clone(), rooms.clone(), overload.clone());
     let edge = Edge::with_overload(
         descriptors::fit(&settings.edge),
         clock,
@@ -142,10 +147,23 @@ async fn start(
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
     let hand_over = HandOver::default();
     let operators = front::operator_routes(front.clone(), reload.clone(), hand_over.clone())
-        .merge(load::operator_routes(overload));
+        .merge(load::operator_routes(overload))
+        .merge(front::room_routes(rooms.clone()));
     let admin = services.serve_operators(inherited.of(ADMIN), settings, traffic.clone(), operators)?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
-    Ok(Running { services, front, traffic, reload, hand_over, cache, public, admin, workers, shipping: None })
+    Ok(Running {
+        services,
+        front,
+        traffic,
+        rooms,
+        reload,
+        hand_over,
+        cache,
+        public,
+        admin,
+        workers,
+        shipping: None,
+    })
 }
 
 impl Running {

@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context, ensure};
 use cache::RedisConfig;
 use clap::Args;
-use edge::{AttackConfig, ClientsConfig, EdgeConfig, LimitsConfig, ListenConfig, NetworksConfig};
+use edge::{
+    AttackConfig, ClientsConfig, EdgeConfig, LimitsConfig, ListenConfig, NetworksConfig, RoomsConfig,
+};
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
 use queue::WorkerConfig;
@@ -38,6 +40,7 @@ pub struct Settings {
     pub networks: NetworksConfig,
     pub limits: LimitsConfig,
     pub attack: AttackConfig,
+    pub waiting_rooms: RoomsConfig,
     pub identity: IdentityConfig,
     pub ledger: LedgerConfig,
     pub sqlite: SqliteConfig,
@@ -68,6 +71,7 @@ impl Default for Settings {
             networks: NetworksConfig::default(),
             limits: LimitsConfig::default(),
             attack: AttackConfig::default(),
+            waiting_rooms: RoomsConfig::default(),
             identity: IdentityConfig::default(),
             ledger: LedgerConfig::default(),
             sqlite: SqliteConfig::default(),

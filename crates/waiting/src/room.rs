@@ -199,7 +199,8 @@ impl Room {
 
     /// Draws a number for somebody who has none, and tells what comes of it. A person who is known has one number,
     /// wherever they come from.
-    pub async fn arrive(&self, person: Option<u128>) -> Step {
+    pub async fn arrive(&self, person: Option<&[u8]>) -> Step {
+        let person = person.map(|person| self.keys.person(person));
         let number = match person {
             Some(person) => self.number_of(person).await,
             None => self.draw().await,
@@ -287,6 +288,9 @@ impl Room {
         let drawn = self.draw().await;
         let kept = |before: u64| if before == 0 { drawn + 1 } else { before };
         let number = self.desk.change(Key::Person(person), kept).await.saturating_sub(1);
+        if number != drawn {
+            self.view().leave_out(drawn..drawn + 1);
+        }
         self.remember(person, number);
         number
     }

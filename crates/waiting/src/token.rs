@@ -33,6 +33,7 @@ pub struct Bearer<'a> {
 pub struct Keys {
     tokens: [u8; 32],
     lots: [u8; 32],
+    persons: [u8; 32],
 }
 
 impl std::fmt::Debug for Keys {
@@ -50,12 +51,18 @@ impl Keys {
             hasher.update(&[VERSION, purpose]).update(room.as_bytes());
             *hasher.finalize().as_bytes()
         };
-        Self { tokens: derive(1), lots: derive(2) }
+        Self { tokens: derive(1), lots: derive(2), persons: derive(3) }
     }
 
     /// What decides by lot.
     pub(crate) const fn lots(&self) -> [u8; 32] {
         self.lots
+    }
+
+    /// By what a person is known where nodes count, which says nothing of them.
+    pub(crate) fn person(&self, person: &[u8]) -> u128 {
+        let hash = blake3::keyed_hash(&self.persons, person);
+        hash.as_bytes().first_chunk().map_or(0, |first| u128::from_le_bytes(*first))
     }
 
     /// The text that its bearer keeps: the same for the same token and bearer.

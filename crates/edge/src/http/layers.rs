@@ -3,12 +3,12 @@
 use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use axum::{
-    body::HttpBody,
+    body::{Body, HttpBody},
     extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use front::{Told, Turn};
+use front::{Told, Turn, TurnedAway};
 use futures_util::FutureExt;
 use http::{HeaderValue, StatusCode, header};
 use problem::{Code, Problem};
@@ -66,13 +66,17 @@ pub(super) async fn harden(mut response: Response) -> Response {
 /// Waits until the request's turn comes, where limits are shared or space requests evenly, and tells its sender of
 /// them.
 pub(super) async fn take_turn(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    if let Some(turn) = request.extensions_mut().remove::<Turn>()
-        && let Err(refusal) = edge.front().take(turn).await
-    {
-        return refusal.into_response();
-    }
+    let kept = match request.extensions_mut().remove::<Turn>() {
+        Some(turn) => match edge.front().take(turn).await {
+            Ok(kept) => kept,
+            Err(TurnedAway::Limited(refusal)) => return refusal.into_response(),
+            Err(TurnedAway::Waits(answer)) => return answer.written(None, edge.clock()).map(Body::from),
+        },
+        None => None,
+    };
     let told = request.extensions_mut().remove::<Told>();
     let mut response = next.run(request).await;
+    response.headers_mut().extend(kept);
     if let Some(told) = told {
         response.headers_mut().extend(told.fields());
     }

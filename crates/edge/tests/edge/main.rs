@@ -11,4 +11,5 @@ mod malformed;
 mod overload;
 mod refusals;
 mod rig;
+mod rooms;
 mod versions;

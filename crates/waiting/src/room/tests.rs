@@ -208,10 +208,10 @@ async fn a_person_has_one_number_on_all_nodes() {
     fleet.come(0).await;
     let mut numbers = BTreeSet::new();
     for node in 0..50 {
-        numbers.insert(number(keep(fleet.nodes[node % NODES].arrive(Some(42)).await)));
+        numbers.insert(number(keep(fleet.nodes[node % NODES].arrive(Some(b"ada")).await)));
     }
     assert_eq!(numbers.len(), 1, "{numbers:?}");
-    let other = number(keep(fleet.nodes[0].arrive(Some(43)).await));
+    let other = number(keep(fleet.nodes[0].arrive(Some(b"bob")).await));
     assert!(!numbers.contains(&other));
 }
 
