@@ -180,6 +180,10 @@ impl Room {
     pub fn look(&self, token: Option<Token>) -> Step {
         let now_ms = self.desk.now_ms();
         let mut view = self.view();
+        if let Some(token) = token.filter(|_| self.desk.is_alone()) {
+            view.learn(token, now_ms);
+            self.desk.change_here(Key::Issued, |issued| issued.max(view.issued));
+        }
         if let Some(Token::Pass { number, until }) = token
             && now_ms < until
         {

@@ -11,7 +11,7 @@ use crate::{Lots, Outlook, Serving, Terms, Token, Word};
 pub(crate) const STRETCHES: u64 = 5;
 
 /// How long the pace is taken before it is believed.
-const PACE_MS: u64 = 5000;
+const PACE_MS: u64 = 10_000;
 
 /// Places that were given to nobody, and that are remembered so that nobody waits for them.
 const LEFT_OUT_MAX: usize = 100_000;
@@ -117,6 +117,30 @@ impl View {
         self.issued.saturating_sub(self.serving.upto)
     }
 
+    /// What was signed was so: a process that begins again, and can ask nobody, learns from those who come back how far it
+    /// had got.
+    pub(crate) fn learn(&mut self, token: Token, now_ms: u64) {
+        let place = |number| self.lots.as_ref().map_or(number, |lots| lots.place(number));
+        let (number, upto) = match token {
+            Token::Place { number, from } => (number, from),
+            Token::Pass { number, .. } => (number, place(number) + 1),
+        };
+        if let Token::Pass { number, until } = token
+            && until > now_ms
+            && self.passes.len() < self.terms.passes_max
+            && !self.passes.contains_key(&number)
+        {
+            self.passes.insert(number, until);
+            *self.endings.entry(until / self.stretch_ms()).or_default() += 1;
+        }
+        self.issued = self.issued.max(number + 1);
+        if upto > self.serving.upto {
+            self.serving.upto = upto;
+            // Who was let in before is inside, or will not come.
+            self.settled = self.settled.max(upto);
+        }
+    }
+
     /// What a place is worth now; whoever is let in is counted.
     pub(crate) fn worth(&mut self, number: u64, from: u64, now_ms: u64) -> Worth {
         let Some(place) = self.lots.as_ref().map(|lots| lots.place(number)) else {
@@ -205,7 +229,7 @@ impl View {
         let pace = self.serving.upto.saturating_sub(then).saturating_mul(1_000_000) / passed_ms;
         // While nobody waits the door stands open, and how many come says nothing of how many could.
         let measured = then_ms != 0 && self.waiting() > 0;
-        self.pace_milli = measured.then(|| self.pace_milli.map_or(pace, |before| (before + pace) / 2));
+        self.pace_milli = measured.then(|| self.pace_milli.map_or(pace, |before| (3 * before + pace) / 4));
         self.paced = (now_ms, self.serving.upto);
         self.passes.retain(|_, until| now_ms < *until);
     }

@@ -214,7 +214,7 @@ fn all_who_wait_hear_that_there_is_nothing_left_and_those_inside_stay() {
 fn before_the_opening_everybody_waits_for_it_and_an_operator_may_open_sooner() {
     let hall = hall("capacity = 1\nopens-at = \"2999-01-01T00:00:00Z\"");
     let early: Vec<Reply> = (0..5).map(|_| hall.ask("/hello", BROWSER)).collect();
-    assert!(early.iter().all(|reply| reply.status == 503 && reply.body.contains("is not open yet")));
+    assert!(early.iter().all(|reply| reply.status == 503 && reply.body.contains("Not open yet")));
     assert!(early[0].body.contains("id=\"clock\" role=\"timer\""), "{}", early[0].body);
     let program = hall.ask("/hello", PROGRAM).refuses(503, "edge/waiting");
     assert_eq!(program["place"], Value::Null);

@@ -3,6 +3,7 @@
 use std::{fmt::Write, sync::LazyLock};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use clock::Timestamp;
 use sha2::{Digest, Sha256};
 use waiting::{Reason, Standing};
 
@@ -48,7 +49,7 @@ pub(super) fn waiting(room: &RoomConfig, standing: &Standing) -> String {
     let mut main = String::new();
     let (state, attributes) = match (standing.opens_in_ms, standing.place) {
         (Some(opens), _) => {
-            before_opening(&mut main, &title, standing, opens);
+            before_opening(&mut main, &title, standing, opens, room.opens_at);
             ("before", format!(" data-opens=\"{opens}\""))
         }
         (None, place) => {
@@ -74,7 +75,7 @@ pub(super) fn waiting(room: &RoomConfig, standing: &Standing) -> String {
 pub(super) fn closed(room: &RoomConfig, reason: Reason) -> String {
     let title = escaped(room.title());
     let main = format!(
-        "<h1>{title}</h1>\n<p class=\"ending\" role=\"status\">{}</p>\n\
+        "<p class=\"title\">{title}</p>\n<h1 class=\"ending\">{}</h1>\n\
          <p class=\"advice\">There is nothing left to wait for: you can close this page.</p>\n\
          <p class=\"advice\"><a href=\"\">Look again</a>, in case that changes.</p>\n",
         words::ending(reason)
@@ -97,7 +98,7 @@ fn in_line(main: &mut String, title: &str, standing: &Standing, place: u64, expe
     // Writing to a string does not fail.
     let _written = write!(
         main,
-        "<h1>You are in line for {title}</h1>\n\
+        "<p class=\"title\">{title}</p>\n<h1>You are in line</h1>\n\
          <p class=\"label\" id=\"label\">Your place in line</p>\n\
          <p class=\"number\" id=\"place\" role=\"status\" aria-live=\"polite\" aria-labelledby=\"label place\">{place}</p>\n\
          <p class=\"expectation\" id=\"expectation\" aria-live=\"polite\">{expectation}</p>\n\
@@ -110,19 +111,27 @@ fn in_line(main: &mut String, title: &str, standing: &Standing, place: u64, expe
     );
 }
 
-fn before_opening(main: &mut String, title: &str, standing: &Standing, opens_ms: u64) {
+fn before_opening(main: &mut String, title: &str, standing: &Standing, opens_ms: u64, at: Option<Timestamp>) {
     let (about, crowd) = (words::expectation(standing), crowd(standing));
     let seconds = opens_ms.div_ceil(1000);
     let clock = match seconds / 86_400 {
         0 => format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
         days => format!("{days} d {:02}:{:02}:{:02}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60),
     };
+    let at = at.map_or_else(String::new, |at| {
+        let text = at.to_string();
+        format!(
+            "<p class=\"label\"><time datetime=\"{text}\">{} at {} UTC</time></p>\n",
+            &text[..10],
+            &text[11..16]
+        )
+    });
     let _written = write!(
         main,
-        "<h1>{title} is not open yet</h1>\n\
+        "<p class=\"title\">{title}</p>\n<h1>Not open yet</h1>\n\
          <p class=\"label\" id=\"label\">Time until the opening</p>\n\
          <p class=\"number clock\" id=\"clock\" role=\"timer\" aria-live=\"off\" aria-labelledby=\"label clock\">{clock}</p>\n\
-         <p class=\"expectation\" id=\"expectation\" aria-live=\"polite\">{about}</p>\n\
+         <p class=\"expectation\" id=\"expectation\" aria-live=\"polite\">{about}</p>\n{at}\
          <p class=\"advice\">Coming early is no advantage, and no harm: at the opening, everybody who is here gets a place \
          by lot. You have nothing to do but to keep this page open.</p>\n\
          <p class=\"advice\" id=\"waiting\">{crowd}</p>\n{}",

@@ -18,6 +18,7 @@ mod overload;
 mod proofs;
 mod snapshots;
 mod strangers;
+mod waiting;
 
 /// A folder for one server's data, in a temporary one that goes with the test.
 pub(crate) struct Folder(tempfile::TempDir);

@@ -323,3 +323,30 @@ async fn other_terms_lose_no_place() {
     fleet.nodes.iter().for_each(|node| node.set(terms(1, 2)));
     assert_eq!(place(fleet.nodes[0].look(Some(guest.token))), before);
 }
+
+#[tokio::test]
+async fn a_process_that_begins_again_alone_goes_on_where_it_was() {
+    let clock = Clock::manual(Timestamp::from_millis(BEGIN), 1);
+    let begin = || Room::new("sale", terms(5, 1000), Keys::of(&KEY, "sale"), clock.clone(), None);
+    let before = begin();
+    before.tend().await;
+    let mut tokens = Vec::new();
+    for _ in 0..40 {
+        tokens.push(keep(before.arrive(None).await));
+    }
+    let again = begin();
+    let place = |token| match again.look(Some(token)) {
+        Step::Wait { standing, .. } => standing.place,
+        Step::Pass { .. } => None,
+        step @ (Step::Closed(_) | Step::Draw) => panic!("{step:?}"),
+    };
+    assert!(tokens[..5].iter().all(|pass| place(*pass).is_none()), "they are still inside");
+    assert_eq!(
+        tokens[5..].iter().map(|token| place(*token)).collect::<Vec<_>>(),
+        (1..=35).map(Some).collect::<Vec<_>>()
+    );
+    again.tend().await;
+    assert_eq!(again.state().inside, 5);
+    let Step::Wait { standing, .. } = again.arrive(None).await else { panic!("it is full") };
+    assert_eq!(standing.place, Some(36), "no number is given out again");
+}
