@@ -16,7 +16,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::{
     Bearer, Keys, Lots, Reason, Serving, Standing, Token, Word,
     desk::{Desk, Key},
-    view::{STRETCHES, View, Worth},
+    view::{STRETCHES, View, Worth, pass_ends},
 };
 
 /// How long a node gives out the numbers of a block: who comes later elsewhere is not before it for longer.
@@ -135,16 +135,25 @@ pub struct Room {
     leasing: AsyncMutex<()>,
     queueing: AtomicU64,
     tending: AsyncMutex<()>,
+    /// A quarter of how long a pass is good without use, for those who look at nothing else.
+    stretch_ms: AtomicU64,
+    /// Until then passes come back that a process before this one gave out.
+    learns_until_ms: u64,
 }
 
 impl Room {
     /// Of this name, which nodes that share `shared` know it by.
     #[must_use]
     pub fn new(name: &str, terms: Terms, keys: Keys, clock: Clock, shared: Option<Shared>) -> Self {
+        let view = View::new(terms);
+        let desk = Desk::new(name, clock, shared);
+        let learns_ms = if desk.is_alone() { 2 * terms.idle_ms } else { 0 };
         Self {
             keys,
-            desk: Desk::new(name, clock, shared),
-            view: Mutex::new(View::new(terms)),
+            stretch_ms: AtomicU64::new(view.stretch_ms()),
+            learns_until_ms: desk.now_ms() + learns_ms,
+            desk,
+            view: Mutex::new(view),
             block: Mutex::default(),
             persons: Mutex::default(),
             leasing: AsyncMutex::default(),
@@ -161,6 +170,7 @@ impl Room {
             view.open(Lots::new([0; 32], 0));
         }
         view.terms = terms;
+        self.stretch_ms.store(view.stretch_ms(), Relaxed);
     }
 
     /// What a text says that its bearer kept.
@@ -179,6 +189,14 @@ impl Room {
     #[must_use]
     pub fn look(&self, token: Option<Token>) -> Step {
         let now_ms = self.desk.now_ms();
+        // Those who are inside and were seen a while ago wait for nobody.
+        let target_ms = pass_ends(now_ms, self.stretch_ms.load(Relaxed));
+        if let Some(Token::Pass { until, .. }) = token
+            && until >= target_ms
+            && now_ms >= self.learns_until_ms
+        {
+            return Step::Pass { keep: None };
+        }
         let mut view = self.view();
         if let Some(token) = token.filter(|_| self.desk.is_alone()) {
             view.learn(token, now_ms);
@@ -213,11 +231,11 @@ impl Room {
         match self.look(Some(Token::Place { number, from })) {
             // A number that was just drawn is over only if its person's turn was long ago: they begin again.
             Step::Draw => {
-                let number = self.draw().await;
-                if let Some(person) = person {
-                    self.remember(person, number);
-                    self.desk.change(Key::Person(person), |_| number + 1).await;
-                }
+                let drawn = self.draw().await;
+                let number = match person {
+                    Some(person) => self.settle_on(person, drawn, number).await,
+                    None => drawn,
+                };
                 self.look(Some(Token::Place { number, from }))
             }
             step @ (Step::Pass { .. } | Step::Wait { .. } | Step::Closed(_)) => step,
@@ -290,7 +308,12 @@ impl Room {
             return *number;
         }
         let drawn = self.draw().await;
-        let kept = |before: u64| if before == 0 { drawn + 1 } else { before };
+        self.settle_on(person, drawn, u64::MAX).await
+    }
+
+    /// The number that a person has on all nodes: this one, if they had none, or had one that is over.
+    async fn settle_on(&self, person: u128, drawn: u64, over: u64) -> u64 {
+        let kept = |before: u64| if before == 0 || before - 1 == over { drawn + 1 } else { before };
         let number = self.desk.change(Key::Person(person), kept).await.saturating_sub(1);
         if number != drawn {
             self.view().leave_out(drawn..drawn + 1);

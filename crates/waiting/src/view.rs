@@ -171,7 +171,7 @@ impl View {
     /// Counts the use of a pass that ends at `until`, if its bearer brought one; tells the pass from now on.
     pub(crate) fn count(&mut self, number: u64, until: Option<u64>, now_ms: u64) -> Token {
         let stretch = self.stretch_ms();
-        let target = (now_ms / stretch + STRETCHES) * stretch;
+        let target = pass_ends(now_ms, stretch);
         let counted = self.passes.get(&number).copied().max(until);
         if let Some(counted) = counted
             && counted >= target
@@ -267,6 +267,11 @@ impl View {
             ask_again_ms: spread(about, number, now_ms),
         }
     }
+}
+
+/// When a pass ends that is used now.
+pub(crate) const fn pass_ends(now_ms: u64, stretch_ms: u64) -> u64 {
+    (now_ms / stretch_ms + STRETCHES) * stretch_ms
 }
 
 /// Up to a quarter more, so that those who asked together do not ask together again.
