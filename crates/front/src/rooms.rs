@@ -146,9 +146,10 @@ impl Rooms {
         self.say(name, |word| Word { closed: Some(reason), ..word }).await
     }
 
-    /// Opens a room that was closed, or whose time has not come.
+    /// Opens a room that was closed; one that is not, before its time.
     pub async fn open(&self, name: &str) -> Option<RoomStateNamed> {
-        self.say(name, |word| Word { closed: None, opened: true, ..word }).await
+        let opened = |word: Word| Word { closed: None, opened: word.opened || word.closed.is_none(), ..word };
+        self.say(name, opened).await
     }
 
     /// Lets in so many in 1,000 seconds from now on, or as many as the settings say.

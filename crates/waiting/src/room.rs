@@ -446,12 +446,15 @@ impl Room {
 
     /// Tells who came, and gives up those who did not for too long.
     async fn settle(&self) {
-        let (turn_ms, idle_ms) = {
+        let (turn_ms, idle_ms, is_paused) = {
             let view = self.view();
-            (view.terms.turn_ms, view.terms.idle_ms.max(view.terms.turn_ms))
+            (view.terms.turn_ms, view.terms.idle_ms.max(view.terms.turn_ms), view.is_paused())
         };
-        let expected_from = self.served_before(turn_ms).await;
-        let good_from = self.served_before(idle_ms).await;
+        let (expected_from, good_from) = if is_paused {
+            (0, 0)
+        } else {
+            (self.served_before(turn_ms).await, self.served_before(idle_ms).await)
+        };
         let (came, known) = {
             let mut view = self.view();
             view.expected_from = view.expected_from.max(expected_from);

@@ -101,6 +101,11 @@ impl View {
         self.word.rate_milli.unwrap_or(self.terms.rate_milli).into()
     }
 
+    /// Is nobody let in for a while? Then nobody loses their turn either.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.word.closed.is_some() || self.rate_milli() == 0
+    }
+
     pub(crate) fn outlook(&self, now_ms: u64) -> Outlook {
         Outlook {
             now_ms,
@@ -155,6 +160,9 @@ impl View {
         }
         if place < self.good_from {
             return Worth::Over;
+        }
+        if self.is_paused() {
+            return Worth::Wait(self.standing(Some(place), number, from, now_ms));
         }
         if place < self.expected_from {
             if self.inside >= self.terms.capacity {

@@ -258,11 +258,8 @@ fn the_files_of_a_page_can_be_kept_for_ever() {
     let hall = hall("capacity = 1");
     hall.ask("/hello", BROWSER);
     let page = hall.ask("/hello", BROWSER);
-    let files: Vec<&str> = page
-        .body
-        .split('"')
-        .filter(|text| text.starts_with("/.holdfast/waiting/") && text.contains('.'))
-        .collect();
+    let files: Vec<&str> =
+        page.body.split('"').filter(|text| text.ends_with(".css") || text.ends_with(".js")).collect();
     assert_eq!(files.len(), 2, "{}", page.body);
     for file in files {
         let reply = hall.ask(file, "");

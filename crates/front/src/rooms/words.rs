@@ -21,7 +21,7 @@ pub(super) fn expectation(standing: &Standing) -> String {
     match (standing.opens_in_ms, standing.place, standing.wait_ms) {
         (Some(opens), ..) if opens >= 1000 => format!("It opens in {}.", about(opens)),
         (Some(_), ..) | (None, None, _) => "It opens at any moment.".to_owned(),
-        (None, Some(1), _) => "You are next.".to_owned(),
+        (None, Some(1), Some(_)) => "You are next.".to_owned(),
         (None, Some(_), Some(wait)) => format!("Your turn comes in {}.", about(wait)),
         (None, Some(_), None) => "Nobody is let in at the moment. Your place is kept.".to_owned(),
     }

@@ -350,3 +350,26 @@ async fn a_process_that_begins_again_alone_goes_on_where_it_was() {
     let Step::Wait { standing, .. } = again.arrive(None).await else { panic!("it is full") };
     assert_eq!(standing.place, Some(36), "no number is given out again");
 }
+
+#[tokio::test]
+async fn while_nobody_is_let_in_nobody_loses_a_turn() {
+    let fleet = Fleet::new(Terms { idle_ms: 60_000, turn_ms: 1000, ..terms(10, 1_000_000) });
+    fleet.tend().await;
+    let pause = |rate_milli| fleet.nodes[0].say(move |word| Word { rate_milli, ..word });
+    pause(Some(0)).await;
+    fleet.tend().await;
+    // The door stood open for ten; now it is shut.
+    let mut guests = Vec::new();
+    for node in 0..5 {
+        guests.push(fleet.come(node).await);
+    }
+    assert!(guests.iter().all(|guest| !guest.inside));
+    for _ in 0..100 {
+        fleet.pass(5000).await;
+        assert!(guests.iter_mut().all(|guest| !fleet.ask(3, guest)));
+    }
+    pause(None).await;
+    fleet.pass(200).await;
+    fleet.pass(200).await;
+    assert!(guests.iter_mut().all(|guest| fleet.ask(3, guest)), "{:?}", fleet.nodes[3].state());
+}
