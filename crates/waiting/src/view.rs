@@ -237,7 +237,8 @@ impl View {
         let pace = self.serving.upto.saturating_sub(then).saturating_mul(1_000_000) / passed_ms;
         // While nobody waits the door stands open, and how many come says nothing of how many could.
         let measured = then_ms != 0 && self.waiting() > 0;
-        self.pace_milli = measured.then(|| self.pace_milli.map_or(pace, |before| (3 * before + pace) / 4));
+        let before = self.pace_milli.unwrap_or(self.rate_milli());
+        self.pace_milli = measured.then_some((3 * before + pace) / 4);
         self.paced = (now_ms, self.serving.upto);
         self.passes.retain(|_, until| now_ms < *until);
     }
@@ -249,7 +250,10 @@ impl View {
             (None, Some(opens_at)) => Some(opens_at.millis().saturating_sub(now_ms)),
             (None, None) | (Some(_), _) => None,
         };
-        let pace = self.pace_milli.unwrap_or(u64::MAX).min(self.rate_milli());
+        let rate = self.rate_milli();
+        let pace = self.pace_milli.unwrap_or(rate).min(rate);
+        // At a hundredth of the rate, whoever is told a time is told nothing.
+        let pace = if pace < rate / 100 { 0 } else { pace };
         let takes = |ahead: u64| (ahead + 1).saturating_mul(1_000_000).checked_div(pace);
         let wait_ms = ahead.and_then(takes);
         let done_permille = match (place, ahead) {
@@ -382,6 +386,8 @@ mod tests {
         view.tend(NOW);
         view.serving.upto = 50;
         view.tend(NOW + 10_000);
-        assert_eq!(wait(&mut view), Some(10_000), "fifty people at half the rate");
+        assert_eq!(wait(&mut view), Some(5714), "fifty people, a little more slowly");
+        (1..20).for_each(|ten| view.tend(NOW + 10_000 + ten * 10_000));
+        assert_eq!(wait(&mut view), None, "nobody can say");
     }
 }
