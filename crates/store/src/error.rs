@@ -109,8 +109,9 @@ impl StoreError {
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         // Class 57P is a server that stops or starts, 53300 one that is full, 40001 a replica that had to clear
-        // away what a read still looked at; the rest of the codes are about what was asked.
-        let fleeting = |code: &str| code.starts_with("57P") || ["53300", "40001"].contains(&code);
+        // away what a read still looked at, 25P03 a session that was ended because we stood still within a
+        // transaction; the rest of the codes are about what was asked.
+        let fleeting = |code: &str| code.starts_with("57P") || ["53300", "40001", "25P03"].contains(&code);
         let stops = error.code().is_some_and(|code| fleeting(code.code()));
         if error.code().is_none() || stops {
             tracing::debug!(%error, cause = ?error, "the database was lost");

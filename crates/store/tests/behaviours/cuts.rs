@@ -46,6 +46,28 @@ async fn what_the_server_ends_because_it_takes_too_long_may_be_tried_again() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it is about who stands still")]
+fn who_stood_still_within_a_batch_is_told_to_try_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut config = DatabaseConfig::default();
+    let url = peers::fresh_database().expect("there is a server");
+    config.postgres.url = Some(url.parse().expect("it is a URL"));
+    config.postgres.idle_in_transaction_ms_max = std::num::NonZeroU32::new(50).expect("it is positive");
+    let databases = Databases::new(folder.path(), &config).expect("its settings can be used");
+    let mut store = databases.open("harbour", &schema()).expect("it opens");
+    let mut batch = store.writer.begin().expect("it begins");
+    batch.keys().want::<Night>(("Kiel".to_owned(), 1));
+    batch.load().expect("it loads");
+    // As a process that was stopped for a while: the server has given up on it.
+    thread::sleep(Duration::from_secs(1));
+    batch.tx().put(night(1, 1));
+    batch.keep();
+    let ended = batch.flush().and_then(|_| batch.commit()).expect_err("nobody waits for it");
+    let problem = Problem::from(ended);
+    assert_eq!((problem.status(), problem.code()), (503, "store/unavailable"));
+}
+
+#[test]
 #[expect(clippy::disallowed_methods, reason = "writers need a moment to get on between two cuts")]
 fn what_a_batch_reads_belongs_together_though_connections_are_cut() {
     let server = peers::Postgres::start().expect("it starts");
