@@ -58,10 +58,22 @@ pub(crate) enum WriteError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the ledger's tree is damaged")]
-    Tree(#[from] TreeError),
+    Tree(#[source] TreeError),
     /// The commit may have happened, and nobody can tell for now.
     #[error("it is not known whether the batch was committed")]
     InDoubt(#[source] StoreError),
+}
+
+impl From<TreeError> for WriteError {
+    /// A tree that could not be read is not a damaged one.
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Lookup(error) => Self::Store(error),
+            damaged @ (TreeError::OutOfRange { .. }
+            | TreeError::NewestTile { .. }
+            | TreeError::Tile { .. }) => Self::Tree(damaged),
+        }
+    }
 }
 
 pub(crate) struct LedgerWriter {
