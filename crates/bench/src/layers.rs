@@ -53,7 +53,7 @@ fn defended() -> anyhow::Result<String> {
         writeln!(
             settings,
             "[[limits.rules]]\nname = \"{name}\"\nby = [\"{by}\"]\nannounced = false\nadapts = false\n\
-             quota = {{ algorithm = \"fixed-window\", limit = 1000000000, window-ms = 1000, block-ms = 60000 }}\n{more}"
+             quota = {{ algorithm = \"fixed-window\", limit = 400000000, window-ms = 1000, block-ms = 60000 }}\n{more}"
         )?;
     }
     Ok(settings)
