@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "cache",
     "queue",
     "backup",
+    "inspection",
     "front",
     "http1",
     "edge",

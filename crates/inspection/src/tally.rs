@@ -1,0 +1,110 @@
+//! What was found in one request so far.
+
+use crate::{Class, Classes, Inspector, Place, normal::normal, plain};
+
+/// What is not looked for, or not looked at, in a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Exempt<'a> {
+    pub classes: Classes,
+    /// Names of fields, parameters and members whose values are never looked at, in any letters.
+    pub names: &'a [String],
+}
+
+/// A request that carries an attack, as far as rules can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suspicion<'a> {
+    pub score: u32,
+    /// What most of it speaks for.
+    pub class: Class,
+    /// The rule that spoke first.
+    pub rule: &'a str,
+}
+
+/// Adds up what the rules say of a request; each of them counts once.
+#[derive(Debug)]
+pub struct Tally<'a> {
+    inspector: &'a Inspector,
+    exempt: Exempt<'a>,
+    counted: Vec<bool>,
+    scores: [u32; Class::ALL.len()],
+    first: Option<usize>,
+    values_left: usize,
+    bytes_left: usize,
+}
+
+impl<'a> Tally<'a> {
+    pub(crate) fn new(inspector: &'a Inspector, exempt: Exempt<'a>) -> Self {
+        Self {
+            inspector,
+            exempt,
+            counted: vec![false; inspector.rules.len()],
+            scores: [0; Class::ALL.len()],
+            first: None,
+            values_left: inspector.bounds.values_max.get(),
+            bytes_left: inspector.bounds.bytes_max.get(),
+        }
+    }
+
+    /// Looks at a value and at its name. `form` takes `+` as a space.
+    pub fn pair(&mut self, place: Place, name: &[u8], value: &[u8], form: bool) {
+        self.value(place, name, form);
+        if !self.exempt.names.iter().any(|private| private.as_bytes().eq_ignore_ascii_case(name)) {
+            self.value(place, value, form);
+        }
+    }
+
+    /// Looks at a value, as far as there is room.
+    pub fn value(&mut self, place: Place, value: &[u8], form: bool) {
+        let Some(values_left) = self.values_left.checked_sub(1) else { return };
+        let seen = &value[..value.len().min(self.bytes_left)];
+        (self.values_left, self.bytes_left) = (values_left, self.bytes_left - seen.len());
+        if place != Place::Path && place != Place::Agent && plain::is_plain_value(seen) {
+            return;
+        }
+        let normal = normal(seen, form);
+        let inspector = self.inspector;
+        inspector.matches(place, &normal.folded, |rule| self.count(rule));
+        if let Some(bare) = &normal.bare {
+            inspector.matches(place, bare, |rule| self.count(rule));
+        }
+        if matches!(place, Place::Query | Place::Field | Place::Body) {
+            inspector.read_tokens(&normal.decoded, |rule| self.count(rule));
+        }
+    }
+
+    /// Looks at the value of a field of the header section that is not for the protocol alone.
+    pub fn field(&mut self, value: &[u8]) {
+        if !plain::is_plain_field(value) {
+            self.value(Place::Field, value, false);
+        }
+    }
+
+    /// Looks at what a query or a form says, pair by pair.
+    pub fn pairs(&mut self, place: Place, text: &[u8]) {
+        for pair in text.split(|byte| *byte == b'&') {
+            let at = pair.iter().position(|byte| *byte == b'=');
+            let (name, value) = at.map_or((pair, [].as_slice()), |at| (&pair[..at], &pair[at + 1..]));
+            self.pair(place, name, value, true);
+        }
+    }
+
+    fn count(&mut self, rule: usize) {
+        let found = &self.inspector.rules[rule];
+        if self.counted[rule] || self.exempt.classes.has(found.class) {
+            return;
+        }
+        self.counted[rule] = true;
+        self.first.get_or_insert(rule);
+        let score = &mut self.scores[found.class as usize];
+        *score = score.saturating_add(found.score);
+    }
+
+    /// What it comes to, if anything spoke for an attack.
+    #[must_use]
+    pub fn suspicion(&self) -> Option<Suspicion<'a>> {
+        let first = self.first?;
+        let score = self.scores.iter().fold(0, |sum: u32, score| sum.saturating_add(*score));
+        let class = Class::ALL.into_iter().max_by_key(|class| self.scores[*class as usize])?;
+        Some(Suspicion { score, class, rule: &self.inspector.rules[first].name })
+    }
+}
