@@ -332,7 +332,7 @@ mod tests {
     fn parts_are_named_in_settings() {
         assert_eq!("header:X-Voter-Key".parse(), Ok(Part::Field(HeaderName::from_static("x-voter-key"))));
         assert!("header:".parse::<Part>().is_err());
-        assert!("adress".parse::<Part>().is_err());
+        assert!("addresses".parse::<Part>().is_err());
     }
 
     #[test]
