@@ -351,6 +351,10 @@ impl Front {
     /// May this request go on?
     pub fn look(&self, identify: &Identify, seen: &Seen<'_>) -> Result<Admitted, Answer> {
         let table = self.0.table.load();
+        let trusted = || seen.peer.is_some_and(|peer| table.clients.trusts(peer));
+        let proto = || seen.fields.get(&X_FORWARDED_PROTO) == Some(b"https");
+        // One word for all cookies: a proxy of ours may have taken the encryption off.
+        let seen = &Seen { secure: seen.secure || (trusted() && proto()), ..*seen };
         let client = seen.peer.map(|peer| table.clients.client(peer, seen.fields));
         let standing = client.map_or(Standing::Unlisted, |client| {
             table.networks.standing(client, || self.0.blocks.has(client))
@@ -384,11 +388,10 @@ impl Front {
                 return Err(asked);
             }
         }
-        let Some(rooms) = self.0.rooms.get() else { return Ok(admitted) };
-        let trusted = || seen.peer.is_some_and(|peer| table.clients.trusts(peer));
-        let proto = || seen.fields.get(&X_FORWARDED_PROTO) == Some(b"https");
-        let secure = seen.secure || (trusted() && proto());
-        rooms.look(identify, &Seen { secure, ..*seen }, admitted, now)
+        match self.0.rooms.get() {
+            Some(rooms) => rooms.look(identify, seen, admitted, now),
+            None => Ok(admitted),
+        }
     }
 }
 
