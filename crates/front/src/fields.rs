@@ -32,6 +32,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// All of them, name and value, as they came.
+    pub fn all(self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        let (read, kept) = match self.0 {
+            Standing::Read(fields) => (Some(fields), None),
+            Standing::Kept(fields) => (None, Some(fields)),
+        };
+        let read = read.into_iter().flatten().map(|field| (field.name, field.value));
+        read.chain(kept.into_iter().flatten().map(|(name, value)| (name.as_str(), value.as_bytes())))
+    }
+
     /// The values of the fields of this name, the last first, at most so many as fit.
     pub fn last<const MOST: usize>(self, name: &HeaderName) -> ArrayVec<&'a [u8], MOST> {
         match self.0 {
@@ -66,6 +76,7 @@ mod tests {
         for fields in [Fields::read(&read), Fields::from(&kept)] {
             assert_eq!(fields.get(&HOST), Some(b"a".as_slice()));
             assert_eq!(fields.get(&http::header::ACCEPT), None);
+            assert!(fields.all().all(|(name, _)| name.eq_ignore_ascii_case("host")));
         }
     }
 }

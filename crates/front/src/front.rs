@@ -28,10 +28,15 @@ use crate::{
     alarm::Alarm,
     blocks::Blocks,
     challenge::Challenges,
+    inspection::{
+        Attack, BodyInspection, Inspection, InspectionConfig, InspectionError, InspectionState, Teller,
+        refusal,
+    },
     instruments::Instruments,
     limits::{Limits, Making, Owed},
     networks::{Networks, Standing},
     rooms::Arrival,
+    rule::network_of,
 };
 
 /// How a proxy was spoken to.
@@ -45,6 +50,16 @@ pub struct FrontConfig {
     pub networks: NetworksConfig,
     pub limits: LimitsConfig,
     pub attack: AttackConfig,
+    pub inspection: InspectionConfig,
+}
+
+/// Settings that cannot be held to.
+#[derive(Debug, thiserror::Error)]
+pub enum FrontError {
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
+    #[error(transparent)]
+    Inspection(#[from] InspectionError),
 }
 
 /// What of a request is seen before anything is done for it.
@@ -127,6 +142,8 @@ struct Inner {
     challenges: Challenges,
     siege: Siege,
     instruments: Instruments,
+    clock: Clock,
+    teller: Teller,
     rooms: OnceLock<Rooms>,
 }
 
@@ -155,6 +172,7 @@ struct Table {
     networks: Networks,
     limits: Limits,
     attack: AttackConfig,
+    inspection: Arc<Inspection>,
     /// Those who prove themselves by waiting.
     patient: Limiter,
 }
@@ -167,6 +185,7 @@ pub struct FrontState {
     pub given_permille: u32,
     pub rules: Vec<RuleState>,
     pub attack: AttackState,
+    pub inspection: InspectionState,
     pub blocks: Vec<Block>,
 }
 
@@ -189,13 +208,14 @@ impl Front {
         metrics: &Metrics,
         shared: Option<Shared>,
         key: [u8; 32],
-    ) -> Result<Self, LimitsError> {
+    ) -> Result<Self, FrontError> {
         let instruments = Instruments::register(metrics);
         let since_start = clock.stopwatch();
         let making = Making { instruments: &instruments, shared: shared.as_ref(), since_start: &since_start };
         let limits = Limits::new(&config.limits, None, &making)?;
         let challenges = Challenges::new(key, clock.clone());
-        let table = Table::new(config, limits);
+        let inspection = Inspection::new(&config.inspection, None)?;
+        let table = Table::new(config, limits, inspection);
         let this = Self(Arc::new(Inner {
             table: ArcSwap::from_pointee(table),
             blocks: Blocks::new(clock.clone()),
@@ -208,6 +228,8 @@ impl Front {
                 watch: Mutex::default(),
             },
             instruments,
+            clock: clock.clone(),
+            teller: Teller::default(),
             rooms: OnceLock::new(),
         }));
         this.watch_siege(None);
@@ -218,12 +240,13 @@ impl Front {
     ///
     /// # Errors
     /// When they say what cannot be held to; nothing changes then.
-    pub fn set(&self, config: &FrontConfig) -> Result<(), LimitsError> {
+    pub fn set(&self, config: &FrontConfig) -> Result<(), FrontError> {
         let before = self.0.table.load();
         let Inner { instruments, shared, since_start, .. } = &*self.0;
         let making = Making { instruments, shared: shared.as_ref(), since_start };
         let limits = Limits::new(&config.limits, Some(&before.limits), &making)?;
-        self.0.table.store(Arc::new(Table::new(config, limits)));
+        let inspection = Inspection::new(&config.inspection, Some(&before.inspection))?;
+        self.0.table.store(Arc::new(Table::new(config, limits, inspection)));
         self.watch_siege(None);
         Ok(())
     }
@@ -255,6 +278,7 @@ impl Front {
         self.0.instruments.given_permille.set(permille.into());
         self.0.blocks.sweep();
         self.0.instruments.blocks.set(self.0.blocks.len());
+        self.0.teller.second();
         self.watch_siege(Some(came));
     }
 
@@ -304,6 +328,7 @@ impl Front {
             given_permille: table.limits.given_permille(),
             rules: table.limits.state(),
             attack: self.attack(),
+            inspection: table.inspection.state(self.0.teller.seen()),
             blocks: self.0.blocks.list(blocks_max),
         }
     }
@@ -348,6 +373,49 @@ impl Front {
         }
     }
 
+    /// How the body of a request from `client` is to be inspected, if it is.
+    #[must_use]
+    pub fn inspects(
+        &self,
+        method: &str,
+        path: &str,
+        fields: Fields<'_>,
+        client: Option<IpAddr>,
+    ) -> Option<BodyInspection> {
+        let table = self.0.table.load();
+        let allowed =
+            client.is_some_and(|client| table.networks.standing(client, || false) == Standing::Allowed);
+        if allowed { None } else { table.inspection.body(method, path, fields, client) }
+    }
+
+    /// May a request with this body, of which this is at least the beginning, go on?
+    ///
+    /// # Errors
+    /// When it carries an attack.
+    pub fn inspect(&self, how: &BodyInspection, body: &[u8]) -> Result<(), Problem> {
+        how.look(body).map_or(Ok(()), |attack| self.tell(&attack, how.inspection(), how.client))
+    }
+
+    /// Tells of an attack, and refuses it where attacks are refused.
+    fn tell(&self, attack: &Attack, inspection: &Inspection, client: Option<IpAddr>) -> Result<(), Problem> {
+        let refused = inspection.refuses();
+        let incident = self.0.teller.tell(attack, refused, &self.0.instruments, &self.0.clock);
+        if !refused {
+            return Ok(());
+        }
+        self.0.siege.turned_away.fetch_add(1, Relaxed);
+        let now = u64::try_from(self.0.since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if let Some(client) = client
+            && let Some(time) = inspection.strike(client, now)
+        {
+            let until = self.0.clock.now().plus(time);
+            let block = Block { network: network_of(client), until, reason: "inspection".to_owned() };
+            // Without room for another it is refused request by request.
+            let _full = self.block(block);
+        }
+        Err(refusal(attack, &incident))
+    }
+
     /// May this request go on?
     pub fn look(&self, identify: &Identify, seen: &Seen<'_>) -> Result<Admitted, Answer> {
         let table = self.0.table.load();
@@ -388,6 +456,11 @@ impl Front {
                 return Err(asked);
             }
         }
+        if let Some(attack) = table.inspection.look(seen)
+            && let Err(refusal) = self.tell(&attack, &table.inspection, client)
+        {
+            return Err(Answer::refusing(&refusal));
+        }
         match self.0.rooms.get() {
             Some(rooms) => rooms.look(identify, seen, admitted, now),
             None => Ok(admitted),
@@ -396,12 +469,13 @@ impl Front {
 }
 
 impl Table {
-    fn new(config: &FrontConfig, limits: Limits) -> Self {
+    fn new(config: &FrontConfig, limits: Limits, inspection: Inspection) -> Self {
         Self {
             clients: config.clients.clone(),
             networks: Networks::new(&config.networks),
             limits,
             attack: config.attack.clone(),
+            inspection: Arc::new(inspection),
             patient: config.attack.patient(),
         }
     }

@@ -15,11 +15,18 @@ pub(crate) struct Instruments {
     pub(crate) challenged: Counter,
     pub(crate) requests_blocked: Counter,
     pub(crate) connections_refused: Counter,
+    attacks_seen: Family<AttackLabel, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RuleLabel {
     rule: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttackLabel {
+    class: &'static str,
+    refused: &'static str,
 }
 
 impl Instruments {
@@ -60,8 +67,18 @@ impl Instruments {
                 "Connections that were closed unread: from blocked networks, or too many from one address",
                 this.connections_refused.clone(),
             );
+            registry.register(
+                "attacks_seen",
+                "Requests that carried an attack, by its class",
+                this.attacks_seen.clone(),
+            );
         });
         this
+    }
+
+    pub(crate) fn attack_seen(&self, class: &'static str, refused: bool) {
+        let refused = if refused { "true" } else { "false" };
+        self.attacks_seen.get_or_create_owned(&AttackLabel { class, refused }).inc();
     }
 
     pub(crate) fn refused(&self, rule: &str) -> Counter {

@@ -12,6 +12,7 @@ mod client;
 mod fields;
 mod front;
 mod identify;
+mod inspection;
 mod instruments;
 mod limits;
 mod networks;
@@ -26,8 +27,12 @@ pub use blocks::{Block, BlockError};
 pub use challenge::AttackConfig;
 pub use client::{ClientsConfig, ForwardedIn};
 pub use fields::Fields;
-pub use front::{Admitted, AttackState, Front, FrontConfig, FrontState, Seen, Turn, TurnedAway};
+pub use front::{Admitted, AttackState, Front, FrontConfig, FrontError, FrontState, Seen, Turn, TurnedAway};
 pub use identify::Identify;
+pub use inspection::{
+    BodyInspection, ExceptionConfig, InspectionConfig, InspectionError, InspectionMode, InspectionState,
+    SendersConfig,
+};
 pub use limits::{LimitsConfig, LimitsError, RuleState};
 pub use networks::NetworksConfig;
 pub use request_id::{REQUEST_ID, RequestId, write_request_id};

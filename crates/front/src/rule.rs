@@ -9,6 +9,7 @@ use std::{
 
 use authz::{Actor, By, PersonKind};
 use http::{HeaderName, Method};
+use ipnet::IpNet;
 use limiter::QuotaConfig;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -297,6 +298,13 @@ pub fn household(address: IpAddr) -> u128 {
         // The lowest bit tells it from IPv4: no network of 64 bits has it.
         IpAddr::V6(address) => address.to_bits() >> 64 << 64 | 1 << 63,
     }
+}
+
+/// The same as a network.
+pub(crate) fn network_of(address: IpAddr) -> IpNet {
+    let address = address.to_canonical();
+    let bits = if address.is_ipv4() { 32 } else { 64 };
+    IpNet::new_assert(address, bits).trunc()
 }
 
 #[cfg(test)]

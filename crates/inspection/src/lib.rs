@@ -6,12 +6,15 @@
 //!
 //! **Nothing is kept of a value**: what comes out are names of rules and numbers.
 
+mod body;
 mod inspector;
 mod normal;
 mod plain;
 mod rules;
 mod tally;
 
+pub use body::Written;
 pub use inspector::{Bounds, Inspector};
+pub use plain::is_plain_field;
 pub use rules::{Class, Classes, Place, RulesError};
 pub use tally::{Exempt, Suspicion, Tally};

@@ -13,7 +13,7 @@ pub enum Class {
     Template,
     Scanner,
     Header,
-    Shape,
+    Entity,
 }
 
 impl Class {
@@ -25,7 +25,7 @@ impl Class {
         Self::Template,
         Self::Scanner,
         Self::Header,
-        Self::Shape,
+        Self::Entity,
     ];
 
     /// As it is written in settings, metrics and the log.
@@ -39,7 +39,7 @@ impl Class {
             Self::Template => "template",
             Self::Scanner => "scanner",
             Self::Header => "header",
-            Self::Shape => "shape",
+            Self::Entity => "entity",
         }
     }
 }

@@ -20,6 +20,12 @@ pub struct Suspicion<'a> {
     pub rule: &'a str,
 }
 
+/// What stands before and behind the first sign of equality.
+fn split(pair: &[u8]) -> (&[u8], &[u8]) {
+    let at = pair.iter().position(|byte| *byte == b'=');
+    at.map_or((pair, [].as_slice()), |at| (&pair[..at], &pair[at + 1..]))
+}
+
 /// Adds up what the rules say of a request; each of them counts once.
 #[derive(Debug)]
 pub struct Tally<'a> {
@@ -48,9 +54,14 @@ impl<'a> Tally<'a> {
     /// Looks at a value and at its name. `form` takes `+` as a space.
     pub fn pair(&mut self, place: Place, name: &[u8], value: &[u8], form: bool) {
         self.value(place, name, form);
-        if !self.exempt.names.iter().any(|private| private.as_bytes().eq_ignore_ascii_case(name)) {
+        if !self.is_private(name) {
             self.value(place, value, form);
         }
+    }
+
+    /// Are values of this name nobody's to look at?
+    pub(crate) fn is_private(&self, name: &[u8]) -> bool {
+        self.exempt.names.iter().any(|private| private.as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// Looks at a value, as far as there is room.
@@ -72,18 +83,18 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Looks at the value of a field of the header section that is not for the protocol alone.
-    pub fn field(&mut self, value: &[u8]) {
-        if !plain::is_plain_field(value) {
-            self.value(Place::Field, value, false);
+    /// Looks at the cookies of a field.
+    pub fn cookies(&mut self, value: &[u8]) {
+        for cookie in value.split(|byte| *byte == b';') {
+            let (name, value) = split(cookie.trim_ascii());
+            self.pair(Place::Field, name, value, false);
         }
     }
 
     /// Looks at what a query or a form says, pair by pair.
     pub fn pairs(&mut self, place: Place, text: &[u8]) {
         for pair in text.split(|byte| *byte == b'&') {
-            let at = pair.iter().position(|byte| *byte == b'=');
-            let (name, value) = at.map_or((pair, [].as_slice()), |at| (&pair[..at], &pair[at + 1..]));
+            let (name, value) = split(pair);
             self.pair(place, name, value, true);
         }
     }

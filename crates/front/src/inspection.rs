@@ -1,0 +1,493 @@
+//! Requests that carry an attack: told of, or refused, and whoever sends many of them is kept out for a while.
+
+use std::{
+    fs, io,
+    net::IpAddr,
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use clock::Clock;
+use http::{HeaderName, header};
+use inspection::{Bounds, Class, Classes, Exempt, Inspector, Place, RulesError, Suspicion, Tally, Written};
+use limiter::{Algorithm, Limiter, QuotaConfig, QuotaError, Verdict};
+use problem::Problem;
+use serde::{Deserialize, Serialize};
+
+use crate::{Fields, Route, Seen, household, instruments::Instruments};
+
+/// Senders of attacks that are counted at once; 16 bytes of memory each.
+const SENDERS_MAX: usize = 1 << 16;
+
+/// Lines of the log in a second about requests that carry an attack.
+const TOLD_PER_SECOND_MAX: u64 = 10;
+
+/// What becomes of a request that carries an attack.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InspectionMode {
+    /// Nothing is looked for.
+    Off,
+    /// It is told of, and passes.
+    #[default]
+    Detect,
+    /// It is refused.
+    Block,
+}
+
+/// How requests are inspected.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct InspectionConfig {
+    pub mode: InspectionMode,
+    /// From this score on a request carries an attack. A rule that is sure gives five.
+    pub threshold: NonZeroU32,
+    pub bounds: Bounds,
+    /// A file of rules (TOML), beside those that are built in.
+    pub rules_file: Option<PathBuf>,
+    /// Are the built-in rules looked for too?
+    pub built_in: bool,
+    /// Names of parameters, fields and members whose values are never looked at, in any letters.
+    pub private: Vec<String>,
+    /// What is let through on some routes. The first that fits a request counts.
+    pub exceptions: Vec<ExceptionConfig>,
+    /// How many attacks a sender may send in how long until its network is kept out. Counts where attacks are refused.
+    pub senders: SendersConfig,
+}
+
+/// What is let through on some routes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ExceptionConfig {
+    pub routes: Vec<Route>,
+    /// What is not looked for; all of it if neither classes nor names are given.
+    #[serde(default)]
+    pub classes: Vec<Class>,
+    /// Names whose values are not looked at, beside the private ones.
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+/// From when on the network of a sender is kept out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SendersConfig {
+    /// Attacks within the window that only cost their request.
+    pub attacks_max: NonZeroU32,
+    pub window_ms: NonZeroU64,
+    pub block_ms: NonZeroU64,
+}
+
+impl Default for InspectionConfig {
+    fn default() -> Self {
+        let private =
+            ["password", "newPassword", "oldPassword", "currentPassword", "passphrase", "client_secret"];
+        Self {
+            mode: InspectionMode::default(),
+            threshold: NonZeroU32::new(5).expect("a positive constant"),
+            bounds: Bounds::default(),
+            rules_file: None,
+            built_in: true,
+            private: private.map(str::to_owned).into(),
+            exceptions: Vec::new(),
+            senders: SendersConfig::default(),
+        }
+    }
+}
+
+impl Default for SendersConfig {
+    fn default() -> Self {
+        Self {
+            attacks_max: NonZeroU32::new(20).expect("a positive constant"),
+            window_ms: NonZeroU64::new(60_000).expect("a positive constant"),
+            block_ms: NonZeroU64::new(600_000).expect("a positive constant"),
+        }
+    }
+}
+
+/// Settings by which nothing can be inspected.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectionError {
+    #[error("the rules in {0} cannot be read: {1}")]
+    File(String, #[source] io::Error),
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    #[error("the senders of attacks cannot be counted: {0}")]
+    Senders(#[source] QuotaError),
+}
+
+/// How inspection stands, for operators.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InspectionState {
+    pub mode: InspectionMode,
+    pub threshold: NonZeroU32,
+    /// Requests that carried an attack, since the start.
+    pub seen: u64,
+}
+
+/// The rules in force.
+#[derive(Debug)]
+pub(crate) struct Inspection {
+    config: InspectionConfig,
+    inspector: Option<Arc<Inspector>>,
+    exceptions: Vec<Exception>,
+    senders: Arc<Limiter>,
+}
+
+#[derive(Debug)]
+struct Exception {
+    routes: Vec<Route>,
+    /// Nothing if all is let through.
+    exempt: Option<(Classes, Vec<String>)>,
+}
+
+/// A request that carries an attack, as it is told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attack {
+    class: Class,
+    rule: String,
+    score: u32,
+}
+
+/// How a body is to be inspected once it is there.
+#[derive(Debug, Clone)]
+pub struct BodyInspection {
+    inspection: Arc<Inspection>,
+    /// Which exception fits its route.
+    exception: Option<usize>,
+    written: Written,
+    pub(crate) client: Option<IpAddr>,
+}
+
+impl BodyInspection {
+    /// As much of the body as is looked at, in bytes.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        self.inspection.config.bounds.bytes_max.get()
+    }
+
+    pub(crate) fn look(&self, body: &[u8]) -> Option<Attack> {
+        let exempt = self.inspection.exempt(self.exception)?;
+        let mut tally = self.inspection.inspector.as_ref()?.tally(exempt);
+        tally.body(&self.written, body);
+        self.inspection.judge(&tally)
+    }
+
+    pub(crate) fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+}
+
+impl Inspection {
+    /// By these settings. What `before` has alike is kept.
+    pub(crate) fn new(config: &InspectionConfig, before: Option<&Self>) -> Result<Self, InspectionError> {
+        let text = match (&config.rules_file, config.mode) {
+            (None, _) | (_, InspectionMode::Off) => None,
+            (Some(path), _) => Some(
+                fs::read_to_string(path)
+                    .map_err(|error| InspectionError::File(path.display().to_string(), error))?,
+            ),
+        };
+        let quota = QuotaConfig {
+            algorithm: Algorithm::SlidingWindow,
+            limit: config.senders.attacks_max,
+            window_ms: config.senders.window_ms,
+            burst: None,
+            block_ms: None,
+        };
+        let quota = quota.quota().map_err(InspectionError::Senders)?;
+        let inspector = match config.mode {
+            InspectionMode::Off => None,
+            InspectionMode::Detect | InspectionMode::Block => {
+                // Patterns take a while to make ready: those that are built in are made so once in a process.
+                let standard = text.is_none() && config.built_in && config.bounds == Bounds::default();
+                Some(if standard {
+                    Inspector::standard()
+                } else {
+                    Arc::new(Inspector::new(text.as_deref(), config.built_in, config.bounds)?)
+                })
+            }
+        };
+        let exceptions = config.exceptions.iter().map(|exception| Exception::new(exception, &config.private));
+        let same = before.filter(|before| before.config.senders == config.senders);
+        Ok(Self {
+            config: config.clone(),
+            inspector,
+            exceptions: exceptions.collect(),
+            senders: same
+                .map_or_else(|| Arc::new(Limiter::new(quota, SENDERS_MAX)), |before| before.senders.clone()),
+        })
+    }
+
+    pub(crate) const fn refuses(&self) -> bool {
+        matches!(self.config.mode, InspectionMode::Block)
+    }
+
+    /// The exception that fits a request.
+    fn exception(&self, method: &str, path: &str) -> Option<usize> {
+        let fits = |exception: &Exception| exception.routes.iter().any(|route| route.matches(method, path));
+        self.exceptions.iter().position(fits)
+    }
+
+    /// What is not looked for; nothing if nothing is.
+    fn exempt(&self, exception: Option<usize>) -> Option<Exempt<'_>> {
+        match exception.and_then(|exception| self.exceptions.get(exception)) {
+            None => Some(Exempt { classes: Classes::default(), names: &self.config.private }),
+            Some(exception) => {
+                exception.exempt.as_ref().map(|(classes, names)| Exempt { classes: *classes, names })
+            }
+        }
+    }
+
+    /// Does the head of a request carry an attack?
+    pub(crate) fn look(&self, seen: &Seen<'_>) -> Option<Attack> {
+        let inspector = self.inspector.as_deref()?;
+        let exempt = self.exempt(self.exception(seen.method, seen.path))?;
+        let mut tally = inspector.begin(seen.path, seen.query, exempt);
+        for (name, value) in seen.fields.all() {
+            let place = match place(name) {
+                Some(place) if !inspection::is_plain_field(value) => place,
+                _ => continue,
+            };
+            let tally = tally.get_or_insert_with(|| inspector.tally(exempt));
+            if exempt.names.iter().any(|private| private.eq_ignore_ascii_case(name)) {
+                continue;
+            }
+            if name.eq_ignore_ascii_case(header::COOKIE.as_str()) {
+                tally.cookies(value);
+            } else {
+                tally.value(place, value, false);
+            }
+        }
+        self.judge(&tally?)
+    }
+
+    /// How the body of a request is to be inspected, if it is.
+    pub(crate) fn body(
+        self: &Arc<Self>,
+        method: &str,
+        path: &str,
+        fields: Fields<'_>,
+        client: Option<IpAddr>,
+    ) -> Option<BodyInspection> {
+        self.inspector.as_ref()?;
+        let exception = self.exception(method, path);
+        self.exempt(exception)?;
+        let written = Written::by(fields.get(&header::CONTENT_TYPE))?;
+        Some(BodyInspection { inspection: self.clone(), exception, written, client })
+    }
+
+    fn judge(&self, tally: &Tally<'_>) -> Option<Attack> {
+        let Suspicion { score, class, rule } = tally.suspicion()?;
+        (score >= self.config.threshold.get()).then(|| Attack { class, rule: rule.to_owned(), score })
+    }
+
+    /// Counts an attack of this sender; for how long its network is to be kept out now, if it is.
+    pub(crate) fn strike(&self, client: IpAddr, now: u64) -> Option<Duration> {
+        let verdict = self.senders.decide(&household(client), 1, now).verdict;
+        let block = Duration::from_millis(self.config.senders.block_ms.get());
+        matches!(verdict, Verdict::Refuse { .. }).then_some(block)
+    }
+
+    pub(crate) const fn state(&self, seen: u64) -> InspectionState {
+        InspectionState { mode: self.config.mode, threshold: self.config.threshold, seen }
+    }
+}
+
+impl Exception {
+    fn new(config: &ExceptionConfig, private: &[String]) -> Self {
+        let all = config.classes.is_empty() && config.names.is_empty();
+        let names = || private.iter().chain(&config.names).cloned().collect();
+        let exempt = (!all).then(|| (config.classes.iter().copied().collect(), names()));
+        Self { routes: config.routes.clone(), exempt }
+    }
+}
+
+/// As what a field is looked at; nothing for those that only the protocol, and credentials, are made of.
+fn place(name: &str) -> Option<Place> {
+    const NEVER: [HeaderName; 9] = [
+        header::AUTHORIZATION,
+        header::PROXY_AUTHORIZATION,
+        header::CONTENT_TYPE,
+        header::IF_MATCH,
+        header::IF_NONE_MATCH,
+        header::CONNECTION,
+        header::HOST,
+        HeaderName::from_static("signature"),
+        HeaderName::from_static("signature-input"),
+    ];
+    let begins = |with: &str| name.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
+    if name.eq_ignore_ascii_case(header::USER_AGENT.as_str()) {
+        return Some(Place::Agent);
+    }
+    let never = begins("accept")
+        || begins("sec-")
+        || NEVER.iter().any(|never| name.eq_ignore_ascii_case(never.as_str()));
+    (!never).then_some(Place::Field)
+}
+
+/// What is told of attacks: all are counted, and as many stand in the log as somebody can read.
+#[derive(Debug, Default)]
+pub(crate) struct Teller {
+    seen: AtomicU64,
+    /// In this second.
+    told: AtomicU64,
+    untold: AtomicU64,
+}
+
+impl Teller {
+    /// Tells of one, and gives it a name by which its sender and operators mean the same.
+    pub(crate) fn tell(
+        &self,
+        attack: &Attack,
+        refused: bool,
+        instruments: &Instruments,
+        clock: &Clock,
+    ) -> String {
+        self.seen.fetch_add(1, Relaxed);
+        instruments.attack_seen(attack.class.word(), refused);
+        let incident = format!("{:016x}", u64::from_be_bytes(clock.random()));
+        if self.told.fetch_add(1, Relaxed) < TOLD_PER_SECOND_MAX {
+            let Attack { class, rule, score } = attack;
+            let class = class.word();
+            tracing::warn!(
+                code = "edge/attack-seen",
+                class,
+                rule,
+                score,
+                refused,
+                incident,
+                "a request carried an attack: {class}"
+            );
+        } else {
+            self.untold.fetch_add(1, Relaxed);
+        }
+        incident
+    }
+
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen.load(Relaxed)
+    }
+
+    /// To be called once a second.
+    pub(crate) fn second(&self) {
+        self.told.store(0, Relaxed);
+        let count = self.untold.swap(0, Relaxed);
+        if count > 0 {
+            tracing::warn!(code = "edge/attacks-seen", count, "{count} more requests carried an attack");
+        }
+    }
+}
+
+/// What the sender of an attack is told: not by which rule, so that it cannot be tried out what passes.
+pub(crate) fn refusal(attack: &Attack, incident: &str) -> Problem {
+    let detail = "the request looks like an attack, and nothing was done; if it is none, tell the operators \
+                  of this service the number of the incident";
+    Problem::forbidden("edge/inspected", detail).with("incident", incident).with("class", attack.class.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use httparse::Header;
+
+    fn inspection(settings: &str) -> Arc<Inspection> {
+        let config = toml::from_str(settings).expect("settings");
+        Arc::new(Inspection::new(&config, None).expect("rules"))
+    }
+
+    fn seen<'a>(path: &'a str, query: Option<&'a str>, fields: &'a [Header<'a>]) -> Seen<'a> {
+        let fields = Fields::read(fields);
+        Seen { method: "GET", path, query, host: None, fields, peer: None, secure: false }
+    }
+
+    fn class(inspection: &Inspection, seen: &Seen<'_>) -> Option<Class> {
+        inspection.look(seen).map(|attack| attack.class)
+    }
+
+    #[test]
+    fn every_part_of_a_head_is_looked_at() {
+        let all = inspection("");
+        let field = |name, value: &'static [u8]| [Header { name, value }];
+        assert_eq!(class(&all, &seen("/a/../../etc", None, &[])), Some(Class::Traversal));
+        assert_eq!(class(&all, &seen("/a", Some("b=1%20or%201=1"), &[])), Some(Class::Sql));
+        for (name, value) in
+            [("Referer", b"x' or 1=1 --".as_slice()), ("X-Own", b"1 or 1=1"), ("Cookie", b"a=1; b=1 or 1=1")]
+        {
+            assert_eq!(class(&all, &seen("/a", None, &field(name, value))), Some(Class::Sql), "{name}");
+        }
+        let agent = field("User-Agent", b"sqlmap/1.8 (https://sqlmap.org)");
+        assert_eq!(class(&all, &seen("/a", None, &agent)), Some(Class::Scanner));
+    }
+
+    #[test]
+    fn what_browsers_send_is_no_attack() {
+        let all = inspection("");
+        let fields = [
+            ("Host", "example.org"),
+            (
+                "User-Agent",
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+            ),
+            ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"),
+            ("Accept-Language", "en-GB,en;q=0.9,de;q=0.8"),
+            ("Sec-CH-UA", "\"Chromium\";v=\"131\", \"Not_A Brand\";v=\"24\""),
+            ("Referer", "https://example.org/search?q=o%27brien&page=2"),
+            ("Cookie", "_ga=GA1.2.1234.5678; prefs={\"theme\":\"dark\"}; note=it's%20fine"),
+            ("If-None-Match", "W/\"or 1=1\""),
+            ("Authorization", "Bearer 1 or 1=1"),
+        ];
+        let fields = fields.map(|(name, value)| Header { name, value: value.as_bytes() });
+        assert_eq!(class(&all, &seen("/search", Some("q=o%27brien&page=2"), &fields)), None);
+    }
+
+    #[test]
+    fn exceptions_hold_on_their_routes_only() {
+        let some = inspection(
+            "exceptions = [{ routes = [\"/pages/*\"], classes = [\"script\"] }, \
+             { routes = [\"GET /notes\"], names = [\"text\"] }, { routes = [\"/raw\"] }]",
+        );
+        let script = Some("text=<script>alert(1)</script>");
+        let sql = Some("text=1+or+1%3D1");
+        for (path, query, expected) in [
+            ("/", script, Some(Class::Script)),
+            ("/pages/7", script, None),
+            ("/pages/7", sql, Some(Class::Sql)),
+            ("/notes", sql, None),
+            ("/notes", Some("other=1+or+1%3D1"), Some(Class::Sql)),
+            ("/raw", sql, None),
+        ] {
+            assert_eq!(class(&some, &seen(path, query, &[])), expected, "{path} {query:?}");
+        }
+        let body = some.body("POST", "/raw", Fields::read(&[]), None);
+        assert!(body.is_none(), "bodies of exempt routes are not even read");
+    }
+
+    #[test]
+    fn nothing_is_looked_for_where_it_is_off() {
+        let off = inspection("mode = \"off\"");
+        assert_eq!(class(&off, &seen("/a", Some("b=1+or+1%3D1"), &[])), None);
+        assert!(off.body("POST", "/a", Fields::read(&[]), None).is_none());
+    }
+
+    #[test]
+    fn a_sender_of_many_attacks_is_kept_out_for_a_while() {
+        let one = inspection("mode = \"block\"\nsenders = { attacks-max = 2 }");
+        let (client, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let strikes = [client, client, client, other].map(|client| one.strike(client, 1));
+        assert_eq!(strikes, [None, None, Some(Duration::from_secs(600)), None]);
+    }
+
+    #[test]
+    fn rules_that_cannot_be_used_are_refused_with_their_file() {
+        let config = toml::from_str("rules-file = \"/nowhere/rules.toml\"").expect("settings");
+        let error = Inspection::new(&config, None).expect_err("there is no such file").to_string();
+        assert!(error.contains("/nowhere/rules.toml"), "{error}");
+    }
+}

@@ -1,0 +1,254 @@
+//! Names and values of a body, as its type has them.
+
+use std::fmt;
+
+use memchr::{memchr, memmem};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::{Place, Tally};
+
+/// Longest boundary between the parts of a form (RFC 2046, section 5.1.1), and its two hyphens.
+const BOUNDARY_BYTES_MAX: usize = 72;
+
+/// How a body is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `multipart/form-data`, with what stands between its parts.
+    Parts(Vec<u8>),
+    Markup,
+    Text,
+}
+
+impl Written {
+    /// As a content type says; nothing if what comes is for no one to read as text. What comes without a type may be
+    /// read as anything.
+    #[must_use]
+    pub fn by(content_type: Option<&[u8]>) -> Option<Self> {
+        let Some(content_type) = content_type else { return Some(Self::Text) };
+        let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+        let essence = essence.trim_ascii().to_ascii_lowercase();
+        match &*essence {
+            b"application/x-www-form-urlencoded" => Some(Self::Form),
+            b"multipart/form-data" => boundary(content_type).map(Self::Parts),
+            kind if kind.ends_with(b"json") => Some(Self::Json),
+            kind if kind.ends_with(b"xml") || kind == b"text/html" => Some(Self::Markup),
+            kind if kind.starts_with(b"text/") || kind == b"application/graphql" || kind.is_empty() => {
+                Some(Self::Text)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What stands between parts, with its hyphens.
+fn boundary(content_type: &[u8]) -> Option<Vec<u8>> {
+    let value = parameter(content_type, b"boundary")?;
+    let boundary = [b"--", value].concat();
+    (3..=BOUNDARY_BYTES_MAX).contains(&boundary.len()).then_some(boundary)
+}
+
+/// The value of a parameter of a field, without the quotes it may stand in.
+fn parameter<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    field.split(|byte| *byte == b';').skip(1).find_map(|part| {
+        let part = part.trim_ascii();
+        let (own, value) = part.split_at(memchr(b'=', part)?);
+        let value = value[1..].trim_ascii();
+        let bare = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
+        own.trim_ascii().eq_ignore_ascii_case(name).then_some(bare)
+    })
+}
+
+impl Tally<'_> {
+    /// Looks at a body, or at its beginning if that is all there is room for.
+    pub fn body(&mut self, written: &Written, bytes: &[u8]) {
+        match written {
+            Written::Json => self.json(bytes),
+            Written::Form => self.pairs(Place::Body, bytes),
+            Written::Parts(boundary) => self.parts(boundary, bytes),
+            Written::Markup => self.markup(bytes),
+            Written::Text => self.value(Place::Body, bytes, false),
+        }
+    }
+
+    fn json(&mut self, bytes: &[u8]) {
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let read = Walk { tally: self, private: false }.deserialize(&mut reader);
+        if read.and_then(|()| reader.end()).is_err() {
+            // Cut or broken: what some other reader may make of the rest is not known.
+            self.value(Place::Body, bytes, false);
+        }
+    }
+
+    /// What files hold is not looked at: it is not for anybody's database or page.
+    fn parts(&mut self, boundary: &[u8], bytes: &[u8]) {
+        let mut starts = memmem::find_iter(bytes, boundary).map(|at| at + boundary.len()).peekable();
+        while let Some(start) = starts.next() {
+            let end = starts.peek().map_or(bytes.len(), |next| next - boundary.len());
+            let part = &bytes[start..end.max(start)];
+            let Some(at) = memmem::find(part, b"\r\n\r\n") else { continue };
+            let (head, content) = (&part[..at], &part[at + 4..]);
+            let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+            let disposition = lines.find(|line| {
+                line.get(..20).is_some_and(|name| name.eq_ignore_ascii_case(b"content-disposition:"))
+            });
+            let of = |name| disposition.and_then(|line| parameter(line, name));
+            let name = of(b"name").unwrap_or_default();
+            match of(b"filename") {
+                Some(file) => self.pair(Place::Body, name, file, false),
+                None => self.pair(Place::Body, name, content.trim_ascii_end(), false),
+            }
+        }
+    }
+
+    /// What stands between tags, and in quotes inside of them.
+    fn markup(&mut self, bytes: &[u8]) {
+        if memmem::find(bytes, b"<!ENTITY").is_some() {
+            // Outside entities read files of the server: no honest sender declares them.
+            self.value(Place::Body, b"<!entity ", false);
+        }
+        for piece in bytes.split(|byte| *byte == b'<') {
+            let end = memchr(b'>', piece).unwrap_or(piece.len());
+            let (tag, text) = piece.split_at(end);
+            let mut quotes = tag.split(|byte| matches!(byte, b'"' | b'\'')).skip(1).step_by(2);
+            quotes.by_ref().for_each(|value| self.value(Place::Body, value, false));
+            let text = text.get(1..).unwrap_or_default().trim_ascii();
+            if !text.is_empty() {
+                self.value(Place::Body, text, false);
+            }
+        }
+    }
+}
+
+/// Looks at every name and every text of a JSON value.
+struct Walk<'t, 'a> {
+    tally: &'t mut Tally<'a>,
+    /// Is its value nobody's to look at?
+    private: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        if !self.private {
+            self.tally.value(Place::Body, text.as_bytes(), false);
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let private = self.private;
+        while items.next_element_seed(Walk { tally: &mut *self.tally, private })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key::<String>()? {
+            self.tally.value(Place::Body, name.as_bytes(), false);
+            let private = self.tally.is_private(name.as_bytes());
+            members.next_value_seed(Walk { tally: &mut *self.tally, private })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Exempt, Inspector};
+
+    fn found(content_type: &str, body: &str) -> bool {
+        let names = ["password".to_owned()];
+        let inspector = Inspector::standard();
+        let mut tally = inspector.tally(Exempt { names: &names, ..Exempt::default() });
+        let Some(written) = Written::by(Some(content_type.as_bytes())) else { return false };
+        tally.body(&written, body.as_bytes());
+        tally.suspicion().is_some_and(|found| found.score >= 5)
+    }
+
+    #[test]
+    fn texts_are_found_wherever_they_stand_in_json() {
+        for body in [
+            r#""1 or 1=1""#,
+            r#"{"a": [1, {"b": "1 or 1=1"}]}"#,
+            r#"{"1 or 1=1": null}"#,
+            r#"{"a": "1 \u006fr 1=1"}"#,
+            r#"{"a": "1 or 1=1"#,
+            r#"{a: '1 or 1=1'}"#,
+        ] {
+            assert!(found("application/json; charset=utf-8", body), "{body}");
+            assert!(found("application/fhir+json", body), "{body}");
+        }
+        assert!(!found("application/json", r#"{"a": [1, 2.5, true, null, "b"], "or": "1", "c": "=1"}"#));
+        assert!(!found("application/json", r#"{"password": "' or 1=1 --"}"#), "it is private");
+    }
+
+    #[test]
+    fn forms_are_looked_at_field_by_field() {
+        let form = "application/x-www-form-urlencoded";
+        assert!(found(form, "a=1&b=1+or+1%3D1") && !found(form, "a=1+or+1&b==1"));
+        let parts = "multipart/form-data; boundary=\"x y\"";
+        let part = |head: &str, value: &str| {
+            format!("--x y\r\ncontent-disposition: form-data; {head}\r\n\r\n{value}\r\n--x y--")
+        };
+        assert!(found(parts, &part("name=\"a\"", "1 or 1=1")));
+        assert!(found(parts, &part("name=a; filename=\"../../etc/passwd\"", "x")));
+        assert!(
+            !found(parts, &part("name=a; filename=\"notes.txt\"", "1 or 1=1")),
+            "what files hold is theirs"
+        );
+        assert!(!found(parts, &part("name=password", "1 or 1=1")));
+    }
+
+    #[test]
+    fn markup_is_no_attack_and_what_stands_in_it_may_be_one() {
+        let xml = "application/xml";
+        assert!(!found(xml, "<a><object id=\"7\">it's <b>here</b></object></a>"));
+        assert!(found(xml, "<a><b>1 or 1=1</b></a>") && found(xml, "<a b='1 or 1=1'/>"));
+        assert!(found("text/xml", "<!DOCTYPE x [<!ENTITY y SYSTEM \"file:///z\">]><x>&y;</x>"));
+    }
+
+    #[test]
+    fn what_nobody_reads_as_text_is_not_looked_at() {
+        for kind in ["image/png", "application/octet-stream", "application/pdf", "multipart/form-data"] {
+            assert!(Written::by(Some(kind.as_bytes())).is_none(), "{kind}");
+        }
+        assert!(found("text/plain", "1 or 1=1") && found("", "1 or 1=1"));
+        assert_eq!(Written::by(None), Some(Written::Text));
+    }
+}
