@@ -7,12 +7,13 @@ use std::{convert::Infallible, fmt, panic::AssertUnwindSafe, pin::Pin, sync::Arc
 use front::{Told, Turn, TurnedAway};
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::Body as _;
 use problem::Problem;
 use tower_service::Service as _;
 
 use crate::{
     Edge, REQUEST_ID, RequestId,
-    http::{Content, Routes, panicked, written},
+    http::{Content, Routes, inspected, panicked, written},
     traffic::UNMATCHED,
 };
 
@@ -85,6 +86,12 @@ async fn observed(
             },
             None => None,
         };
+        if !request.body().is_end_stream() {
+            request = match Box::pin(inspected(&edge, request)).await {
+                Ok(request) => request,
+                Err(refusal) => return refused(refusal),
+            };
+        }
         let mut response = (forward.0)(request).await;
         response.headers_mut().extend(kept);
         response

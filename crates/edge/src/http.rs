@@ -3,6 +3,7 @@
 mod admit;
 mod arriving;
 mod extract;
+mod inspecting;
 mod json;
 mod layers;
 mod parking;
@@ -22,6 +23,7 @@ use admit::Admission;
 pub use admit::{REQUEST_TIMEOUT_MS, RETRY_ATTEMPT};
 pub(crate) use extract::enter;
 pub use extract::{Caller, Params, Peer, Query, RawBody};
+pub(crate) use inspecting::inspected;
 pub use json::{Body, Exact, read_json};
 pub(crate) use layers::panicked;
 pub use problem_document::{ProblemDocument, Refusals};
@@ -64,6 +66,8 @@ pub fn protect(routes: Router, edge: &Edge) -> Router {
             // Serves the best first when too many come. Whoever waits here holds nothing but the head and what is
             // bounded of the body, and the time they wait is part of the answer's.
             .layer(from_fn_with_state(admission, admit::admit))
+            // Last, so that only a body that will be served is read for it: does it carry an attack?
+            .layer(from_fn_with_state(edge.clone(), layers::inspect))
             // Only hands on the rule: routes that do not ask who calls pay nothing for it.
             .layer(Extension(edge.identify().clone())),
     )

@@ -1,7 +1,10 @@
 //! Requests that carry an attack: told of, or refused, and whoever sends many of them is kept out for a while.
 
 use std::{
-    fs, io,
+    cell::RefCell,
+    fs,
+    hash::{BuildHasher, RandomState},
+    io,
     net::IpAddr,
     num::{NonZeroU32, NonZeroU64},
     path::PathBuf,
@@ -23,6 +26,9 @@ use crate::{Fields, Route, Seen, household, instruments::Instruments};
 
 /// Senders of attacks that are counted at once; 16 bytes of memory each.
 const SENDERS_MAX: usize = 1 << 16;
+
+/// Programs that a thread knows nothing to be wrong with.
+const AGENTS_KNOWN: usize = 512;
 
 /// Lines of the log in a second about requests that carry an attack.
 const TOLD_PER_SECOND_MAX: u64 = 10;
@@ -138,6 +144,8 @@ pub(crate) struct Inspection {
     inspector: Option<Arc<Inspector>>,
     exceptions: Vec<Exception>,
     senders: Arc<Limiter>,
+    /// Of these rules among all that were in force in this process.
+    number: u64,
 }
 
 #[derive(Debug)]
@@ -215,11 +223,13 @@ impl Inspection {
             }
         };
         let exceptions = config.exceptions.iter().map(|exception| Exception::new(exception, &config.private));
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let same = before.filter(|before| before.config.senders == config.senders);
         Ok(Self {
             config: config.clone(),
             inspector,
             exceptions: exceptions.collect(),
+            number: NUMBERS.fetch_add(1, Relaxed),
             senders: same
                 .map_or_else(|| Arc::new(Limiter::new(quota, SENDERS_MAX)), |before| before.senders.clone()),
         })
@@ -251,10 +261,15 @@ impl Inspection {
         let exempt = self.exempt(self.exception(seen.method, seen.path))?;
         let mut tally = inspector.begin(seen.path, seen.query, exempt);
         for (name, value) in seen.fields.all() {
-            let place = match place(name) {
-                Some(place) if !inspection::is_plain_field(value) => place,
-                _ => continue,
+            let Some(place) = place(name) else { continue };
+            let plain = if place == Place::Agent {
+                self.is_known_agent(inspector, value)
+            } else {
+                inspection::is_plain_field(value)
             };
+            if plain {
+                continue;
+            }
             let tally = tally.get_or_insert_with(|| inspector.tally(exempt));
             if exempt.names.iter().any(|private| private.eq_ignore_ascii_case(name)) {
                 continue;
@@ -266,6 +281,26 @@ impl Inspection {
             }
         }
         self.judge(&tally?)
+    }
+
+    /// Does nothing speak against this program? There are few, and each is looked at once.
+    fn is_known_agent(&self, inspector: &Inspector, agent: &[u8]) -> bool {
+        thread_local! {
+            static HASHER: RandomState = RandomState::new();
+            static KNOWN: RefCell<[u64; AGENTS_KNOWN]> = const { RefCell::new([0; AGENTS_KNOWN]) };
+        }
+        let hash = HASHER.with(|hasher| hasher.hash_one((self.number, agent)));
+        let slot = usize::try_from(hash % AGENTS_KNOWN as u64).unwrap_or_default();
+        if KNOWN.with_borrow(|known| known[slot]) == hash {
+            return true;
+        }
+        let mut tally = inspector.tally(Exempt::default());
+        tally.value(Place::Agent, agent, false);
+        let known = tally.suspicion().is_none();
+        if known {
+            KNOWN.with_borrow_mut(|known| known[slot] = hash);
+        }
+        known
     }
 
     /// How the body of a request is to be inspected, if it is.

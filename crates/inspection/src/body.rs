@@ -76,9 +76,12 @@ impl Tally<'_> {
     fn json(&mut self, bytes: &[u8]) {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let read = Walk { tally: self, private: false }.deserialize(&mut reader);
-        if read.and_then(|()| reader.end()).is_err() {
-            // Cut or broken: what some other reader may make of the rest is not known.
-            self.value(Place::Body, bytes, false);
+        if let Err(error) = read.and_then(|()| reader.end()) {
+            let cut = error.is_eof() && bytes.len() >= self.inspector.bounds.bytes_max.get();
+            if !cut {
+                // What a more lenient reader makes of it is not known.
+                self.value(Place::Body, bytes, false);
+            }
         }
     }
 

@@ -29,7 +29,7 @@ fn split(pair: &[u8]) -> (&[u8], &[u8]) {
 /// Adds up what the rules say of a request; each of them counts once.
 #[derive(Debug)]
 pub struct Tally<'a> {
-    inspector: &'a Inspector,
+    pub(crate) inspector: &'a Inspector,
     exempt: Exempt<'a>,
     counted: Vec<bool>,
     scores: [u32; Class::ALL.len()],

@@ -26,6 +26,7 @@ pub(crate) fn config(settings: &Settings) -> FrontConfig {
         networks: settings.networks.clone(),
         limits: settings.limits.clone(),
         attack: settings.attack.clone(),
+        inspection: settings.inspection.clone(),
     }
 }
 
@@ -47,6 +48,10 @@ pub(crate) fn open() -> FrontConfig {
     FrontConfig {
         limits: edge::LimitsConfig { rules: Vec::new(), ..edge::LimitsConfig::default() },
         attack: edge::AttackConfig { mode: edge::AttackMode::Off, ..edge::AttackConfig::default() },
+        inspection: edge::InspectionConfig {
+            mode: edge::InspectionMode::Off,
+            ..edge::InspectionConfig::default()
+        },
         ..FrontConfig::default()
     }
 }

@@ -13,7 +13,7 @@ use clap::Args;
 use clock::Clock;
 use edge::{
     AttackConfig, ClientsConfig, Direct, Edge, EdgeConfig, Front, FrontConfig, Handle, Identify,
-    LimitsConfig, ListenConfig, NetworksConfig, TlsConfig, Traffic,
+    InspectionConfig, LimitsConfig, ListenConfig, NetworksConfig, TlsConfig, Traffic,
 };
 use gateway::{CacheConfig, Gateway, PoolConfig, RouteConfig, TableConfig, Terms, operator_routes};
 use serde::Deserialize;
@@ -43,6 +43,8 @@ pub struct GatewaySettings {
     pub limits: LimitsConfig,
     /// Off by default, for the same reason. Its passes hold at this process alone, because a gateway has no keys.
     pub attack: AttackConfig,
+    /// Off by default too: to look at a body, its beginning is kept back until it is there.
+    pub inspection: InspectionConfig,
     /// Bytes of a request's body that are passed on. They stream through, so that this bounds no memory.
     pub body_bytes_max: NonZeroU64,
     pub cache: CacheConfig,
@@ -73,6 +75,7 @@ impl Default for GatewaySettings {
             networks: NetworksConfig::default(),
             limits: front::open().limits,
             attack: front::open().attack,
+            inspection: front::open().inspection,
             body_bytes_max: NonZeroU64::new(1 << 30).expect("a positive constant"),
             cache: CacheConfig::default(),
             region: String::new(),
@@ -96,6 +99,7 @@ impl GatewaySettings {
             networks: self.networks.clone(),
             limits: self.limits.clone(),
             attack: self.attack.clone(),
+            inspection: self.inspection.clone(),
         }
     }
 

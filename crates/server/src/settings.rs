@@ -10,7 +10,8 @@ use anyhow::{Context, ensure};
 use cache::RedisConfig;
 use clap::Args;
 use edge::{
-    AttackConfig, ClientsConfig, EdgeConfig, LimitsConfig, ListenConfig, NetworksConfig, RoomsConfig,
+    AttackConfig, ClientsConfig, EdgeConfig, InspectionConfig, LimitsConfig, ListenConfig, NetworksConfig,
+    RoomsConfig,
 };
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
@@ -40,6 +41,7 @@ pub struct Settings {
     pub networks: NetworksConfig,
     pub limits: LimitsConfig,
     pub attack: AttackConfig,
+    pub inspection: InspectionConfig,
     pub waiting_rooms: RoomsConfig,
     pub identity: IdentityConfig,
     pub ledger: LedgerConfig,
@@ -71,6 +73,7 @@ impl Default for Settings {
             networks: NetworksConfig::default(),
             limits: LimitsConfig::default(),
             attack: AttackConfig::default(),
+            inspection: InspectionConfig::default(),
             waiting_rooms: RoomsConfig::default(),
             identity: IdentityConfig::default(),
             ledger: LedgerConfig::default(),

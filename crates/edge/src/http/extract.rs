@@ -129,7 +129,7 @@ pub(super) fn too_large() -> Problem {
 }
 
 /// Why a body could not be read, as its sender is told.
-fn unread(error: &axum::Error) -> Problem {
+pub(super) fn unread(error: &axum::Error) -> Problem {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         match error.downcast_ref() {

@@ -106,6 +106,17 @@ pub(super) async fn answer_in_time(State(edge): State<Edge>, request: Request, n
     })
 }
 
+/// Lets no body with an attack through.
+pub(super) async fn inspect(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    match super::inspected(&edge, request).await {
+        Ok(request) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
 /// Bounds the size of a body and the time it takes to arrive.
 pub(super) async fn bound_body(State(edge): State<Edge>, request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {

@@ -11,6 +11,7 @@ mod fleet_backups;
 mod front;
 mod gateway;
 mod hand_overs;
+mod inspection;
 mod jobs;
 mod journeys;
 mod limits;

@@ -1,0 +1,103 @@
+//! The beginning of a body is read and looked at before anybody else sees the request.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::Request,
+};
+use bytes::Bytes;
+use front::BodyInspection;
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use problem::Problem;
+
+use super::{
+    arriving::BodyError,
+    extract::{Peer, unread},
+};
+use crate::{Edge, budget::Share, config::millis};
+
+/// A body of which the beginning has been read already.
+struct Begun {
+    /// Its frames.
+    begin: VecDeque<Frame<Bytes>>,
+    rest: Body,
+}
+
+/// The same request, if its body carries no attack as far as it is looked at.
+///
+/// # Errors
+/// When it does, or does not arrive.
+pub(crate) async fn inspected(edge: &Edge, request: Request) -> Result<Request, Problem> {
+    let client = request.extensions().get::<Peer>().and_then(|peer| peer.0);
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    let Some(how) = edge.front().inspects(method, path, request.headers().into(), client) else {
+        return Ok(request);
+    };
+    let (parts, body) = request.into_parts();
+    let time = millis(edge.config().body_read_ms_max);
+    let body = tokio::time::timeout(time, begin(edge, &how, body)).await;
+    let body = body.map_err(|_| axum::Error::new(BodyError::TooSlow)).flatten();
+    let Begun { begin, rest } = body.map_err(|error| unread(&error))?;
+    let looked = match begin.iter().filter_map(Frame::data_ref).collect::<Vec<_>>().as_slice() {
+        [whole] => edge.front().inspect(&how, &whole[..whole.len().min(how.bytes_max())]),
+        several => edge
+            .front()
+            .inspect(&how, &several.iter().flat_map(|data| data.iter()).copied().collect::<Vec<_>>()),
+    };
+    looked.map(|()| Request::from_parts(parts, Body::new(Begun { begin, rest })))
+}
+
+/// Reads as much as is looked at.
+async fn begin(edge: &Edge, how: &BodyInspection, mut rest: Body) -> Result<Begun, axum::Error> {
+    let (mut begin, mut bytes) = (VecDeque::new(), 0);
+    let mut share = Share::new(edge.budget().clone());
+    while bytes < how.bytes_max()
+        && let Some(frame) = rest.frame().await
+    {
+        let frame = frame?;
+        let more = frame.data_ref().map_or(0, Bytes::len);
+        if !share.take(u64::try_from(more).unwrap_or(u64::MAX)) {
+            return Err(axum::Error::new(BodyError::Crowded));
+        }
+        bytes += more;
+        begin.push_back(frame);
+    }
+    Ok(Begun { begin, rest })
+}
+
+impl HttpBody for Begun {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.begin.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.begin.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let begun = self.begin.iter().filter_map(Frame::data_ref).map(Bytes::len).sum::<usize>();
+        let begun = u64::try_from(begun).unwrap_or(u64::MAX);
+        let rest = self.rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(begun));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(begun));
+        }
+        hint
+    }
+}
