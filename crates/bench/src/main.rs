@@ -4,7 +4,6 @@ mod cache;
 mod changes;
 mod device_sign_in;
 mod figures;
-mod floods;
 mod jobs;
 mod layers;
 mod ledger;
@@ -19,12 +18,13 @@ mod postgres;
 mod proxy;
 mod recovery;
 mod session;
+mod siege;
 mod validate;
 
 use clap::{Parser, ValueEnum};
 
 /// Which measurement, and how long.
-#[derive(Debug, Clone, Copy, Parser)]
+#[derive(Debug, Clone, Parser)]
 pub(crate) struct Arguments {
     name: Name,
     /// Fewer and shorter runs: done within 50 seconds once built.
@@ -33,6 +33,8 @@ pub(crate) struct Arguments {
     /// Print the figures as JSON on the last line.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    lists: siege::Lists,
 }
 
 /// Every measurement.
@@ -56,8 +58,8 @@ enum Name {
     Layers,
     /// Changes of a gateway under load: what fails.
     Changes,
-    /// Attacks on the edge: how much longer honest callers wait.
-    Floods,
+    /// Attacks on the edge: how much longer honest callers wait, and which injections are refused.
+    Siege,
     /// Ten million live sessions.
     LiveSessions,
     /// Jobs from asked for to done, beside BullMQ.
@@ -84,7 +86,7 @@ fn main() -> anyhow::Result<()> {
         Name::Limiter => limiter::run(arguments.quick)?,
         Name::Layers => layers::run(arguments.quick)?,
         Name::Changes => changes::run(arguments.quick)?,
-        Name::Floods => floods::run(arguments.quick)?,
+        Name::Siege => siege::run(arguments.quick, &arguments.lists)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
         Name::Postgres => postgres::run(arguments.quick)?,
         Name::Proxy => proxy::run(arguments.quick)?,

@@ -63,7 +63,7 @@ fn push(code: u32, out: &mut Vec<u8>) {
 
 /// One round of `%41` and `%u0041`, overlong forms and nulls; nothing if there are none.
 fn percent(raw: &[u8]) -> Option<Vec<u8>> {
-    if !raw.iter().any(|byte| matches!(byte, b'%' | 0 | 0xc0 | 0xc1 | 0xe0 | 0xf0)) {
+    if !raw.iter().any(|byte| matches!(byte, b'%' | 0 | 0xc0 | 0xc1 | 0xe0 | 0xf0 | 0xf8 | 0xfc)) {
         return None;
     }
     let (mut out, mut at, mut changed) = (Vec::with_capacity(raw.len()), 0, false);
@@ -93,16 +93,25 @@ fn percent(raw: &[u8]) -> Option<Vec<u8>> {
 
 /// Forms of ASCII that are longer than they need to be, and nulls.
 fn shortest(bytes: &[u8]) -> Option<Vec<u8>> {
-    if !bytes.iter().any(|byte| matches!(byte, 0 | 0xc0 | 0xc1 | 0xe0 | 0xf0)) {
+    if !bytes.iter().any(|byte| matches!(byte, 0 | 0xc0 | 0xc1 | 0xe0 | 0xf0 | 0xf8 | 0xfc)) {
         return None;
     }
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while at < bytes.len() {
         let (byte, took) = match bytes[at..] {
             [0, ..] => (None, 1),
+            // Readers that do not check what follows take these for a point and for slashes.
+            [0xc0, second @ (b'.' | b'/' | b'\\'), ..] => (Some(second), 2),
+            [0xc1, 0xaf, ..] => (Some(b'/'), 2),
             [first @ (0xc0 | 0xc1), second, ..] => (Some((first & 0x01) << 6 | second & 0x3f), 2),
             [0xe0, second @ 0x80..=0x81, third, ..] => (Some((second & 0x01) << 6 | third & 0x3f), 3),
             [0xf0, 0x80, third @ 0x80..=0x81, last, ..] => (Some((third & 0x01) << 6 | last & 0x3f), 4),
+            [0xf8, 0x80, 0x80, fourth @ 0x80..=0x81, last, ..] => {
+                (Some((fourth & 0x01) << 6 | last & 0x3f), 5)
+            }
+            [0xfc, 0x80, 0x80, 0x80, fifth @ 0x80..=0x81, last, ..] => {
+                (Some((fifth & 0x01) << 6 | last & 0x3f), 6)
+            }
             [byte, ..] => (Some(byte), 1),
             [] => (None, 1),
         };
@@ -277,6 +286,8 @@ mod tests {
     fn long_forms_nulls_and_wide_signs_are_what_they_stand_for() {
         check("%c0%ae%c0%ae%c0%af", "../");
         check("%e0%80%af", "/");
+        check("%f8%80%80%80%ae%fc%80%80%80%80%af", "./");
+        check("%c0.%c1%af%c0%5c", "./\\");
         check("sel%00ect", "select");
         check("%uff1cx", "<x");
     }

