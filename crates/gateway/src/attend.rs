@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
-    Asked, Gateway, HealthConfig, config::millis, exchange::Exchange, line::Line, pool::Pool,
-    upstream::Upstream,
+    Asked, Gateway, HealthConfig, Protocol, config::millis, exchange::Exchange, line::Line, pool::Pool,
+    streams, upstream::Upstream,
 };
 
 /// How often breakers, budgets and canaries are told what happened.
@@ -77,7 +77,12 @@ async fn check(pool: Arc<Pool>, upstream: Arc<Upstream>) {
 async fn ask(pool: &Arc<Pool>, upstream: &Upstream, head: &Bytes, config: &HealthConfig) -> bool {
     let mut times = pool.config.times;
     times.connect_ms_max = times.connect_ms_max.min(config.answer_ms_max);
-    let Ok(line) = Line::open(upstream.number, &upstream.address, &times).await else { return false };
+    if pool.config.protocol == Protocol::Http2 {
+        let answered = streams::converse_anew(pool, upstream, head, times.connect_ms_max).await;
+        return answered.is_ok_and(|head| head.status.is_success());
+    }
+    let opened = Line::open(upstream.number, &upstream.address, pool.secure.as_ref(), &times).await;
+    let Ok(line) = opened else { return false };
     let mut exchange = Exchange::new(line, pool.clone(), head, None);
     let asked = Asked { head_only: false, upgrade: false };
     let answered = poll_fn(|cx| exchange.poll_answer(cx, asked)).await;

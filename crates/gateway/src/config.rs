@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 use serde::{Deserialize, Serialize};
 use store::BreakerConfig;
 
-use crate::{Balance, CanaryConfig, EjectionConfig, HealthConfig, RetryConfig};
+use crate::{Balance, CanaryConfig, EjectionConfig, HealthConfig, RetryConfig, UpstreamTlsConfig};
 
 /// Where requests go.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -24,6 +24,9 @@ pub struct TableConfig {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PoolConfig {
     pub upstreams: Vec<UpstreamConfig>,
+    pub protocol: Protocol,
+    /// They are spoken to in TLS.
+    pub tls: Option<UpstreamTlsConfig>,
     pub balance: Balance,
     /// What stays together, when requests are balanced by hash.
     pub hash_by: HashBy,
@@ -33,6 +36,27 @@ pub struct PoolConfig {
     pub times: TimesConfig,
     pub retries: RetryConfig,
     pub connections: ConnectionsConfig,
+}
+
+/// What the servers of a pool are spoken to in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Protocol {
+    #[default]
+    #[serde(rename = "1.1")]
+    Http11,
+    /// With prior knowledge where there is no TLS; needed by gRPC.
+    #[serde(rename = "2")]
+    Http2,
+}
+
+impl Protocol {
+    /// What it is called in TLS (RFC 7301).
+    pub(crate) const fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Http11 => b"http/1.1",
+            Self::Http2 => b"h2",
+        }
+    }
 }
 
 /// One server.
@@ -143,12 +167,19 @@ impl PartialEq for PoolConfig {
             (failed_percent, calls_min, reset_ms)
         };
         let rest = |config: &Self| {
-            (config.balance, config.ejection, config.times, config.retries, config.connections)
+            (
+                config.protocol,
+                config.balance,
+                config.ejection,
+                config.times,
+                config.retries,
+                config.connections,
+            )
         };
         breaker(self) == breaker(other)
             && rest(self) == rest(other)
-            && (&self.upstreams, &self.hash_by, &self.health)
-                == (&other.upstreams, &other.hash_by, &other.health)
+            && (&self.upstreams, &self.tls, &self.hash_by, &self.health)
+                == (&other.upstreams, &other.tls, &other.hash_by, &other.health)
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Exchange {
     gathered_sent: usize,
     piece: Bytes,
     has_sent: bool,
+    /// TLS keeps nothing back of what was sent.
+    is_flushed: bool,
     /// The upstream takes no more. It may have answered before.
     is_deaf: bool,
 }
@@ -57,15 +59,28 @@ impl Exchange {
         } else {
             piece = head.clone();
         }
-        let mut exchange =
-            Self { line, pool, outgoing, gathered, gathered_sent: 0, piece, has_sent: false, is_deaf: false };
+        let mut exchange = Self {
+            line,
+            pool,
+            outgoing,
+            gathered,
+            gathered_sent: 0,
+            piece,
+            has_sent: false,
+            is_flushed: true,
+            is_deaf: false,
+        };
         exchange.line.give(millis(exchange.pool.config.times.first_byte_ms_max));
         exchange
     }
 
     /// Has all of the request been sent?
     pub(crate) fn is_sent(&self) -> bool {
-        self.outgoing.is_none() && self.piece.is_empty() && self.gathered.is_empty() && !self.is_deaf
+        self.outgoing.is_none()
+            && self.piece.is_empty()
+            && self.gathered.is_empty()
+            && self.is_flushed
+            && !self.is_deaf
     }
 
     /// Sends what can be sent. It is done when all of it is, or the upstream takes no more.
@@ -73,6 +88,15 @@ impl Exchange {
         while !self.is_deaf {
             self.gather(cx)?;
             if self.gathered.is_empty() && self.piece.is_empty() {
+                if !self.is_flushed {
+                    match ready!(self.line.poll_flush(cx)) {
+                        Ok(()) => self.is_flushed = true,
+                        Err(_) => {
+                            self.is_deaf = true;
+                            break;
+                        }
+                    }
+                }
                 return if self.outgoing.is_some() { Poll::Pending } else { Poll::Ready(Ok(())) };
             }
             let Self { line, gathered, gathered_sent, piece, .. } = self;
@@ -85,7 +109,7 @@ impl Exchange {
     }
 
     fn sent(&mut self, count: usize) {
-        self.has_sent = true;
+        (self.has_sent, self.is_flushed) = (true, false);
         let of_gathered = count.min(self.gathered.len() - self.gathered_sent);
         self.gathered_sent += of_gathered;
         self.piece.advance(count - of_gathered);

@@ -73,6 +73,8 @@ pub(crate) struct Bearings<'a> {
     pub(crate) trusts_forwarded: bool,
     /// The protocol that the caller asks to change to.
     pub(crate) upgrade: Option<&'a [u8]>,
+    /// The caller takes trailers, and the upstream can send them.
+    pub(crate) trailers: bool,
 }
 
 /// The head of a request, as it goes to an upstream.
@@ -95,6 +97,9 @@ pub(crate) fn request_head(request: &Request<Content>, telling: Telling, bearing
             head.extend_from_slice(b"content-length: 0\r\n");
         }
         Telling::Nothing => {}
+    }
+    if bearings.trailers {
+        write_field(&mut head, "te", b"trailers");
     }
     if let Some(protocol) = bearings.upgrade {
         write_field(&mut head, "connection", b"upgrade");
@@ -183,6 +188,14 @@ pub(crate) fn asks_for_upgrade(request: &Request<Content>, telling: Telling) -> 
     (fits && !is_http).then_some(protocol.as_bytes())
 }
 
+/// Does the caller take fields behind the body (RFC 9110, section 10.1.4)?
+pub(crate) fn takes_trailers(fields: &HeaderMap) -> bool {
+    let codings = fields.get_all(header::TE).iter();
+    codings
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
 /// Does a path have segments that another server may resolve to somewhere else?
 pub(crate) fn is_ambiguous(path: &str) -> bool {
     if !path.contains("/.") && !path.contains(['%', '\\']) {
@@ -209,8 +222,13 @@ fn write_display(head: &mut Vec<u8>, name: &str, value: u64) {
 mod tests {
     use super::*;
 
-    const BEARINGS: Bearings<'_> =
-        Bearings { scheme: "https", host: "town.example", trusts_forwarded: false, upgrade: None };
+    const BEARINGS: Bearings<'_> = Bearings {
+        scheme: "https",
+        host: "town.example",
+        trusts_forwarded: false,
+        upgrade: None,
+        trailers: false,
+    };
 
     fn head(fields: &[(&str, &str)], bearings: Bearings<'_>) -> String {
         let mut request = Request::get("http://town.example/a?b=c");

@@ -22,18 +22,19 @@ use tokio::sync::watch;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    Asked, Balance, CacheConfig, Coding, HashBy, TableConfig, TableError,
+    Asked, Balance, CacheConfig, Coding, HashBy, Protocol, TableConfig, TableError,
     answer_body::content,
     cached::may_be_cached,
     coded_body::coded,
     config,
     exchange::Outgoing,
     fault::Fault,
-    fields::{Bearings, Telling, asks_for_upgrade, is_ambiguous, request_head},
+    fields::{Bearings, Telling, asks_for_upgrade, is_ambiguous, request_head, takes_trailers},
     pool::Pool,
     response_cache::ResponseCache,
+    streams,
     table::{Route, Table},
-    trip::{Arrived, Trip},
+    trip::{Arrived, Rest, Trip},
     tunnel::Behind,
 };
 
@@ -221,9 +222,11 @@ impl Gateway {
         if matches!(telling, Telling::Exact(bytes) if bytes > left_bytes) {
             return Err(Fault::BodyTooLarge);
         }
-        let upgrade = asks_for_upgrade(&request, telling);
+        let http2 = pool.config.protocol == Protocol::Http2;
+        let upgrade = asks_for_upgrade(&request, telling).filter(|_| !http2);
+        let trailers = http2 && takes_trailers(request.headers());
         let scheme = if self.0.terms.is_encrypted { "https" } else { "http" };
-        let bearings = Bearings { scheme, host, trusts_forwarded, upgrade };
+        let bearings = Bearings { scheme, host, trusts_forwarded, upgrade, trailers };
         let head = Bytes::from(request_head(&request, telling, bearings));
         let asked = Asked { head_only: *request.method() == Method::HEAD, upgrade: upgrade.is_some() };
         let key = if pool.config.balance == Balance::Hash { key(&pool.config.hash_by, &request) } else { 0 };
@@ -246,10 +249,17 @@ pub(crate) struct Way {
 
 /// The answer of an upstream, as it is passed on.
 fn answer(arrived: Arrived, pool: &Pool) -> Response<Content> {
-    let Arrived { mut head, exchange, in_flight } = arrived;
+    let Arrived { mut head, rest, in_flight } = arrived;
     let mut response = Response::new(Content::empty());
     *response.status_mut() = head.status;
     *response.headers_mut() = std::mem::take(&mut head.fields);
+    let exchange = match rest {
+        Rest::Line(exchange) => *exchange,
+        Rest::Stream(body) => {
+            *response.body_mut() = streams::content(body, pool, in_flight);
+            return response;
+        }
+    };
     if head.status == StatusCode::SWITCHING_PROTOCOLS
         && let Some(protocol) = head.protocol
     {

@@ -25,19 +25,22 @@ mod pool;
 mod response_cache;
 mod retry_budget;
 mod route_table;
+mod secure;
 mod state;
+mod streams;
 mod table;
 mod trip;
 mod tunnel;
 mod upstream;
 mod weights;
+mod wire;
 
 pub use answer_head::{AnswerHead, Asked, Extent, read_answer_head};
 pub use balance::{Balance, Candidate, Draw};
 pub use canary::{Canary, CanaryConfig};
 pub use coding::{Coding, is_worth_coding};
 pub use config::{
-    ConnectionsConfig, HashBy, PoolConfig, RouteConfig, TableConfig, TimesConfig, UpstreamConfig,
+    ConnectionsConfig, HashBy, PoolConfig, Protocol, RouteConfig, TableConfig, TimesConfig, UpstreamConfig,
 };
 pub use ejection::{Ejection, EjectionConfig, may_eject};
 pub use ewma::PeakEwma;
@@ -48,6 +51,7 @@ pub use keeping::{CacheControl, Keeping, has_it_already, keeping, tags, vary};
 pub use response_cache::{CacheConfig, CacheState};
 pub use retry_budget::{RetryBudget, RetryConfig};
 pub use route_table::{HostPattern, HostPatternError, RouteTable, SameRoute};
+pub use secure::{UpstreamTlsConfig, UpstreamTlsError};
 pub use state::{CanaryState, PoolState, RouteState, State, UpstreamState};
 pub use table::TableError;
 pub use weights::Weights;

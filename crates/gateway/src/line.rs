@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use crate::{ConnectionsConfig, TimesConfig, config::millis, fault::Fault};
+use crate::{ConnectionsConfig, TimesConfig, config::millis, fault::Fault, secure::Secure, wire::Wire};
 
 /// What is read at once when little is expected, and when much is.
 const READ_BYTES_MIN: usize = 16 << 10;
@@ -39,7 +39,7 @@ struct Idle {
 /// A connection to an upstream, with what came and was not read yet.
 #[derive(Debug)]
 pub(crate) struct Line {
-    stream: TcpStream,
+    stream: Wire,
     pub(crate) inbox: BytesMut,
     /// The number of its upstream.
     number: u64,
@@ -52,16 +52,13 @@ pub(crate) struct Line {
 
 impl Line {
     /// A new connection.
-    pub(crate) async fn open(number: u64, address: &str, times: &TimesConfig) -> Result<Self, Fault> {
-        let connecting = tokio::time::timeout(millis(times.connect_ms_max), connect(address));
-        let stream = match connecting.await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                tracing::debug!(upstream = address, %error, "an upstream cannot be reached");
-                return Err(Fault::Unreachable);
-            }
-            Err(_) => return Err(Fault::ConnectTooSlow),
-        };
+    pub(crate) async fn open(
+        number: u64,
+        address: &str,
+        secure: Option<&Secure>,
+        times: &TimesConfig,
+    ) -> Result<Self, Fault> {
+        let stream = connect(address, secure, millis(times.connect_ms_max)).await?;
         let now = Instant::now();
         let alarm = Box::pin(tokio::time::sleep_until(now + Duration::from_secs(1)));
         let inbox = BytesMut::new();
@@ -74,8 +71,8 @@ impl Line {
             let lines = idle.lines.get_mut(&number)?;
             let now = Instant::now();
             loop {
-                let line = lines.pop()?;
-                if now < line.idle_until && line.is_silent() {
+                let mut line = lines.pop()?;
+                if now < line.idle_until && line.stream.is_silent() {
                     return Some(line);
                 }
             }
@@ -97,12 +94,6 @@ impl Line {
                 lines.push(self);
             }
         });
-    }
-
-    /// Has nothing come that nobody asked for, not even the end?
-    fn is_silent(&self) -> bool {
-        let read = self.stream.try_read(&mut [0]);
-        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Reads what has come: how many bytes, nought at the end.
@@ -130,6 +121,10 @@ impl Line {
         }
     }
 
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
     /// From now on, so long.
     pub(crate) fn give(&mut self, time: Duration) {
         self.deadline = Instant::now() + time;
@@ -149,7 +144,7 @@ impl Line {
         }
     }
 
-    pub(crate) fn into_parts(self) -> (TcpStream, BytesMut) {
+    pub(crate) fn into_parts(self) -> (Wire, BytesMut) {
         (self.stream, self.inbox)
     }
 }
@@ -167,11 +162,26 @@ impl Idle {
     }
 }
 
-async fn connect(address: &str) -> io::Result<TcpStream> {
+/// Connects to an upstream within this time.
+pub(crate) async fn connect(address: &str, secure: Option<&Secure>, time: Duration) -> Result<Wire, Fault> {
+    match tokio::time::timeout(time, wire(address, secure)).await {
+        Ok(Ok(wire)) => Ok(wire),
+        Ok(Err(error)) => {
+            tracing::debug!(upstream = address, %error, "an upstream cannot be reached");
+            Err(Fault::Unreachable)
+        }
+        Err(_) => Err(Fault::ConnectTooSlow),
+    }
+}
+
+async fn wire(address: &str, secure: Option<&Secure>) -> io::Result<Wire> {
     let stream = match address.parse::<SocketAddr>() {
         Ok(address) => TcpStream::connect(address).await?,
         Err(_) => TcpStream::connect(address).await?,
     };
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok(match secure {
+        Some(secure) => Wire::Encrypted(Box::new(secure.connect(address, stream).await?)),
+        None => Wire::Plain(stream),
+    })
 }

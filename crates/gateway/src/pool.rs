@@ -12,7 +12,8 @@ use std::{
 use store::{Breaker, Verdict};
 
 use crate::{
-    Balance, Candidate, Draw, PoolConfig, RetryBudget, may_eject,
+    Balance, Candidate, Draw, PoolConfig, RetryBudget, UpstreamTlsError, may_eject,
+    secure::Secure,
     upstream::{InFlight, Upstream},
 };
 
@@ -26,6 +27,7 @@ pub(crate) struct Pool {
     pub(crate) name: Box<str>,
     pub(crate) config: PoolConfig,
     pub(crate) members: Vec<Member>,
+    pub(crate) secure: Option<Secure>,
     /// Only taken by those who take turns.
     turn: AtomicU64,
     /// Is the breaker anything but closed? Then, and only then, every request asks it.
@@ -64,7 +66,19 @@ const TRY_AGAIN_IN: Duration = Duration::from_secs(1);
 
 impl Pool {
     /// A pool of this configuration, with what is known already of upstreams that stay.
-    pub(crate) fn new(name: &str, config: PoolConfig, region: &str, before: Option<&Self>) -> Self {
+    ///
+    /// # Errors
+    /// When its servers cannot be spoken to in TLS as it says.
+    pub(crate) fn new(
+        name: &str,
+        config: PoolConfig,
+        region: &str,
+        before: Option<&Self>,
+    ) -> Result<Self, UpstreamTlsError> {
+        let secure = config.tls.as_ref().map(|tls| Secure::new(tls, config.protocol)).transpose()?;
+        // Idle connections stay with their upstream, which must go on in what they were opened in.
+        let spoken = |config: &PoolConfig| (config.protocol, config.tls.clone());
+        let before = before.filter(|before| spoken(&before.config) == spoken(&config));
         let kept = |address: &str| {
             let members = before.map(|before| before.members.iter()).into_iter().flatten();
             members.map(|member| &member.upstream).find(|upstream| *upstream.address == *address).cloned()
@@ -85,6 +99,7 @@ impl Pool {
             }),
             config,
             members,
+            secure,
             turn: AtomicU64::new(0),
             is_tripped: AtomicBool::new(false),
             retries: AtomicU64::new(0),
@@ -93,7 +108,7 @@ impl Pool {
         };
         let told = pool.counts();
         pool.mind.get_mut().unwrap_or_else(PoisonError::into_inner).told = told;
-        pool
+        Ok(pool)
     }
 
     /// Requests in all, and those that failed.
@@ -269,7 +284,7 @@ mod tests {
             region: (*region).to_owned(),
         };
         let config = PoolConfig { upstreams: upstreams.iter().map(known).collect(), ..PoolConfig::default() };
-        Pool::new("pool", config, "north", None)
+        Pool::new("pool", config, "north", None).expect("without TLS nothing can be wrong")
     }
 
     fn chosen(pool: &Pool, now_ms: u64, tried: &[u64]) -> Option<usize> {
@@ -344,7 +359,8 @@ mod tests {
         fail(&before, 0, 5);
         let mut config = before.config.clone();
         config.upstreams.push(UpstreamConfig { address: "c:1".to_owned(), weight: 2, region: String::new() });
-        let after = Pool::new("pool", config, "north", Some(&before));
+        let after =
+            Pool::new("pool", config, "north", Some(&before)).expect("without TLS nothing can be wrong");
         assert!(after.members[0].upstream.ejected_for_ms(1_001).is_some());
         assert_eq!(after.members[0].upstream.number, before.members[0].upstream.number);
     }

@@ -11,12 +11,12 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    Canary, HostPattern, HostPatternError, RouteConfig, RouteTable, SameRoute, TableConfig, Weights,
-    pool::Pool,
+    Canary, HostPattern, HostPatternError, RouteConfig, RouteTable, SameRoute, TableConfig, UpstreamTlsError,
+    Weights, pool::Pool,
 };
 
 /// Why a configuration cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum TableError {
     #[error("the route `{route}`: {error}")]
     Host { route: String, error: HostPatternError },
@@ -38,6 +38,8 @@ pub enum TableError {
     Twice { pool: String, address: String },
     #[error("the pool `{0}` has no upstreams")]
     Empty(String),
+    #[error("the TLS of the pool `{pool}`: {error}")]
+    Tls { pool: String, error: UpstreamTlsError },
     #[error("the path of the health check of the pool `{0}` is not one")]
     HealthPath(String),
     #[error("the header or cookie that the pool `{0}` is balanced by has no name that could be one")]
@@ -72,9 +74,14 @@ impl Table {
             let same_region = before.filter(|before| before.config.region == config.region);
             let pool_before = before.and_then(|before| before.pools.get(name));
             let unchanged = pool_before.filter(|pool| same_region.is_some() && pool.config == *known);
-            let pool = unchanged.cloned().unwrap_or_else(|| {
-                Arc::new(Pool::new(name, known.clone(), &config.region, pool_before.map(|pool| &**pool)))
-            });
+            let pool = match unchanged {
+                Some(pool) => pool.clone(),
+                None => {
+                    let pool_before = pool_before.map(|pool| &**pool);
+                    let pool = Pool::new(name, known.clone(), &config.region, pool_before);
+                    Arc::new(pool.map_err(|error| TableError::Tls { pool: name.clone(), error })?)
+                }
+            };
             pools.insert(name.clone(), pool);
         }
         let (mut find, mut routes, mut names) = (RouteTable::default(), Vec::new(), BTreeSet::new());

@@ -13,22 +13,31 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::StatusCode;
+use hyper::body::Incoming;
 
 use crate::{
+    Protocol,
     answer_head::{AnswerHead, Asked},
     exchange::{Exchange, Outgoing},
     fault::Fault,
     gateway::{Gateway, dice},
     line::Line,
     pool::Pool,
+    streams,
     upstream::InFlight,
 };
 
 /// An answer whose head has come.
 pub(crate) struct Arrived {
     pub(crate) head: AnswerHead,
-    pub(crate) exchange: Exchange,
+    pub(crate) rest: Rest,
     pub(crate) in_flight: InFlight,
+}
+
+/// Where what follows the head comes from.
+pub(crate) enum Rest {
+    Line(Box<Exchange>),
+    Stream(Incoming),
 }
 
 /// A request, as it is sent to whoever takes it.
@@ -129,17 +138,30 @@ impl Trip<'_> {
 
     async fn converse(&self, in_flight: InFlight, outgoing: &mut Option<Outgoing>) -> Result<Arrived, Fault> {
         let upstream = in_flight.0.clone();
+        let arrived =
+            |(head, exchange), in_flight| Arrived { head, rest: Rest::Line(Box::new(exchange)), in_flight };
+        if self.pool.config.protocol == Protocol::Http2 {
+            // Apart, so that requests in HTTP/1.1 do not carry its state.
+            let conversing = Box::pin(streams::converse(&self.pool, &upstream, &self.head, outgoing));
+            let (head, body) = conversing.await?;
+            return Ok(Arrived { head, rest: Rest::Stream(body), in_flight });
+        }
         if let Some(line) = Line::idle(upstream.number) {
             let had_body = outgoing.is_some();
             match self.ask(line, outgoing.take()).await {
                 // The upstream closed an idle connection just when it was to be used: that is no failure of it.
                 Err(Fault::Lost { nothing_sent }) if !had_body && (nothing_sent || self.idempotent) => {}
-                answered => return answered.map(|(head, exchange)| Arrived { head, exchange, in_flight }),
+                answered => return answered.map(|answered| arrived(answered, in_flight)),
             }
         }
-        let line = Line::open(upstream.number, &upstream.address, &self.pool.config.times).await?;
-        let (head, exchange) = self.ask(line, outgoing.take()).await?;
-        Ok(Arrived { head, exchange, in_flight })
+        let line = Line::open(
+            upstream.number,
+            &upstream.address,
+            self.pool.secure.as_ref(),
+            &self.pool.config.times,
+        )
+        .await?;
+        Ok(arrived(self.ask(line, outgoing.take()).await?, in_flight))
     }
 
     async fn ask(&self, line: Line, outgoing: Option<Outgoing>) -> Result<(AnswerHead, Exchange), Fault> {

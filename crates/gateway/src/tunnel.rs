@@ -7,16 +7,13 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::upstream::InFlight;
+use crate::{upstream::InFlight, wire::Wire};
 
 /// The upstream's end: what came behind its answer first, then what comes.
 pub(crate) struct Behind {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Wire,
     pub(crate) early: BytesMut,
     pub(crate) _in_flight: InFlight,
 }
