@@ -2,6 +2,7 @@
 
 mod caching;
 mod changes;
+mod encrypted;
 mod failures;
 mod streams;
 mod upstream;
