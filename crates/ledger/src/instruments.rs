@@ -1,14 +1,20 @@
 //! What a ledger counts.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+};
 use telemetry::{
     EncodeLabelSet, Registry,
     instruments::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     seconds_buckets,
 };
+use tokio::sync::watch;
 
-use crate::pending::Settled;
+use crate::{ledger::Head, pending::Settled, publisher::Published};
 
 /// One ledger's instruments; every ledger of the process registers its own, labelled with its name.
 #[derive(Debug, Clone)]
@@ -26,11 +32,38 @@ pub(crate) struct Outcome {
     outcome: &'static str,
 }
 
+/// The part of the registry that is this ledger's.
+pub(crate) fn of_ledger<'r>(registry: &'r mut Registry, ledger: &str) -> &'r mut Registry {
+    registry
+        .sub_registry_with_prefix("ledger")
+        .sub_registry_with_label(("ledger".into(), ledger.to_owned().into()))
+}
+
+/// How long the ledger is, and how much of it a checkpoint covers.
+#[derive(Debug)]
+pub(crate) struct Covered {
+    pub(crate) entries: watch::Receiver<Head>,
+    pub(crate) covered: watch::Receiver<Option<Arc<Published>>>,
+}
+
+impl Collector for Covered {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let covered = self.covered.borrow().as_ref().map_or(0, |published| published.checkpoint.size());
+        for (name, help, count) in [
+            ("entries", "Entries of the ledger, as far as this node knows", self.entries.borrow().size),
+            ("checkpoint_entries", "Entries that the newest checkpoint of this node covers", covered),
+        ] {
+            let count = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            count.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
 impl Instruments {
     pub(crate) fn register(registry: &mut Registry, ledger: &str) -> Self {
-        let registry = registry
-            .sub_registry_with_prefix("ledger")
-            .sub_registry_with_label(("ledger".into(), ledger.to_owned().into()));
+        let registry = of_ledger(registry, ledger);
         let sizes = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0];
         let this = Self {
             commands: Family::default(),

@@ -24,7 +24,7 @@ use crate::{
     checkpoint::LogKeys,
     command::Command,
     idempotency::{self, Once},
-    instruments::Instruments,
+    instruments::{self, Covered, Instruments},
     merkle::Hash,
     pace::Pace,
     pending::{Pending, Waiting},
@@ -176,6 +176,11 @@ impl Ledger {
             instruments: metrics.register(|registry| Instruments::register(registry, name)),
         };
         let (sender, published) = watch::channel(newest.map(Arc::new));
+        let (covered, entries) = (published.clone(), head.clone());
+        metrics.register(|registry| {
+            let registry = instruments::of_ledger(registry, name);
+            registry.register_collector(Box::new(Covered { entries, covered }));
+        });
         let publisher = Publisher {
             origin,
             path: checkpoint_path,

@@ -6,6 +6,7 @@ mod distance;
 mod pgbouncer;
 mod postgres;
 mod program;
+mod prometheus;
 mod redis;
 mod s3;
 
@@ -13,6 +14,7 @@ pub use distance::Distance;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, fresh_database};
 pub use program::Program;
+pub use prometheus::{AMTOOL, PROMTOOL, Prometheus};
 pub use redis::{Redis, RedisCluster, RedisSentinel, Secrets};
 pub use s3::S3;
 

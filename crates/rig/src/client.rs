@@ -53,7 +53,9 @@ impl Answer {
 }
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    /// A caller of whoever listens there.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
         let http = HyperClient::builder(TokioExecutor::new()).build_http();
         Self { http, address, fields: Vec::new(), person: None, token: None }
     }

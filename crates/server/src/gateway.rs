@@ -156,7 +156,7 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     // From the first moment on: a process that nobody has told of SIGHUP is ended by it.
     let (mut told_to_stop, told_to_reload) =
         runtime.block_on(async { anyhow::Ok((Signals::listen()?, Hangups::listen()?)) })?;
-    let metrics = Metrics::new();
+    let metrics = Metrics::of_process(&settings.region, env!("CARGO_PKG_VERSION"));
     let front = Front::new(&settings.front(), &Clock::System, &metrics, None, Clock::System.random())
         .context("cannot use the settings")?;
     let source = Source { gateway, front, path: options.config.clone() };

@@ -5,7 +5,6 @@ use std::{fs, num::NonZeroU32, time::Duration};
 use cache::Cache;
 use clock::{Clock, Stopwatch};
 use serde::Deserialize;
-use telemetry::{Metrics, instruments::gauge::Gauge};
 use tokio::sync::watch;
 
 use crate::hand_over::HandOver;
@@ -81,20 +80,14 @@ pub(crate) async fn watch(
     config: MemoryConfig,
     cache: Cache,
     hand_over: HandOver,
-    metrics: Metrics,
     mut stop: watch::Receiver<bool>,
 ) {
-    let gauge: Gauge = Gauge::default();
-    metrics.register(|registry| {
-        registry.register("process_resident_bytes", "Memory that the process holds", gauge.clone());
-    });
     let marks = Marks::of(&config, allowed());
     let replace_every = Duration::from_secs(config.replace_age_s_min.get().into());
     let mut shrunk: Option<Stopwatch> = None;
     let mut replaced = Clock::System.stopwatch();
     while !*stop.borrow() {
         let resident = resident().unwrap_or_default();
-        gauge.set(i64::try_from(resident).unwrap_or(i64::MAX));
         let press = marks.press(resident);
         let due = shrunk.as_ref().is_none_or(|shrunk| shrunk.elapsed() >= SHRINK_EVERY);
         if press != Press::None && due {

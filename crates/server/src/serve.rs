@@ -73,14 +73,13 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     running.shipping = shipping.transpose()?;
     let (front, traffic, rooms) = (running.front.clone(), running.traffic.clone(), running.rooms.clone());
     let (reload, queues) = (running.reload.clone(), running.services.queues.clone());
-    let (cache, hand_over, metrics) =
-        (running.cache.clone(), running.hand_over.clone(), running.services.metrics.clone());
+    let (cache, hand_over) = (running.cache.clone(), running.hand_over.clone());
     let memory = settings.memory;
     let also = |stopped: watch::Receiver<bool>| async {
         tokio::join!(
             front::tend(front, move || queues.waiting(), traffic, stopped.clone()),
             front::look_after_rooms(rooms, stopped.clone()),
-            memory::watch(memory, cache, hand_over, metrics, stopped.clone()),
+            memory::watch(memory, cache, hand_over, stopped.clone()),
             reload.on_signal(hangups, stopped),
         );
     };
@@ -100,7 +99,8 @@ async fn start(
     options: &SettingsOptions,
     mut inherited: Inherited,
 ) -> anyhow::Result<Running> {
-    let (clock, metrics) = (Clock::System, Metrics::new());
+    let clock = Clock::System;
+    let metrics = Metrics::of_process(&settings.region, env!("CARGO_PKG_VERSION"));
     let folder = DataFolder::take(settings)?;
     folder.make_rooms()?;
     settings.warn();

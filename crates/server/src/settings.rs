@@ -34,6 +34,8 @@ pub struct Settings {
     /// A schema-less URL that names this deployment, the beginning of its ledgers' origins. Never change
     /// it: checkpoints are signed for it.
     pub name: String,
+    /// Where this node stands; every metric says so. Empty for nowhere in particular.
+    pub region: String,
     pub public: ListenConfig,
     pub admin: ListenConfig,
     pub edge: EdgeConfig,
@@ -66,6 +68,7 @@ impl Default for Settings {
             data: PathBuf::from("data"),
             keys: None,
             name: "localhost/holdfast".to_owned(),
+            region: String::new(),
             public: ListenConfig::default(),
             admin,
             edge: EdgeConfig::default(),
@@ -190,6 +193,7 @@ impl Settings {
                 ("data", text(&settings.data)),
                 ("keys", text(&settings.keys)),
                 ("name", text(&settings.name)),
+                ("region", text(&settings.region)),
                 ("public", text(&settings.public)),
                 ("admin", text(&settings.admin)),
                 ("edge", text(&settings.edge.without_overload())),

@@ -81,7 +81,7 @@ fn open(settings: &Settings) -> anyhow::Result<Services> {
     ensure!(made, "there is nothing to work at yet: start `holdfast serve` on this database first");
     let keys = Keys::open_existing(&folder.keys(), &Clock::System)
         .context("cannot open the key file: it is the same as that of the nodes that serve")?;
-    let metrics = Metrics::new();
+    let metrics = Metrics::of_process(&settings.region, env!("CARGO_PKG_VERSION"));
     // Nobody is served from here, so nothing is shared with those who serve.
     let cache =
         Cache::open(Clock::System, &metrics, &RedisConfig::default()).context("cannot open the cache")?;

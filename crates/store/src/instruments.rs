@@ -12,6 +12,7 @@ pub(crate) struct Instruments {
     connected: Family<Label, Counter>,
     lost: Family<Label, Counter>,
     reads: Family<Label, Counter>,
+    readers: Gauge,
     readers_busy: Gauge,
     replicas_behind: Counter,
 }
@@ -60,6 +61,7 @@ impl Instruments {
             registry.register("connects", "Connections that were made", self.connected.clone());
             registry.register("exchanges_failed", "Exchanges that were not answered", self.lost.clone());
             registry.register("reads", "Reads, by whom they were put to", self.reads.clone());
+            registry.register("readers", "Threads that read", self.readers.clone());
             registry.register("readers_busy", "Threads that read now", self.readers_busy.clone());
             registry.register(
                 "replicas_behind",
@@ -82,6 +84,12 @@ impl Instruments {
 
     pub(crate) fn reads(&self, role: Role, reads: u64) {
         self.reads.get_or_create(&role.label()).inc_by(reads);
+    }
+
+    /// One more thread can read, until this is dropped.
+    pub(crate) fn reader(&self) -> Counted {
+        self.readers.inc();
+        Counted(self.readers.clone())
     }
 
     /// One more thread reads, until this is dropped.

@@ -117,6 +117,7 @@ impl Readers {
 }
 
 fn run(mut sources: Sources, waiting: &Group<Read>, instruments: &Instruments) {
+    let _reader = instruments.reader();
     let mut batch = Vec::new();
     while waiting.take(&mut batch, TAKEN_MAX) {
         let _busy = instruments.busy();

@@ -2,6 +2,7 @@
 
 mod logs;
 mod metrics;
+mod process;
 
 pub use logs::{LogConfig, LogFormat, start_logs};
 pub use metrics::{Metrics, seconds_buckets};

@@ -200,7 +200,7 @@ impl Collector for Shelves {
             MetricType::Histogram,
         )?;
         for (route, counts) in &routes {
-            let bounds = self.bounds_seconds.iter().copied().chain([f64::MAX]);
+            let bounds = self.bounds_seconds.iter().copied().chain([f64::INFINITY]);
             let buckets: Vec<_> = bounds.zip(counts.buckets.iter().copied()).collect();
             let sum = Duration::from_nanos(counts.sum_ns).as_secs_f64();
             let count = counts.buckets.iter().sum();

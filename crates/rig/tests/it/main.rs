@@ -15,6 +15,7 @@ mod inspection;
 mod jobs;
 mod journeys;
 mod limits;
+mod monitoring;
 mod overload;
 mod proofs;
 mod snapshots;

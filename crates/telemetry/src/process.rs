@@ -1,0 +1,96 @@
+//! The process as the system sees it, under the names that Prometheus' own libraries use.
+
+use std::{fmt, fs};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+};
+
+/// Read from `/proc` whenever metrics are asked for; what cannot be read is left out.
+#[derive(Debug)]
+pub(crate) struct Process {
+    cpus: usize,
+}
+
+impl Process {
+    pub(crate) fn new() -> Self {
+        Self { cpus: std::thread::available_parallelism().map_or(1, usize::from) }
+    }
+}
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        if let Some(cpu_seconds) = cpu_seconds(&fs::read_to_string("/proc/self/stat").unwrap_or_default()) {
+            let help = "Time that processors worked for the process";
+            let metric = encoder.encode_descriptor("process_cpu_seconds", help, None, MetricType::Counter)?;
+            ConstCounter::new(cpu_seconds).encode(metric)?;
+        }
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let open = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
+        for (name, help, value) in [
+            ("process_cpus", "Processors that the process may use", Some(self.cpus as u64)),
+            ("process_resident_memory_bytes", "Memory that the process holds", kib(&status, "VmRSS:")),
+            ("process_memory_max_bytes", "Memory that the process may hold", memory_max()),
+            ("process_open_fds", "Files and sockets that are open", open.map(|count| count as u64)),
+            ("process_max_fds", "Files and sockets that may be open", fds_max(&limits)),
+        ] {
+            let Some(value) = value else { continue };
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a line of `/proc/self/status` or `/proc/meminfo` says, in bytes.
+fn kib(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// What the control group allows (version 2 or 1), and where it allows everything, what the machine has.
+fn memory_max() -> Option<u64> {
+    let has = fs::read_to_string("/proc/meminfo").ok().and_then(|text| kib(&text, "MemTotal:"));
+    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let allowed = group.iter().find_map(|path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
+    allowed.into_iter().chain(has).min()
+}
+
+fn fds_max(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Of `/proc/self/stat` (proc_pid_stat(5)): in user mode and in the kernel, in hundredths of a second, which Linux
+/// tells all programs in whatever it counts itself.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    // The name of the program may hold anything, and stands in brackets.
+    let (_, behind) = stat.rsplit_once(')')?;
+    let mut fields = behind.split_whitespace().skip(11);
+    let user: u32 = fields.next()?.parse().ok()?;
+    let system: u32 = fields.next()?.parse().ok()?;
+    Some((f64::from(user) + f64::from(system)) / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_processors_is_found_behind_any_name() {
+        let stat = "7 (a) (b c) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 4 0 9 10 11";
+        assert_eq!(cpu_seconds(stat), Some(2.0));
+        assert_eq!(cpu_seconds("7 (a"), None);
+    }
+
+    #[test]
+    fn sizes_and_limits_are_read_from_their_lines() {
+        assert_eq!(kib("VmPeak:\t 9 kB\nVmRSS:\t   12 kB\n", "VmRSS:"), Some(12 << 10));
+        let limits =
+            "Limit  Soft  Hard  Units\nMax open files            1024                 4096       files\n";
+        assert_eq!(fds_max(limits), Some(1024));
+    }
+}
