@@ -33,7 +33,7 @@ pub(crate) struct Outcome {
 }
 
 /// The part of the registry that is this ledger's.
-pub(crate) fn of_ledger<'r>(registry: &'r mut Registry, ledger: &str) -> &'r mut Registry {
+fn of_ledger<'r>(registry: &'r mut Registry, ledger: &str) -> &'r mut Registry {
     registry
         .sub_registry_with_prefix("ledger")
         .sub_registry_with_label(("ledger".into(), ledger.to_owned().into()))
@@ -42,8 +42,20 @@ pub(crate) fn of_ledger<'r>(registry: &'r mut Registry, ledger: &str) -> &'r mut
 /// How long the ledger is, and how much of it a checkpoint covers.
 #[derive(Debug)]
 pub(crate) struct Covered {
-    pub(crate) entries: watch::Receiver<Head>,
-    pub(crate) covered: watch::Receiver<Option<Arc<Published>>>,
+    entries: watch::Receiver<Head>,
+    covered: watch::Receiver<Option<Arc<Published>>>,
+}
+
+impl Covered {
+    pub(crate) fn register(
+        registry: &mut Registry,
+        ledger: &str,
+        entries: &watch::Receiver<Head>,
+        covered: &watch::Receiver<Option<Arc<Published>>>,
+    ) {
+        let this = Self { entries: entries.clone(), covered: covered.clone() };
+        of_ledger(registry, ledger).register_collector(Box::new(this));
+    }
 }
 
 impl Collector for Covered {

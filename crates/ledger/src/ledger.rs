@@ -24,7 +24,7 @@ use crate::{
     checkpoint::LogKeys,
     command::Command,
     idempotency::{self, Once},
-    instruments::{self, Covered, Instruments},
+    instruments::{Covered, Instruments},
     merkle::Hash,
     pace::Pace,
     pending::{Pending, Waiting},
@@ -176,11 +176,7 @@ impl Ledger {
             instruments: metrics.register(|registry| Instruments::register(registry, name)),
         };
         let (sender, published) = watch::channel(newest.map(Arc::new));
-        let (covered, entries) = (published.clone(), head.clone());
-        metrics.register(|registry| {
-            let registry = instruments::of_ledger(registry, name);
-            registry.register_collector(Box::new(Covered { entries, covered }));
-        });
+        metrics.register(|registry| Covered::register(registry, name, &head, &published));
         let publisher = Publisher {
             origin,
             path: checkpoint_path,
@@ -206,9 +202,7 @@ impl Ledger {
             let follows = move || runtime.block_on(tail.run(ended));
             threads.push(thread::Builder::new().name(format!("{name}-tail")).spawn(follows)?);
         }
-        let threads = Mutex::new(threads);
-        let name = Arc::from(name);
-        let readers = store.readers;
+        let (threads, name, readers) = (Mutex::new(threads), Arc::from(name), store.readers);
         Ok(Self(Arc::new(Shared { name, clock, waiting, readers, head, published, failing, ears, threads })))
     }
 
