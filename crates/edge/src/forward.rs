@@ -13,7 +13,7 @@ use tower_service::Service as _;
 
 use crate::{
     Edge, REQUEST_ID, RequestId,
-    http::{Content, Routes, inspected, panicked, written},
+    http::{Content, Routes, TRACEPARENT, describe, inspected, panicked, trace, written},
     traffic::UNMATCHED,
 };
 
@@ -75,6 +75,13 @@ async fn observed(
     let method = request.method().clone();
     request.extensions_mut().insert(id.clone());
     let told = request.extensions_mut().remove::<Told>();
+    let mut span = trace(&edge, request.headers());
+    if let Some(span) = &span
+        && let Ok(traceparent) = HeaderValue::try_from(span.traceparent())
+    {
+        // Whoever it is passed on to does a part of it.
+        request.headers_mut().insert(TRACEPARENT, traceparent);
+    }
     let answering = async {
         let kept = match request.extensions_mut().remove::<Turn>() {
             Some(turn) => match Box::pin(edge.front().take(turn)).await {
@@ -107,6 +114,9 @@ async fn observed(
         let name = response.extensions().get::<CountedAs>();
         let name = name.map_or(UNMATCHED, |name| &name.0);
         edge.traffic().count(name, &method, status, stopwatch.elapsed());
+        if let Some(span) = &mut span {
+            describe(span, &method, name, &response);
+        }
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::debug!(request.id = id.as_str(), %method, route = name, "{method} {name}: {status}");
         }

@@ -228,6 +228,11 @@ impl Ledger {
     ) -> Result<Receipt<C::Done>, SubmitError<C::Refused>> {
         let (by, command) = permitted.into_parts();
         let shared = &self.0;
+        let mut span = telemetry::span("command");
+        if let Some(span) = &mut span {
+            span.say("holdfast.command", C::NAME);
+            span.say("holdfast.ledger", shared.name.to_string());
+        }
         if let Some(after) = shared.readers.rests() {
             return Err(SubmitError::Resting { after });
         }

@@ -17,7 +17,7 @@ use edge::{
 };
 use gateway::{CacheConfig, Gateway, PoolConfig, RouteConfig, TableConfig, Terms, operator_routes};
 use serde::Deserialize;
-use telemetry::{LogConfig, Metrics};
+use telemetry::{LogConfig, Metrics, TracesConfig};
 use tokio::sync::watch;
 
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     status,
 };
 
-/// The settings file of a gateway: TOML. Ports, `edge`, `log`, `body-bytes-max` and `cache` are read at the start; all else can be
+/// The settings file of a gateway: TOML. Ports, `edge`, `log`, `traces`, `body-bytes-max` and `cache` are read at the start; all else can be
 /// changed while it runs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -37,6 +37,7 @@ pub struct GatewaySettings {
     pub admin: ListenConfig,
     pub edge: EdgeConfig,
     pub log: LogConfig,
+    pub traces: TracesConfig,
     pub clients: ClientsConfig,
     pub networks: NetworksConfig,
     /// None by default: what a service allows its callers, the service knows.
@@ -71,6 +72,7 @@ impl Default for GatewaySettings {
             admin,
             edge: EdgeConfig::default(),
             log: LogConfig::default(),
+            traces: TracesConfig::default(),
             clients: ClientsConfig::default(),
             networks: NetworksConfig::default(),
             limits: front::open().limits,
@@ -152,6 +154,13 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
         return Ok(());
     }
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
+    telemetry::start_traces(
+        &settings.traces,
+        "holdfast-gateway",
+        env!("CARGO_PKG_VERSION"),
+        &settings.region,
+    )
+    .context("cannot use the settings [traces]")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From the first moment on: a process that nobody has told of SIGHUP is ended by it.
     let (mut told_to_stop, told_to_reload) =

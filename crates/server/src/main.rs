@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         Role::CheckConfig(options) => server::check_config(&options),
         Role::Openapi => server::print_openapi(),
     };
+    telemetry::stop_traces();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

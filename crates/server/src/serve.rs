@@ -61,6 +61,8 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let mut settings = options.settings.read()?;
     settings.jobs.in_serve &= !options.no_work;
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
+    telemetry::start_traces(&settings.traces, "holdfast-serve", env!("CARGO_PKG_VERSION"), &settings.region)
+        .context("cannot use the settings [traces]")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From the first moment on, so that a stop during the start is a stop in order too.
     let (mut told_to_stop, hangups) =

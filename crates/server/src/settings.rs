@@ -18,7 +18,7 @@ use ledger::LedgerConfig;
 use queue::WorkerConfig;
 use serde::Deserialize;
 use store::{Commits, DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, SqliteConfig};
-use telemetry::LogConfig;
+use telemetry::{LogConfig, TracesConfig};
 use toml::{Table, Value};
 
 use crate::{backup::BackupConfig, memory::MemoryConfig};
@@ -55,6 +55,7 @@ pub struct Settings {
     pub backup: BackupConfig,
     pub memory: MemoryConfig,
     pub log: LogConfig,
+    pub traces: TracesConfig,
 }
 
 impl Default for Settings {
@@ -88,6 +89,7 @@ impl Default for Settings {
             backup: BackupConfig::default(),
             memory: MemoryConfig::default(),
             log: LogConfig::default(),
+            traces: TracesConfig::default(),
         }
     }
 }
@@ -207,6 +209,7 @@ impl Settings {
                 ("backup", text(&settings.backup)),
                 ("memory", text(&settings.memory)),
                 ("log", text(&settings.log)),
+                ("traces", text(&settings.traces)),
             ]
         };
         let (mine, theirs) = (tables(self), tables(other));

@@ -41,6 +41,8 @@ pub fn work(options: &WorkOptions) -> anyhow::Result<()> {
          HOLDFAST_DATABASE"
     );
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
+    telemetry::start_traces(&settings.traces, "holdfast-work", env!("CARGO_PKG_VERSION"), &settings.region)
+        .context("cannot use the settings [traces]")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let told_to_stop = runtime.block_on(async { Signals::listen() })?;
     let services = open(&settings)?;

@@ -84,6 +84,7 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Snapshot<'_>) -> Result<T, StoreError> + Send + 'static,
     {
+        let _span = telemetry::span("read");
         let (answer, answered) = oneshot::channel();
         let work: Read = Box::new(move |engine| {
             let snapshot = match engine.and_then(|engine| Snapshot::take(engine, Kind::Snapshot)) {

@@ -10,11 +10,15 @@ use axum::{
 };
 use front::{Told, Turn, TurnedAway};
 use futures_util::FutureExt;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use problem::{Code, Problem};
+use telemetry::Span;
 
 use super::arriving::Bounded;
 use crate::{Edge, REQUEST_ID, RequestId, config::millis, traffic::UNMATCHED};
+
+/// Of which trace a request is a part (W3C Trace Context).
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A handler panicked; with what, the log knows.
 #[derive(Debug, thiserror::Error)]
@@ -30,19 +34,27 @@ pub(super) async fn name(State(edge): State<Edge>, mut request: Request, next: N
     response
 }
 
-/// Counts the request, takes its time, and writes the log.
+/// Counts the request, takes its time, writes the log, and traces some.
 pub(super) async fn observe(State(edge): State<Edge>, request: Request, next: Next) -> Response {
     let stopwatch = edge.clock().stopwatch();
     let in_flight = edge.traffic().enter();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id = request.extensions().get::<RequestId>().cloned();
-    let response = next.run(request).await;
+    let mut span = trace(&edge, request.headers());
+    let running = next.run(request);
+    let response = match &span {
+        Some(span) => telemetry::within(span, running).await,
+        None => running.await,
+    };
     drop(in_flight);
     let took = stopwatch.elapsed();
     // The template and never the path: paths hold names, and there is no end of them.
     let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let status = response.status();
+    if let Some(span) = &mut span {
+        describe(span, &method, route, &response);
+    }
     edge.traffic().count(route, &method, status, took);
     let code = || response.extensions().get::<Code>().map(|code| code.0);
     let id = || id.as_ref().map(RequestId::as_str);
@@ -54,6 +66,26 @@ pub(super) async fn observe(State(edge): State<Edge>, request: Request, next: Ne
         tracing::debug!(request.id = id(), %method, route, status = status.as_u16(), code = code(), "{method} {route}: {status}");
     }
     response
+}
+
+/// Begins the trace of a request, if it is to be traced.
+pub(crate) fn trace(edge: &Edge, fields: &HeaderMap) -> Option<Span> {
+    let caller = fields.get(TRACEPARENT).map(HeaderValue::as_bytes);
+    telemetry::begin("request", caller, || u64::from_le_bytes(edge.clock().random()))
+}
+
+/// Says of a trace what the request was, and how it ended.
+pub(crate) fn describe<B>(span: &mut Span, method: &Method, route: &str, response: &Response<B>) {
+    span.rename(format!("{method} {route}"));
+    span.say("http.request.method", method.to_string());
+    span.say("http.route", route.to_owned());
+    span.say("http.response.status_code", i64::from(response.status().as_u16()));
+    if let Some(Code(code)) = response.extensions().get() {
+        span.say("error.type", *code);
+        if response.status().is_server_error() {
+            span.failed(code);
+        }
+    }
 }
 
 /// Tells browsers not to guess.

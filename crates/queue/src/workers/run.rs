@@ -49,7 +49,15 @@ type News = Arc<Mutex<Option<(u8, String)>>>;
 pub(super) async fn attend(worker: Rc<Worker>, leases: Leases, claimed: Claimed) {
     let job = claimed.lease.id;
     leases.borrow_mut().insert(job, claimed.lease.clone());
-    attempt(&worker, &leases, claimed).await;
+    let mut span = telemetry::begin("job", None, || u64::from_le_bytes(worker.clock.random()));
+    match &mut span {
+        Some(span) => {
+            span.rename(format!("job {}", claimed.name));
+            span.say("holdfast.job", job.to_string());
+            telemetry::within(span, attempt(&worker, &leases, claimed)).await;
+        }
+        None => attempt(&worker, &leases, claimed).await,
+    }
     leases.borrow_mut().remove(&job);
 }
 

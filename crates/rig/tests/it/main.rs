@@ -20,6 +20,7 @@ mod overload;
 mod proofs;
 mod snapshots;
 mod strangers;
+mod tracing;
 mod waiting;
 
 /// A folder for one server's data, in a temporary one that goes with the test.
