@@ -90,6 +90,36 @@ fn percent(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
+/// A node with all that it may have, and a gateway before it.
+struct Town {
+    server: Server,
+    gateway: Gateway,
+    _redis: Redis,
+    _folders: (Folder, tempfile::TempDir),
+}
+
+impl Town {
+    fn start() -> Self {
+        let (folder, backup) = (Folder::new(), tempfile::tempdir().expect("a folder"));
+        let redis = Redis::start().expect("it starts");
+        let room = "[[waiting-rooms.rooms]]\nname = \"r\"\ntitle = \"R\"\nroutes = [\"/none\"]\ncapacity = 1\nlet-in-max = 1\n";
+        let settings = format!(
+            "region = \"north\"\n[clients]\ntrusted-proxies = [\"127.0.0.1/32\"]\n[redis]\nurls = [{:?}]\n[backup]\ntarget = {:?}\n{room}",
+            redis.url(),
+            backup.path()
+        );
+        let database = Some(peers::fresh_database().expect("a database"));
+        let options = ServerOptions { database, settings, ..ServerOptions::default() };
+        let server = Server::start_with(&folder.data(), &options).expect("it starts");
+        let gateway = Gateway::start(&format!(
+            "region = \"north\"\n[pools.a]\nupstreams = [{{ address = \"{}\" }}]\n[[routes]]\nname = \"a\"\npools = {{ a = 1 }}\n",
+            server.public
+        ))
+        .expect("it starts");
+        Self { server, gateway, _redis: redis, _folders: (folder, backup) }
+    }
+}
+
 #[test]
 fn rules_and_settings_are_sound_and_every_alert_is_raised_for_what_is_bad_alone() {
     agrees(
@@ -133,22 +163,8 @@ fn rules_and_settings_are_sound_and_every_alert_is_raised_for_what_is_bad_alone(
 
 #[tokio::test]
 async fn everything_that_rules_and_dashboards_ask_for_is_told_to_a_real_prometheus() {
-    let (folder, backup) = (Folder::new(), tempfile::tempdir().expect("a folder"));
-    let redis = Redis::start().expect("it starts");
-    let room = "[[waiting-rooms.rooms]]\nname = \"r\"\ntitle = \"R\"\nroutes = [\"/none\"]\ncapacity = 1\nlet-in-max = 1\n";
-    let settings = format!(
-        "region = \"north\"\n[clients]\ntrusted-proxies = [\"127.0.0.1/32\"]\n[redis]\nurls = [{:?}]\n[backup]\ntarget = {:?}\n{room}",
-        redis.url(),
-        backup.path()
-    );
-    let database = Some(peers::fresh_database().expect("a database"));
-    let options = ServerOptions { database, settings, ..ServerOptions::default() };
-    let server = Server::start_with(&folder.data(), &options).expect("it starts");
-    let gateway = Gateway::start(&format!(
-        "region = \"north\"\n[pools.a]\nupstreams = [{{ address = \"{}\" }}]\n[[routes]]\nname = \"a\"\npools = {{ a = 1 }}\n",
-        server.public
-    ))
-    .expect("it starts");
+    let town = Town::start();
+    let (server, gateway) = (&town.server, &town.gateway);
     let targets = [("holdfast", server.admin), ("holdfast-gateway", gateway.admin)];
     let prometheus = Prometheus::start(&targets, &deploy("prometheus/rules.yml")).expect("it starts");
     let asked = Client::new(prometheus.address);

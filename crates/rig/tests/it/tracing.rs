@@ -92,11 +92,11 @@ fn read(request: ExportTraceServiceRequest) -> Vec<(String, Span)> {
     let of = |spans: opentelemetry_proto::tonic::trace::v1::ResourceSpans| {
         let about = spans.resource.unwrap_or_default().attributes;
         let name = about.into_iter().find(|attribute| attribute.key == "service.name");
-        let service = name.and_then(|name| match name.value?.value? {
-            Value::StringValue(text) => Some(text),
-            _ => None,
-        });
-        let service = service.unwrap_or_default();
+        let service = name.and_then(|name| name.value?.value);
+        let service = match service {
+            Some(Value::StringValue(text)) => text,
+            other => panic!("a service has a name: {other:?}"),
+        };
         spans.scope_spans.into_iter().flat_map(|scope| scope.spans).map(move |span| (service.clone(), span))
     };
     request.resource_spans.into_iter().flat_map(of).collect()
