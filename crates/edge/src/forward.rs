@@ -8,6 +8,7 @@ use front::{Told, Turn, TurnedAway};
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body as _;
+use overload::Seat;
 use problem::Problem;
 use tower_service::Service as _;
 
@@ -51,14 +52,20 @@ impl fmt::Debug for Forward {
 pub(crate) enum Onward {
     /// The routes, wrapped in their layers.
     Routes(Routes),
-    Forward(Forward, Edge),
+    Forward(Forward, Edge, Option<Seat>),
 }
 
 impl Onward {
-    pub(crate) fn answer(&self, request: Request<Content>) -> Answering {
+    pub(crate) fn answer(&self, mut request: Request<Content>) -> Answering {
         match self {
             Self::Routes(routes) => Box::pin(routes.clone().call(request)),
-            Self::Forward(forward, edge) => Box::pin(observed(forward.clone(), edge.clone(), request)),
+            Self::Forward(forward, edge, seat) => {
+                if let Some(seat) = seat {
+                    // Which route it is for, whoever passes it on finds out.
+                    request.extensions_mut().insert(seat.clone());
+                }
+                Box::pin(observed(forward.clone(), edge.clone(), request))
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use problem::Problem;
 use tower::ServiceBuilder;
 
 use admit::Admission;
-pub use admit::{REQUEST_TIMEOUT_MS, RETRY_ATTEMPT};
+pub use admit::{REQUEST_TIMEOUT_MS, RETRY_ATTEMPT, admit_passing};
 pub(crate) use extract::enter;
 pub use extract::{Caller, Params, Peer, Query, RawBody};
 pub(crate) use inspecting::inspected;

@@ -36,7 +36,7 @@ pub use front::{
 pub use h1::Tunnel;
 pub use http::{
     Body, Caller, Content, Exact, Params, Peer, ProblemDocument, Query, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT,
-    RawBody, Refusals, SchemaError, check_bodies, protect, read_json,
+    RawBody, Refusals, SchemaError, admit_passing, check_bodies, protect, read_json,
 };
 pub use policy::Edge;
 pub use server::{Handle, serve, serve_forwarding, serve_on};

@@ -86,7 +86,9 @@ pub fn serve_forwarding(
     forward: &Forward,
     direct: &Direct,
 ) -> io::Result<Handle> {
-    start(sockets, config, edge, direct, || Onward::Forward(forward.clone(), edge.clone()))
+    start(sockets, config, edge, direct, || {
+        Onward::Forward(forward.clone(), edge.clone(), edge.overload().map(overload::Overload::seat))
+    })
 }
 
 fn start(

@@ -147,6 +147,10 @@ pub struct RouteConfig {
     /// Keep answers that say they may be kept (RFC 9111).
     #[serde(default)]
     pub cache: bool,
+    /// Keep what is in flight at what the pools can do, and serve the best first when more comes (`[edge.overload]`).
+    /// Not for routes whose answers wait for something to happen.
+    #[serde(default)]
+    pub overload: bool,
     /// Compress what is worth it for callers who take it.
     #[serde(default)]
     pub compress: bool,

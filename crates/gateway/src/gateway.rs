@@ -17,7 +17,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use clock::{Clock, Stopwatch};
 use edge::{Content, CountedAs, Forward, Peer, Tunnel, refused};
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use overload::{Deadline, Seat};
 use tokio::sync::watch;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -170,7 +171,7 @@ impl Gateway {
         self.0.refused.load(Relaxed)
     }
 
-    async fn handle(self, request: Request<Content>) -> Response<Content> {
+    async fn handle(self, mut request: Request<Content>) -> Response<Content> {
         let table = self.0.table.load();
         let host: Box<str> = host(&request).into();
         let path = request.uri().path();
@@ -193,14 +194,41 @@ impl Gateway {
             }
         };
         let name = way.route.name.clone();
-        let mut response = if way.route.config.cache && may_be_cached(&request) {
-            // Apart, so that requests of other routes do not carry its state.
-            Box::pin(self.answer_cached(way, request)).await
-        } else {
-            self.answer_anew(&way, request).await
+        let seat = request.extensions_mut().remove::<Seat>().filter(|_| way.route.config.overload);
+        let cached = way.route.config.cache && may_be_cached(&request);
+        // Apart, so that requests of other routes do not carry the state of these.
+        let mut response = match (seat, cached) {
+            (Some(seat), _) => Box::pin(self.answer_in_turn(&seat, way, request, cached)).await,
+            (None, true) => Box::pin(self.answer_cached(way, request)).await,
+            (None, false) => self.answer_anew(&way, request).await,
         };
         response.extensions_mut().insert(CountedAs(name));
         response
+    }
+
+    /// Answers a request when its turn comes, or refuses it.
+    async fn answer_in_turn(
+        &self,
+        seat: &Seat,
+        way: Way,
+        request: Request<Content>,
+        cached: bool,
+    ) -> Response<Content> {
+        let route = way.route.name.clone();
+        edge::admit_passing(seat, &route, &self.0.clock, request, async |mut request| {
+            let asks = request.headers().contains_key(edge::REQUEST_TIMEOUT_MS);
+            if let Some(deadline) = request.extensions().get::<Deadline>().filter(|_| asks) {
+                // Whoever it is passed on to has what is left of the time.
+                let left = HeaderValue::from(millis(deadline.remaining()));
+                request.headers_mut().insert(edge::REQUEST_TIMEOUT_MS, left);
+            }
+            if cached {
+                self.answer_cached(way, request).await
+            } else {
+                self.answer_anew(&way, request).await
+            }
+        })
+        .await
     }
 
     /// Passes a request on, and compresses the answer where the route says so.
@@ -254,7 +282,7 @@ fn answer(arrived: Arrived, pool: &Pool) -> Response<Content> {
     *response.status_mut() = head.status;
     *response.headers_mut() = std::mem::take(&mut head.fields);
     let exchange = match rest {
-        Rest::Line(exchange) => *exchange,
+        Rest::Line(exchange) => exchange,
         Rest::Stream(body) => {
             *response.body_mut() = streams::content(body, pool, in_flight);
             return response;

@@ -36,7 +36,7 @@ pub(crate) struct Arrived {
 
 /// Where what follows the head comes from.
 pub(crate) enum Rest {
-    Line(Box<Exchange>),
+    Line(Exchange),
     Stream(Incoming),
 }
 
@@ -138,8 +138,7 @@ impl Trip<'_> {
 
     async fn converse(&self, in_flight: InFlight, outgoing: &mut Option<Outgoing>) -> Result<Arrived, Fault> {
         let upstream = in_flight.0.clone();
-        let arrived =
-            |(head, exchange), in_flight| Arrived { head, rest: Rest::Line(Box::new(exchange)), in_flight };
+        let arrived = |(head, exchange), in_flight| Arrived { head, rest: Rest::Line(exchange), in_flight };
         if self.pool.config.protocol == Protocol::Http2 {
             // Apart, so that requests in HTTP/1.1 do not carry its state.
             let conversing = Box::pin(streams::converse(&self.pool, &upstream, &self.head, outgoing));

@@ -16,6 +16,7 @@ use edge::{
     InspectionConfig, LimitsConfig, ListenConfig, NetworksConfig, TlsConfig, Traffic,
 };
 use gateway::{CacheConfig, Gateway, PoolConfig, RouteConfig, TableConfig, Terms, operator_routes};
+use overload::Overload;
 use serde::Deserialize;
 use telemetry::{LogConfig, Metrics, TracesConfig};
 use tokio::sync::watch;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use crate::{
     descriptors, front,
     hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC},
+    load,
     reload::Hangups,
     signals::Signals,
     status,
@@ -168,7 +170,8 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     let metrics = Metrics::of_process(&settings.region, env!("CARGO_PKG_VERSION"));
     let front = Front::new(&settings.front(), &Clock::System, &metrics, None, Clock::System.random())
         .context("cannot use the settings")?;
-    let source = Source { gateway, front, path: options.config.clone() };
+    let overload = Overload::new(settings.edge.overload.clone());
+    let source = Source { gateway, front, overload, path: options.config.clone() };
     let traffic = Traffic::new(&metrics);
     let hand_over = HandOver::default();
     let (public, admin) = serve(&settings, &source, metrics, &traffic, &mut inherited, hand_over.clone())?;
@@ -203,6 +206,7 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
 struct Source {
     gateway: Gateway,
     front: Front,
+    overload: Overload,
     path: PathBuf,
 }
 
@@ -214,6 +218,7 @@ impl Source {
             .context("cannot use the new settings")?;
         self.gateway.change(settings.table()).context("cannot use the new settings")?;
         self.front.set(&settings.front()).context("cannot use the new settings")?;
+        self.overload.set(settings.edge.overload);
         tracing::info!(code = "gateway/reloaded", "the settings were read anew");
         Ok(())
     }
@@ -227,10 +232,18 @@ fn serve(
     inherited: &mut Inherited,
     hand_over: HandOver,
 ) -> anyhow::Result<(Handle, Handle)> {
-    let Source { gateway, front, .. } = source;
+    let Source { gateway, front, overload, .. } = source;
     gateway.register(&metrics);
+    overload.register(&metrics);
     let limits = descriptors::fit(&settings.edge);
-    let edge = Edge::new(limits.clone(), Clock::System, traffic.clone(), Identify::nobody(), front.clone());
+    let edge = Edge::with_overload(
+        limits.clone(),
+        Clock::System,
+        traffic.clone(),
+        Identify::nobody(),
+        front.clone(),
+        overload.clone(),
+    );
     let sockets = inherited.of(PUBLIC);
     let public =
         edge::serve_forwarding(sockets, &settings.public, &edge, &gateway.forward(), &Direct::none())
@@ -241,7 +254,8 @@ fn serve(
     let held = source.clone();
     let reload = Arc::new(move || held.read_again().map_err(|error| format!("{error:#}")));
     let routes = operator_routes(gateway.clone(), reload).merge(status::plain_admin_routes(metrics));
-    let routes = routes.merge(front::hand_over_routes(hand_over));
+    let routes =
+        routes.merge(front::hand_over_routes(hand_over)).merge(load::operator_routes(overload.clone()));
     let admin = edge::serve_on(inherited.of(ADMIN), &settings.admin, &edge, &routes, &Direct::none())
         .with_context(|| format!("cannot serve {}", settings.admin.address))?;
     Ok((public, admin))

@@ -2,7 +2,7 @@
 //!
 //! It decides by the head of a request, before a byte of its body is read.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use authz::{Actor, By, Role};
 use axum::{
@@ -11,7 +11,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderName, StatusCode, header, request::Parts};
+use clock::Clock;
+use http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
 use overload::{Class, Deadline, Door, Outcome, Reason, Seat, field_number};
 use problem::Problem;
 
@@ -37,19 +38,55 @@ pub(super) struct Admission {
 
 /// Lets a request through in its turn, or refuses it.
 pub(super) async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
-    let Some(seat) = &admission.seat else { return next.run(request).await };
+    let Admission { edge, seat } = &admission;
+    let Some(seat) = seat else { return next.run(request).await };
+    // Paths without a route cost nothing but the answer that they are none.
+    let door = request.extensions().get::<MatchedPath>().and_then(|route| seat.door(route.as_str()));
+    let time_max = millis(edge.config().answer_ms_max);
+    through(
+        door,
+        time_max,
+        edge.clock(),
+        request,
+        |door, parts| class(edge, seat, door, parts),
+        |request| next.run(request),
+    )
+    .await
+}
+
+/// Lets a request that is passed on through in its turn, or refuses it: of the route of this name, by the seat of the
+/// thread that it came in on. Its class is that of its route; else only crawlers are told from anybody else, because who
+/// a token belongs to is known behind the gateway.
+pub async fn admit_passing<F: Future<Output = Response>>(
+    seat: &Seat,
+    route: &str,
+    clock: &Clock,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let class =
+        |door: &Door, parts: &mut Parts| door.class().unwrap_or_else(|| stranger(seat, &parts.headers));
+    through(seat.door(route), Duration::MAX, clock, request, class, next).await
+}
+
+/// Through this door, if there is one; `class` says in which class.
+async fn through<F: Future<Output = Response>>(
+    door: Option<Arc<Door>>,
+    time_max: Duration,
+    clock: &Clock,
+    request: Request,
+    class: impl FnOnce(&Door, &mut Parts) -> Class,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let (mut parts, body) = request.into_parts();
     let (time, retry) = match said(&parts) {
         Ok(said) => said,
         Err(problem) => return problem.into_response(),
     };
-    let time = time.unwrap_or(Duration::MAX).min(millis(admission.edge.config().answer_ms_max));
-    parts.extensions.insert(Deadline::new(admission.edge.clock().stopwatch(), time));
-    // Paths without a route cost nothing but the answer that they are none.
-    let route = parts.extensions.get::<MatchedPath>();
-    let door = route.and_then(|route| seat.door(route.as_str()));
-    let Some(door) = door else { return next.run(Request::from_parts(parts, body)).await };
-    let class = class(&admission.edge, seat, &door, &mut parts);
+    let time = time.unwrap_or(Duration::MAX).min(time_max);
+    parts.extensions.insert(Deadline::new(clock.stopwatch(), time));
+    let Some(door) = door else { return next(Request::from_parts(parts, body)).await };
+    let class = class(&door, &mut parts);
     let asked = match door.knock(class, retry, time) {
         Ok(asked) => asked,
         Err(reason) => return refused(reason, &door).into_response(),
@@ -59,13 +96,13 @@ pub(super) async fn admit(State(admission): State<Admission>, request: Request, 
         Err(reason) => return refused(reason, &door).into_response(),
     };
     if body.is_end_stream() {
-        let response = next.run(Request::from_parts(parts, body)).await;
+        let response = next(Request::from_parts(parts, body)).await;
         place.end(outcome(response.status()));
         return response;
     }
     let parking = Parking::new(place);
     let body = Body::new(ParkingBody::new(body, parking.clone(), door, asked));
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let response = next(Request::from_parts(parts, body)).await;
     parking.end(outcome(response.status()));
     response
 }
@@ -92,11 +129,14 @@ fn class(edge: &Edge, seat: &Seat, door: &Door, parts: &mut Parts) -> Class {
     if of_caller == Some(Class::Operators) {
         return Class::Operators;
     }
-    door.class().or(of_caller).unwrap_or_else(|| {
-        let agent = parts.headers.get(header::USER_AGENT);
-        let crawls = agent.is_some_and(|agent| seat.is_crawler(agent.as_bytes()));
-        if crawls { Class::Crawlers } else { Class::Anonymous }
-    })
+    door.class().or(of_caller).unwrap_or_else(|| stranger(seat, &parts.headers))
+}
+
+/// The class of somebody of whom nothing is known.
+fn stranger(seat: &Seat, fields: &HeaderMap) -> Class {
+    let agent = fields.get(header::USER_AGENT);
+    let crawls = agent.is_some_and(|agent| seat.is_crawler(agent.as_bytes()));
+    if crawls { Class::Crawlers } else { Class::Anonymous }
 }
 
 /// The class that the token of a request gives it, if it brings one that holds.

@@ -1,0 +1,108 @@
+//! More comes for a pool than it can do.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rig::{Answer, Client, Gateway};
+use serde_json::json;
+
+use super::{
+    settings,
+    upstream::{Upstream, answer},
+};
+
+/// Nobody passes until it is opened.
+#[derive(Default)]
+struct Lock(Mutex<bool>, Condvar);
+
+impl Lock {
+    fn pass(&self) {
+        let shut = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.1.wait_while(shut, |open| !*open).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn open(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.1.notify_all();
+    }
+}
+
+/// It takes a moment until it is noticed that a flood is over.
+async fn after_the_flood(client: &Client, path: &str) -> Answer {
+    for _ in 0..600 {
+        let answer = client.get(path).await.expect("an answer");
+        if answer.status == 200 || answer.problem() != "edge/overloaded" {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the flood has ended, and nobody gets in");
+}
+
+#[tokio::test]
+async fn a_pool_is_asked_for_no_more_than_it_can_do_and_those_who_matter_come_first() {
+    let lock = Arc::new(Lock::default());
+    let held = lock.clone();
+    let server = Upstream::start(move |asked, stream| {
+        if asked.path().starts_with("/slow") {
+            held.pass();
+        }
+        answer(
+            stream,
+            "",
+            asked.head.lines().find(|line| line.starts_with("request-timeout-ms")).unwrap_or("-"),
+        )
+    });
+    let text = format!(
+        "[edge.overload]\nconcurrency = {{ initial = 2, floor = 2, ceiling = 2 }}\n\
+         queue = {{ waiting-max = 3, interval-ms = 60000 }}\n{}overload = true\n\
+         [[routes]]\nname = \"open\"\npath = \"/open\"\npools = {{ main = 1 }}\n",
+        settings(&[&server], "")
+    );
+    let gateway = Gateway::start(&text).expect("it starts");
+    let client = gateway.client();
+    let all: Vec<_> = (0..20)
+        .map(|number| {
+            let client = client.clone();
+            tokio::spawn(async move { client.get(&format!("/slow/{number}")).await.expect("an answer") })
+        })
+        .collect();
+    // Two are at work and three wait: all others are told at once.
+    let mut refused = 0;
+    for _ in 0..1200 {
+        refused = all.iter().filter(|one| one.is_finished()).count();
+        if refused == 15 && server.asked() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!((refused, server.asked()), (15, 2));
+    assert_eq!(client.get("/open").await.expect("an answer").status, 200, "another route is not concerned");
+    let state = gateway.operator().get("/overload").await.expect("an answer").json();
+    assert_eq!(
+        (&state["routes"][0]["route"], &state["routes"][0]["limit"]),
+        (&json!("all"), &json!(2)),
+        "{state}"
+    );
+    lock.open();
+    let mut statuses = Vec::new();
+    for one in all {
+        let answer = one.await.expect("nobody panics");
+        if answer.status == 503 {
+            assert_eq!(answer.problem(), "edge/overloaded");
+            assert!(answer.headers.contains_key("retry-after"));
+        }
+        statuses.push(answer.status);
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [vec![200; 5], vec![503; 15]].concat());
+    // Whoever has no time left is not passed on, and others are with what is left of it.
+    let late = after_the_flood(&client.clone().with_field("request-timeout-ms", "0"), "/late").await;
+    assert_eq!(late.problem(), "edge/deadline-passed");
+    let in_time = after_the_flood(&client.with_field("request-timeout-ms", "60000"), "/in-time").await;
+    let passed = String::from_utf8_lossy(&in_time.bytes).into_owned();
+    let left = passed.strip_prefix("request-timeout-ms: ").and_then(|left| left.parse::<u32>().ok());
+    assert!(left.is_some_and(|left| left > 0 && left < 60_000), "{passed}");
+}
