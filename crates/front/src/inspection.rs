@@ -180,6 +180,12 @@ impl BodyInspection {
         self.inspection.config.bounds.bytes_max.get()
     }
 
+    /// Must the body wait until it has been looked at? Where attacks are only told of, it need not.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        self.inspection.refuses()
+    }
+
     pub(crate) fn look(&self, body: &[u8]) -> Option<Attack> {
         let exempt = self.inspection.exempt(self.exception)?;
         let mut tally = self.inspection.inspector.as_ref()?.tally(exempt);

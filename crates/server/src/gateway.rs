@@ -46,7 +46,7 @@ pub struct GatewaySettings {
     pub limits: LimitsConfig,
     /// Off by default, for the same reason. Its passes hold at this process alone, because a gateway has no keys.
     pub attack: AttackConfig,
-    /// Off by default too: to look at a body, its beginning is kept back until it is there.
+    /// Off by default too: what is an attack on a service, the service knows.
     pub inspection: InspectionConfig,
     /// Bytes of a request's body that are passed on. They stream through, so that this bounds no memory.
     pub body_bytes_max: NonZeroU64,

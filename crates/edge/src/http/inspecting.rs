@@ -1,9 +1,10 @@
-//! The beginning of a body is read and looked at before anybody else sees the request.
+//! The beginning of a body is looked at: before anybody else sees the request where attacks are refused, and as it goes
+//! by where they are only told of.
 
 use std::{
     collections::VecDeque,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use axum::{
@@ -11,7 +12,7 @@ use axum::{
     extract::Request,
 };
 use bytes::Bytes;
-use front::BodyInspection;
+use front::{BodyInspection, Front};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use problem::Problem;
@@ -29,6 +30,15 @@ struct Begun {
     rest: Body,
 }
 
+/// A body that is looked at as it goes by.
+struct Watched {
+    body: Body,
+    front: Front,
+    /// Until as much has been seen as is looked at.
+    how: Option<BodyInspection>,
+    seen: Vec<u8>,
+}
+
 /// The same request, if its body carries no attack as far as it is looked at.
 ///
 /// # Errors
@@ -40,6 +50,11 @@ pub(crate) async fn inspected(edge: &Edge, request: Request) -> Result<Request, 
         return Ok(request);
     };
     let (parts, body) = request.into_parts();
+    if !how.refuses() {
+        let front = edge.front().clone();
+        let watched = Watched { body, front, how: Some(how), seen: Vec::new() };
+        return Ok(Request::from_parts(parts, Body::new(watched)));
+    }
     let time = millis(edge.config().body_read_ms_max);
     let body = tokio::time::timeout(time, begin(edge, &how, body)).await;
     let body = body.map_err(|_| axum::Error::new(BodyError::TooSlow)).flatten();
@@ -99,5 +114,51 @@ impl HttpBody for Begun {
             hint.set_upper(upper.saturating_add(begun));
         }
         hint
+    }
+}
+
+impl Watched {
+    /// Looks at what has gone by, if that is all there is to see.
+    fn look(&mut self, next: Option<&Bytes>) {
+        let Some(how) = &self.how else { return };
+        let room = how.bytes_max() - self.seen.len();
+        if let Some(next) = next {
+            self.seen.extend_from_slice(&next[..next.len().min(room)]);
+        }
+        if next.is_none_or(|next| next.len() >= room || self.body.is_end_stream()) {
+            // It is told of there, and refused by nobody.
+            let _told = self.front.inspect(how, &self.seen);
+            (self.how, self.seen) = (None, Vec::new());
+        }
+    }
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            None => self.look(None),
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    self.look(Some(data));
+                }
+            }
+            Some(Err(_)) => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -54,8 +54,11 @@ async fn an_attack_passes_where_it_is_only_told_of_and_on_the_operators_port() {
     let client = from(&server, "192.0.2.1");
     assert_eq!(get(&client, "/health?a=1%20or%201=1").await.status, 200);
     assert_eq!(get(&server.operator(), "/health?a=1%20or%201=1").await.status, 200);
+    let body = json!({"userId": "x' or 1=1 --", "password": PASSWORD});
+    let taken = client.post("/api/v1/persons", &body).await.expect("an answer");
+    assert_ne!(taken.problem(), "edge/inspected");
     let state = server.operator().get("/front").await.expect("an answer").json();
-    assert_eq!(state["inspection"]["seen"], 1, "{state}");
+    assert_eq!(state["inspection"]["seen"], 2, "{state}");
 }
 
 #[tokio::test]
