@@ -6,7 +6,7 @@ use std::{convert::Infallible, fmt, panic::AssertUnwindSafe, pin::Pin, sync::Arc
 
 use front::{Told, Turn, TurnedAway};
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
 use overload::Seat;
 use problem::Problem;
@@ -135,8 +135,5 @@ async fn observed(
 /// A refusal as whoever passes requests on gives it.
 #[must_use]
 pub fn refused(problem: Problem) -> Response<Content> {
-    let mut response = written(problem);
-    // As all that the edge says itself; what others say is theirs.
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    written(problem)
 }

@@ -13,7 +13,7 @@ mod service;
 
 use axum::{
     Extension, Router,
-    middleware::{from_fn, from_fn_with_state, map_response},
+    middleware::{from_fn, from_fn_with_state},
 };
 use overload::Overload;
 use problem::Problem;
@@ -53,8 +53,6 @@ pub fn protect(routes: Router, edge: &Edge) -> Router {
             .layer(from_fn_with_state(edge.clone(), layers::name))
             // Sees every answer, refusals too, and the whole time it took.
             .layer(from_fn_with_state(edge.clone(), layers::observe))
-            // Outside of whatever may answer, so that no answer goes without.
-            .layer(map_response(layers::harden))
             // A handler that panics costs its caller an answer, and nobody else anything.
             .layer(from_fn(layers::survive))
             // Says what is left of the limits, and waits until the request's turn comes.

@@ -29,9 +29,9 @@ pub use direct::{Ask, Direct};
 pub use forward::{CountedAs, Forward, Forwarding, refused};
 // What a front is set by belongs to a port's settings.
 pub use front::{
-    Answer, AttackConfig, AttackMode, Block, ClientsConfig, Fields, Front, FrontConfig, FrontError,
-    FrontState, Identify, InspectionConfig, InspectionMode, LimitsConfig, LimitsError, NetworksConfig,
-    REQUEST_ID, RequestId, RoomStateNamed, Rooms, RoomsConfig, RoomsError,
+    Answer, AttackConfig, AttackMode, Block, ClientsConfig, Cors, Fields, FromUpstream, Front, FrontConfig,
+    FrontError, FrontState, Headers, Identify, InspectionConfig, InspectionMode, LimitsConfig, LimitsError,
+    NetworksConfig, REQUEST_ID, RequestId, RoomStateNamed, Rooms, RoomsConfig, RoomsError,
 };
 pub use h1::Tunnel;
 pub use http::{

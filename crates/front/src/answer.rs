@@ -45,8 +45,9 @@ impl Answer {
         let mut response = Response::new(self.body.into_owned().into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, self.content_type);
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if self.status != StatusCode::NO_CONTENT {
+            headers.insert(header::CONTENT_TYPE, self.content_type);
+        }
         headers.insert(REQUEST_ID, RequestId::of(request_id, clock).into_value());
         if !self.stored {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -19,7 +19,7 @@ use http::{
 };
 use limiter::{Algorithm, Limiter, QuotaConfig, Verdict};
 use problem::Problem;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest, Sha256};
 
 use crate::{Answer, AttackMode, Seen, household, rule::Route};
@@ -27,7 +27,9 @@ use crate::{Answer, AttackMode, Seen, household, rule::Route};
 /// Where the front answers itself.
 const OWN: &str = "/.holdfast/";
 const SOLVE: &str = "/.holdfast/challenge";
+/// What a pass is kept as, without and with encryption: browsers take the second from nobody but us.
 const PASS: &str = "holdfast-pass";
+const SECURE_PASS: &str = "__Host-holdfast-pass";
 
 /// Bytes of what is signed: what it is, from when and until when it holds.
 const BODY_BYTES: usize = 17;
@@ -47,7 +49,9 @@ const NONCE_DIGITS_MAX: usize = 10;
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AttackConfig {
     pub mode: AttackMode,
-    /// A solution takes about two to this power hashes: 18 are half a second of a phone.
+    /// A solution takes about two to this power hashes: 18 are half a second of a phone. At most 32: beyond it nobody
+    /// would pass.
+    #[serde(deserialize_with = "bits")]
     pub bits: NonZeroU32,
     /// How long a pass is good, in seconds.
     pub pass_s: NonZeroU32,
@@ -72,6 +76,17 @@ impl Default for AttackConfig {
             exempt: exempt.map(|route| route.parse().expect("a route")).into(),
         }
     }
+}
+
+/// Bits that a puzzle may ask for: more take the fastest machine minutes, and a phone hours.
+const BITS_MAX: u32 = 32;
+
+fn bits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroU32, D::Error> {
+    let bits = NonZeroU32::deserialize(deserializer)?;
+    let solvable = bits.get() <= BITS_MAX;
+    solvable.then_some(bits).ok_or_else(|| {
+        de::Error::custom(format!("bits = {bits} is a puzzle that nobody solves: use at most {BITS_MAX}"))
+    })
 }
 
 /// Makes and checks puzzles and passes.
@@ -138,7 +153,7 @@ impl Challenges {
             return None;
         }
         let whom = Whom { client, browser: seen.fields.get(&USER_AGENT).unwrap_or_default() };
-        let held = cookie(seen, PASS).and_then(|text| self.open(Kind::Pass, whom, text));
+        let held = cookie(seen, pass_name(seen.secure)).and_then(|text| self.open(Kind::Pass, whom, text));
         let at = self.clock.now().millis();
         match held {
             Some((from, until)) if (from..until).contains(&at) => return None,
@@ -288,6 +303,10 @@ fn zero_bits(seed: &str, nonce: &str) -> u32 {
     u32::try_from(whole).unwrap_or_default() * 8 + rest
 }
 
+const fn pass_name(secure: bool) -> &'static str {
+    if secure { SECURE_PASS } else { PASS }
+}
+
 fn cookie<'a>(seen: &Seen<'a>, name: &str) -> Option<&'a str> {
     let text = std::str::from_utf8(seen.fields.get(&COOKIE)?).ok()?;
     let mut pairs = text.split(';').filter_map(|pair| pair.trim().split_once('='));
@@ -296,8 +315,9 @@ fn cookie<'a>(seen: &Seen<'a>, name: &str) -> Option<&'a str> {
 
 fn set_cookie(pass: &str, config: &AttackConfig, secure: bool) -> HeaderValue {
     let life = u64::from(config.pass_s.get()) + u64::from(config.patience_ms.get()).div_ceil(1000);
+    let name = pass_name(secure);
     let secure = if secure { "; Secure" } else { "" };
-    let text = format!("{PASS}={pass}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}");
+    let text = format!("{name}={pass}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 

@@ -3,6 +3,8 @@
 //!
 //! It holds for direct routes and for all others, and its settings can be replaced while requests pass.
 
+mod asker;
+
 use std::{
     fmt,
     net::IpAddr,
@@ -14,6 +16,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+pub use asker::Asker;
 use authz::Actor;
 use clock::{Clock, Stopwatch};
 use http::{HeaderName, HeaderValue, header};
@@ -23,8 +26,8 @@ use serde::{Deserialize, Serialize};
 use telemetry::Metrics;
 
 use crate::{
-    Answer, AttackConfig, AttackMode, Block, BlockError, ClientsConfig, Fields, Identify, LimitsConfig,
-    LimitsError, NetworksConfig, Rooms, RuleState, Told,
+    Answer, AttackConfig, AttackMode, Block, BlockError, ClientsConfig, Cors, Fields, Headers, Identify,
+    LimitsConfig, LimitsError, NetworksConfig, Rooms, RuleState, Told,
     alarm::Alarm,
     blocks::Blocks,
     challenge::Challenges,
@@ -50,6 +53,8 @@ pub struct FrontConfig {
     pub networks: NetworksConfig,
     pub limits: LimitsConfig,
     pub attack: AttackConfig,
+    pub headers: Headers,
+    pub cors: Cors,
     pub inspection: InspectionConfig,
 }
 
@@ -172,6 +177,8 @@ struct Table {
     networks: Networks,
     limits: Limits,
     attack: AttackConfig,
+    headers: Headers,
+    cors: Cors,
     inspection: Arc<Inspection>,
     /// Those who prove themselves by waiting.
     patient: Limiter,
@@ -419,16 +426,23 @@ impl Front {
     /// May this request go on?
     pub fn look(&self, identify: &Identify, seen: &Seen<'_>) -> Result<Admitted, Answer> {
         let table = self.0.table.load();
-        let trusted = || seen.peer.is_some_and(|peer| table.clients.trusts(peer));
-        let proto = || seen.fields.get(&X_FORWARDED_PROTO) == Some(b"https");
-        // One word for all cookies: a proxy of ours may have taken the encryption off.
-        let seen = &Seen { secure: seen.secure || (trusted() && proto()), ..*seen };
+        let seen = &Seen { secure: table.came_encrypted(seen), ..*seen };
         let client = seen.peer.map(|peer| table.clients.client(peer, seen.fields));
         let standing = client.map_or(Standing::Unlisted, |client| {
             table.networks.standing(client, || self.0.blocks.has(client))
         });
+        let preflight = table.cors.is_preflight(seen);
+        let at_once = || preflight.then(|| table.cors.preflight(seen));
+        let foreign = || {
+            table.cors.refusal(seen).inspect(|_| {
+                self.0.instruments.cross_site.inc();
+            })
+        };
         match standing {
-            Standing::Allowed => return Ok(Admitted { client, ..Admitted::default() }),
+            Standing::Allowed => {
+                let said = at_once().or_else(foreign);
+                return said.map_or_else(|| Ok(Admitted { client, ..Admitted::default() }), Err);
+            }
             Standing::Blocked => {
                 self.0.instruments.requests_blocked.inc();
                 return Err(Answer::refusing(&blocked()));
@@ -439,7 +453,12 @@ impl Front {
         let turned_away = || {
             self.0.siege.turned_away.fetch_add(1, Relaxed);
         };
-        let mut admitted = table.limits.look(seen, client, identify, now).inspect_err(|_| turned_away())?;
+        let mut admitted =
+            table.limits.look(seen, client, identify, preflight, now).inspect_err(|_| turned_away())?;
+        // Browsers add nothing to a preflight that could prove anything.
+        if let Some(said) = at_once().or_else(foreign) {
+            return Err(said);
+        }
         if let Some(own) = self.0.challenges.own(&table.attack, seen, client) {
             return Err(own);
         }
@@ -475,6 +494,8 @@ impl Table {
             networks: Networks::new(&config.networks),
             limits,
             attack: config.attack.clone(),
+            headers: config.headers.clone(),
+            cors: config.cors.clone(),
             inspection: Arc::new(inspection),
             patient: config.attack.patient(),
         }

@@ -14,6 +14,7 @@ pub(crate) struct Instruments {
     pub(crate) attack: Gauge,
     pub(crate) challenged: Counter,
     pub(crate) requests_blocked: Counter,
+    pub(crate) cross_site: Counter,
     pub(crate) connections_refused: Counter,
     attacks_seen: Family<AttackLabel, Counter>,
 }
@@ -61,6 +62,11 @@ impl Instruments {
                 "requests_blocked",
                 "Requests from networks that are blocked",
                 this.requests_blocked.clone(),
+            );
+            registry.register(
+                "cross_site_refused",
+                "Requests for a change that another site's page made a browser send",
+                this.cross_site.clone(),
             );
             registry.register(
                 "connections_refused",

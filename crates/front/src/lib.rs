@@ -9,8 +9,11 @@ mod answer;
 mod blocks;
 mod challenge;
 mod client;
+mod cookies;
+mod cors;
 mod fields;
 mod front;
+mod headers;
 mod identify;
 mod inspection;
 mod instruments;
@@ -26,8 +29,12 @@ pub use answer::Answer;
 pub use blocks::{Block, BlockError};
 pub use challenge::AttackConfig;
 pub use client::{ClientsConfig, ForwardedIn};
+pub use cors::{Cors, CorsConfig, CorsError, CrossSite, Origin};
 pub use fields::Fields;
-pub use front::{Admitted, AttackState, Front, FrontConfig, FrontError, FrontState, Seen, Turn, TurnedAway};
+pub use front::{
+    Admitted, Asker, AttackState, Front, FrontConfig, FrontError, FrontState, Seen, Turn, TurnedAway,
+};
+pub use headers::{FromUpstream, Headers, HeadersConfig, HeadersError};
 pub use identify::Identify;
 pub use inspection::{
     BodyInspection, ExceptionConfig, InspectionConfig, InspectionError, InspectionMode, InspectionState,

@@ -220,12 +220,17 @@ impl Limits {
         seen: &Seen<'_>,
         client: Option<IpAddr>,
         identify: &Identify,
+        preflight: bool,
         now: u64,
     ) -> Result<Admitted, Answer> {
         let mut admitted = Admitted { client, ..Admitted::default() };
         let mut counted: ArrayVec<(&Arc<Rule>, usize), TOGETHER_MAX> = ArrayVec::new();
         for rule in &self.rules {
             let Some(route) = rule.config.route(seen.method, seen.path) else { continue };
+            // What a browser asks before it asks is no use of the route.
+            if preflight && !rule.config.routes.is_empty() {
+                continue;
+            }
             if rule.config.asks_who() && admitted.actor.is_none() {
                 admitted.actor = who(identify, seen);
             }

@@ -154,6 +154,12 @@ pub struct RouteConfig {
     /// Compress what is worth it for callers who take it.
     #[serde(default)]
     pub compress: bool,
+    /// Answers get the fields of the gateway's `[headers]` that they lack, and do not say what serves them.
+    #[serde(default)]
+    pub complete: bool,
+    /// Cookies go over TLS only where callers do, and to scripts and other sites only where they say so.
+    #[serde(default)]
+    pub strict_cookies: bool,
 }
 
 fn any_host() -> Vec<String> {

@@ -16,14 +16,15 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use clock::{Clock, Stopwatch};
-use edge::{Content, CountedAs, Forward, Peer, Tunnel, refused};
+use edge::{Content, CountedAs, Forward, FromUpstream, Peer, Tunnel, refused};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use overload::{Deadline, Seat};
+use problem::Code;
 use tokio::sync::watch;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    Asked, Balance, CacheConfig, Coding, HashBy, Protocol, TableConfig, TableError,
+    Asked, Balance, CacheConfig, Coding, HashBy, Protocol, RouteConfig, TableConfig, TableError,
     answer_body::content,
     cached::may_be_cached,
     coded_body::coded,
@@ -194,6 +195,7 @@ impl Gateway {
             }
         };
         let name = way.route.name.clone();
+        let RouteConfig { complete: completed, strict_cookies, .. } = way.route.config;
         let seat = request.extensions_mut().remove::<Seat>().filter(|_| way.route.config.overload);
         let cached = way.route.config.cache && may_be_cached(&request);
         // Apart, so that requests of other routes do not carry the state of these.
@@ -202,7 +204,12 @@ impl Gateway {
             (None, true) => Box::pin(self.answer_cached(way, request)).await,
             (None, false) => self.answer_anew(&way, request).await,
         };
-        response.extensions_mut().insert(CountedAs(name));
+        let extensions = response.extensions_mut();
+        extensions.insert(CountedAs(name));
+        // A refusal is ours.
+        if extensions.get::<Code>().is_none() {
+            extensions.insert(FromUpstream { completed, strict_cookies });
+        }
         response
     }
 

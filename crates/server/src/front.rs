@@ -27,6 +27,8 @@ pub(crate) fn config(settings: &Settings) -> FrontConfig {
         limits: settings.limits.clone(),
         attack: settings.attack.clone(),
         inspection: settings.inspection.clone(),
+        headers: settings.headers.clone(),
+        cors: settings.cors.clone(),
     }
 }
 
@@ -52,6 +54,8 @@ pub(crate) fn open() -> FrontConfig {
             mode: edge::InspectionMode::Off,
             ..edge::InspectionConfig::default()
         },
+        // Being there is all that is asked for, and a browser on an operator's desk is there too.
+        cors: edge::Cors::refusing_all(),
         ..FrontConfig::default()
     }
 }

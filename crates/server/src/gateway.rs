@@ -12,11 +12,13 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use clock::Clock;
 use edge::{
-    AttackConfig, ClientsConfig, Direct, Edge, EdgeConfig, Front, FrontConfig, Handle, Identify,
-    InspectionConfig, LimitsConfig, ListenConfig, NetworksConfig, TlsConfig, Traffic,
+    AttackConfig, ClientsConfig, Cors, Direct, Edge, EdgeConfig, Front, FrontConfig, Handle, Headers,
+    Identify, InspectionConfig, LimitsConfig, ListenConfig, NetworksConfig, Rooms, RoomsConfig, TlsConfig,
+    Traffic,
 };
 use gateway::{CacheConfig, Gateway, PoolConfig, RouteConfig, TableConfig, Terms, operator_routes};
 use overload::Overload;
+use seal::Keys;
 use serde::Deserialize;
 use telemetry::{LogConfig, Metrics, TracesConfig};
 use tokio::sync::watch;
@@ -44,10 +46,19 @@ pub struct GatewaySettings {
     pub networks: NetworksConfig,
     /// None by default: what a service allows its callers, the service knows.
     pub limits: LimitsConfig,
-    /// Off by default, for the same reason. Its passes hold at this process alone, because a gateway has no keys.
+    /// Off by default, for the same reason. Its passes hold at this process alone, unless it has keys.
     pub attack: AttackConfig,
     /// Off by default too: what is an attack on a service, the service knows.
     pub inspection: InspectionConfig,
+    /// Of the gateway's own answers, and of routes that are to be completed.
+    pub headers: Headers,
+    /// By default whoever is behind decides about other sites' pages.
+    pub cors: Cors,
+    /// People wait here for what is behind.
+    pub waiting_rooms: RoomsConfig,
+    /// A file of keys, made if there is none: with it passes and places hold over restarts, and at all gateways that have
+    /// the same.
+    pub keys: Option<PathBuf>,
     /// Bytes of a request's body that are passed on. They stream through, so that this bounds no memory.
     pub body_bytes_max: NonZeroU64,
     pub cache: CacheConfig,
@@ -80,6 +91,10 @@ impl Default for GatewaySettings {
             limits: front::open().limits,
             attack: front::open().attack,
             inspection: front::open().inspection,
+            headers: Headers::default(),
+            cors: Cors::allowing_all(),
+            waiting_rooms: RoomsConfig::default(),
+            keys: None,
             body_bytes_max: NonZeroU64::new(1 << 30).expect("a positive constant"),
             cache: CacheConfig::default(),
             region: String::new(),
@@ -104,7 +119,16 @@ impl GatewaySettings {
             limits: self.limits.clone(),
             attack: self.attack.clone(),
             inspection: self.inspection.clone(),
+            headers: self.headers.clone(),
+            cors: self.cors.clone(),
         }
+    }
+
+    fn check_rooms(&self) -> anyhow::Result<()> {
+        self.waiting_rooms.check().context("cannot use the settings [waiting-rooms]")?;
+        let kept = self.keys.is_some() || self.waiting_rooms.rooms.is_empty();
+        ensure!(kept, "waiting rooms need `keys`: without them a restart would take everybody's place");
+        Ok(())
     }
 
     fn table(&self) -> TableConfig {
@@ -168,10 +192,7 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     let (mut told_to_stop, told_to_reload) =
         runtime.block_on(async { anyhow::Ok((Signals::listen()?, Hangups::listen()?)) })?;
     let metrics = Metrics::of_process(&settings.region, env!("CARGO_PKG_VERSION"));
-    let front = Front::new(&settings.front(), &Clock::System, &metrics, None, Clock::System.random())
-        .context("cannot use the settings")?;
-    let overload = Overload::new(settings.edge.overload.clone());
-    let source = Source { gateway, front, overload, path: options.config.clone() };
+    let source = open(gateway, &settings, options.config.clone(), &metrics)?;
     let traffic = Traffic::new(&metrics);
     let hand_over = HandOver::default();
     let (public, admin) = serve(&settings, &source, metrics, &traffic, &mut inherited, hand_over.clone())?;
@@ -207,17 +228,44 @@ struct Source {
     gateway: Gateway,
     front: Front,
     overload: Overload,
+    rooms: Rooms,
     path: PathBuf,
+}
+
+/// The front and its waiting rooms, beside what passes requests on.
+fn open(
+    gateway: Gateway,
+    settings: &GatewaySettings,
+    path: PathBuf,
+    metrics: &Metrics,
+) -> anyhow::Result<Source> {
+    let clock = Clock::System;
+    let keys = settings.keys.as_ref().map(|keys| Keys::open(keys, &clock));
+    let keys = keys.transpose().context("cannot open the key file")?;
+    let key = |purpose| match &keys {
+        Some(keys) => *keys.derive(purpose, b"").as_bytes(),
+        None => clock.random(),
+    };
+    let front = Front::new(&settings.front(), &clock, metrics, None, key("front"))
+        .context("cannot use the settings")?;
+    settings.check_rooms()?;
+    let rooms = Rooms::new(&settings.waiting_rooms, key("edge waiting room"), &clock, metrics, None)
+        .context("cannot use the settings [waiting-rooms]")?;
+    front.wait_in(rooms.clone());
+    let overload = Overload::new(settings.edge.overload.clone());
+    Ok(Source { gateway, front, overload, rooms, path })
 }
 
 impl Source {
     fn read_again(&self) -> anyhow::Result<()> {
         let settings = GatewaySettings::read(&self.path)?;
+        settings.check_rooms()?;
         // Tried first: of two halves of which one is refused, the other must not be in force.
         Front::new(&settings.front(), &Clock::System, &Metrics::new(), None, [0; 32])
             .context("cannot use the new settings")?;
         self.gateway.change(settings.table()).context("cannot use the new settings")?;
         self.front.set(&settings.front()).context("cannot use the new settings")?;
+        self.rooms.set(&settings.waiting_rooms).context("cannot use the settings [waiting-rooms]")?;
         self.overload.set(settings.edge.overload);
         tracing::info!(code = "gateway/reloaded", "the settings were read anew");
         Ok(())
@@ -232,7 +280,7 @@ fn serve(
     inherited: &mut Inherited,
     hand_over: HandOver,
 ) -> anyhow::Result<(Handle, Handle)> {
-    let Source { gateway, front, overload, .. } = source;
+    let Source { gateway, front, overload, rooms, .. } = source;
     gateway.register(&metrics);
     overload.register(&metrics);
     let limits = descriptors::fit(&settings.edge);
@@ -256,6 +304,7 @@ fn serve(
     let routes = operator_routes(gateway.clone(), reload).merge(status::plain_admin_routes(metrics));
     let routes =
         routes.merge(front::hand_over_routes(hand_over)).merge(load::operator_routes(overload.clone()));
+    let routes = routes.merge(front::room_routes(rooms.clone()));
     let admin = edge::serve_on(inherited.of(ADMIN), &settings.admin, &edge, &routes, &Direct::none())
         .with_context(|| format!("cannot serve {}", settings.admin.address))?;
     Ok((public, admin))
@@ -270,7 +319,8 @@ async fn attend<T>(
 ) -> anyhow::Result<T> {
     let (stop, stopped) = watch::channel(false);
     let attending = tokio::spawn(source.gateway.clone().attend(stopped.clone()));
-    let tending = tokio::spawn(front::tend(source.front.clone(), || 0, traffic, stopped));
+    let tending = tokio::spawn(front::tend(source.front.clone(), || 0, traffic, stopped.clone()));
+    let letting_in = tokio::spawn(front::look_after_rooms(source.rooms.clone(), stopped));
     let mut over = std::pin::pin!(over);
     let said = loop {
         tokio::select! {
@@ -283,6 +333,7 @@ async fn attend<T>(
     };
     stop.send_replace(true);
     tending.await.context("whoever tends the front panicked")?;
+    letting_in.await.context("whoever looks after the waiting rooms panicked")?;
     attending.await.context("whoever attends to the upstreams panicked")?;
     Ok(said)
 }

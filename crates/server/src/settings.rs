@@ -10,8 +10,8 @@ use anyhow::{Context, ensure};
 use cache::RedisConfig;
 use clap::Args;
 use edge::{
-    AttackConfig, ClientsConfig, EdgeConfig, InspectionConfig, LimitsConfig, ListenConfig, NetworksConfig,
-    RoomsConfig,
+    AttackConfig, ClientsConfig, Cors, EdgeConfig, Headers, InspectionConfig, LimitsConfig, ListenConfig,
+    NetworksConfig, RoomsConfig,
 };
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
@@ -44,6 +44,8 @@ pub struct Settings {
     pub limits: LimitsConfig,
     pub attack: AttackConfig,
     pub inspection: InspectionConfig,
+    pub headers: Headers,
+    pub cors: Cors,
     pub waiting_rooms: RoomsConfig,
     pub identity: IdentityConfig,
     pub ledger: LedgerConfig,
@@ -78,6 +80,8 @@ impl Default for Settings {
             limits: LimitsConfig::default(),
             attack: AttackConfig::default(),
             inspection: InspectionConfig::default(),
+            headers: Headers::default(),
+            cors: Cors::default(),
             waiting_rooms: RoomsConfig::default(),
             identity: IdentityConfig::default(),
             ledger: LedgerConfig::default(),

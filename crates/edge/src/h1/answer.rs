@@ -4,8 +4,8 @@ use clock::Clock;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::{Version, date};
-use crate::Answer;
-use front::write_request_id;
+use crate::{Answer, Edge};
+use front::{Asker, write_request_id};
 
 /// What of a request decides how its answer is written.
 #[derive(Debug, Clone)]
@@ -15,11 +15,12 @@ pub(super) struct Manner {
     pub(super) head_only: bool,
     /// The connection goes on after the answer.
     pub(super) persistent: bool,
+    pub(super) asker: Asker,
 }
 
 impl Manner {
-    pub(super) fn of(version: Version, method: &str, persistent: bool) -> Self {
-        Self { version, head_only: method == Method::HEAD, persistent }
+    pub(super) fn of(version: Version, method: &str, persistent: bool, asker: Asker) -> Self {
+        Self { version, head_only: method == Method::HEAD, persistent, asker }
     }
 }
 
@@ -56,19 +57,19 @@ pub(super) fn write_answer(
     answer: &Answer,
     request_id: Option<&[u8]>,
     manner: &Manner,
-    clock: &Clock,
+    edge: &Edge,
 ) {
-    outbox.reserve(512 + answer.body.len());
+    let clock = edge.clock();
+    outbox.reserve(1024 + answer.body.len());
     write_status(outbox, answer.status);
-    write_length(outbox, u64::try_from(answer.body.len()).unwrap_or(u64::MAX));
-    outbox.extend_from_slice(b"content-type: ");
-    outbox.extend_from_slice(answer.content_type.as_bytes());
-    outbox.extend_from_slice(b"\r\nx-content-type-options: nosniff\r\nx-request-id: ");
+    if answer.status != StatusCode::NO_CONTENT {
+        write_length(outbox, u64::try_from(answer.body.len()).unwrap_or(u64::MAX));
+        write_field(outbox, "content-type", answer.content_type.as_bytes());
+    }
+    outbox.extend_from_slice(b"x-request-id: ");
     write_request_id(outbox, request_id, clock);
     outbox.extend_from_slice(b"\r\n");
-    if !answer.stored {
-        outbox.extend_from_slice(b"cache-control: no-store\r\n");
-    }
+    edge.front().write_fields(outbox, answer, manner.asker);
     for (name, value) in &answer.fields {
         write_field(outbox, name.as_str(), value.as_bytes());
     }
@@ -118,7 +119,8 @@ pub(super) fn write_switch<B>(
     for (name, value) in response.headers().iter().filter(|(name, _)| !ours.contains(name)) {
         write_field(outbox, name.as_str(), value.as_bytes());
     }
-    let goes_on = Manner { version: Version::Http11, head_only: false, persistent: true };
+    let goes_on =
+        Manner { version: Version::Http11, head_only: false, persistent: true, asker: Asker::default() };
     write_end(outbox, &goes_on, clock, !response.headers().contains_key(header::DATE));
 }
 
@@ -181,8 +183,12 @@ pub(super) fn write_chunk_size(outbox: &mut Vec<u8>, bytes: usize) {
 mod tests {
     use super::*;
 
+    fn manner(version: Version, method: &str) -> Manner {
+        Manner::of(version, method, true, Asker::default())
+    }
+
     fn extent(version: Version, method: &str, status: StatusCode, exact: Option<u64>) -> Extent {
-        Extent::of(status, &HeaderMap::new(), exact, &Manner::of(version, method, true))
+        Extent::of(status, &HeaderMap::new(), exact, &manner(version, method))
     }
 
     #[test]
@@ -199,7 +205,7 @@ mod tests {
     #[track_caller]
     fn check(response: &Response<()>, extent: Extent, method: &str, has: &str, lacks: &str) {
         let mut outbox = Vec::new();
-        write_head(&mut outbox, response, extent, &Manner::of(Version::Http11, method, true), &Clock::System);
+        write_head(&mut outbox, response, extent, &manner(Version::Http11, method), &Clock::System);
         let text = String::from_utf8(outbox).expect("text");
         assert!(text.contains(has) && !text.contains(lacks), "{text}");
     }

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use front::{Admitted, Seen};
+use front::{Admitted, Asker, Seen};
 use http::{Request, Response, StatusCode, Uri, header::HOST};
 use problem::Problem;
 
@@ -137,17 +137,13 @@ impl Connection {
             let finishing = self.watch.ordered() != Order::Go;
             let (inbox, outbox) = self.wire.both();
             let look = |head: &Head<'_>| {
-                let manner = Manner::of(head.version, head.method, head.framing.persistent && !finishing);
-                let admitted = match look(&self.port, self.peer, head) {
+                let (asker, looked) = look(&self.port, self.peer, head);
+                let persistent = head.framing.persistent && !finishing;
+                let manner = Manner::of(head.version, head.method, persistent, asker);
+                let admitted = match looked {
                     Ok(admitted) => admitted,
                     Err(answer) if head.framing.length == Length::Exact(0) => {
-                        write_answer(
-                            outbox,
-                            &answer,
-                            head.framing.request_id,
-                            &manner,
-                            self.port.edge.clock(),
-                        );
+                        write_answer(outbox, &answer, head.framing.request_id, &manner, &self.port.edge);
                         return Ok((head.bytes, Found::Answered { persistent: manner.persistent }));
                     }
                     Err(answer) => {
@@ -209,7 +205,7 @@ impl Connection {
         let problem = Problem::from(fault);
         let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::BAD_REQUEST);
         self.port.edge.traffic().count_unread(status);
-        self.wire.outbox().extend_from_slice(&refusal(&problem, self.port.edge.clock()));
+        self.wire.outbox().extend_from_slice(&refusal(&problem, &self.port));
         Onward::Lingers
     }
 
@@ -230,6 +226,7 @@ impl Connection {
             tunnel.run(&mut self.wire).await?;
             return Ok(Onward::Closes);
         }
+        self.port.edge.front().complete(&mut response, manner.asker);
         let settles = intake.as_mut().is_none_or(|intake| intake.can_settle(&mut self.wire));
         manner.persistent &= settles && self.watch.ordered() == Order::Go;
         let (outbox, clock) = (self.wire.outbox(), self.port.edge.clock());
@@ -289,12 +286,12 @@ fn answer_at_once(
     };
     let ask = Ask { path, query, fields: Fields::read(head.fields) };
     let Some(answer) = port.direct.answer(&port.edge, head.method, ask, admitted) else { return false };
-    write_answer(outbox, &answer, head.framing.request_id, manner, port.edge.clock());
+    write_answer(outbox, &answer, head.framing.request_id, manner, &port.edge);
     true
 }
 
-/// What the front says of a head.
-fn look(port: &Port, Peer(peer): Peer, head: &Head<'_>) -> Result<Admitted, Answer> {
+/// Who asks, and what the front says of a head.
+fn look(port: &Port, Peer(peer): Peer, head: &Head<'_>) -> (Asker, Result<Admitted, Answer>) {
     let fields = Fields::read(head.fields);
     // Written out whole, it must be found by the same rules; few write it so.
     let whole: Option<Uri> = match head.form {
@@ -313,7 +310,8 @@ fn look(port: &Port, Peer(peer): Peer, head: &Head<'_>) -> Result<Admitted, Answ
         Target::Absolute | Target::Asterisk => whole.as_ref().and_then(Uri::query),
     };
     let secure = port.tls.is_some();
-    port.edge.look(&Seen { method: head.method, path, query, host, fields, peer, secure })
+    let seen = Seen { method: head.method, path, query, host, fields, peer, secure };
+    (port.edge.front().asker(&seen), port.edge.look(&seen))
 }
 
 /// A request that is answered without the router, whatever its body is.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use clock::Clock;
+use front::Asker;
 use http::{HeaderValue, header};
 use problem::Problem;
 
@@ -11,27 +11,28 @@ use super::{
     Version,
     answer::{Manner, write_answer},
 };
-use crate::Answer;
+use crate::{Answer, server::Port};
 
 /// A refusal as bytes.
-pub(super) fn refusal(problem: &Problem, clock: &Clock) -> Vec<u8> {
-    written(&Answer::refusing(problem), clock)
+pub(super) fn refusal(problem: &Problem, port: &Port) -> Vec<u8> {
+    written(&Answer::refusing(problem), port)
 }
 
 /// For a caller who comes while as many as we can serve are already here.
-pub(crate) fn too_many_connections(clock: &Clock) -> Vec<u8> {
+pub(crate) fn too_many_connections(port: &Port) -> Vec<u8> {
     let problem = Problem::unavailable(
         "edge/too-many-connections",
         "as many connections are open as this server takes",
         Duration::from_secs(1),
     );
     let later = HeaderValue::from_static("1");
-    written(&Answer::refusing(&problem).with_field(header::RETRY_AFTER, later), clock)
+    written(&Answer::refusing(&problem).with_field(header::RETRY_AFTER, later), port)
 }
 
-fn written(answer: &Answer, clock: &Clock) -> Vec<u8> {
+fn written(answer: &Answer, port: &Port) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let manner = Manner { version: Version::Http11, head_only: false, persistent: false };
-    write_answer(&mut bytes, answer, None, &manner, clock);
+    let asker = Asker::unheard(port.tls.is_some());
+    let manner = Manner { version: Version::Http11, head_only: false, persistent: false, asker };
+    write_answer(&mut bytes, answer, None, &manner, &port.edge);
     bytes
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use front::{Told, Turn, TurnedAway};
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use problem::{Code, Problem};
 use telemetry::Span;
 
@@ -86,13 +86,6 @@ pub(crate) fn describe<B>(span: &mut Span, method: &Method, route: &str, respons
             span.failed(code);
         }
     }
-}
-
-/// Tells browsers not to guess.
-pub(super) async fn harden(mut response: Response) -> Response {
-    let nosniff = HeaderValue::from_static("nosniff");
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-    response
 }
 
 /// Waits until the request's turn comes, where limits are shared or space requests evenly, and tells its sender of

@@ -9,7 +9,7 @@ use std::{
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
-use front::{Admitted, Seen};
+use front::{Admitted, Asker, Seen};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -43,23 +43,22 @@ impl EdgeService {
         Self { port, watch, peer }
     }
 
-    /// What is said to a request without asking the router, or that it may go on to it.
-    fn at_once(&self, request: &Request<Incoming>) -> Looked {
+    /// Who asks, and what is said to a request without asking the router, or that it may go on to it.
+    fn at_once(&self, request: &Request<Incoming>) -> (Asker, Looked) {
         let edge = &self.port.edge;
         if request.headers().len() > size(edge.config().header_fields_max) {
             edge.traffic().count_unread(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
             let detail = "the header section has more fields than this server takes";
-            return Looked::Answered(Answer::refusing(&Problem::header_fields_too_large(
-                "edge/header-too-large",
-                detail,
-            )));
+            let problem = Problem::header_fields_too_large("edge/header-too-large", detail);
+            let asker = Asker::unheard(self.port.tls.is_some());
+            return (asker, Looked::Answered(Answer::refusing(&problem)));
         }
         let uri = request.uri();
         let fields = Fields::from(request.headers());
         let host = uri.authority().map(|authority| authority.as_str().as_bytes());
         let host = host.or_else(|| fields.get(&header::HOST));
         let (method, path) = (request.method().as_str(), uri.path());
-        let admitted = match edge.look(&Seen {
+        let seen = Seen {
             method,
             path,
             query: uri.query(),
@@ -67,30 +66,35 @@ impl EdgeService {
             fields,
             peer: self.peer.0,
             secure: self.port.tls.is_some(),
-        }) {
+        };
+        let asker = edge.front().asker(&seen);
+        let admitted = match edge.look(&seen) {
             Ok(admitted) => admitted,
-            Err(refusal) => return Looked::Answered(refusal),
+            Err(refusal) => return (asker, Looked::Answered(refusal)),
         };
         if !request.body().is_end_stream() {
-            return Looked::Admitted(admitted);
+            return (asker, Looked::Admitted(admitted));
         }
         let ask = Ask { path, query: uri.query(), fields };
-        match self.port.direct.answer(edge, method, ask, &admitted) {
+        let looked = match self.port.direct.answer(edge, method, ask, &admitted) {
             Some(answer) => Looked::Answered(answer),
             None => Looked::Admitted(admitted),
-        }
+        };
+        (asker, looked)
     }
 
-    fn written(&self, answer: Answer, request: &HeaderMap) -> Response<AnswerBody> {
+    fn written(&self, answer: Answer, request: &HeaderMap, asker: Asker) -> Response<AnswerBody> {
         let id = request.get(REQUEST_ID).map(HeaderValue::as_bytes);
-        answer.written(id, self.port.edge.clock()).map(AnswerBody::Whole)
+        let mut response = answer.written(id, self.port.edge.clock());
+        self.port.edge.front().complete(&mut response, asker);
+        response.map(AnswerBody::Whole)
     }
 
-    fn routed(&self, mut request: Request<Incoming>, admitted: Admitted) -> Answering {
+    fn routed(&self, mut request: Request<Incoming>, admitted: Admitted, asker: Asker) -> Answering {
         let busy = self.watch.begin();
         enter(admitted, request.extensions_mut());
         let future = self.port.onward.answer(request.map(Body::new));
-        Answering::Routed { future, busy: Some(busy) }
+        Answering::Routed { future, busy: Some(busy), port: self.port.clone(), asker }
     }
 }
 
@@ -101,11 +105,11 @@ impl hyper::service::Service<Request<Incoming>> for EdgeService {
 
     fn call(&self, request: Request<Incoming>) -> Answering {
         match self.at_once(&request) {
-            Looked::Answered(answer) => {
+            (asker, Looked::Answered(answer)) => {
                 self.watch.answered_at_once();
-                Answering::Now(Some(self.written(answer, request.headers())))
+                Answering::Now(Some(self.written(answer, request.headers(), asker)))
             }
-            Looked::Admitted(admitted) => self.routed(request, admitted),
+            (asker, Looked::Admitted(admitted)) => self.routed(request, admitted, asker),
         }
     }
 }
@@ -113,7 +117,7 @@ impl hyper::service::Service<Request<Incoming>> for EdgeService {
 /// An answer on its way from a handler, or already there.
 pub(crate) enum Answering {
     Now(Option<Response<AnswerBody>>),
-    Routed { future: forward::Answering, busy: Option<Busy> },
+    Routed { future: forward::Answering, busy: Option<Busy>, port: Arc<Port>, asker: Asker },
 }
 
 impl Future for Answering {
@@ -124,8 +128,9 @@ impl Future for Answering {
             Self::Now(response) => {
                 Poll::Ready(Ok(response.take().expect("a future is not polled after it is done")))
             }
-            Self::Routed { future, busy } => {
-                let response = ready!(future.as_mut().poll(cx))?;
+            Self::Routed { future, busy, port, asker } => {
+                let mut response = ready!(future.as_mut().poll(cx))?;
+                port.edge.front().complete(&mut response, *asker);
                 let busy = busy.take();
                 Poll::Ready(Ok(response.map(|body| AnswerBody::Routed { body, _busy: busy })))
             }

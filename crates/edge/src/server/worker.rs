@@ -61,7 +61,7 @@ impl Worker {
             let _entered = runtime.enter();
             TcpListener::from_std(listener)?
         };
-        let full = too_many_connections(port.edge.clock());
+        let full = too_many_connections(&port);
         Ok(Self { port, runtime, listener, stop, drain, watches: Watches::default(), full })
     }
 

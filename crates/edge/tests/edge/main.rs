@@ -4,6 +4,7 @@ mod bodies;
 mod cuts;
 mod forwarding;
 mod front;
+mod headers;
 mod http;
 mod limits;
 mod lives;

@@ -4,6 +4,7 @@ mod caching;
 mod changes;
 mod encrypted;
 mod failures;
+mod manners;
 mod overload;
 mod streams;
 mod upstream;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::Method;
-use rig::{Client, Server};
+use rig::{Answer, Client, Server, ServerOptions};
 use serde_json::Value;
 
 use crate::{Folder, PASSWORD};
@@ -125,6 +125,30 @@ fn every_route_has_a_stranger_case() {
     assert_eq!(served_routes(), tried);
 }
 
+/// Fields that no answer is without, and what no cookie is without.
+fn check_fields(route: &str, answer: &Answer) {
+    for name in [
+        "x-content-type-options",
+        "content-security-policy",
+        "referrer-policy",
+        "cross-origin-opener-policy",
+        "cross-origin-resource-policy",
+        "permissions-policy",
+        "x-request-id",
+    ] {
+        assert_eq!(answer.headers.get_all(name).iter().count(), 1, "{name} of {route}");
+    }
+    assert!(!answer.headers.contains_key("server"), "{route} says what serves it");
+    for cookie in answer.headers.get_all("set-cookie") {
+        let cookie = cookie.to_str().expect("text");
+        let strict = cookie.contains("HttpOnly") && cookie.contains("SameSite=");
+        assert!(
+            strict && cookie.contains("Secure") && cookie.starts_with("__Host-"),
+            "{route} sets {cookie}"
+        );
+    }
+}
+
 async fn status(client: &Client, route: &str, victim: &str) -> u16 {
     let (method, path) = route.split_once(' ').expect("a method and a path");
     let path = path
@@ -139,11 +163,44 @@ async fn status(client: &Client, route: &str, victim: &str) -> u16 {
     let kind = if body.is_some() { "application/json" } else { "" };
     let method: Method = method.parse().expect("a method");
     let answer = client.send(method, &path, kind, body.unwrap_or_default().into()).await.expect("an answer");
+    check_fields(route, &answer);
     if answer.status >= 400 {
         let document: Value = answer.json();
         assert_eq!(document["status"], answer.status, "{route} refuses without a problem document");
     }
     answer.status
+}
+
+/// Everybody meets a waiting room, and then has to prove something.
+const COOKIES: &str = "[clients]\ntrusted-proxies = [\"127.0.0.1/32\"]\n[edge.overload]\n[waiting-rooms]\n\
+                       [[waiting-rooms.rooms]]\nname = \"all\"\nroutes = [\"/*\"]\ncapacity = 1000\n\
+                       let-in-max = 1000\n";
+
+#[tokio::test]
+async fn every_cookie_of_every_route_is_ours_alone_encrypted_and_not_for_scripts() {
+    let folder = Folder::new();
+    for attack in ["off", "on"] {
+        let settings = format!("{COOKIES}[attack]\nmode = \"{attack}\"\n");
+        let server =
+            Server::start_with(&folder.data(), &ServerOptions { settings, ..ServerOptions::default() })
+                .expect("it starts");
+        let mut cookies = 0;
+        for (route, ..) in STRANGER_CASES {
+            let (method, path) = route.split_once(' ').expect("a method and a path");
+            // Everybody is somebody new, who comes encrypted to a proxy of ours.
+            let client = server
+                .client()
+                .with_field("x-forwarded-proto", "https")
+                .with_field("x-forwarded-for", &format!("192.0.2.{cookies}"))
+                .with_field("accept", "text/html");
+            let method: Method = method.parse().expect("a method");
+            let answer = client.send(method, path, "", Vec::new()).await.expect("an answer");
+            check_fields(route, &answer);
+            assert_eq!(answer.headers["strict-transport-security"], "max-age=31536000");
+            cookies += answer.headers.get_all("set-cookie").iter().count();
+        }
+        assert!(cookies > 10, "no cookie was seen");
+    }
 }
 
 #[tokio::test]
