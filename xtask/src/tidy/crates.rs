@@ -20,6 +20,7 @@ const ORDER: &[&str] = &[
     "queue",
     "backup",
     "inspection",
+    "signatures",
     "front",
     "http1",
     "edge",
