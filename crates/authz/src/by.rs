@@ -1,20 +1,30 @@
 //! Who gave a command, as the ledger records it.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use ids::Id;
 
 use crate::{Person, PersonKind, Roles, Session};
 
 /// Who asks. Its text form stands in every ledger entry, so that a replay decides as the first run did:
-/// `anonymous`, `service/first-start`, or
+/// `anonymous`, `service/first-start`, `signer/<name>/<role bits in hexadecimal>`, or
 /// `person/<id>/<kind>/<role bits in hexadecimal>/<number>/<session>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum By {
     Anonymous,
     /// A part of Holdfast that acts by itself: a job, or the first start.
     Service(Cow<'static, str>),
+    /// A service elsewhere, which signs what it asks.
+    Signer(Signer),
     Person(Claims),
+}
+
+/// What the settings say of a service whose signature held.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Signer {
+    /// Letters, digits and dashes.
+    pub name: Arc<str>,
+    pub roles: Roles,
 }
 
 /// What a token says of the person who holds it.
@@ -31,7 +41,9 @@ pub struct Claims {
 
 /// An actor in a ledger entry that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an actor: anonymous, service/<name> or person/<id>/<kind>/<roles>/<number>/<session>")]
+#[error(
+    "not an actor: anonymous, service/<name>, signer/<name>/<roles> or person/<id>/<kind>/<roles>/<number>/<session>"
+)]
 pub struct ByError;
 
 impl By {
@@ -40,7 +52,16 @@ impl By {
     pub const fn person(&self) -> Option<Id<Person>> {
         match self {
             Self::Person(claims) => Some(claims.person),
-            Self::Anonymous | Self::Service(_) => None,
+            Self::Anonymous | Self::Service(_) | Self::Signer(_) => None,
+        }
+    }
+
+    /// The name of the service that signed.
+    #[must_use]
+    pub fn signer(&self) -> Option<&str> {
+        match self {
+            Self::Signer(signer) => Some(&signer.name),
+            Self::Anonymous | Self::Service(_) | Self::Person(_) => None,
         }
     }
 
@@ -49,6 +70,7 @@ impl By {
     pub const fn roles(&self) -> Roles {
         match self {
             Self::Person(claims) => claims.roles,
+            Self::Signer(signer) => signer.roles,
             Self::Anonymous | Self::Service(_) => Roles::NONE,
         }
     }
@@ -59,6 +81,7 @@ impl fmt::Display for By {
         match self {
             Self::Anonymous => f.write_str("anonymous"),
             Self::Service(name) => write!(f, "service/{name}"),
+            Self::Signer(Signer { name, roles }) => write!(f, "signer/{name}/{:x}", roles.bits()),
             Self::Person(Claims { person, number, kind, roles, session }) => {
                 write!(f, "person/{person}/{kind}/{:x}/{number}/{session}", roles.bits())
             }
@@ -73,6 +96,10 @@ impl FromStr for By {
         let parts: Vec<_> = text.splitn(7, '/').collect();
         match *parts {
             ["anonymous"] => Ok(Self::Anonymous),
+            ["signer", name, roles] => Ok(Self::Signer(Signer {
+                name: name.into(),
+                roles: u32::from_str_radix(roles, 16).ok().and_then(Roles::from_bits).ok_or(ByError)?,
+            })),
             ["service", name] => Ok(Self::Service(Cow::Owned(name.to_owned()))),
             ["person", person, kind, roles, number, session] => Ok(Self::Person(Claims {
                 person: person.parse().map_err(|_| ByError)?,
@@ -100,16 +127,26 @@ mod tests {
             roles: [Role::Support, Role::Auditor].into_iter().collect(),
             session: Id::new(8, [3; 10]),
         };
-        for by in [By::Anonymous, By::Service("first-start".into()), By::Person(claims)] {
+        let signer = Signer { name: "billing".into(), roles: [Role::Introspector].into_iter().collect() };
+        for by in [By::Anonymous, By::Service("first-start".into()), By::Signer(signer), By::Person(claims)] {
             assert_eq!(by.to_string().parse(), Ok(by));
         }
     }
 
     #[test]
     fn a_garbled_actor_is_refused() {
-        for text in
-            ["", "king", "service", "person/7/citizen/0", "anonymous/x", "person//////", "person///////"]
-        {
+        for text in [
+            "",
+            "king",
+            "service",
+            "signer/a",
+            "signer/a/x",
+            "signer/a/1/2",
+            "person/7/citizen/0",
+            "anonymous/x",
+            "person//////",
+            "person///////",
+        ] {
             assert_eq!(text.parse::<By>(), Err(ByError), "{text}");
         }
     }

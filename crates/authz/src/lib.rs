@@ -6,7 +6,7 @@
 mod by;
 mod role;
 
-pub use by::{By, ByError, Claims};
+pub use by::{By, ByError, Claims, Signer};
 use ids::Id;
 use problem::Problem;
 pub use role::{PersonKind, Role, Roles, UnknownWord};
@@ -61,6 +61,12 @@ impl Actor {
         Self { by: By::Person(claims) }
     }
 
+    /// A service elsewhere whose signature held.
+    #[must_use]
+    pub const fn signer(signer: Signer) -> Self {
+        Self { by: By::Signer(signer) }
+    }
+
     /// As the ledger will know them.
     #[must_use]
     pub const fn by(&self) -> &By {
@@ -72,7 +78,7 @@ impl Actor {
     pub const fn session(&self) -> Option<Id<Session>> {
         match &self.by {
             By::Person(claims) => Some(claims.session),
-            By::Anonymous | By::Service(_) => None,
+            By::Anonymous | By::Service(_) | By::Signer(_) => None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod admit;
 mod arriving;
+mod digested;
 mod extract;
 mod inspecting;
 mod json;
@@ -59,7 +60,8 @@ pub fn protect(routes: Router, edge: &Edge) -> Router {
             .layer(from_fn_with_state(edge.clone(), layers::take_turn))
             // A place in the process is not held for ever, whatever a handler waits for.
             .layer(from_fn_with_state(edge.clone(), layers::answer_in_time))
-            // Refuses a declared size before a byte of it is read; cuts an undeclared one.
+            // Refuses a declared size before a byte of it is read; cuts an undeclared one, and one that is not as its
+            // digest says.
             .layer(from_fn_with_state(edge.clone(), layers::bound_body))
             // Serves the best first when too many come. Whoever waits here holds nothing but the head and what is
             // bounded of the body, and the time they wait is part of the answer's.

@@ -31,7 +31,7 @@ pub use forward::{CountedAs, Forward, Forwarding, refused};
 pub use front::{
     Answer, AttackConfig, AttackMode, Block, ClientsConfig, Cors, Fields, FromUpstream, Front, FrontConfig,
     FrontError, FrontState, Headers, Identify, InspectionConfig, InspectionMode, LimitsConfig, LimitsError,
-    NetworksConfig, REQUEST_ID, RequestId, RoomStateNamed, Rooms, RoomsConfig, RoomsError,
+    NetworksConfig, REQUEST_ID, RequestId, RoomStateNamed, Rooms, RoomsConfig, RoomsError, SignaturesConfig,
 };
 pub use h1::Tunnel;
 pub use http::{

@@ -6,6 +6,7 @@
 mod asker;
 
 use std::{
+    cell::OnceCell,
     fmt,
     net::IpAddr,
     sync::{
@@ -27,7 +28,7 @@ use telemetry::Metrics;
 
 use crate::{
     Answer, AttackConfig, AttackMode, Block, BlockError, ClientsConfig, Cors, Fields, Headers, Identify,
-    LimitsConfig, LimitsError, NetworksConfig, Rooms, RuleState, Told,
+    LimitsConfig, LimitsError, NetworksConfig, Rooms, RuleState, SignaturesConfig, SignersError, Told,
     alarm::Alarm,
     blocks::Blocks,
     challenge::Challenges,
@@ -40,6 +41,7 @@ use crate::{
     networks::{Networks, Standing},
     rooms::Arrival,
     rule::network_of,
+    signers::{Remembered, Signers, Whose},
 };
 
 /// How a proxy was spoken to.
@@ -56,6 +58,7 @@ pub struct FrontConfig {
     pub headers: Headers,
     pub cors: Cors,
     pub inspection: InspectionConfig,
+    pub signatures: SignaturesConfig,
 }
 
 /// Settings that cannot be held to.
@@ -65,6 +68,8 @@ pub enum FrontError {
     Limits(#[from] LimitsError),
     #[error(transparent)]
     Inspection(#[from] InspectionError),
+    #[error(transparent)]
+    Signers(#[from] SignersError),
 }
 
 /// What of a request is seen before anything is done for it.
@@ -149,6 +154,7 @@ struct Inner {
     instruments: Instruments,
     clock: Clock,
     teller: Teller,
+    remembered: Remembered,
     rooms: OnceLock<Rooms>,
 }
 
@@ -180,6 +186,7 @@ struct Table {
     headers: Headers,
     cors: Cors,
     inspection: Arc<Inspection>,
+    signers: Signers,
     /// Those who prove themselves by waiting.
     patient: Limiter,
 }
@@ -222,7 +229,7 @@ impl Front {
         let limits = Limits::new(&config.limits, None, &making)?;
         let challenges = Challenges::new(key, clock.clone());
         let inspection = Inspection::new(&config.inspection, None)?;
-        let table = Table::new(config, limits, inspection);
+        let table = Table::new(config, limits, inspection)?;
         let this = Self(Arc::new(Inner {
             table: ArcSwap::from_pointee(table),
             blocks: Blocks::new(clock.clone()),
@@ -237,6 +244,7 @@ impl Front {
             instruments,
             clock: clock.clone(),
             teller: Teller::default(),
+            remembered: Remembered::new(&config.signatures),
             rooms: OnceLock::new(),
         }));
         this.watch_siege(None);
@@ -253,7 +261,7 @@ impl Front {
         let making = Making { instruments, shared: shared.as_ref(), since_start };
         let limits = Limits::new(&config.limits, Some(&before.limits), &making)?;
         let inspection = Inspection::new(&config.inspection, Some(&before.inspection))?;
-        self.0.table.store(Arc::new(Table::new(config, limits, inspection)));
+        self.0.table.store(Arc::new(Table::new(config, limits, inspection)?));
         self.watch_siege(None);
         Ok(())
     }
@@ -286,6 +294,10 @@ impl Front {
         self.0.blocks.sweep();
         self.0.instruments.blocks.set(self.0.blocks.len());
         self.0.teller.second();
+        self.0
+            .instruments
+            .signatures_remembered
+            .set(i64::try_from(self.0.remembered.len()).unwrap_or(i64::MAX));
         self.watch_siege(Some(came));
     }
 
@@ -431,6 +443,14 @@ impl Front {
         let standing = client.map_or(Standing::Unlisted, |client| {
             table.networks.standing(client, || self.0.blocks.has(client))
         });
+        let whose = Whose {
+            identify,
+            signers: &table.signers,
+            remembered: &self.0.remembered,
+            instruments: &self.0.instruments,
+            clock: &self.0.clock,
+            found: OnceCell::new(),
+        };
         let preflight = table.cors.is_preflight(seen);
         let at_once = || preflight.then(|| table.cors.preflight(seen));
         let foreign = || {
@@ -440,8 +460,8 @@ impl Front {
         };
         match standing {
             Standing::Allowed => {
-                let said = at_once().or_else(foreign);
-                return said.map_or_else(|| Ok(Admitted { client, ..Admitted::default() }), Err);
+                let admitted = Admitted { client, ..Admitted::default() };
+                return at_once().or_else(foreign).map_or_else(|| whose.signed(seen, admitted), Err);
             }
             Standing::Blocked => {
                 self.0.instruments.requests_blocked.inc();
@@ -454,7 +474,7 @@ impl Front {
             self.0.siege.turned_away.fetch_add(1, Relaxed);
         };
         let mut admitted =
-            table.limits.look(seen, client, identify, preflight, now).inspect_err(|_| turned_away())?;
+            table.limits.look(seen, client, &whose, preflight, now).inspect_err(|_| turned_away())?;
         // Browsers add nothing to a preflight that could prove anything.
         if let Some(said) = at_once().or_else(foreign) {
             return Err(said);
@@ -462,9 +482,10 @@ impl Front {
         if let Some(own) = self.0.challenges.own(&table.attack, seen, client) {
             return Err(own);
         }
+        admitted = whose.signed(seen, admitted).inspect_err(|_| turned_away())?;
         if self.0.siege.lasts.load(Relaxed) {
             // Whoever is known has proven more than a puzzle does.
-            admitted.actor = admitted.actor.or_else(|| identify.actor(seen.fields).ok());
+            admitted.actor = admitted.actor.or_else(|| whose.actor(seen).ok());
             let known = admitted.actor.as_ref().is_some_and(|actor| *actor != Actor::ANONYMOUS);
             if !known
                 && let Some(asked) =
@@ -481,15 +502,15 @@ impl Front {
             return Err(Answer::refusing(&refusal));
         }
         match self.0.rooms.get() {
-            Some(rooms) => rooms.look(identify, seen, admitted, now),
+            Some(rooms) => rooms.look(&whose, seen, admitted, now),
             None => Ok(admitted),
         }
     }
 }
 
 impl Table {
-    fn new(config: &FrontConfig, limits: Limits, inspection: Inspection) -> Self {
-        Self {
+    fn new(config: &FrontConfig, limits: Limits, inspection: Inspection) -> Result<Self, SignersError> {
+        Ok(Self {
             clients: config.clients.clone(),
             networks: Networks::new(&config.networks),
             limits,
@@ -497,8 +518,9 @@ impl Table {
             headers: config.headers.clone(),
             cors: config.cors.clone(),
             inspection: Arc::new(inspection),
+            signers: Signers::new(&config.signatures)?,
             patient: config.attack.patient(),
-        }
+        })
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Instruments {
     pub(crate) challenged: Counter,
     pub(crate) requests_blocked: Counter,
     pub(crate) cross_site: Counter,
+    signatures: Family<OutcomeLabel, Counter>,
+    pub(crate) signatures_remembered: Gauge,
     pub(crate) connections_refused: Counter,
     attacks_seen: Family<AttackLabel, Counter>,
 }
@@ -28,6 +30,11 @@ struct RuleLabel {
 struct AttackLabel {
     class: &'static str,
     refused: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
 }
 
 impl Instruments {
@@ -69,6 +76,16 @@ impl Instruments {
                 this.cross_site.clone(),
             );
             registry.register(
+                "signatures",
+                "Requests that were signed, by what became of the signature",
+                this.signatures.clone(),
+            );
+            registry.register(
+                "signatures_remembered",
+                "Signatures that are remembered, so that they count once",
+                this.signatures_remembered.clone(),
+            );
+            registry.register(
                 "connections_refused",
                 "Connections that were closed unread: from blocked networks, or too many from one address",
                 this.connections_refused.clone(),
@@ -85,6 +102,11 @@ impl Instruments {
     pub(crate) fn attack_seen(&self, class: &'static str, refused: bool) {
         let refused = if refused { "true" } else { "false" };
         self.attacks_seen.get_or_create_owned(&AttackLabel { class, refused }).inc();
+    }
+
+    /// Counts a signature; the outcomes are a closed set.
+    pub(crate) fn signed(&self, outcome: &'static str) {
+        self.signatures.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     pub(crate) fn refused(&self, rule: &str) -> Counter {

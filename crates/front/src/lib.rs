@@ -22,6 +22,7 @@ mod networks;
 mod request_id;
 mod rooms;
 mod rule;
+mod signers;
 mod told;
 
 pub use alarm::AttackMode;
@@ -45,4 +46,5 @@ pub use networks::NetworksConfig;
 pub use request_id::{REQUEST_ID, RequestId, write_request_id};
 pub use rooms::{RoomConfig, RoomStateNamed, Rooms, RoomsConfig, RoomsError};
 pub use rule::{Part, Route, RouteError, RuleConfig, Share, household};
+pub use signers::{ServiceConfig, SignaturesConfig, SignersError};
 pub use told::Told;

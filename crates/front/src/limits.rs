@@ -11,7 +11,7 @@ use std::{
 };
 
 use arrayvec::ArrayVec;
-use authz::{Actor, PersonKind};
+use authz::PersonKind;
 use clock::Stopwatch;
 use limiter::{
     AdaptiveConfig, Algorithm, Decision, Leases, Limiter, Quota, QuotaConfig, QuotaError, Shared,
@@ -21,10 +21,11 @@ use serde::{Deserialize, Serialize};
 use telemetry::instruments::{counter::Counter, gauge::Gauge};
 
 use crate::{
-    Admitted, Answer, Identify, Seen, Told,
+    Admitted, Answer, Seen, Told,
     front::too_many,
     instruments::Instruments,
     rule::{Key, More, Part, RuleConfig, Share, kind},
+    signers::Whose,
 };
 
 /// Rules in one set of settings.
@@ -219,7 +220,7 @@ impl Limits {
         &self,
         seen: &Seen<'_>,
         client: Option<IpAddr>,
-        identify: &Identify,
+        whose: &Whose<'_>,
         preflight: bool,
         now: u64,
     ) -> Result<Admitted, Answer> {
@@ -232,7 +233,8 @@ impl Limits {
                 continue;
             }
             if rule.config.asks_who() && admitted.actor.is_none() {
-                admitted.actor = who(identify, seen);
+                // Nobody if they cannot prove it, which they are told later.
+                admitted.actor = whose.actor(seen).ok();
             }
             let whole = rule.key(seen, &admitted, route).is_whole();
             if whole && rule.config.counts(admitted.actor.as_ref()) {
@@ -252,7 +254,7 @@ impl Limits {
         let mut told = Told::default();
         let (mut refused, mut wait) = (None, Duration::ZERO);
         for ((rule, _), decision) in counted.iter().zip(&decisions) {
-            let Some((limiter, decision)) = rule.best(seen, &mut admitted, identify, decision, now) else {
+            let Some((limiter, decision)) = rule.best(seen, &mut admitted, whose, decision, now) else {
                 continue;
             };
             if rule.config.announced {
@@ -319,11 +321,6 @@ pub(crate) struct Making<'a> {
     pub(crate) instruments: &'a Instruments,
     pub(crate) shared: Option<&'a Shared>,
     pub(crate) since_start: &'a Stopwatch,
-}
-
-/// Who asks; nobody if they cannot prove it, which their handler will tell them.
-fn who(identify: &Identify, seen: &Seen<'_>) -> Option<Actor> {
-    identify.actor(seen.fields).ok()
 }
 
 fn check(rule: &RuleConfig) -> Result<(), LimitsError> {
@@ -401,7 +398,7 @@ impl Rule {
         &self,
         seen: &Seen<'_>,
         admitted: &mut Admitted,
-        identify: &Identify,
+        whose: &Whose<'_>,
         decision: &Decision,
         now: u64,
     ) -> Option<(&Limiter, Decision)> {
@@ -410,11 +407,11 @@ impl Rule {
             return own;
         }
         if admitted.actor.is_none() {
-            admitted.actor = who(identify, seen);
+            admitted.actor = whose.actor(seen).ok();
         }
         let larger = admitted.actor.as_ref().and_then(|actor| {
             let (_, limiter) = self.more.iter().find(|(kind_of, _)| Some(*kind_of) == kind(actor))?;
-            Some((&**limiter, limiter.decide(&actor.by().person(), 1, now)))
+            Some((&**limiter, limiter.decide(&(actor.by().person(), actor.by().signer()), 1, now)))
         });
         larger.or(own)
     }

@@ -22,7 +22,7 @@ use waiting::{Bearer, Keys, Reason, Room, RoomState, Standing, Step, Terms, Toke
 pub use config::{RoomConfig, RoomsConfig, RoomsError};
 use instruments::{Instruments, RoomInstruments};
 
-use crate::{Admitted, Answer, Fields, Identify, Seen, front::seconds, household};
+use crate::{Admitted, Answer, Fields, Seen, front::seconds, household, signers::Whose};
 
 const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
 /// Fields of cookies that are looked at: HTTP/2 may send each apart.
@@ -167,7 +167,7 @@ impl Rooms {
     /// May this request go on, or does somebody have to wait?
     pub(crate) fn look(
         &self,
-        identify: &Identify,
+        whose: &Whose<'_>,
         seen: &Seen<'_>,
         mut admitted: Admitted,
         now: u64,
@@ -195,7 +195,7 @@ impl Rooms {
             Step::Closed(reason) => Err(kept.closed(reason, manner)),
             Step::Draw => {
                 if admitted.actor.is_none() {
-                    admitted.actor = identify.actor(seen.fields).ok();
+                    admitted.actor = whose.actor(seen).ok();
                 }
                 let person = admitted.actor.as_ref().and_then(|actor| actor.by().person());
                 if let (None, Some(client)) = (person, admitted.client)

@@ -147,6 +147,7 @@ impl RuleConfig {
 pub(crate) fn kind(actor: &Actor) -> Option<PersonKind> {
     match actor.by() {
         By::Person(claims) => Some(claims.kind),
+        By::Signer(_) => Some(PersonKind::Service),
         By::Anonymous | By::Service(_) => None,
     }
 }
@@ -280,7 +281,11 @@ impl Hash for Key<'_> {
         for part in self.by {
             match part {
                 Part::Address => self.client.map(household).hash(state),
-                Part::Person => self.actor.and_then(|actor| actor.by().person()).hash(state),
+                Part::Person => {
+                    let by = self.actor.map(Actor::by);
+                    by.and_then(By::person).hash(state);
+                    by.and_then(By::signer).hash(state);
+                }
                 Part::Kind => self.actor.and_then(kind).hash(state),
                 Part::Tenant => self.seen.host.hash(state),
                 Part::Route => self.route.hash(state),

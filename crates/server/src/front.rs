@@ -29,6 +29,7 @@ pub(crate) fn config(settings: &Settings) -> FrontConfig {
         inspection: settings.inspection.clone(),
         headers: settings.headers.clone(),
         cors: settings.cors.clone(),
+        signatures: settings.signatures.clone(),
     }
 }
 

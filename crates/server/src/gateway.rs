@@ -121,6 +121,8 @@ impl GatewaySettings {
             inspection: self.inspection.clone(),
             headers: self.headers.clone(),
             cors: self.cors.clone(),
+            // Whoever is behind knows who may ask.
+            signatures: edge::SignaturesConfig::default(),
         }
     }
 

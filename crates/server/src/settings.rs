@@ -11,7 +11,7 @@ use cache::RedisConfig;
 use clap::Args;
 use edge::{
     AttackConfig, ClientsConfig, Cors, EdgeConfig, Headers, InspectionConfig, LimitsConfig, ListenConfig,
-    NetworksConfig, RoomsConfig,
+    NetworksConfig, RoomsConfig, SignaturesConfig,
 };
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
@@ -47,6 +47,7 @@ pub struct Settings {
     pub headers: Headers,
     pub cors: Cors,
     pub waiting_rooms: RoomsConfig,
+    pub signatures: SignaturesConfig,
     pub identity: IdentityConfig,
     pub ledger: LedgerConfig,
     pub sqlite: SqliteConfig,
@@ -83,6 +84,7 @@ impl Default for Settings {
             headers: Headers::default(),
             cors: Cors::default(),
             waiting_rooms: RoomsConfig::default(),
+            signatures: SignaturesConfig::default(),
             identity: IdentityConfig::default(),
             ledger: LedgerConfig::default(),
             sqlite: SqliteConfig::default(),

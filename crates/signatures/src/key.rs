@@ -61,7 +61,7 @@ pub struct VerifyingKey {
 
 enum Verifies {
     Public(ParsedPublicKey),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 impl VerifyingKey {
@@ -81,7 +81,7 @@ impl VerifyingKey {
             Algorithm::Ed25519 => public(&ED25519)?,
             Algorithm::EcdsaP256Sha256 => public(&ECDSA_P256_SHA256_FIXED)?,
             Algorithm::RsaPssSha512 => public(&RSA_PSS_2048_8192_SHA512)?,
-            Algorithm::HmacSha256 => Verifies::Secret(secret(&bytes)?),
+            Algorithm::HmacSha256 => Verifies::Secret(Box::new(secret(&bytes)?)),
         };
         Ok(Self { algorithm, key })
     }
@@ -111,7 +111,7 @@ pub struct SigningKey {
 enum Signs {
     Ed25519(Ed25519KeyPair),
     Ecdsa(EcdsaKeyPair),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 impl SigningKey {
@@ -130,7 +130,7 @@ impl SigningKey {
                 let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &bytes);
                 Signs::Ecdsa(pair.map_err(|_| unfit())?)
             }
-            Algorithm::HmacSha256 => Signs::Secret(secret(&bytes)?),
+            Algorithm::HmacSha256 => Signs::Secret(Box::new(secret(&bytes)?)),
             Algorithm::RsaPssSha512 => return Err(KeyError::OnlyVerifies(algorithm)),
         };
         Ok(Self { algorithm, key })

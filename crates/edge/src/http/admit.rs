@@ -166,8 +166,8 @@ fn class_of(actor: &Actor) -> Option<Class> {
     let operates = roles.contains(Role::Administrator) || roles.contains(Role::Operator);
     match actor.by() {
         By::Anonymous => None,
-        By::Person(_) if operates => Some(Class::Operators),
-        By::Person(_) | By::Service(_) => Some(Class::SignedIn),
+        By::Person(_) | By::Signer(_) if operates => Some(Class::Operators),
+        By::Person(_) | By::Signer(_) | By::Service(_) => Some(Class::SignedIn),
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) enum BodyError {
     TooSlow,
     #[error("there was no place when it had arrived")]
     Refused(Problem),
+    #[error("it is not what Content-Digest says")]
+    Altered,
     #[error("the connection was lost")]
     Lost(#[source] axum::Error),
 }

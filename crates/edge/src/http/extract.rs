@@ -143,6 +143,10 @@ pub(super) fn unread(error: &axum::Error) -> Problem {
                 return Problem::request_timeout("edge/request-too-slow", detail);
             }
             Some(BodyError::Refused(problem)) => return problem.clone(),
+            Some(BodyError::Altered) => {
+                let detail = "the body is not what Content-Digest says; nothing was done";
+                return Problem::bad_request("edge/body-altered", detail);
+            }
             Some(BodyError::Lost(_)) | None => cause = error.source(),
         }
     }

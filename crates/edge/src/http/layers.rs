@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use problem::{Code, Problem};
 use telemetry::Span;
 
-use super::arriving::Bounded;
+use super::{arriving::Bounded, digested::digested};
 use crate::{Edge, REQUEST_ID, RequestId, config::millis, traffic::UNMATCHED};
 
 /// Of which trace a request is a part (W3C Trace Context).
@@ -151,5 +151,9 @@ pub(super) async fn bound_body(State(edge): State<Edge>, request: Request, next:
     if request.body().size_hint().lower() > u64::from(limits.body_bytes_max.get()) {
         return super::extract::too_large().into_response();
     }
-    next.run(request.map(|body| Bounded::new(body, limits, edge.budget().clone()).into_body())).await
+    let request = request.map(|body| Bounded::new(body, limits, edge.budget().clone()).into_body());
+    match digested(request) {
+        Ok(request) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
 }

@@ -13,4 +13,5 @@ mod overload;
 mod refusals;
 mod rig;
 mod rooms;
+mod signed;
 mod versions;

@@ -109,7 +109,7 @@ const BODIES: &[(&str, &str)] = &[
     ),
 ];
 
-fn served_routes() -> BTreeSet<String> {
+pub(crate) fn served_routes() -> BTreeSet<String> {
     let description = serde_json::to_value(server::openapi()).expect("it has a JSON form");
     let paths = description["paths"].as_object().cloned().unwrap_or_default();
     let routes = paths.iter().flat_map(|(path, operations)| {
