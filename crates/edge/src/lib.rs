@@ -29,9 +29,10 @@ pub use direct::{Ask, Direct};
 pub use forward::{CountedAs, Forward, Forwarding, refused};
 // What a front is set by belongs to a port's settings.
 pub use front::{
-    Answer, AttackConfig, AttackMode, Block, ClientsConfig, Cors, Fields, FromUpstream, Front, FrontConfig,
-    FrontError, FrontState, Headers, Identify, InspectionConfig, InspectionMode, LimitsConfig, LimitsError,
-    NetworksConfig, REQUEST_ID, RequestId, RoomStateNamed, Rooms, RoomsConfig, RoomsError, SignaturesConfig,
+    Answer, AttackConfig, AttackMode, Block, BlockChange, ClientsConfig, Cors, Fields, FromUpstream, Front,
+    FrontConfig, FrontError, FrontState, Headers, Identify, Incident, IncidentKind, Incidents,
+    InspectionConfig, InspectionMode, LimitsConfig, LimitsError, NetworksConfig, REQUEST_ID, RequestId,
+    RoomStateNamed, Rooms, RoomsConfig, RoomsError, SignaturesConfig,
 };
 pub use h1::Tunnel;
 pub use http::{

@@ -4,6 +4,7 @@
 //! It holds for direct routes and for all others, and its settings can be replaced while requests pass.
 
 mod asker;
+mod blocking;
 
 use std::{
     cell::OnceCell,
@@ -27,20 +28,18 @@ use serde::{Deserialize, Serialize};
 use telemetry::Metrics;
 
 use crate::{
-    Answer, AttackConfig, AttackMode, Block, BlockError, ClientsConfig, Cors, Fields, Headers, Identify,
-    LimitsConfig, LimitsError, NetworksConfig, Rooms, RuleState, SignaturesConfig, SignersError, Told,
+    Answer, AttackConfig, AttackMode, Block, ClientsConfig, Cors, Fields, Headers, Identify, Incident,
+    IncidentKind, Incidents, LimitsConfig, LimitsError, NetworksConfig, Rooms, RuleState, SignaturesConfig,
+    SignersError, Told,
     alarm::Alarm,
     blocks::Blocks,
     challenge::Challenges,
-    inspection::{
-        Attack, BodyInspection, Inspection, InspectionConfig, InspectionError, InspectionState, Teller,
-        refusal,
-    },
+    inspection::{BodyInspection, Inspection, InspectionConfig, InspectionError, InspectionState, Teller},
     instruments::Instruments,
     limits::{Limits, Making, Owed},
     networks::{Networks, Standing},
     rooms::Arrival,
-    rule::network_of,
+    shared_blocks::SharedBlocks,
     signers::{Remembered, Signers, Whose},
 };
 
@@ -155,6 +154,8 @@ struct Inner {
     clock: Clock,
     teller: Teller,
     remembered: Remembered,
+    incidents: Incidents,
+    shared_blocks: SharedBlocks,
     rooms: OnceLock<Rooms>,
 }
 
@@ -225,7 +226,13 @@ impl Front {
     ) -> Result<Self, FrontError> {
         let instruments = Instruments::register(metrics);
         let since_start = clock.stopwatch();
-        let making = Making { instruments: &instruments, shared: shared.as_ref(), since_start: &since_start };
+        let incidents = Incidents::new(clock.clone());
+        let making = Making {
+            instruments: &instruments,
+            incidents: &incidents,
+            shared: shared.as_ref(),
+            since_start: &since_start,
+        };
         let limits = Limits::new(&config.limits, None, &making)?;
         let challenges = Challenges::new(key, clock.clone());
         let inspection = Inspection::new(&config.inspection, None)?;
@@ -245,6 +252,8 @@ impl Front {
             clock: clock.clone(),
             teller: Teller::default(),
             remembered: Remembered::new(&config.signatures),
+            incidents,
+            shared_blocks: SharedBlocks::default(),
             rooms: OnceLock::new(),
         }));
         this.watch_siege(None);
@@ -257,8 +266,8 @@ impl Front {
     /// When they say what cannot be held to; nothing changes then.
     pub fn set(&self, config: &FrontConfig) -> Result<(), FrontError> {
         let before = self.0.table.load();
-        let Inner { instruments, shared, since_start, .. } = &*self.0;
-        let making = Making { instruments, shared: shared.as_ref(), since_start };
+        let Inner { instruments, incidents, shared, since_start, .. } = &*self.0;
+        let making = Making { instruments, incidents, shared: shared.as_ref(), since_start };
         let limits = Limits::new(&config.limits, Some(&before.limits), &making)?;
         let inspection = Inspection::new(&config.inspection, Some(&before.inspection))?;
         self.0.table.store(Arc::new(Table::new(config, limits, inspection)?));
@@ -269,19 +278,6 @@ impl Front {
     /// From now on people wait in these rooms for what bears only so much. To be called once.
     pub fn wait_in(&self, rooms: Rooms) {
         let _first = self.0.rooms.set(rooms);
-    }
-
-    /// Lets nobody in from there for so long.
-    ///
-    /// # Errors
-    /// When there are too many blocks.
-    pub fn block(&self, block: Block) -> Result<(), BlockError> {
-        self.0.blocks.add(block)
-    }
-
-    /// Forgets the block of exactly this network; tells whether there was one.
-    pub fn unblock(&self, network: ipnet::IpNet) -> bool {
-        self.0.blocks.remove(network)
     }
 
     /// To be called about once a second: adapts the limits to how busy the machine is (`cpu`, of all of it) and to
@@ -330,6 +326,9 @@ impl Front {
         };
         instruments.attack.set(lasts.into());
         if siege.lasts.swap(lasts, Relaxed) != lasts {
+            let kind = if lasts { IncidentKind::AttackBegan } else { IncidentKind::AttackOver };
+            let reason = if mode == AttackMode::Auto { "auto" } else { "operator" };
+            self.0.incidents.tell(Incident::now(kind, reason, &self.0.clock));
             let word = if lasts {
                 "whoever is not known has to prove that they are a browser"
             } else {
@@ -413,26 +412,6 @@ impl Front {
     /// When it carries an attack.
     pub fn inspect(&self, how: &BodyInspection, body: &[u8]) -> Result<(), Problem> {
         how.look(body).map_or(Ok(()), |attack| self.tell(&attack, how.inspection(), how.client))
-    }
-
-    /// Tells of an attack, and refuses it where attacks are refused.
-    fn tell(&self, attack: &Attack, inspection: &Inspection, client: Option<IpAddr>) -> Result<(), Problem> {
-        let refused = inspection.refuses();
-        let incident = self.0.teller.tell(attack, refused, &self.0.instruments, &self.0.clock);
-        if !refused {
-            return Ok(());
-        }
-        self.0.siege.turned_away.fetch_add(1, Relaxed);
-        let now = u64::try_from(self.0.since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        if let Some(client) = client
-            && let Some(time) = inspection.strike(client, now)
-        {
-            let until = self.0.clock.now().plus(time);
-            let block = Block { network: network_of(client), until, reason: "inspection".to_owned() };
-            // Without room for another it is refused request by request.
-            let _full = self.block(block);
-        }
-        Err(refusal(attack, &incident))
     }
 
     /// May this request go on?

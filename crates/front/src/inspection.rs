@@ -158,7 +158,7 @@ struct Exception {
 /// A request that carries an attack, as it is told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attack {
-    class: Class,
+    pub(crate) class: Class,
     rule: String,
     score: u32,
 }

@@ -15,6 +15,7 @@ mod fields;
 mod front;
 mod headers;
 mod identify;
+mod incidents;
 mod inspection;
 mod instruments;
 mod limits;
@@ -22,6 +23,7 @@ mod networks;
 mod request_id;
 mod rooms;
 mod rule;
+mod shared_blocks;
 mod signers;
 mod told;
 
@@ -37,6 +39,7 @@ pub use front::{
 };
 pub use headers::{FromUpstream, Headers, HeadersConfig, HeadersError};
 pub use identify::Identify;
+pub use incidents::{Incident, IncidentKind, Incidents};
 pub use inspection::{
     BodyInspection, ExceptionConfig, InspectionConfig, InspectionError, InspectionMode, InspectionState,
     SendersConfig,
@@ -46,5 +49,6 @@ pub use networks::NetworksConfig;
 pub use request_id::{REQUEST_ID, RequestId, write_request_id};
 pub use rooms::{RoomConfig, RoomStateNamed, Rooms, RoomsConfig, RoomsError};
 pub use rule::{Part, Route, RouteError, RuleConfig, Share, household};
+pub use shared_blocks::BlockChange;
 pub use signers::{ServiceConfig, SignaturesConfig, SignersError};
 pub use told::Told;

@@ -21,10 +21,10 @@ use serde::{Deserialize, Serialize};
 use telemetry::instruments::{counter::Counter, gauge::Gauge};
 
 use crate::{
-    Admitted, Answer, Seen, Told,
+    Admitted, Answer, IncidentKind, Incidents, Seen, Told,
     front::too_many,
     instruments::Instruments,
-    rule::{Key, More, Part, RuleConfig, Share, kind},
+    rule::{Key, More, Part, RuleConfig, Share, kind, network_of},
     signers::Whose,
 };
 
@@ -103,6 +103,7 @@ struct Rule {
     more: Vec<(PersonKind, Arc<Limiter>)>,
     refused: Counter,
     crowded: Gauge,
+    incidents: Incidents,
 }
 
 impl Default for LimitsConfig {
@@ -263,7 +264,10 @@ impl Limits {
             match decision.verdict {
                 Verdict::Pass => {}
                 Verdict::PassAfter(turn) => wait = wait.max(turn),
-                Verdict::Refuse { retry_after } => refused = refused.max(Some(rule.refuse(retry_after))),
+                Verdict::Refuse { retry_after } => {
+                    refused = refused.max(Some(rule.refuse(retry_after)));
+                    rule.tell(client);
+                }
             }
         }
         // What is shared is taken last: what is refused here must cost the fleet nothing.
@@ -274,7 +278,10 @@ impl Limits {
             let key = rule.key(seen, &admitted, *route).everywhere();
             match rule.leases.as_ref().and_then(|leases| leases.take_at_once(key)) {
                 Some(Taken::Passed) => {}
-                Some(Taken::Refused { retry_after }) => refused = Some(rule.refuse(retry_after)),
+                Some(Taken::Refused { retry_after }) => {
+                    refused = Some(rule.refuse(retry_after));
+                    rule.tell(client);
+                }
                 Some(Taken::Away) | None => admitted.owed.push(Owed { rule: Arc::clone(rule), key }),
             }
         }
@@ -319,6 +326,7 @@ impl Owed {
 /// What rules are made with.
 pub(crate) struct Making<'a> {
     pub(crate) instruments: &'a Instruments,
+    pub(crate) incidents: &'a Incidents,
     pub(crate) shared: Option<&'a Shared>,
     pub(crate) since_start: &'a Stopwatch,
 }
@@ -385,6 +393,7 @@ impl Rule {
             more,
             refused: making.instruments.refused(&config.name),
             crowded: making.instruments.crowded(&config.name),
+            incidents: making.incidents.clone(),
         })
     }
 
@@ -419,6 +428,14 @@ impl Rule {
     /// All of it as it is given at present.
     fn quota_now(&self) -> Quota {
         self.limiter.given_of(self.quota)
+    }
+
+    /// Operators hear of networks that a limit blocks, and not of everybody who is told to wait a little.
+    fn tell(&self, client: Option<IpAddr>) {
+        if self.config.quota.block_ms.is_some() {
+            let network = client.map(network_of);
+            self.incidents.count(IncidentKind::LimitBlocked, network, &self.config.name);
+        }
     }
 
     /// Counts a refusal.

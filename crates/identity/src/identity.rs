@@ -21,9 +21,9 @@ use telemetry::Metrics;
 
 use crate::{
     BeginErasure, ChangePassword, ChangeStanding, EnrolDeviceKey, ErasePerson, Erasure, Guess, Hasher,
-    HasherConfig, KnownPlace, Live, Reason, RefuseSignIn, RegisterPerson, RegistrationConfig,
-    RevokeDeviceKey, SERVICE, SignIn, SignOut, SignOutEverywhere, SignedIn, Sweep, Throttle, Tokens,
-    TryAgainIn, Whom,
+    HasherConfig, KnownPlace, Live, Reason, RecordIncidents, RefuseSignIn, RegisterPerson,
+    RegistrationConfig, RevokeDeviceKey, SERVICE, SignIn, SignOut, SignOutEverywhere, SignedIn, Sweep,
+    Throttle, Tokens, TryAgainIn, Whom,
     authenticate::{TOKEN_LIFE, by_itself},
     challenge::UsedChallenge,
     device_key::DeviceKey,
@@ -134,6 +134,7 @@ pub fn commands() -> Commands {
         .with::<RevokeDeviceKey>()
         .with::<SignIn>()
         .with::<RefuseSignIn>()
+        .with::<RecordIncidents>()
         .with::<SignOut>()
         .with::<SignOutEverywhere>()
         .with::<BeginErasure>()
@@ -284,6 +285,14 @@ impl Identity {
             self.ledger().submit(by_itself(command)?).await?;
         }
         Ok(())
+    }
+
+    /// Records what was done against networks, and waits until it is durable.
+    ///
+    /// # Errors
+    /// When the ledger takes nothing.
+    pub async fn record(&self, incidents: RecordIncidents) -> Result<(), Problem> {
+        self.give(incidents).await.map(drop)
     }
 
     /// The hash under which a whole request's answer may be given again for a second.

@@ -35,6 +35,7 @@ mod password;
 mod person;
 mod proof;
 mod recent;
+mod record_incidents;
 mod refusals;
 mod refuse_sign_in;
 mod register;
@@ -69,6 +70,9 @@ pub use login_name::{LoginName, LoginNameError};
 pub use password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Password, PasswordError};
 pub use person::{Person, PersonEpoch, SERVICE};
 pub use proof::{Proof, ProofError};
+pub use record_incidents::{
+    INCIDENTS_MAX, RecordIncidents, RecordIncidentsError, RecordedIncident, RecordedKind,
+};
 pub use refuse_sign_in::{Reason, RefuseSignIn, RefuseSignInError, Whom};
 pub use register::{NewKey, NewPassword, NewPerson};
 pub use register_person::{FirstKey, PersonRegistered, RegisterPerson, RegisterPersonError};

@@ -207,6 +207,13 @@ impl<W> Gate<W> {
         Err(reason)
     }
 
+    /// Counts a request that is refused for a reason of the whole process.
+    pub(crate) fn turn_away(&self, seat: usize, class: Class, reason: Reason) {
+        let shelf = self.shelf(seat);
+        shelf.came(class);
+        shelf.refused(class, reason);
+    }
+
     /// Lets a request in that has knocked, or lets it wait; `who` makes whoever is told then.
     pub fn enter(&self, ask: &Ask, who: impl FnOnce(Ticket) -> W, woken: &mut Woken<W>) -> Entry {
         if ask.deadline <= ask.now {

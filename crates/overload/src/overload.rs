@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Gates {
     threads: usize,
     /// Changes with the settings, so that seats notice.
     generation: AtomicU64,
+    /// The place of the best class that is refused because memory is short.
+    spared_from: AtomicUsize,
     config: Mutex<Arc<OverloadConfig>>,
     gates: Mutex<BTreeMap<Box<str>, Arc<Gate<Waiting>>>>,
 }
@@ -47,6 +49,7 @@ impl Overload {
             running: Clock::System.stopwatch(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             generation: AtomicU64::new(0),
+            spared_from: AtomicUsize::new(Class::COUNT),
             config: Mutex::new(Arc::new(config)),
             gates: Mutex::default(),
         }))
@@ -64,6 +67,11 @@ impl Overload {
         *lock(&self.0.config) = Arc::new(config);
         self.0.generation.fetch_add(1, Relaxed);
         lock(&self.0.gates).values().for_each(|gate| gate.set(tuning));
+    }
+
+    /// Refuses requests of this class and of those below it, because memory is short; or nobody's any more.
+    pub fn spare(&self, from: Option<Class>) {
+        self.0.spared_from.store(from.map_or(Class::COUNT, Class::place), Relaxed);
     }
 
     /// How every route stands.
@@ -86,6 +94,11 @@ impl Overload {
 impl Gates {
     pub(crate) fn now(&self) -> u64 {
         u64::try_from(self.running.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Is this class refused because memory is short?
+    pub(crate) fn spares(&self, class: Class) -> bool {
+        class.place() >= self.spared_from.load(Relaxed)
     }
 
     pub(crate) fn standings(&self) -> Vec<(Box<str>, Standing)> {
@@ -210,6 +223,20 @@ mod tests {
         });
         assert_eq!((class("/alarm"), class("/health")), (Some(Some(Class::Emergency)), None));
         assert!(seat.is_crawler(b"Kelp/1") && !seat.is_crawler(b"googlebot"));
+    }
+
+    #[test]
+    fn classes_below_one_are_refused_while_memory_is_short() {
+        let overload = Overload::new(OverloadConfig::default());
+        let door = overload.seat().door("/visits").expect("it has a gate");
+        let knocks = |class| door.knock(class, false, std::time::Duration::from_secs(60)).err();
+        let classes = [Class::SignedIn, Class::Anonymous, Class::Crawlers];
+        overload.spare(Some(Class::Crawlers));
+        assert_eq!(classes.map(knocks), [None, None, Some(crate::Reason::Memory)]);
+        overload.spare(Some(Class::Anonymous));
+        assert_eq!(classes.map(knocks), [None, Some(crate::Reason::Memory), Some(crate::Reason::Memory)]);
+        overload.spare(None);
+        assert_eq!(classes.map(knocks), [None; 3]);
     }
 
     #[test]

@@ -80,6 +80,10 @@ impl Door {
     /// # Errors
     /// Why it is refused.
     pub fn knock(&self, class: Class, retry: bool, time: Duration) -> Result<Request, Reason> {
+        if self.gates.spares(class) {
+            self.gate.turn_away(self.seat, class, Reason::Memory);
+            return Err(Reason::Memory);
+        }
         let now = self.gates.now();
         let deadline = now.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         let mut woken = Woken::new();

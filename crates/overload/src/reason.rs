@@ -16,15 +16,17 @@ pub enum Reason {
     Deadline,
     /// It is a retry, and there are too many of these.
     Retries,
+    /// Memory is short.
+    Memory,
 }
 
 impl Reason {
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
 
     /// All of them.
     pub const ALL: [Self; Self::COUNT] =
-        [Self::Threshold, Self::QueueFull, Self::WaitedTooLong, Self::Deadline, Self::Retries];
+        [Self::Threshold, Self::QueueFull, Self::WaitedTooLong, Self::Deadline, Self::Retries, Self::Memory];
 
     /// Its name in metrics.
     #[must_use]
@@ -35,6 +37,7 @@ impl Reason {
             Self::WaitedTooLong => "waited-too-long",
             Self::Deadline => "deadline",
             Self::Retries => "retries",
+            Self::Memory => "memory",
         }
     }
 }

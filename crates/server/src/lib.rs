@@ -9,6 +9,7 @@ mod first_start;
 mod front;
 mod gateway;
 mod hand_over;
+mod incidents;
 mod jobs;
 mod key_file;
 mod ledgers;
@@ -24,6 +25,7 @@ mod settings;
 mod signals;
 mod status;
 mod verify;
+mod webhook;
 mod work;
 
 use std::io::Write;
@@ -37,6 +39,7 @@ pub use restore::{RestoreOptions, restore};
 pub use serve::{ServeOptions, serve};
 pub use settings::{Settings, SettingsOptions};
 pub use verify::{VerifyOptions, verify};
+pub use webhook::WebhookConfig;
 pub use work::{WorkOptions, work};
 
 /// Tells a person something, on standard error: what a log line would say in its own way, or must not say.

@@ -1,9 +1,12 @@
-//! Memory is watched: above one mark what is kept for speed goes, above the next a new process takes this one's place.
+//! Memory is watched: above one mark what is kept for speed goes, and who can wait is refused; above the next a new
+//! process takes this one's place.
 
 use std::{fs, num::NonZeroU32, time::Duration};
 
 use cache::Cache;
 use clock::{Clock, Stopwatch};
+use edge::{Incident, IncidentKind, Incidents};
+use overload::{Class, Overload};
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -75,30 +78,53 @@ impl Marks {
     }
 }
 
+/// What is done about it.
+pub(crate) struct Relief {
+    pub(crate) cache: Cache,
+    pub(crate) overload: Overload,
+    pub(crate) incidents: Incidents,
+}
+
+impl Relief {
+    fn tell(&self, kind: IncidentKind) {
+        self.incidents.tell(Incident::now(kind, "memory", &Clock::System));
+    }
+}
+
+/// Who is refused when memory has been short for so long: first those who can come again tomorrow, and if the caches were not
+/// enough, everybody who has not signed in.
+fn refused(short: Option<Duration>) -> Option<Class> {
+    short.map(|short| if short < SHRINK_EVERY { Class::Crawlers } else { Class::Anonymous })
+}
+
 /// Watches until told to stop.
 pub(crate) async fn watch(
     config: MemoryConfig,
-    cache: Cache,
+    relief: Relief,
     hand_over: HandOver,
     mut stop: watch::Receiver<bool>,
 ) {
     let marks = Marks::of(&config, allowed());
     let replace_every = Duration::from_secs(config.replace_age_s_min.get().into());
-    let mut shrunk: Option<Stopwatch> = None;
+    let (mut shrunk, mut short): (Option<Stopwatch>, Option<Stopwatch>) = (None, None);
     let mut replaced = Clock::System.stopwatch();
     while !*stop.borrow() {
         let resident = resident().unwrap_or_default();
         let press = marks.press(resident);
+        short = (press != Press::None).then(|| short.unwrap_or_else(|| Clock::System.stopwatch()));
+        relief.overload.spare(refused(short.as_ref().map(Stopwatch::elapsed)));
         let due = shrunk.as_ref().is_none_or(|shrunk| shrunk.elapsed() >= SHRINK_EVERY);
         if press != Press::None && due {
             shrunk = Some(Clock::System.stopwatch());
             tracing::warn!(code = "server/memory-short", resident, "memory is short: the caches are emptied");
-            cache.shrink();
+            relief.cache.shrink();
+            relief.tell(IncidentKind::MemoryShort);
         }
         if press == Press::Replace && replaced.elapsed() >= replace_every {
             replaced = Clock::System.stopwatch();
             tracing::warn!(code = "server/memory-out", resident, "memory is short: a new process takes over");
             hand_over.ask();
+            relief.tell(IncidentKind::MemoryOut);
         }
         drop(tokio::time::timeout(LOOK_EVERY, stop.wait_for(|stop| *stop)).await);
     }
@@ -130,6 +156,16 @@ mod tests {
         let marks = Marks::of(&said, Some(1000));
         assert_eq!(marks, Marks { shrink: Some(1 << 20), replace: Some(900) });
         assert_eq!(Marks::of(&MemoryConfig::default(), None), Marks { shrink: None, replace: None });
+    }
+
+    #[test]
+    fn whoever_can_wait_is_refused_first() {
+        let seconds = |seconds| refused(Some(Duration::from_secs(seconds)));
+        assert_eq!(
+            (refused(None), seconds(0), seconds(9)),
+            (None, Some(Class::Crawlers), Some(Class::Crawlers))
+        );
+        assert_eq!(seconds(10), Some(Class::Anonymous));
     }
 
     #[test]

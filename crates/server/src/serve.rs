@@ -1,5 +1,7 @@
 //! `holdfast serve`: opens the folder of data and serves until told to stop.
 
+use std::pin::Pin;
+
 use anyhow::Context;
 use cache::Cache;
 use clap::Args;
@@ -16,14 +18,16 @@ use crate::{
     data_folder::DataFolder,
     descriptors, first_start, front,
     hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC, Passed, Successor},
-    jobs, key_file,
+    incidents, jobs, key_file,
     ledgers::Ledgers,
-    load, memory,
+    load,
+    memory::{self, MemoryConfig, Relief},
     reload::{Hangups, Reload},
     services::Services,
     settings::{Settings, SettingsOptions},
     signals::Signals,
     status,
+    webhook::{self, Webhook},
 };
 
 /// What to serve, and where.
@@ -45,6 +49,8 @@ struct Running {
     reload: Reload,
     hand_over: HandOver,
     cache: Cache,
+    overload: Overload,
+    webhook: Webhook,
     public: Handle,
     admin: Handle,
     workers: Option<Workers>,
@@ -73,18 +79,7 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let Services { keys, metrics, .. } = &running.services;
     let shipping = target.map(|target| Shipping::start(&settings, target, keys, metrics));
     running.shipping = shipping.transpose()?;
-    let (front, traffic, rooms) = (running.front.clone(), running.traffic.clone(), running.rooms.clone());
-    let (reload, queues) = (running.reload.clone(), running.services.queues.clone());
-    let (cache, hand_over) = (running.cache.clone(), running.hand_over.clone());
-    let memory = settings.memory;
-    let also = |stopped: watch::Receiver<bool>| async {
-        tokio::join!(
-            front::tend(front, move || queues.waiting(), traffic, stopped.clone()),
-            front::look_after_rooms(rooms, stopped.clone()),
-            memory::watch(memory, cache, hand_over, stopped.clone()),
-            reload.on_signal(hangups, stopped),
-        );
-    };
+    let also = running.beside(settings.memory, hangups);
     hand_over::announce_ready();
     let successor = {
         let sockets = || running.sockets();
@@ -147,10 +142,12 @@ async fn start(
     let direct = identity::direct(identity.clone());
     let public = edge::serve_on(inherited.of(PUBLIC), &settings.public, &edge, &routes, &direct)
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
+    let webhook = Webhook::open(settings, &services.keys, &services.metrics)?;
     let hand_over = HandOver::default();
     let operators = front::operator_routes(front.clone(), reload.clone(), hand_over.clone())
-        .merge(load::operator_routes(overload))
-        .merge(front::room_routes(rooms.clone()));
+        .merge(load::operator_routes(overload.clone()))
+        .merge(front::room_routes(rooms.clone()))
+        .merge(webhook::operator_routes(webhook.clone()));
     let admin = services.serve_operators(inherited.of(ADMIN), settings, traffic.clone(), operators)?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
     Ok(Running {
@@ -161,6 +158,8 @@ async fn start(
         reload,
         hand_over,
         cache,
+        overload,
+        webhook,
         public,
         admin,
         workers,
@@ -169,6 +168,32 @@ async fn start(
 }
 
 impl Running {
+    /// What is looked after beside serving, until told to stop.
+    fn beside(
+        &self,
+        memory: MemoryConfig,
+        hangups: Hangups,
+    ) -> impl FnOnce(watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()>>> + use<> {
+        let Self { front, traffic, rooms, reload, cache, webhook, hand_over, .. } = self;
+        let Services { identity, metrics, queues, .. } = &self.services;
+        let (front, traffic, rooms, reload) = (front.clone(), traffic.clone(), rooms.clone(), reload.clone());
+        let (cache, webhook, hand_over) = (cache.clone(), webhook.clone(), hand_over.clone());
+        let (identity, metrics, queues) = (identity.clone(), metrics.clone(), queues.clone());
+        let relief = Relief { cache, overload: self.overload.clone(), incidents: front.incidents().clone() };
+        move |stopped| {
+            Box::pin(async move {
+                tokio::join!(
+                    front::tend(front.clone(), move || queues.waiting(), traffic, stopped.clone()),
+                    front::look_after_rooms(rooms, stopped.clone()),
+                    memory::watch(memory, relief, hand_over, stopped.clone()),
+                    incidents::pass_on(front, identity, webhook.clone(), metrics, stopped.clone()),
+                    webhook.run(stopped.clone()),
+                    reload.on_signal(hangups, stopped),
+                );
+            })
+        }
+    }
+
     /// The sockets that a successor goes on with.
     fn sockets(&self) -> std::io::Result<Passed> {
         Ok(vec![(PUBLIC, self.public.sockets()?), (ADMIN, self.admin.sockets()?)])

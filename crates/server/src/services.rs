@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use anyhow::Context;
 use cache::Cache;
 use clock::Clock;
-use edge::{Direct, Edge, Front, Handle, Identify, Traffic};
+use edge::{Direct, Edge, Front, Handle, Traffic};
 use identity::Identity;
 use seal::{Keys, PersonKeys};
 use telemetry::Metrics;
@@ -95,7 +95,9 @@ impl Services {
     ) -> anyhow::Result<Handle> {
         // Nothing of this front is worth counting: it lets everybody through.
         let open = Front::new(&front::open(), &Clock::System, &Metrics::new(), None, [0; 32])?;
-        let edge = Edge::new(settings.edge.clone(), Clock::System, traffic, Identify::nobody(), open);
+        // Nobody has to say who they are; the ledger names those who do.
+        let identify = identity::identify(self.identity.clone());
+        let edge = Edge::new(settings.edge.clone(), Clock::System, traffic, identify, open);
         let routes = routes.merge(status::admin_routes(self.metrics.clone(), self.identity.clone()));
         let routes = routes.merge(queues::operator_routes(self.queues.clone()));
         edge::serve_on(sockets, &settings.admin, &edge, &routes, &Direct::none())

@@ -21,7 +21,7 @@ use store::{Commits, DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, 
 use telemetry::{LogConfig, TracesConfig};
 use toml::{Table, Value};
 
-use crate::{backup::BackupConfig, memory::MemoryConfig};
+use crate::{backup::BackupConfig, memory::MemoryConfig, webhook::WebhookConfig};
 
 /// The settings file: TOML, every table and key optional.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +48,7 @@ pub struct Settings {
     pub cors: Cors,
     pub waiting_rooms: RoomsConfig,
     pub signatures: SignaturesConfig,
+    pub webhook: WebhookConfig,
     pub identity: IdentityConfig,
     pub ledger: LedgerConfig,
     pub sqlite: SqliteConfig,
@@ -85,6 +86,7 @@ impl Default for Settings {
             cors: Cors::default(),
             waiting_rooms: RoomsConfig::default(),
             signatures: SignaturesConfig::default(),
+            webhook: WebhookConfig::default(),
             identity: IdentityConfig::default(),
             ledger: LedgerConfig::default(),
             sqlite: SqliteConfig::default(),
@@ -214,6 +216,7 @@ impl Settings {
                 ("jobs", text(&settings.jobs)),
                 ("backup", text(&settings.backup)),
                 ("memory", text(&settings.memory)),
+                ("webhook", text(&settings.webhook)),
                 ("log", text(&settings.log)),
                 ("traces", text(&settings.traces)),
             ]

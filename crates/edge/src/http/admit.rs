@@ -175,7 +175,7 @@ fn class_of(actor: &Actor) -> Option<Class> {
 pub(super) fn refused(reason: Reason, door: &Door) -> Problem {
     let wait = door.retry_after();
     match reason {
-        Reason::Threshold | Reason::QueueFull | Reason::WaitedTooLong => {
+        Reason::Threshold | Reason::QueueFull | Reason::WaitedTooLong | Reason::Memory => {
             let detail = "more is asked of this server than it can do; nothing was done";
             Problem::unavailable("edge/overloaded", detail, wait)
         }

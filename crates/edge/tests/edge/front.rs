@@ -166,7 +166,7 @@ fn whoever_is_blocked_is_refused_until_it_is_over() {
     ask("192.0.2.7").refuses(403, "edge/blocked");
     assert_eq!(ask("192.0.3.7").status, 200);
     assert_eq!(rig.front.state(10).blocks[0].network, network);
-    assert!(rig.front.unblock(network));
+    assert!(rig.front.unblock(network, None));
     assert_eq!(ask("192.0.2.7").status, 200);
     rig.front.block(block(0)).expect("there is room");
     assert_eq!(ask("192.0.2.7").status, 200);

@@ -21,6 +21,7 @@ mod proofs;
 mod signed;
 mod snapshots;
 mod strangers;
+mod telling;
 mod tracing;
 mod waiting;
 

@@ -1,5 +1,6 @@
 //! `/front`, `/blocks` and `/reload` on the operators' port.
 
+use authz::{Actor, By};
 use axum::{
     Json, Router,
     extract::State,
@@ -7,7 +8,7 @@ use axum::{
     routing::{get, post, put},
 };
 use clock::{Clock, Timestamp};
-use edge::{AttackMode, Block, Body, Front, FrontState, Query};
+use edge::{AttackMode, Block, Body, Caller, Front, FrontState, Peer, Query};
 use ipnet::IpNet;
 use problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,21 @@ struct BlockBody {
     reason: Option<String>,
 }
 
-async fn block(State(operated): State<Operated>, Body(body): Body<BlockBody>) -> Result<StatusCode, Problem> {
+/// Who asks, as it is told to whoever reads of it later.
+fn asker(actor: &Actor, peer: Peer) -> String {
+    let address = peer.0.map_or_else(String::new, |address| format!(" at {address}"));
+    match actor.by() {
+        By::Anonymous => format!("anonymous{address}"),
+        by @ (By::Person(_) | By::Signer(_) | By::Service(_)) => by.to_string(),
+    }
+}
+
+async fn block(
+    State(operated): State<Operated>,
+    Caller(actor): Caller,
+    peer: Peer,
+    Body(body): Body<BlockBody>,
+) -> Result<StatusCode, Problem> {
     let BlockBody { network, seconds, reason } = body;
     if !(1..=BLOCK_SECONDS_MAX).contains(&seconds) {
         let detail = format!("a block lasts from 1 to {BLOCK_SECONDS_MAX} seconds");
@@ -68,7 +83,7 @@ async fn block(State(operated): State<Operated>, Body(body): Body<BlockBody>) ->
     let reason: String = reason.unwrap_or_else(|| "operator".to_owned()).chars().take(80).collect();
     let block = Block { network: network.trunc(), until, reason };
     let full = |error| Problem::conflict("server/too-many-blocks", error);
-    operated.front.block(block).map_err(full)?;
+    operated.front.block_by(block, Some(asker(&actor, peer))).map_err(full)?;
     tracing::info!(code = "server/network-blocked", %network, seconds, "an operator blocked a network");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -81,9 +96,11 @@ struct Network {
 
 async fn unblock(
     State(operated): State<Operated>,
+    Caller(actor): Caller,
+    peer: Peer,
     Query(asked): Query<Network>,
 ) -> Result<StatusCode, Problem> {
-    if !operated.front.unblock(asked.network) {
+    if !operated.front.unblock(asked.network, Some(asker(&actor, peer))) {
         let detail = "there is no block of exactly this network";
         return Err(Problem::not_found("server/no-such-block", detail));
     }

@@ -1,0 +1,103 @@
+//! Networks that are blocked for a while: by operators, by inspection, and by other nodes.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use problem::Problem;
+
+use super::{Front, Relaxed};
+use crate::{
+    Block, BlockError, Incident, IncidentKind, Incidents,
+    inspection::{Attack, Inspection, refusal},
+    rule::network_of,
+    shared_blocks::BlockChange,
+};
+
+impl Front {
+    /// Lets nobody in from there for so long, as the front decided by itself.
+    ///
+    /// # Errors
+    /// When there are too many blocks.
+    pub fn block(&self, block: Block) -> Result<(), BlockError> {
+        self.block_by(block, None)
+    }
+
+    /// The same, and tells who decided it.
+    ///
+    /// # Errors
+    /// When there are too many blocks.
+    pub fn block_by(&self, block: Block, by: Option<String>) -> Result<(), BlockError> {
+        self.0.blocks.add(block.clone())?;
+        let Block { network, until, reason } = block.clone();
+        let incident = Incident::now(IncidentKind::NetworkBlocked, &reason, &self.0.clock);
+        self.0.incidents.tell(Incident { network: Some(network), until: Some(until), by, ..incident });
+        self.0.shared_blocks.note(BlockChange::Made(block));
+        Ok(())
+    }
+
+    /// Forgets the block of exactly this network; tells whether there was one.
+    pub fn unblock(&self, network: IpNet, by: Option<String>) -> bool {
+        let network = network.trunc();
+        let removed = self.0.blocks.remove(network);
+        if removed {
+            let incident = Incident::now(IncidentKind::NetworkUnblocked, "operator", &self.0.clock);
+            self.0.incidents.tell(Incident { network: Some(network), by, ..incident });
+            self.0.shared_blocks.note(BlockChange::TakenBack(network));
+        }
+        removed
+    }
+
+    /// From now on blocks are kept for other nodes too.
+    pub fn share_blocks(&self) {
+        self.0.shared_blocks.begin();
+    }
+
+    /// At most so many changes of blocks that other nodes have not heard of.
+    #[must_use]
+    pub fn blocks_to_share(&self, most: usize) -> Vec<BlockChange> {
+        self.0.shared_blocks.pending(most)
+    }
+
+    /// Other nodes know these.
+    pub fn blocks_shared(&self, changes: &[BlockChange]) {
+        self.0.shared_blocks.told(changes);
+    }
+
+    /// Goes by the blocks that all nodes share; tells how many were new.
+    pub fn see_shared_blocks(&self, all: Vec<Block>) -> usize {
+        self.0.shared_blocks.see(all, &self.0.blocks)
+    }
+
+    /// What operators are to be told.
+    #[must_use]
+    pub fn incidents(&self) -> &Incidents {
+        &self.0.incidents
+    }
+
+    /// Tells of an attack, and refuses it where attacks are refused.
+    pub(super) fn tell(
+        &self,
+        attack: &Attack,
+        inspection: &Inspection,
+        client: Option<IpAddr>,
+    ) -> Result<(), Problem> {
+        let refused = inspection.refuses();
+        let incident = self.0.teller.tell(attack, refused, &self.0.instruments, &self.0.clock);
+        if !refused {
+            return Ok(());
+        }
+        self.0.siege.turned_away.fetch_add(1, Relaxed);
+        let network = client.map(network_of);
+        self.0.incidents.count(IncidentKind::RequestInspected, network, attack.class.word());
+        let now = u64::try_from(self.0.since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if let Some(client) = client
+            && let Some(time) = inspection.strike(client, now)
+        {
+            let until = self.0.clock.now().plus(time);
+            let block = Block { network: network_of(client), until, reason: "inspection".to_owned() };
+            // Without room for another it is refused request by request.
+            let _full = self.block(block);
+        }
+        Err(refusal(attack, &incident))
+    }
+}

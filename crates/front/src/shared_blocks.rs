@@ -1,0 +1,171 @@
+//! Blocks that all nodes go by: what this node has to tell the others, and what it knows of them.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use ipnet::IpNet;
+
+use crate::{Block, blocks::Blocks};
+
+/// Changes that wait until the others can be told; what is beyond them stays with this node.
+const PENDING_MAX: usize = 100_000;
+
+/// A block that was made or taken back here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlockChange {
+    Made(Block),
+    TakenBack(IpNet),
+}
+
+impl BlockChange {
+    /// The network that it is about.
+    #[must_use]
+    pub const fn network(&self) -> IpNet {
+        match self {
+            Self::Made(block) => block.network,
+            Self::TakenBack(network) => *network,
+        }
+    }
+}
+
+/// One node's view of what all share.
+#[derive(Debug, Default)]
+pub(crate) struct SharedBlocks(Mutex<Option<View>>);
+
+#[derive(Debug, Default)]
+struct View {
+    /// The last change of each network that the others have not heard of.
+    pending: BTreeMap<IpNet, BlockChange>,
+    /// Networks that others may take back.
+    known: HashSet<IpNet>,
+}
+
+impl SharedBlocks {
+    /// From now on changes are kept for the others.
+    pub(crate) fn begin(&self) {
+        self.view().get_or_insert_default();
+    }
+
+    /// Something was changed here.
+    pub(crate) fn note(&self, change: BlockChange) {
+        if let Some(view) = self.view().as_mut() {
+            let network = change.network();
+            if view.pending.len() < PENDING_MAX || view.pending.contains_key(&network) {
+                view.pending.insert(network, change);
+            }
+        }
+    }
+
+    /// At most so many changes that the others have not heard of.
+    pub(crate) fn pending(&self, most: usize) -> Vec<BlockChange> {
+        let view = self.view();
+        view.iter().flat_map(|view| view.pending.values().take(most).cloned()).collect()
+    }
+
+    /// The others know these, unless they were changed again since.
+    pub(crate) fn told(&self, changes: &[BlockChange]) {
+        let mut view = self.view();
+        let Some(view) = view.as_mut() else { return };
+        for change in changes {
+            let network = change.network();
+            if view.pending.get(&network) == Some(change) {
+                view.pending.remove(&network);
+            }
+            if matches!(change, BlockChange::Made(_)) {
+                view.known.insert(network);
+            }
+        }
+    }
+
+    /// Goes by what all share: these blocks, and none of those that were among them before. Tells how many were new.
+    pub(crate) fn see(&self, all: Vec<Block>, blocks: &Blocks) -> usize {
+        let mut view = self.view();
+        let Some(view) = view.as_mut() else { return 0 };
+        let seen: HashSet<IpNet> = all.iter().map(|block| block.network).collect();
+        for gone in view.known.difference(&seen) {
+            // What was changed here since is told to the others first.
+            if !view.pending.contains_key(gone) {
+                blocks.remove(*gone);
+            }
+        }
+        let mut new = 0;
+        for block in all {
+            if view.pending.contains_key(&block.network) {
+                continue;
+            }
+            new += usize::from(!view.known.contains(&block.network));
+            // Without room for another this node goes without.
+            let _full = blocks.add(block);
+        }
+        view.known = seen;
+        new
+    }
+
+    fn view(&self) -> MutexGuard<'_, Option<View>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clock::{Clock, Timestamp};
+
+    fn block(network: &str, until: u64) -> Block {
+        let network = network.parse().expect("a network");
+        Block { network, until: Timestamp::from_millis(until), reason: "test".to_owned() }
+    }
+
+    fn start() -> (SharedBlocks, Blocks) {
+        let shared = SharedBlocks::default();
+        shared.begin();
+        (shared, Blocks::new(Clock::manual(Timestamp::from_millis(1000), 1)))
+    }
+
+    fn networks(blocks: &Blocks) -> Vec<String> {
+        let mut networks: Vec<_> = blocks.list(10).iter().map(|block| block.network.to_string()).collect();
+        networks.sort();
+        networks
+    }
+
+    #[test]
+    fn what_all_share_is_gone_by_and_given_up_with_the_others() {
+        let (shared, blocks) = start();
+        let own = block("192.0.2.9/32", 9000);
+        blocks.add(own).expect("there is room");
+        let (one, other) = (block("192.0.2.1/32", 9000), block("192.0.2.2/32", 9000));
+        assert_eq!(shared.see(vec![one.clone(), other.clone()], &blocks), 2);
+        assert_eq!(shared.see(vec![other], &blocks), 0);
+        assert_eq!(networks(&blocks), ["192.0.2.2/32", "192.0.2.9/32"], "one's own stays");
+        assert_eq!(shared.see(vec![one], &blocks), 1);
+        assert_eq!(networks(&blocks), ["192.0.2.1/32", "192.0.2.9/32"]);
+    }
+
+    #[test]
+    fn what_is_changed_here_counts_until_the_others_know_it() {
+        let (shared, blocks) = start();
+        let one = block("192.0.2.1/32", 9000);
+        shared.see(vec![one.clone()], &blocks);
+        blocks.remove(one.network);
+        let change = BlockChange::TakenBack(one.network);
+        shared.note(change.clone());
+        shared.see(vec![one.clone()], &blocks);
+        assert_eq!(networks(&blocks), [""; 0], "an old answer brings nothing back");
+        assert_eq!(shared.pending(10), std::slice::from_ref(&change));
+        let again = BlockChange::Made(one.clone());
+        shared.note(again.clone());
+        shared.told(&[change]);
+        assert_eq!(shared.pending(10), std::slice::from_ref(&again), "it was changed again meanwhile");
+        shared.told(&[again]);
+        assert_eq!(shared.pending(10), []);
+    }
+
+    #[test]
+    fn a_node_by_itself_keeps_nothing_for_others() {
+        let shared = SharedBlocks::default();
+        shared.note(BlockChange::Made(block("192.0.2.1/32", 9000)));
+        assert_eq!(shared.pending(10), []);
+    }
+}
