@@ -20,7 +20,7 @@ use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
     entry::Moment,
-    shared::{Exchanged, Redis, RedisConfig},
+    shared::{Board, Exchanged, Line, Redis, RedisConfig},
     tag::{Drops, Tag},
 };
 
@@ -119,6 +119,28 @@ impl Cache {
     /// none); it is forgotten after `life`. Nothing if there is no Redis, or it does not answer in time.
     pub async fn exchange(&self, key: &str, known: u64, new: u64, life: Duration) -> Option<Exchanged> {
         self.0.redis.as_ref()?.exchange(key, known, new, life).await
+    }
+
+    /// Writes lines on a board that all nodes share, and takes those of these names away; it has room for so many. Tells
+    /// whether it was done.
+    pub async fn write_board(&self, name: &str, lines: &[Line], gone: &[String], most: usize) -> bool {
+        match &self.0.redis {
+            Some(redis) => redis.write_board(name, lines, gone, most).await,
+            None => false,
+        }
+    }
+
+    /// What stands on a board: nothing if Redis cannot be asked, and no board if it has the version that is known.
+    pub async fn read_board(&self, name: &str, known: &str, most: usize) -> Option<Option<Board>> {
+        self.0.redis.as_ref()?.read_board(name, known, most).await
+    }
+
+    /// Waits until some node has changed a board; without Redis for ever. It is a hint: who does not hear it must look.
+    pub async fn board_changed(&self, name: &str) {
+        match &self.0.redis {
+            Some(redis) => redis.board_changed(name).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Forgets what this process keeps, because memory is short. It is read anew when it is asked for.

@@ -5,6 +5,7 @@
 //! nothing there that has the tag. When Redis is not the server it was (restarted, failed over), drops may be
 //! lost: then the *era* changes, which is part of every stamp, and everything there is forgotten.
 
+mod board;
 mod config;
 mod exchange;
 mod keeper;
@@ -22,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+pub use board::{Board, Line};
 use clock::{Clock, Stopwatch};
 pub use config::{RedisConfig, RedisUrl, RedisUrlError};
 pub use exchange::Exchanged;
@@ -32,10 +34,13 @@ use telemetry::{
     Metrics,
     instruments::{counter::Counter, gauge::Gauge},
 };
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
 use crate::tag::{Drops, Tag};
 use owed::Owed;
+
+/// Hints about boards that wait to be heard; who misses some looks all the same.
+const BOARD_HINTS_MAX: usize = 64;
 
 /// A node's handle on Redis.
 #[derive(Clone)]
@@ -53,6 +58,8 @@ struct Inner {
     places: Semaphore,
     /// The connection is to be given up.
     broken: Notify,
+    /// A board was changed by some node.
+    board_changed: broadcast::Sender<String>,
     /// By which other nodes tell this one's words from theirs.
     node: [u8; 8],
     clock: Clock,
@@ -121,6 +128,7 @@ impl Redis {
                 usize::try_from(config.operations_max.get()).unwrap_or(Semaphore::MAX_PERMITS),
             ),
             broken: Notify::new(),
+            board_changed: broadcast::Sender::new(BOARD_HINTS_MAX),
             node: Clock::System.random(),
             clock,
             instruments: Instruments::register(metrics),
@@ -147,6 +155,13 @@ impl Redis {
     /// To be called before the drop itself: whoever reads after that must not believe Redis.
     pub(crate) fn owe(&self, tags: &[Tag]) {
         self.0.owed.owe(tags);
+    }
+
+    /// Waits until a node has changed this board.
+    pub(crate) async fn board_changed(&self, board: &str) {
+        let mut hints = self.0.board_changed.subscribe();
+        // Hints that were missed are taken for one.
+        while hints.recv().await.is_ok_and(|changed| changed != board) {}
     }
 
     fn link(&self) -> Option<Link> {

@@ -5,6 +5,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::Notify;
+
 use ipnet::IpNet;
 
 use crate::{Block, blocks::Blocks};
@@ -32,7 +34,10 @@ impl BlockChange {
 
 /// One node's view of what all share.
 #[derive(Debug, Default)]
-pub(crate) struct SharedBlocks(Mutex<Option<View>>);
+pub(crate) struct SharedBlocks {
+    view: Mutex<Option<View>>,
+    grown: Notify,
+}
 
 #[derive(Debug, Default)]
 struct View {
@@ -54,8 +59,25 @@ impl SharedBlocks {
             let network = change.network();
             if view.pending.len() < PENDING_MAX || view.pending.contains_key(&network) {
                 view.pending.insert(network, change);
+                self.grown.notify_one();
             }
         }
+    }
+
+    /// Waits until something is changed here.
+    pub(crate) async fn changed(&self) {
+        self.grown.notified().await;
+    }
+
+    /// The others have forgotten everything: what this node knows is told again.
+    pub(crate) fn tell_again(&self, blocks: &Blocks) {
+        let mut view = self.view();
+        let Some(view) = view.as_mut() else { return };
+        for block in blocks.list(PENDING_MAX).into_iter().filter(|block| view.known.contains(&block.network))
+        {
+            view.pending.entry(block.network).or_insert(BlockChange::Made(block));
+        }
+        view.known.clear();
     }
 
     /// At most so many changes that the others have not heard of.
@@ -104,7 +126,7 @@ impl SharedBlocks {
     }
 
     fn view(&self) -> MutexGuard<'_, Option<View>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,12 +176,23 @@ mod tests {
         shared.see(vec![one.clone()], &blocks);
         assert_eq!(networks(&blocks), [""; 0], "an old answer brings nothing back");
         assert_eq!(shared.pending(10), std::slice::from_ref(&change));
-        let again = BlockChange::Made(one.clone());
+        let again = BlockChange::Made(one);
         shared.note(again.clone());
         shared.told(&[change]);
         assert_eq!(shared.pending(10), std::slice::from_ref(&again), "it was changed again meanwhile");
         shared.told(&[again]);
         assert_eq!(shared.pending(10), []);
+    }
+
+    #[test]
+    fn what_all_have_forgotten_is_told_again_by_who_still_knows_it() {
+        let (shared, blocks) = start();
+        let one = block("192.0.2.1/32", 9000);
+        shared.see(vec![one.clone()], &blocks);
+        shared.tell_again(&blocks);
+        assert_eq!(shared.pending(10), [BlockChange::Made(one)]);
+        shared.see(Vec::new(), &blocks);
+        assert_eq!(networks(&blocks), ["192.0.2.1/32"]);
     }
 
     #[test]

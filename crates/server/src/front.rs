@@ -1,17 +1,26 @@
 //! The front of the public port: looked after while it is served, and seen and changed by operators.
 
+mod blocks;
 mod http;
 mod pressure;
 mod rooms;
 
 use std::time::Duration;
 
+use anyhow::Context;
+pub(crate) use blocks::share as share_blocks;
 use cache::Cache;
-use edge::{Front, FrontConfig, Traffic};
+use clock::Clock;
+use edge::{Front, FrontConfig, Rooms, Traffic};
 pub(crate) use http::{OperatorRoutes, hand_over_routes, operator_routes};
 use limiter::{Ask, Shared, Told};
 use pressure::Processors;
-pub(crate) use rooms::{look_after as look_after_rooms, open as open_rooms, operator_routes as room_routes};
+pub(crate) use rooms::{
+    description as rooms_description, look_after as look_after_rooms, open as open_rooms,
+    operator_routes as room_routes, routes as room_service_routes,
+};
+use seal::Keys;
+use telemetry::Metrics;
 use tokio::sync::watch;
 
 use crate::settings::Settings;
@@ -46,8 +55,23 @@ pub(crate) fn shared(cache: &Cache) -> Shared {
     })
 }
 
+/// The front of the public port, with people waiting in these rooms.
+pub(crate) fn open(
+    settings: &Settings,
+    keys: &Keys,
+    metrics: &Metrics,
+    shared: Option<Shared>,
+    rooms: &Rooms,
+) -> anyhow::Result<Front> {
+    let key = *keys.derive("front", b"").as_bytes();
+    let front = Front::new(&config(settings), &Clock::System, metrics, shared, key)
+        .context("cannot use the settings of the front")?;
+    front.wait_in(rooms.clone());
+    Ok(front)
+}
+
 /// Of the operators' port: whoever can reach it is never kept out.
-pub(crate) fn open() -> FrontConfig {
+pub(crate) fn wide_open() -> FrontConfig {
     FrontConfig {
         limits: edge::LimitsConfig { rules: Vec::new(), ..edge::LimitsConfig::default() },
         attack: edge::AttackConfig { mode: edge::AttackMode::Off, ..edge::AttackConfig::default() },

@@ -88,9 +88,9 @@ impl Default for GatewaySettings {
             traces: TracesConfig::default(),
             clients: ClientsConfig::default(),
             networks: NetworksConfig::default(),
-            limits: front::open().limits,
-            attack: front::open().attack,
-            inspection: front::open().inspection,
+            limits: front::wide_open().limits,
+            attack: front::wide_open().attack,
+            inspection: front::wide_open().inspection,
             headers: Headers::default(),
             cors: Cors::allowing_all(),
             waiting_rooms: RoomsConfig::default(),
@@ -299,7 +299,7 @@ fn serve(
         edge::serve_forwarding(sockets, &settings.public, &edge, &gateway.forward(), &Direct::none())
             .with_context(|| format!("cannot serve {}", settings.public.address))?;
     // Nothing of this front is worth counting: it lets everybody through.
-    let open = Front::new(&front::open(), &Clock::System, &Metrics::new(), None, [0; 32])?;
+    let open = Front::new(&front::wide_open(), &Clock::System, &Metrics::new(), None, [0; 32])?;
     let edge = Edge::new(limits, Clock::System, traffic.clone(), Identify::nobody(), open);
     let held = source.clone();
     let reload = Arc::new(move || held.read_again().map_err(|error| format!("{error:#}")));

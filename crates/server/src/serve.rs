@@ -49,6 +49,8 @@ struct Running {
     reload: Reload,
     hand_over: HandOver,
     cache: Cache,
+    /// Are there other nodes to share blocks with?
+    shares: bool,
     overload: Overload,
     webhook: Webhook,
     public: Handle,
@@ -118,14 +120,11 @@ async fn start(
     let ledgers = Ledgers::new([identity.ledger().clone()], &cache);
     let overload = Overload::new(settings.edge.overload.clone());
     overload.register(&services.metrics);
-    let (routes, description) = api::public(identity, &ledgers, &services.queues, &overload);
     let traffic = Traffic::new(&services.metrics);
     let shared = (!settings.redis.urls.is_empty()).then(|| front::shared(&cache));
     let rooms = front::open_rooms(settings, &services.keys, &services.metrics, shared.clone())?;
-    let key = *services.keys.derive("front", b"").as_bytes();
-    let front = Front::new(&front::config(settings), &clock, &services.metrics, shared, key)
-        .context("cannot use the settings of the front")?;
-    front.wait_in(rooms.clone());
+    let (routes, description) = api::public(identity, &ledgers, &services.queues, &overload, &rooms);
+    let front = front::open(settings, &services.keys, &services.metrics, shared, &rooms)?;
     let reload =
         Reload::new(options.clone(), settings.clone(), front.clone(), rooms.clone(), overload.clone());
     let edge = Edge::with_overload(
@@ -158,6 +157,7 @@ async fn start(
         reload,
         hand_over,
         cache,
+        shares: !settings.redis.urls.is_empty(),
         overload,
         webhook,
         public,
@@ -165,6 +165,13 @@ async fn start(
         workers,
         shipping: None,
     })
+}
+
+/// Keeps blocks alike at all nodes, if there are others.
+async fn share_blocks(shares: Option<(Front, Cache, Metrics)>, stopped: watch::Receiver<bool>) {
+    if let Some((front, cache, metrics)) = shares {
+        front::share_blocks(front, cache, metrics, stopped).await;
+    }
 }
 
 impl Running {
@@ -179,6 +186,7 @@ impl Running {
         let (front, traffic, rooms, reload) = (front.clone(), traffic.clone(), rooms.clone(), reload.clone());
         let (cache, webhook, hand_over) = (cache.clone(), webhook.clone(), hand_over.clone());
         let (identity, metrics, queues) = (identity.clone(), metrics.clone(), queues.clone());
+        let shares = self.shares.then(|| (front.clone(), cache.clone(), metrics.clone()));
         let relief = Relief { cache, overload: self.overload.clone(), incidents: front.incidents().clone() };
         move |stopped| {
             Box::pin(async move {
@@ -188,6 +196,7 @@ impl Running {
                     memory::watch(memory, relief, hand_over, stopped.clone()),
                     incidents::pass_on(front, identity, webhook.clone(), metrics, stopped.clone()),
                     webhook.run(stopped.clone()),
+                    share_blocks(shares, stopped.clone()),
                     reload.on_signal(hangups, stopped),
                 );
             })

@@ -51,6 +51,7 @@ impl Redis {
     async fn join(&self, known: &mut Option<String>) -> Result<(Link, PubSubStream), LinkError> {
         let (mut link, mut subscription) = Link::connect(&self.0.config).await?;
         subscription.subscribe(self.channel()).await?;
+        subscription.subscribe(self.board_channel()).await?;
         self.see_to_the_era(&mut link, known).await?;
         while self.pay_some(&mut link).await? {}
         if let Ok(mut breaker) = self.0.breaker.lock() {
@@ -90,7 +91,12 @@ impl Redis {
                 () = self.0.broken.notified() => Ok(()),
                 told = heard.next() => match told {
                     Some(told) => {
-                        self.hear(told.get_payload_bytes());
+                        let payload = told.get_payload_bytes();
+                        if told.get_channel_name() == self.board_channel() {
+                            self.hear_of_board(payload);
+                        } else {
+                            self.hear(payload);
+                        }
                         Ok(())
                     }
                     None => return LinkError::Slow,

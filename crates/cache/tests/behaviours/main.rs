@@ -1,5 +1,6 @@
 //! What whoever reads through the cache can rely on.
 
+mod boards;
 mod fleets;
 mod flights;
 mod ledgers;

@@ -62,9 +62,7 @@ pub(crate) fn start_with(set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig)) -
 /// No limits at all.
 pub(crate) fn open_front() -> FrontConfig {
     let limits = LimitsConfig { rules: Vec::new(), ..LimitsConfig::default() };
-    let inspection =
-        edge::InspectionConfig { mode: edge::InspectionMode::Off, ..edge::InspectionConfig::default() };
-    FrontConfig { limits, inspection, ..FrontConfig::default() }
+    FrontConfig { limits, ..FrontConfig::default() }
 }
 
 /// A government's person, each token another.

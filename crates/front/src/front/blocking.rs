@@ -63,6 +63,16 @@ impl Front {
         self.0.shared_blocks.told(changes);
     }
 
+    /// Waits until a block is made or taken back here.
+    pub async fn blocks_changed(&self) {
+        self.0.shared_blocks.changed().await;
+    }
+
+    /// Other nodes have forgotten everything, and are to be told again.
+    pub fn share_blocks_again(&self) {
+        self.0.shared_blocks.tell_again(&self.0.blocks);
+    }
+
     /// Goes by the blocks that all nodes share; tells how many were new.
     pub fn see_shared_blocks(&self, all: Vec<Block>) -> usize {
         self.0.shared_blocks.see(all, &self.0.blocks)

@@ -18,6 +18,7 @@ mod limits;
 mod monitoring;
 mod overload;
 mod proofs;
+mod shared_blocks;
 mod signed;
 mod snapshots;
 mod strangers;

@@ -118,3 +118,31 @@ async fn a_service_breaks_no_route_and_gets_nothing_without_a_role() {
         assert!(answer.status >= 400 || open.contains(&route.as_str()), "{route}: {}", answer.status);
     }
 }
+
+#[tokio::test]
+async fn a_shop_that_has_sold_everything_tells_all_who_wait() {
+    let folder = Folder::new();
+    let shop = Service::new("shop", 1);
+    let room = "[[waiting-rooms.rooms]]\nname = \"sale\"\nroutes = [\"/openapi.json\"]\ncapacity = 1\nlet-in-max = 1\n\
+                opens-at = \"2999-01-01T00:00:00Z\"\n";
+    let settings = format!("[limits]\nrules = []\n{room}{}", shop.settings("\"operator\""));
+    let server = Server::start_with(&folder.data(), &ServerOptions { settings, ..ServerOptions::default() })
+        .expect("it starts");
+    let visitor = server.client();
+    assert_eq!(visitor.get("/openapi.json").await.expect("an answer").problem(), "edge/waiting");
+    let (close, open) = ("/api/v1/waiting-rooms/sale/close", "/api/v1/waiting-rooms/sale/open");
+    let json = "application/json";
+    let closed = shop.ask(&server, "POST", close, json, "{\"reason\":\"sold-out\"}", "one").await;
+    assert_eq!(closed.status, 204);
+    let told = visitor.get("/openapi.json").await.expect("an answer");
+    assert_eq!(
+        (told.problem().as_str(), &told.json()["reason"]),
+        ("edge/waiting-room-closed", &json!("sold-out"))
+    );
+    let other = shop.ask(&server, "POST", close, json, "{\"reason\":\"tired\"}", "two").await;
+    assert!((400..500).contains(&other.status), "{}", other.status);
+    assert_eq!(shop.ask(&server, "POST", open, "", "", "three").await.status, 204);
+    assert_eq!(visitor.get("/openapi.json").await.expect("an answer").problem(), "edge/waiting");
+    let nowhere = shop.ask(&server, "POST", "/api/v1/waiting-rooms/none/open", "", "", "four").await;
+    assert_eq!(nowhere.problem(), "server/no-such-waiting-room");
+}

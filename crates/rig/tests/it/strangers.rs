@@ -44,6 +44,8 @@ const STRANGER_CASES: &[(&str, u16, u16)] = &[
     ("DELETE /api/v1/queues/{queue}/jobs/{job}", 401, 403),
     ("POST /api/v1/queues/{queue}/jobs/{job}/retry", 401, 403),
     ("GET /api/v1/overload", 401, 403),
+    ("POST /api/v1/waiting-rooms/{room}/close", 401, 403),
+    ("POST /api/v1/waiting-rooms/{room}/open", 401, 403),
     ("GET /ledger/{service}/checkpoint", 200, 200),
     ("GET /ledger/{service}/receipts/{index}", 401, 403),
     ("GET /ledger/{service}/consistency", 400, 400),
@@ -77,6 +79,8 @@ const ROLE_CASES: &[(&str, &str, u16)] = &[
     ("operator", "DELETE /api/v1/queues/{queue}/jobs/{job}", 204),
     ("operator", "POST /api/v1/queues/{queue}/jobs/{job}/retry", 404),
     ("operator", "GET /api/v1/overload", 200),
+    ("operator", "POST /api/v1/waiting-rooms/{room}/close", 404),
+    ("operator", "POST /api/v1/waiting-rooms/{room}/open", 404),
     ("introspector", "POST /api/v1/tokens/introspect", 415),
     ("introspector", "POST /api/v1/tokens/validate", 415),
 ];
@@ -95,6 +99,7 @@ const STRANGERS: &[(&str, &str, &[&str])] = &[
 
 /// Bodies that each route reads before it can know whether the caller may.
 const BODIES: &[(&str, &str)] = &[
+    ("POST /api/v1/waiting-rooms/{room}/close", r#"{"reason":"sold-out"}"#),
     (
         "PUT /api/v1/persons/{person_id}/standing",
         r#"{"kind":"staff","roles":["administrator"],"disabled":false}"#,

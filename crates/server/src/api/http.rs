@@ -1,6 +1,7 @@
 //! Every service's routes in one router, with one description.
 
 use axum::Router;
+use edge::Rooms;
 use identity::Identity;
 use overload::Overload;
 use utoipa::{
@@ -13,6 +14,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
+    front,
     ledgers::{self, Ledgers},
     load,
     queues::{self, Queues},
@@ -32,6 +34,7 @@ use crate::{
         (name = "identity", description = "Who people are, how they prove it, and what their tokens say"),
         (name = "ledger", description = "What happened, in order, provably"),
         (name = "queues", description = "Work that outlives its request, for those who look after it"),
+        (name = "waiting-rooms", description = "Where people wait, for services that know when there is nothing left"),
         (name = "status", description = "How the server is"),
     ),
     modifiers(&Bearer),
@@ -54,12 +57,14 @@ pub(crate) fn public(
     ledgers: &Ledgers,
     queues: &Queues,
     overload: &Overload,
+    rooms: &Rooms,
 ) -> (Router, OpenApi) {
     let mut described = OpenApiRouter::with_openapi(Description::openapi());
     described = described.merge(identity::routes(identity.clone()));
     described = described.merge(ledgers::routes(ledgers.clone()));
     described = described.merge(queues::routes(queues.clone()));
     described = described.merge(load::routes(overload.clone()));
+    described = described.merge(front::room_service_routes(rooms.clone()));
     let (routes, mut description) = described.split_for_parts();
     description.merge(status::description());
     (routes, description)
@@ -73,6 +78,7 @@ pub fn openapi() -> OpenApi {
     description.merge(ledgers::description());
     description.merge(queues::description());
     description.merge(load::description());
+    description.merge(front::rooms_description());
     description.merge(status::description());
     description
 }

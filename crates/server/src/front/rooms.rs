@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clock::Clock;
 use edge::Rooms;
-pub(crate) use http::operator_routes;
+pub(crate) use http::{description, operator_routes, routes};
 use limiter::Shared;
 use seal::Keys;
 use telemetry::Metrics;

@@ -1,13 +1,18 @@
-//! `/waiting-rooms` on the operators' port.
+//! `/waiting-rooms` on the operators' port, and `/api/v1/waiting-rooms` for services that know when there is nothing left.
 
+use authz::{Actor, Guarded};
 use axum::{
     Json, Router,
     extract::{Path, State},
+    http::StatusCode,
     routing::{get, post, put},
 };
-use edge::{Body, RoomStateNamed, Rooms};
+use edge::{Body, Caller, Params, Refusals, RoomStateNamed, Rooms};
 use problem::Problem;
+use queue::may_manage;
 use serde::Deserialize;
+use utoipa::{ToSchema, openapi::OpenApi};
+use utoipa_axum::{router::OpenApiRouter, routes};
 use waiting::Reason;
 
 /// People in 1,000 seconds that an operator may have let in.
@@ -26,9 +31,68 @@ async fn see(State(rooms): State<Rooms>) -> Json<Vec<RoomStateNamed>> {
     Json(rooms.state())
 }
 
-#[derive(Debug, Deserialize)]
+pub(crate) fn routes(rooms: Rooms) -> OpenApiRouter {
+    described().with_state(rooms)
+}
+
+pub(crate) fn description() -> OpenApi {
+    described().into_openapi()
+}
+
+fn described() -> OpenApiRouter<Rooms> {
+    OpenApiRouter::new().routes(routes!(close_by_service)).routes(routes!(open_by_service))
+}
+
+/// Having the last word about a room, which is for those who look after queues too.
+struct Keep;
+
+impl Guarded for Keep {
+    fn allows(&self, actor: &Actor) -> bool {
+        may_manage(actor)
+    }
+}
+
+/// Tells everybody who waits that there is nothing left to wait for, at all nodes.
+#[utoipa::path(
+    post, path = "/api/v1/waiting-rooms/{room}/close", tag = "waiting-rooms", security(("bearer" = [])),
+    params(("room" = String, Path, description = "The room's name")), request_body = Closing,
+    responses((status = 204, description = "They are told"), Refusals),
+)]
+async fn close_by_service(
+    State(rooms): State<Rooms>,
+    Caller(actor): Caller,
+    Params(room): Params<String>,
+    Body(body): Body<Closing>,
+) -> Result<StatusCode, Problem> {
+    let _ = actor.permit(Keep)?;
+    rooms.close(&room, body.reason).await.ok_or_else(no_such_room)?;
+    let by = actor.by();
+    tracing::info!(code = "server/waiting-room-closed", room, reason = ?body.reason, %by, "a waiting room was closed");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Opens a room again, or before its time.
+#[utoipa::path(
+    post, path = "/api/v1/waiting-rooms/{room}/open", tag = "waiting-rooms", security(("bearer" = [])),
+    params(("room" = String, Path, description = "The room's name")),
+    responses((status = 204, description = "It is open"), Refusals),
+)]
+async fn open_by_service(
+    State(rooms): State<Rooms>,
+    Caller(actor): Caller,
+    Params(room): Params<String>,
+) -> Result<StatusCode, Problem> {
+    let _ = actor.permit(Keep)?;
+    rooms.open(&room).await.ok_or_else(no_such_room)?;
+    tracing::info!(code = "server/waiting-room-opened", room, by = %actor.by(), "a waiting room was opened");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Closing {
+    /// `sold-out`, `ended`, `cancelled` or `postponed`.
+    #[schema(value_type = String, pattern = "^(sold-out|ended|cancelled|postponed)$", example = "sold-out")]
     reason: Reason,
 }
 

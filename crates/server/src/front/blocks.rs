@@ -1,0 +1,119 @@
+//! Blocks that all nodes of a fleet go by: written in Redis by whoever makes them, read from there by all.
+
+use std::time::Duration;
+
+use cache::{Board, Cache, Line};
+use clock::Timestamp;
+use edge::{Block, BlockChange, Front};
+use telemetry::{Metrics, instruments::gauge::Gauge};
+use tokio::sync::watch;
+
+const BOARD: &str = "blocks";
+/// Blocks that a fleet shares. A node may have more of its own.
+const SHARED_MAX: usize = 20_000;
+/// Changes that are written at once.
+const WRITTEN_MAX: usize = 500;
+/// How often it is looked whether anything has changed; hints come sooner.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Default)]
+struct Instruments {
+    together: Gauge,
+    shared: Gauge,
+    unshared: Gauge,
+}
+
+impl Instruments {
+    fn register(metrics: &Metrics) -> Self {
+        let this = Self::default();
+        metrics.register(|registry| {
+            let registry = registry.sub_registry_with_prefix("front_blocks");
+            registry.register(
+                "together",
+                "Does this node go by the blocks of all (1), or by its own alone (0)?",
+                this.together.clone(),
+            );
+            registry.register("shared", "Blocks that all nodes share", this.shared.clone());
+            registry.register(
+                "unshared",
+                "Changes that other nodes have not heard of",
+                this.unshared.clone(),
+            );
+        });
+        this
+    }
+}
+
+/// Keeps this node and the others of one mind, until told to stop.
+pub(crate) async fn share(front: Front, cache: Cache, metrics: Metrics, mut stop: watch::Receiver<bool>) {
+    front.share_blocks();
+    let instruments = Instruments::register(&metrics);
+    let mut known = String::new();
+    while !*stop.borrow() {
+        let together = write(&front, &cache).await && read(&front, &cache, &mut known, &instruments).await;
+        instruments.together.set(together.into());
+        let unshared = front.blocks_to_share(SHARED_MAX).len();
+        instruments.unshared.set(i64::try_from(unshared).unwrap_or(i64::MAX));
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = cache.board_changed(BOARD) => {}
+            () = front.blocks_changed() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Tells the others what was changed here; is all told?
+async fn write(front: &Front, cache: &Cache) -> bool {
+    loop {
+        let changes = front.blocks_to_share(WRITTEN_MAX);
+        if changes.is_empty() {
+            return true;
+        }
+        let (mut lines, mut gone) = (Vec::new(), Vec::new());
+        for change in &changes {
+            match change {
+                BlockChange::Made(block) => lines.push(line(block)),
+                BlockChange::TakenBack(network) => gone.push(network.to_string()),
+            }
+        }
+        if !cache.write_board(BOARD, &lines, &gone, SHARED_MAX).await {
+            return false;
+        }
+        front.blocks_shared(&changes);
+    }
+}
+
+/// Goes by what all share; could they be asked?
+async fn read(front: &Front, cache: &Cache, known: &mut String, instruments: &Instruments) -> bool {
+    let Some(told) = cache.read_board(BOARD, known, SHARED_MAX).await else { return false };
+    let Some(Board { version, lines }) = told else { return true };
+    if version.is_empty() && !known.is_empty() {
+        // Redis has lost what it knew: whoever still knows it writes it again.
+        tracing::warn!(
+            code = "server/blocks-lost",
+            "Redis has lost the blocks: this node writes its own again"
+        );
+        known.clear();
+        front.share_blocks_again();
+        return true;
+    }
+    instruments.shared.set(i64::try_from(lines.len()).unwrap_or(i64::MAX));
+    let new = front.see_shared_blocks(lines.iter().filter_map(block).collect());
+    if new > 0 {
+        tracing::info!(code = "server/blocks-shared", new, "other nodes blocked networks");
+    }
+    *known = version;
+    true
+}
+
+fn line(block: &Block) -> Line {
+    let Block { network, until, reason } = block;
+    Line { name: network.to_string(), text: reason.clone(), until_ms: until.millis() }
+}
+
+/// Nothing if it is none of ours.
+fn block(line: &Line) -> Option<Block> {
+    let until = Timestamp::from_millis(line.until_ms);
+    Some(Block { network: line.name.parse().ok()?, until, reason: line.text.clone() })
+}
