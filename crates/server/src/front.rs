@@ -12,7 +12,7 @@ pub(crate) use blocks::share as share_blocks;
 use cache::Cache;
 use clock::Clock;
 use edge::{Front, FrontConfig, Rooms, Traffic};
-pub(crate) use http::{OperatorRoutes, hand_over_routes, operator_routes};
+pub(crate) use http::{OperatorRoutes, operator_routes, reload_routes};
 use limiter::{Ask, Shared, Told};
 use pressure::Processors;
 pub(crate) use rooms::{

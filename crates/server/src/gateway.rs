@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use cache::{Cache, RedisConfig};
 use clap::Args;
 use clock::Clock;
 use edge::{
@@ -32,7 +33,7 @@ use crate::{
     status,
 };
 
-/// The settings file of a gateway: TOML. Ports, `edge`, `log`, `traces`, `body-bytes-max` and `cache` are read at the start; all else can be
+/// The settings file of a gateway: TOML. Ports, `edge`, `log`, `traces`, `redis`, `keys`, `body-bytes-max` and `cache` are read at the start; all else can be
 /// changed while it runs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -56,6 +57,8 @@ pub struct GatewaySettings {
     pub cors: Cors,
     /// People wait here for what is behind.
     pub waiting_rooms: RoomsConfig,
+    /// What gateways share: limits, blocks and waiting rooms.
+    pub redis: RedisConfig,
     /// A file of keys, made if there is none: with it passes and places hold over restarts, and at all gateways that have
     /// the same.
     pub keys: Option<PathBuf>,
@@ -94,6 +97,7 @@ impl Default for GatewaySettings {
             headers: Headers::default(),
             cors: Cors::allowing_all(),
             waiting_rooms: RoomsConfig::default(),
+            redis: RedisConfig::default(),
             keys: None,
             body_bytes_max: NonZeroU64::new(1 << 30).expect("a positive constant"),
             cache: CacheConfig::default(),
@@ -197,13 +201,14 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     let source = open(gateway, &settings, options.config.clone(), &metrics)?;
     let traffic = Traffic::new(&metrics);
     let hand_over = HandOver::default();
-    let (public, admin) = serve(&settings, &source, metrics, &traffic, &mut inherited, hand_over.clone())?;
+    let (public, admin) =
+        serve(&settings, &source, metrics.clone(), &traffic, &mut inherited, hand_over.clone())?;
     crate::tell(&format!("holdfast passes on from {} (operators: {})", public.address(), admin.address()));
     inherited.join_predecessor()?;
     hand_over::announce_ready();
     let sockets = || Ok(vec![(PUBLIC, public.sockets()?), (ADMIN, admin.sockets()?)]);
     let over = hand_over::until_over(&mut told_to_stop, &hand_over, &program, sockets);
-    let successor = runtime.block_on(attend(source, traffic, over, told_to_reload))?;
+    let successor = runtime.block_on(attend(source, traffic, metrics, over, told_to_reload))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
     if let Some(successor) = &successor {
         successor.announce();
@@ -231,6 +236,8 @@ struct Source {
     front: Front,
     overload: Overload,
     rooms: Rooms,
+    /// Where gateways share what they know, if they do.
+    shared: Option<Cache>,
     path: PathBuf,
 }
 
@@ -248,14 +255,19 @@ fn open(
         Some(keys) => *keys.derive(purpose, b"").as_bytes(),
         None => clock.random(),
     };
-    let front = Front::new(&settings.front(), &clock, metrics, None, key("front"))
+    let cache = (!settings.redis.urls.is_empty()).then(|| {
+        Cache::open(clock.clone(), metrics, &settings.redis).context("cannot use the settings [redis]")
+    });
+    let cache = cache.transpose()?;
+    let shared = cache.as_ref().map(front::shared);
+    let front = Front::new(&settings.front(), &clock, metrics, shared.clone(), key("front"))
         .context("cannot use the settings")?;
     settings.check_rooms()?;
-    let rooms = Rooms::new(&settings.waiting_rooms, key("edge waiting room"), &clock, metrics, None)
+    let rooms = Rooms::new(&settings.waiting_rooms, key("edge waiting room"), &clock, metrics, shared)
         .context("cannot use the settings [waiting-rooms]")?;
     front.wait_in(rooms.clone());
     let overload = Overload::new(settings.edge.overload.clone());
-    Ok(Source { gateway, front, overload, rooms, path })
+    Ok(Source { gateway, front, overload, rooms, shared: cache, path })
 }
 
 impl Source {
@@ -304,8 +316,9 @@ fn serve(
     let held = source.clone();
     let reload = Arc::new(move || held.read_again().map_err(|error| format!("{error:#}")));
     let routes = operator_routes(gateway.clone(), reload).merge(status::plain_admin_routes(metrics));
-    let routes =
-        routes.merge(front::hand_over_routes(hand_over)).merge(load::operator_routes(overload.clone()));
+    let routes = routes
+        .merge(front::operator_routes(front.clone(), hand_over))
+        .merge(load::operator_routes(overload.clone()));
     let routes = routes.merge(front::room_routes(rooms.clone()));
     let admin = edge::serve_on(inherited.of(ADMIN), &settings.admin, &edge, &routes, &Direct::none())
         .with_context(|| format!("cannot serve {}", settings.admin.address))?;
@@ -316,13 +329,18 @@ fn serve(
 async fn attend<T>(
     source: Source,
     traffic: Traffic,
+    metrics: Metrics,
     over: impl Future<Output = T>,
     mut hangups: Hangups,
 ) -> anyhow::Result<T> {
     let (stop, stopped) = watch::channel(false);
     let attending = tokio::spawn(source.gateway.clone().attend(stopped.clone()));
     let tending = tokio::spawn(front::tend(source.front.clone(), || 0, traffic, stopped.clone()));
-    let letting_in = tokio::spawn(front::look_after_rooms(source.rooms.clone(), stopped));
+    let letting_in = tokio::spawn(front::look_after_rooms(source.rooms.clone(), stopped.clone()));
+    let sharing = source
+        .shared
+        .clone()
+        .map(|cache| tokio::spawn(front::share_blocks(source.front.clone(), cache, metrics, stopped)));
     let mut over = std::pin::pin!(over);
     let said = loop {
         tokio::select! {
@@ -336,6 +354,9 @@ async fn attend<T>(
     stop.send_replace(true);
     tending.await.context("whoever tends the front panicked")?;
     letting_in.await.context("whoever looks after the waiting rooms panicked")?;
+    if let Some(sharing) = sharing {
+        sharing.await.context("whoever shares blocks panicked")?;
+    }
     attending.await.context("whoever attends to the upstreams panicked")?;
     Ok(said)
 }

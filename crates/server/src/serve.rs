@@ -143,7 +143,8 @@ async fn start(
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
     let webhook = Webhook::open(settings, &services.keys, &services.metrics)?;
     let hand_over = HandOver::default();
-    let operators = front::operator_routes(front.clone(), reload.clone(), hand_over.clone())
+    let operators = front::operator_routes(front.clone(), hand_over.clone())
+        .merge(front::reload_routes(reload.clone()))
         .merge(load::operator_routes(overload.clone()))
         .merge(front::room_routes(rooms.clone()))
         .merge(webhook::operator_routes(webhook.clone()));

@@ -1,4 +1,4 @@
-//! `/front`, `/blocks` and `/reload` on the operators' port.
+//! `/front`, `/blocks`, `/attack`, `/hand-over` and `/reload` on the operators' port.
 
 use authz::{Actor, By};
 use axum::{
@@ -21,32 +21,25 @@ const BLOCKS_MAX: usize = 1000;
 /// How long a block may last, in seconds.
 const BLOCK_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
 
-#[derive(Clone)]
-struct Operated {
-    front: Front,
-    reload: Reload,
-}
-
 /// Routes of the operators' port.
 pub(crate) type OperatorRoutes = Router;
 
-pub(crate) fn operator_routes(front: Front, reload: Reload, hand_over: HandOver) -> OperatorRoutes {
+/// What whoever looks after a process asks of it, whatever it serves.
+pub(crate) fn operator_routes(front: Front, hand_over: HandOver) -> OperatorRoutes {
     Router::new()
         .route("/front", get(see))
         .route("/blocks", put(block).delete(unblock))
         .route("/attack", put(set_attack))
-        .route("/reload", post(read_again))
-        .with_state(Operated { front, reload })
-        .merge(hand_over_routes(hand_over))
+        .with_state(front)
+        .merge(Router::new().route("/hand-over", post(hand_over_now)).with_state(hand_over))
 }
 
-/// What whoever looks after a process asks of it, whatever it serves.
-pub(crate) fn hand_over_routes(hand_over: HandOver) -> OperatorRoutes {
-    Router::new().route("/hand-over", post(hand_over_now)).with_state(hand_over)
+pub(crate) fn reload_routes(reload: Reload) -> OperatorRoutes {
+    Router::new().route("/reload", post(read_again)).with_state(reload)
 }
 
-async fn see(State(operated): State<Operated>) -> Json<FrontState> {
-    Json(operated.front.state(BLOCKS_MAX))
+async fn see(State(front): State<Front>) -> Json<FrontState> {
+    Json(front.state(BLOCKS_MAX))
 }
 
 /// A network that nobody is to be let in from.
@@ -69,7 +62,7 @@ fn asker(actor: &Actor, peer: Peer) -> String {
 }
 
 async fn block(
-    State(operated): State<Operated>,
+    State(front): State<Front>,
     Caller(actor): Caller,
     peer: Peer,
     Body(body): Body<BlockBody>,
@@ -83,7 +76,7 @@ async fn block(
     let reason: String = reason.unwrap_or_else(|| "operator".to_owned()).chars().take(80).collect();
     let block = Block { network: network.trunc(), until, reason };
     let full = |error| Problem::conflict("server/too-many-blocks", error);
-    operated.front.block_by(block, Some(asker(&actor, peer))).map_err(full)?;
+    front.block_by(block, Some(asker(&actor, peer))).map_err(full)?;
     tracing::info!(code = "server/network-blocked", %network, seconds, "an operator blocked a network");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -95,12 +88,12 @@ struct Network {
 }
 
 async fn unblock(
-    State(operated): State<Operated>,
+    State(front): State<Front>,
     Caller(actor): Caller,
     peer: Peer,
     Query(asked): Query<Network>,
 ) -> Result<StatusCode, Problem> {
-    if !operated.front.unblock(asked.network, Some(asker(&actor, peer))) {
+    if !front.unblock(asked.network, Some(asker(&actor, peer))) {
         let detail = "there is no block of exactly this network";
         return Err(Problem::not_found("server/no-such-block", detail));
     }
@@ -115,8 +108,8 @@ struct AttackBody {
     mode: AttackMode,
 }
 
-async fn set_attack(State(operated): State<Operated>, Body(body): Body<AttackBody>) -> StatusCode {
-    operated.front.set_attack(body.mode);
+async fn set_attack(State(front): State<Front>, Body(body): Body<AttackBody>) -> StatusCode {
+    front.set_attack(body.mode);
     StatusCode::NO_CONTENT
 }
 
@@ -128,8 +121,8 @@ struct Reloaded {
     next_start: Vec<&'static str>,
 }
 
-async fn read_again(State(operated): State<Operated>) -> Result<Json<Reloaded>, Problem> {
-    let read = operated.reload.read_again();
+async fn read_again(State(reload): State<Reload>) -> Result<Json<Reloaded>, Problem> {
+    let read = reload.read_again();
     let next_start = read.map_err(|error| {
         Problem::unprocessable("server/bad-settings", format!("the settings stay as they are: {error:#}"))
     })?;
