@@ -73,6 +73,14 @@ pub(crate) async fn pass_on(
     }
 }
 
+/// The same without a ledger, as at a gateway.
+pub(crate) async fn tell(front: Front, webhook: Webhook, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        drop(tokio::time::timeout(LOOK_EVERY, stop.wait_for(|stop| *stop)).await);
+        webhook.offer(&front.incidents().due());
+    }
+}
+
 impl Recorder {
     fn take(&mut self, due: Vec<Incident>) {
         self.waiting.extend(due);
