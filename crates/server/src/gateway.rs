@@ -27,10 +27,11 @@ use tokio::sync::watch;
 use crate::{
     descriptors, front,
     hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC},
-    load,
+    incidents, load,
     reload::Hangups,
     signals::Signals,
     status,
+    webhook::{self, Webhook, WebhookConfig},
 };
 
 /// The settings file of a gateway: TOML. Ports, `edge`, `log`, `traces`, `redis`, `keys`, `body-bytes-max` and `cache` are read at the start; all else can be
@@ -59,6 +60,8 @@ pub struct GatewaySettings {
     pub waiting_rooms: RoomsConfig,
     /// What gateways share: limits, blocks and waiting rooms.
     pub redis: RedisConfig,
+    /// Whom to tell of floods and attacks; of this gateway they hear under the name `gateway`, and its region if it has one.
+    pub webhook: WebhookConfig,
     /// A file of keys, made if there is none: with it passes and places hold over restarts, and at all gateways that have
     /// the same.
     pub keys: Option<PathBuf>,
@@ -98,6 +101,7 @@ impl Default for GatewaySettings {
             cors: Cors::allowing_all(),
             waiting_rooms: RoomsConfig::default(),
             redis: RedisConfig::default(),
+            webhook: WebhookConfig::default(),
             keys: None,
             body_bytes_max: NonZeroU64::new(1 << 30).expect("a positive constant"),
             cache: CacheConfig::default(),
@@ -238,6 +242,7 @@ struct Source {
     rooms: Rooms,
     /// Where gateways share what they know, if they do.
     shared: Option<Cache>,
+    webhook: Webhook,
     path: PathBuf,
 }
 
@@ -267,7 +272,9 @@ fn open(
         .context("cannot use the settings [waiting-rooms]")?;
     front.wait_in(rooms.clone());
     let overload = Overload::new(settings.edge.overload.clone());
-    Ok(Source { gateway, front, overload, rooms, shared: cache, path })
+    let source = format!("gateway/{}", settings.region);
+    let webhook = Webhook::open(&settings.webhook, source.trim_end_matches('/'), keys.as_ref(), metrics)?;
+    Ok(Source { gateway, front, overload, rooms, shared: cache, webhook, path })
 }
 
 impl Source {
@@ -294,7 +301,7 @@ fn serve(
     inherited: &mut Inherited,
     hand_over: HandOver,
 ) -> anyhow::Result<(Handle, Handle)> {
-    let Source { gateway, front, overload, rooms, .. } = source;
+    let Source { gateway, front, overload, rooms, webhook, .. } = source;
     gateway.register(&metrics);
     overload.register(&metrics);
     let limits = descriptors::fit(&settings.edge);
@@ -319,7 +326,8 @@ fn serve(
     let routes = routes
         .merge(front::operator_routes(front.clone(), hand_over))
         .merge(load::operator_routes(overload.clone()));
-    let routes = routes.merge(front::room_routes(rooms.clone()));
+    let routes =
+        routes.merge(front::room_routes(rooms.clone())).merge(webhook::operator_routes(webhook.clone()));
     let admin = edge::serve_on(inherited.of(ADMIN), &settings.admin, &edge, &routes, &Direct::none())
         .with_context(|| format!("cannot serve {}", settings.admin.address))?;
     Ok((public, admin))
@@ -337,6 +345,9 @@ async fn attend<T>(
     let attending = tokio::spawn(source.gateway.clone().attend(stopped.clone()));
     let tending = tokio::spawn(front::tend(source.front.clone(), || 0, traffic, stopped.clone()));
     let letting_in = tokio::spawn(front::look_after_rooms(source.rooms.clone(), stopped.clone()));
+    let telling =
+        tokio::spawn(incidents::tell(source.front.clone(), source.webhook.clone(), stopped.clone()));
+    let sending = tokio::spawn(source.webhook.clone().run(stopped.clone()));
     let sharing = source
         .shared
         .clone()
@@ -357,6 +368,8 @@ async fn attend<T>(
     if let Some(sharing) = sharing {
         sharing.await.context("whoever shares blocks panicked")?;
     }
+    telling.await.context("whoever passes on what happens panicked")?;
+    sending.await.context("whoever sends to the webhook panicked")?;
     attending.await.context("whoever attends to the upstreams panicked")?;
     Ok(said)
 }

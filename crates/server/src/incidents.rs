@@ -1,6 +1,10 @@
 //! What the front did against somebody, passed on: to the ledger, aggregated, and to the operators' webhook.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use clock::{Clock, Stopwatch};
 use edge::{Front, Incident};
@@ -22,8 +26,16 @@ const WAITING_MAX: usize = 10_000;
 /// Records incidents in the ledger.
 struct Recorder {
     identity: Identity,
-    waiting: VecDeque<Incident>,
     last: Option<Stopwatch>,
+    /// The last attempt did: who failed tries again in its time, whatever waits.
+    failed: bool,
+    waiting: Arc<Waiting>,
+}
+
+/// Incidents that wait for their entry.
+#[derive(Debug)]
+struct Waiting {
+    incidents: Mutex<VecDeque<Incident>>,
     instruments: Instruments,
 }
 
@@ -47,7 +59,7 @@ impl Instruments {
     }
 }
 
-/// Passes on what happens until told to stop.
+/// Passes on what happens until told to stop. The webhook hears of it also while the ledger takes nothing.
 pub(crate) async fn pass_on(
     front: Front,
     identity: Identity,
@@ -55,56 +67,97 @@ pub(crate) async fn pass_on(
     metrics: Metrics,
     mut stop: watch::Receiver<bool>,
 ) {
-    let instruments = Instruments::register(&metrics);
-    let mut recorder = Recorder { identity, waiting: VecDeque::new(), last: None, instruments };
-    let mut lost = 0;
-    loop {
-        let stopped = *stop.borrow();
-        let due = front.incidents().due();
-        webhook.offer(&due);
-        recorder.take(due);
-        let lost_now = front.incidents().lost();
-        recorder.instruments.dropped.inc_by(lost_now - std::mem::replace(&mut lost, lost_now));
-        recorder.record(stopped).await;
-        if stopped {
-            return;
+    let (incidents, instruments) = (Mutex::default(), Instruments::register(&metrics));
+    let waiting = Arc::new(Waiting { incidents, instruments });
+    let recorder = Recorder { identity, last: None, failed: false, waiting: waiting.clone() };
+    let (over, is_over) = watch::channel(false);
+    let collecting = async move {
+        let mut lost = 0;
+        loop {
+            let stopped = *stop.borrow();
+            let due = front.incidents().due();
+            webhook.offer(&due);
+            let lost_now = front.incidents().lost();
+            waiting.instruments.dropped.inc_by(lost_now - std::mem::replace(&mut lost, lost_now));
+            waiting.take(due);
+            if stopped {
+                break;
+            }
+            drop(tokio::time::timeout(LOOK_EVERY, stop.wait_for(|stop| *stop)).await);
         }
+        over.send_replace(true);
+    };
+    tokio::join!(collecting, recorder.run(is_over));
+}
+
+/// The same without a ledger, as at a gateway.
+pub(crate) async fn tell(front: Front, webhook: Webhook, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
         drop(tokio::time::timeout(LOOK_EVERY, stop.wait_for(|stop| *stop)).await);
+        webhook.offer(&front.incidents().due());
+    }
+}
+
+impl Waiting {
+    fn take(&self, due: Vec<Incident>) {
+        let mut incidents = self.lock();
+        incidents.extend(due);
+        let beyond = incidents.len().saturating_sub(WAITING_MAX);
+        incidents.drain(..beyond);
+        self.instruments.dropped.inc_by(u64::try_from(beyond).unwrap_or(u64::MAX));
+    }
+
+    /// All of them, put aside.
+    fn take_all(&self) -> Vec<Incident> {
+        self.lock().drain(..).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Incident>> {
+        self.incidents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Recorder {
-    fn take(&mut self, due: Vec<Incident>) {
-        self.waiting.extend(due);
-        let beyond = self.waiting.len().saturating_sub(WAITING_MAX);
-        self.waiting.drain(..beyond);
-        self.instruments.dropped.inc_by(u64::try_from(beyond).unwrap_or(u64::MAX));
+    /// Records until nothing more comes.
+    async fn run(mut self, mut is_over: watch::Receiver<bool>) {
+        loop {
+            let last = *is_over.borrow();
+            if self.is_due(last) {
+                self.record().await;
+            }
+            let waiting = self.waiting.lock().len();
+            self.waiting.instruments.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+            if last {
+                return;
+            }
+            drop(tokio::time::timeout(LOOK_EVERY, is_over.wait_for(|over| *over)).await);
+        }
     }
 
-    /// Gives the command if it is time to.
-    async fn record(&mut self, at_once: bool) {
-        let by_hand = self.waiting.iter().any(|incident| incident.by.is_some());
+    fn is_due(&self, last: bool) -> bool {
+        let waiting = self.waiting.lock();
+        let by_hand = waiting.iter().any(|incident| incident.by.is_some());
         let due = self.last.as_ref().is_none_or(|last| last.elapsed() >= RECORD_EVERY);
-        if !self.waiting.is_empty() && (at_once || by_hand || due) {
-            let command = RecordIncidents::of(self.waiting.make_contiguous());
-            match self.identity.record(command).await {
-                Ok(()) => {
-                    let recorded = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
-                    self.instruments.recorded.inc_by(recorded);
-                    self.waiting.clear();
-                }
-                // They wait for the next time.
-                Err(problem) => {
-                    let code = problem.code().to_owned();
-                    tracing::warn!(
-                        code = "server/incidents-wait",
-                        problem = code,
-                        "incidents could not be recorded"
-                    );
-                }
+        !waiting.is_empty() && (last || due || (by_hand && !self.failed))
+    }
+
+    /// Gives the command.
+    async fn record(&mut self) {
+        let incidents = self.waiting.take_all();
+        let recorded = self.identity.record(RecordIncidents::of(&incidents)).await;
+        self.failed = recorded.is_err();
+        match recorded {
+            Ok(()) => {
+                let recorded = u64::try_from(incidents.len()).unwrap_or(u64::MAX);
+                self.waiting.instruments.recorded.inc_by(recorded);
             }
-            self.last = Some(Clock::System.stopwatch());
+            // They wait for the next time.
+            Err(problem) => {
+                let problem = problem.code();
+                tracing::warn!(code = "server/incidents-wait", problem, "incidents could not be recorded");
+                self.waiting.take(incidents);
+            }
         }
-        self.instruments.waiting.set(i64::try_from(self.waiting.len()).unwrap_or(i64::MAX));
+        self.last = Some(Clock::System.stopwatch());
     }
 }

@@ -141,7 +141,7 @@ async fn start(
     let direct = identity::direct(identity.clone());
     let public = edge::serve_on(inherited.of(PUBLIC), &settings.public, &edge, &routes, &direct)
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
-    let webhook = Webhook::open(settings, &services.keys, &services.metrics)?;
+    let webhook = Webhook::open(&settings.webhook, &settings.name, Some(&services.keys), &services.metrics)?;
     let hand_over = HandOver::default();
     let operators = front::operator_routes(front.clone(), hand_over.clone())
         .merge(front::reload_routes(reload.clone()))

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clock::Clock;
 use edge::Incident;
 use seal::Keys;
@@ -28,8 +28,6 @@ pub use config::WebhookConfig;
 use deliver::Deliverer;
 pub(crate) use http::operator_routes;
 use queue::Queue;
-
-use crate::settings::Settings;
 
 /// Events in one message.
 const BATCH_MAX: usize = 64;
@@ -91,25 +89,32 @@ impl Instruments {
 }
 
 impl Webhook {
-    /// As the settings have it. Without a key of its own it signs with one that is derived from the deployment's.
-    pub(crate) fn open(settings: &Settings, keys: &Keys, metrics: &Metrics) -> anyhow::Result<Self> {
-        let config = settings.webhook.clone();
+    /// As the settings have it, with the events of `source`. Without a key of its own it signs with one that is derived from
+    /// these.
+    pub(crate) fn open(
+        config: &WebhookConfig,
+        source: &str,
+        keys: Option<&Keys>,
+        metrics: &Metrics,
+    ) -> anyhow::Result<Self> {
+        let config = config.clone();
         if config.url.is_none() {
             return Ok(Self(None));
         }
-        let key = match &config.key_file {
-            Some(file) => {
+        let key = match (&config.key_file, keys) {
+            (Some(file), _) => {
                 let text = fs::read_to_string(file)
                     .with_context(|| format!("cannot read the webhook's key {}", file.display()))?;
                 SigningKey::read(Algorithm::Ed25519, &text)
             }
-            None => SigningKey::from_seed(keys.derive("webhook signing", b"").as_bytes()),
+            (None, Some(keys)) => SigningKey::from_seed(keys.derive("webhook signing", b"").as_bytes()),
+            (None, None) => bail!("the webhook has nothing to sign with: set webhook.key-file, or keys"),
         };
         let key = key.context("cannot use the webhook's key")?;
         Ok(Self(Some(Arc::new(Inner {
             queue: Mutex::new(Queue::new(config.queue_max)),
             config,
-            source: format!("//{}", settings.name),
+            source: format!("//{source}"),
             key,
             grown: Notify::new(),
             instruments: Instruments::register(metrics),

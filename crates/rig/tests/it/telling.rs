@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rig::{Client, Server, ServerOptions};
+use rig::{Client, Gateway, Server, ServerOptions};
 use serde_json::{Value, json};
 use signatures::{Algorithm, Digesting, Message, VerifyingKey, read};
 
@@ -260,4 +260,22 @@ async fn what_was_blocked_and_by_whom_stands_in_the_ledger_without_an_address() 
         !text.contains("neighbour") && !text.contains("192.0.2.77") && !text.contains("198.51.100.7"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_gateway_tells_of_floods_too_and_needs_something_to_sign_with() {
+    let (listener, folder) = (Listener::start(204), tempfile::tempdir().expect("a folder"));
+    let routes = "[pools.a]\nupstreams = [{ address = \"127.0.0.1:9\" }]\n[[routes]]\nname = \"all\"\npools = { a = 1 }\n";
+    let settings = format!("region = \"north\"\n{LIMIT}{}{routes}", listener.settings());
+    let unsigned = Gateway::start(&settings).expect_err("it has no key");
+    assert!(format!("{unsigned:#}").contains("nothing to sign with"), "{unsigned:#}");
+    let keys = format!("keys = {:?}\n", folder.path().join("keys.json"));
+    let gateway = Gateway::start(&format!("{keys}{settings}")).expect("it starts");
+    let flood = gateway.client().with_field("x-forwarded-for", "192.0.2.77");
+    for _ in 0..30 {
+        flood.get("/").await.expect("an answer");
+    }
+    let event = listener.until("holdfast.front.limit-blocked", |_| true).await;
+    assert_eq!((&event["subject"], &event["source"]), (&json!("192.0.2.77/32"), &json!("//gateway/north")));
+    assert_eq!(gateway.operator().get("/webhook").await.expect("an answer").json()["keyId"], "town");
 }
