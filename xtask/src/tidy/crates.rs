@@ -13,6 +13,7 @@ const ORDER: &[&str] = &[
     "store",
     "seal",
     "ledger",
+    "mixnet",
     "limiter",
     "overload",
     "waiting",

@@ -1,0 +1,21 @@
+//! The mathematics of an election that anyone can verify: pure functions of their arguments, without I/O and
+//! without a clock. Randomness is passed in.
+//!
+//! What crosses a wire has one encoding, byte for byte, and decoders refuse all else. What is proven follows from
+//! the whole statement. docs/elections-specification.md says it so that a stranger can write a verifier.
+//!
+//! Work on many things at once runs on rayon's threads: on those of the pool that the caller is in.
+#![forbid(unsafe_code)]
+
+mod elgamal;
+mod encoding;
+mod generators;
+mod group;
+pub mod msm;
+mod transcript;
+
+pub use elgamal::{Ciphertext, EncryptionKey, Row, Rows, Unfit, WIDTH_MAX};
+pub use encoding::{Encoded, Malformed, Reader};
+pub use generators::Generators;
+pub use group::{EMBEDDED_BYTES, Element, Group, NotCanonical, P256, Ristretto, SCALAR_BYTES, Scalar};
+pub use transcript::{Transcript, Weights};

@@ -1,0 +1,183 @@
+//! Sums of many multiples: Pippenger's buckets, with windows as wide as a million elements ask for.
+//!
+//! For public scalars only: the time taken tells something of them.
+//!
+//! A window's digits are signed. Instead of carrying from one window to the next, a constant with a one at each
+//! window's top bit is added to the scalar once: what stands in a window then is the digit plus half the window's
+//! range, whichever scalar it is. So each window can be worked on alone, by whichever core is free.
+
+use rayon::prelude::*;
+
+use crate::group::Group;
+
+/// From this many terms on buckets pay; below, the group's own way is taken.
+const BUCKETS_FROM: usize = 200;
+
+/// Terms that one core works on at a time, at least: fewer are not worth sharing.
+const SHARED_FROM: usize = 1024;
+
+/// Wider windows would not fit a core's cache.
+const WINDOW_BITS_MAX: usize = 15;
+
+const SCALAR_BITS: usize = 256;
+
+/// Limbs of a scalar with the constant added.
+const LIMBS: usize = 5;
+
+/// A scalar to which half of every window's range was added.
+type Shifted = [u64; LIMBS];
+
+/// Terms of a sum that is worked out at the end, all at once.
+#[derive(Debug, Clone)]
+pub struct Terms<G: Group> {
+    scalars: Vec<G::Scalar>,
+    elements: Vec<G::Element>,
+}
+
+impl<G: Group> Terms<G> {
+    #[must_use]
+    pub fn with_capacity(terms: usize) -> Self {
+        Self { scalars: Vec::with_capacity(terms), elements: Vec::with_capacity(terms) }
+    }
+
+    pub fn add(&mut self, scalar: G::Scalar, element: G::Element) {
+        self.scalars.push(scalar);
+        self.elements.push(element);
+    }
+
+    /// Adds many at once.
+    pub fn extend(&mut self, scalars: impl IntoIterator<Item = G::Scalar>, elements: &[G::Element]) {
+        self.scalars.extend(scalars);
+        self.elements.extend_from_slice(elements);
+        assert_eq!(self.scalars.len(), self.elements.len(), "each element has its scalar");
+    }
+
+    /// Is the sum the identity?
+    #[must_use]
+    pub fn vanish(&self) -> bool {
+        self.sum() == G::identity()
+    }
+
+    #[must_use]
+    pub fn sum(&self) -> G::Element {
+        sum::<G>(&self.scalars, &self.elements)
+    }
+}
+
+/// `Σ scalar · element`, on all cores.
+///
+/// # Panics
+///
+/// If there is not one scalar for each element.
+#[must_use]
+pub fn sum<G: Group>(scalars: &[G::Scalar], elements: &[G::Element]) -> G::Element {
+    assert_eq!(scalars.len(), elements.len(), "each element has its scalar");
+    if scalars.len() < BUCKETS_FROM {
+        return G::sum_of_few(scalars, elements);
+    }
+    let parts = parts(scalars.len());
+    let part = scalars.len().div_ceil(parts);
+    let sums = scalars.par_chunks(part).zip(elements.par_chunks(part));
+    sums.map(|(scalars, elements)| bucketed::<G>(scalars, elements)).reduce(G::identity, |a, b| a + b)
+}
+
+/// In how many parts the terms are cut, so that parts and windows together keep all cores at work.
+fn parts(terms: usize) -> usize {
+    let windows = windows(window_bits(terms));
+    (rayon::current_num_threads() * 2 / windows).clamp(1, terms.div_ceil(SHARED_FROM))
+}
+
+/// The width that asks for the fewest additions: one for each term and two for each bucket, in every window.
+fn window_bits(terms: usize) -> usize {
+    let additions = |bits: usize| windows(bits) * (terms + (2 << (bits - 1)));
+    (4..=WINDOW_BITS_MAX).min_by_key(|bits| additions(*bits)).unwrap_or(4)
+}
+
+/// One more bit than a scalar has, for what the constant carries.
+const fn windows(bits: usize) -> usize {
+    (SCALAR_BITS + 1).div_ceil(bits)
+}
+
+fn bucketed<G: Group>(scalars: &[G::Scalar], elements: &[G::Element]) -> G::Element {
+    let bits = window_bits(scalars.len());
+    let halves = halves(bits);
+    let shifted: Vec<Shifted> =
+        scalars.par_iter().with_min_len(SHARED_FROM).map(|scalar| shift::<G>(scalar, &halves)).collect();
+    let windows: Vec<G::Element> = (0..windows(bits))
+        .into_par_iter()
+        .map(|window| sum_of_window::<G>(&shifted, elements, window * bits, bits))
+        .collect();
+    let highest_first = windows.into_iter().rev();
+    highest_first.fold(G::identity(), |sum, window| doubled::<G>(sum, bits) + window)
+}
+
+/// Half of every window's range.
+fn halves(bits: usize) -> Shifted {
+    let mut halves = [0; LIMBS];
+    for window in 0..windows(bits) {
+        let bit = window * bits + bits - 1;
+        if bit < LIMBS * 64 {
+            halves[bit / 64] |= 1 << (bit % 64);
+        }
+    }
+    halves
+}
+
+fn shift<G: Group>(scalar: &G::Scalar, halves: &Shifted) -> Shifted {
+    let integer = G::scalar_integer(scalar);
+    let mut shifted = *halves;
+    let mut carry = false;
+    for (index, limb) in shifted.iter_mut().enumerate() {
+        let bytes = integer.get(index * 8..index * 8 + 8).and_then(|bytes| bytes.try_into().ok());
+        let (sum, over) = limb.overflowing_add(bytes.map_or(0, u64::from_le_bytes));
+        let (sum, over_again) = sum.overflowing_add(u64::from(carry));
+        (*limb, carry) = (sum, over || over_again);
+    }
+    shifted
+}
+
+/// The window's digit, plus half the window's range.
+fn window_of(shifted: &Shifted, at: usize, bits: usize) -> usize {
+    let (limb, offset) = (at / 64, at % 64);
+    let low = shifted[limb] >> offset;
+    let high = match shifted.get(limb + 1) {
+        Some(next) if offset > 0 => next << (64 - offset),
+        _ => 0,
+    };
+    usize::try_from((low | high) & ((1 << bits) - 1)).expect("a window has at most 15 bits")
+}
+
+/// `Σ digit · element` over one window.
+fn sum_of_window<G: Group>(
+    shifted: &[Shifted],
+    elements: &[G::Element],
+    at: usize,
+    bits: usize,
+) -> G::Element {
+    let half = 1 << (bits - 1);
+    let mut buckets = vec![G::identity(); half];
+    for (shifted, element) in shifted.iter().zip(elements) {
+        let digit = window_of(shifted, at, bits);
+        if digit > half {
+            let bucket = &mut buckets[digit - half - 1];
+            *bucket += *element;
+        } else if digit < half {
+            let bucket = &mut buckets[half - digit - 1];
+            *bucket = *bucket - *element;
+        }
+    }
+    // Bucket k counts k + 1 times: the sums of all tails add up to that.
+    let (mut tail, mut sum) = (G::identity(), G::identity());
+    for bucket in buckets.into_iter().rev() {
+        tail += bucket;
+        sum += tail;
+    }
+    sum
+}
+
+fn doubled<G: Group>(element: G::Element, times: usize) -> G::Element {
+    (0..times).fold(element, |element, _| element + element)
+}
+
+#[cfg(test)]
+mod tests;
