@@ -2,6 +2,7 @@
 
 use rand_core::CryptoRng;
 use rayon::prelude::*;
+use zeroize::Zeroizing;
 
 use crate::{
     encoding::{Encoded, Malformed, Reader, write_count, write_elements},
@@ -36,6 +37,9 @@ pub struct Rows<G: Group> {
     encoded: Vec<u8>,
 }
 
+/// Scalars that nobody else may see, wiped when they are dropped.
+pub type Secrets<G> = Zeroizing<Vec<<G as Group>::Scalar>>;
+
 /// No key, no row, no rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
@@ -64,9 +68,10 @@ impl<G: Group> EncryptionKey<G> {
         &self,
         messages: &[G::Element],
         rng: &mut impl CryptoRng,
-    ) -> Result<(Row<G>, Vec<G::Scalar>), Unfit> {
+    ) -> Result<(Row<G>, Secrets<G>), Unfit> {
         let scalars: Vec<_> = messages.iter().map(|_| G::random_scalar(rng)).collect();
-        let pairs = messages.iter().zip(&scalars);
+        let scalars = Zeroizing::new(scalars);
+        let pairs = messages.iter().zip(&*scalars);
         let ciphertexts = pairs.map(|(message, scalar)| Ciphertext {
             mask: G::mul_generator(scalar),
             body: *message + G::mul(&self.0, scalar),

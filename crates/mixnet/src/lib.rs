@@ -7,6 +7,8 @@
 //! Work on many things at once runs on rayon's threads: on those of the pool that the caller is in.
 #![forbid(unsafe_code)]
 
+mod ballot;
+mod contest;
 mod elgamal;
 mod encoding;
 mod generators;
@@ -14,7 +16,12 @@ mod group;
 pub mod msm;
 mod transcript;
 
-pub use elgamal::{Ciphertext, EncryptionKey, Row, Rows, Unfit, WIDTH_MAX};
+pub use ballot::{Ballot, BallotError, Caster, Polling, verify_all};
+pub use contest::{
+    Answer, AnswerError, Contest, ContestError, ContestFields, Form, Marks, OPTIONS_MAX, SCORE_MAX,
+    WRITE_IN_BYTES_MAX,
+};
+pub use elgamal::{Ciphertext, EncryptionKey, Row, Rows, Secrets, Unfit, WIDTH_MAX};
 pub use encoding::{Encoded, Malformed, Reader};
 pub use generators::Generators;
 pub use group::{EMBEDDED_BYTES, Element, Group, NotCanonical, P256, Ristretto, SCALAR_BYTES, Scalar};
