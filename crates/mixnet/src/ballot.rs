@@ -129,7 +129,7 @@ impl<G: Group> Ballot<G> {
 
     /// Adds `weight · (T + Σ eⁱ maskᵢ)` to the terms, and says what the generator has to be multiplied by to be
     /// the same.
-    fn add_terms(&self, challenge: G::Scalar, weight: G::Scalar, terms: &mut Terms<G>) -> G::Scalar {
+    fn add_terms(&self, challenge: G::Scalar, weight: G::Scalar, terms: &mut Terms<'_, G>) -> G::Scalar {
         terms.add(weight, self.commitment);
         let mut factor = weight;
         for ciphertext in self.row.ciphertexts() {

@@ -43,7 +43,7 @@ pub type Secrets<G> = Zeroizing<Vec<<G as Group>::Scalar>>;
 /// No key, no row, no rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    #[error("a key that is the identity hides nothing")]
+    #[error("the identity hides nothing")]
     Identity,
     #[error("a row of {0} ciphertexts: 1 to {WIDTH_MAX} are possible")]
     Width(usize),
@@ -91,12 +91,16 @@ impl<G: Group> Encoded for EncryptionKey<G> {
 }
 
 impl<G: Group> Row<G> {
+    /// Ciphertexts of which no half is the identity, because such a row could not be read again.
     pub fn new(ciphertexts: Vec<Ciphertext<G>>) -> Result<Self, Unfit> {
-        if (1..=WIDTH_MAX).contains(&ciphertexts.len()) {
-            Ok(Self(ciphertexts))
-        } else {
-            Err(Unfit::Width(ciphertexts.len()))
+        if !(1..=WIDTH_MAX).contains(&ciphertexts.len()) {
+            return Err(Unfit::Width(ciphertexts.len()));
         }
+        let identity = G::identity();
+        if ciphertexts.iter().any(|ciphertext| ciphertext.mask == identity || ciphertext.body == identity) {
+            return Err(Unfit::Identity);
+        }
+        Ok(Self(ciphertexts))
     }
 
     #[must_use]

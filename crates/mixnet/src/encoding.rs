@@ -129,3 +129,7 @@ pub(crate) fn write_elements<G: Group>(elements: &[G::Element], into: &mut Vec<u
         .collect();
     parts.iter().for_each(|part| into.extend_from_slice(part));
 }
+
+pub(crate) fn write_scalars<G: Group>(scalars: &[G::Scalar], into: &mut Vec<u8>) {
+    scalars.iter().for_each(|scalar| into.extend(G::encode_scalar(scalar)));
+}

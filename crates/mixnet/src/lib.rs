@@ -14,6 +14,7 @@ mod encoding;
 mod generators;
 mod group;
 pub mod msm;
+mod shuffle;
 mod transcript;
 
 pub use ballot::{Ballot, BallotError, Caster, Polling, verify_all};
@@ -25,4 +26,5 @@ pub use elgamal::{Ciphertext, EncryptionKey, Row, Rows, Secrets, Unfit, WIDTH_MA
 pub use encoding::{Encoded, Malformed, Reader};
 pub use generators::Generators;
 pub use group::{EMBEDDED_BYTES, Element, Group, NotCanonical, P256, Ristretto, SCALAR_BYTES, Scalar};
+pub use shuffle::{Mix, ShuffleError, ShuffleProof};
 pub use transcript::{Transcript, Weights};

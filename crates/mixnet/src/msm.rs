@@ -6,6 +6,8 @@
 //! window's top bit is added to the scalar once: what stands in a window then is the digit plus half the window's
 //! range, whichever scalar it is. So each window can be worked on alone, by whichever core is free.
 
+use std::fmt;
+
 use rayon::prelude::*;
 
 use crate::group::Group;
@@ -27,29 +29,46 @@ const LIMBS: usize = 5;
 /// A scalar to which half of every window's range was added.
 type Shifted = [u64; LIMBS];
 
-/// Terms of a sum that is worked out at the end, all at once.
+/// Terms of a sum that is worked out at the end, all at once. Long rows of elements are borrowed.
 #[derive(Debug, Clone)]
-pub struct Terms<G: Group> {
-    scalars: Vec<G::Scalar>,
-    elements: Vec<G::Element>,
+pub struct Terms<'e, G: Group> {
+    own: (Scalars<G>, Vec<G::Element>),
+    borrowed: Vec<(Scalars<G>, &'e [G::Element])>,
 }
 
-impl<G: Group> Terms<G> {
+/// Not to be shown, even though they are public here.
+#[derive(Clone)]
+struct Scalars<G: Group>(Vec<G::Scalar>);
+
+/// Some terms: as many scalars as elements.
+type Segment<'t, G> = (&'t [<G as Group>::Scalar], &'t [<G as Group>::Element]);
+
+impl<G: Group> fmt::Debug for Scalars<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} scalars", self.0.len())
+    }
+}
+
+impl<'e, G: Group> Terms<'e, G> {
     #[must_use]
     pub fn with_capacity(terms: usize) -> Self {
-        Self { scalars: Vec::with_capacity(terms), elements: Vec::with_capacity(terms) }
+        let own = (Scalars(Vec::with_capacity(terms)), Vec::with_capacity(terms));
+        Self { own, borrowed: Vec::new() }
     }
 
     pub fn add(&mut self, scalar: G::Scalar, element: G::Element) {
-        self.scalars.push(scalar);
-        self.elements.push(element);
+        self.own.0.0.push(scalar);
+        self.own.1.push(element);
     }
 
     /// Adds many at once.
-    pub fn extend(&mut self, scalars: impl IntoIterator<Item = G::Scalar>, elements: &[G::Element]) {
-        self.scalars.extend(scalars);
-        self.elements.extend_from_slice(elements);
-        assert_eq!(self.scalars.len(), self.elements.len(), "each element has its scalar");
+    ///
+    /// # Panics
+    ///
+    /// If there is not one scalar for each element.
+    pub fn add_all(&mut self, scalars: Vec<G::Scalar>, elements: &'e [G::Element]) {
+        assert_eq!(scalars.len(), elements.len(), "each element has its scalar");
+        self.borrowed.push((Scalars(scalars), elements));
     }
 
     /// Is the sum the identity?
@@ -60,7 +79,9 @@ impl<G: Group> Terms<G> {
 
     #[must_use]
     pub fn sum(&self) -> G::Element {
-        sum::<G>(&self.scalars, &self.elements)
+        let mut segments = vec![(&*self.own.0.0, &*self.own.1)];
+        segments.extend(self.borrowed.iter().map(|(scalars, elements)| (&*scalars.0, *elements)));
+        sum_of_segments::<G>(&segments)
     }
 }
 
@@ -72,13 +93,25 @@ impl<G: Group> Terms<G> {
 #[must_use]
 pub fn sum<G: Group>(scalars: &[G::Scalar], elements: &[G::Element]) -> G::Element {
     assert_eq!(scalars.len(), elements.len(), "each element has its scalar");
-    if scalars.len() < BUCKETS_FROM {
-        return G::sum_of_few(scalars, elements);
+    sum_of_segments::<G>(&[(scalars, elements)])
+}
+
+fn sum_of_segments<G: Group>(segments: &[Segment<'_, G>]) -> G::Element {
+    let terms = segments.iter().map(|(scalars, _)| scalars.len()).sum();
+    if terms < BUCKETS_FROM {
+        let sums = segments.iter().map(|(scalars, elements)| G::sum_of_few(scalars, elements));
+        return sums.fold(G::identity(), |sum, segment| sum + segment);
     }
-    let parts = parts(scalars.len());
-    let part = scalars.len().div_ceil(parts);
-    let sums = scalars.par_chunks(part).zip(elements.par_chunks(part));
-    sums.map(|(scalars, elements)| bucketed::<G>(scalars, elements)).reduce(G::identity, |a, b| a + b)
+    let parts = parts(terms);
+    let sums = (0..parts).into_par_iter().map(|part| {
+        let cut = |length: usize| length * part / parts..length * (part + 1) / parts;
+        let segments: Vec<_> = segments
+            .iter()
+            .map(|(scalars, elements)| (&scalars[cut(scalars.len())], &elements[cut(elements.len())]))
+            .collect();
+        bucketed::<G>(&segments)
+    });
+    sums.reduce(G::identity, |a, b| a + b)
 }
 
 /// In how many parts the terms are cut, so that parts and windows together keep all cores at work.
@@ -98,14 +131,19 @@ const fn windows(bits: usize) -> usize {
     (SCALAR_BITS + 1).div_ceil(bits)
 }
 
-fn bucketed<G: Group>(scalars: &[G::Scalar], elements: &[G::Element]) -> G::Element {
-    let bits = window_bits(scalars.len());
+fn bucketed<G: Group>(segments: &[Segment<'_, G>]) -> G::Element {
+    let bits = window_bits(segments.iter().map(|(scalars, _)| scalars.len()).sum());
     let halves = halves(bits);
-    let shifted: Vec<Shifted> =
-        scalars.par_iter().with_min_len(SHARED_FROM).map(|scalar| shift::<G>(scalar, &halves)).collect();
+    let shifted: Vec<(Vec<Shifted>, &[G::Element])> = segments
+        .iter()
+        .map(|(scalars, elements)| {
+            let scalars = scalars.par_iter().with_min_len(SHARED_FROM);
+            (scalars.map(|scalar| shift::<G>(scalar, &halves)).collect(), *elements)
+        })
+        .collect();
     let windows: Vec<G::Element> = (0..windows(bits))
         .into_par_iter()
-        .map(|window| sum_of_window::<G>(&shifted, elements, window * bits, bits))
+        .map(|window| sum_of_window::<G>(&shifted, window * bits, bits))
         .collect();
     let highest_first = windows.into_iter().rev();
     highest_first.fold(G::identity(), |sum, window| doubled::<G>(sum, bits) + window)
@@ -148,15 +186,11 @@ fn window_of(shifted: &Shifted, at: usize, bits: usize) -> usize {
 }
 
 /// `Σ digit · element` over one window.
-fn sum_of_window<G: Group>(
-    shifted: &[Shifted],
-    elements: &[G::Element],
-    at: usize,
-    bits: usize,
-) -> G::Element {
+fn sum_of_window<G: Group>(segments: &[(Vec<Shifted>, &[G::Element])], at: usize, bits: usize) -> G::Element {
     let half = 1 << (bits - 1);
     let mut buckets = vec![G::identity(); half];
-    for (shifted, element) in shifted.iter().zip(elements) {
+    let terms = segments.iter().flat_map(|(shifted, elements)| shifted.iter().zip(*elements));
+    for (shifted, element) in terms {
         let digit = window_of(shifted, at, bits);
         if digit > half {
             let bucket = &mut buckets[digit - half - 1];

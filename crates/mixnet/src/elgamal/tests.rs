@@ -87,5 +87,7 @@ fn rows_have_one_width() {
     assert_eq!(Rows::<Ristretto>::new(&[]), Err(Unfit::Empty));
     assert_eq!(Row::<Ristretto>::new(Vec::new()), Err(Unfit::Width(0)));
     let ciphertext = narrow[0].ciphertexts()[0];
+    let open = Ciphertext { mask: Ristretto::identity(), ..ciphertext };
+    assert_eq!(Row::new(vec![ciphertext, open]), Err(Unfit::Identity));
     assert_eq!(Row::new(vec![ciphertext; 65]), Err(Unfit::Width(65)));
 }

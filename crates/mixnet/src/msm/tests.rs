@@ -21,7 +21,7 @@ fn added_up<G: Group>(scalars: &[G::Scalar], elements: &[G::Element]) -> G::Elem
 #[track_caller]
 fn check<G: Group>(scalars: &[G::Scalar], elements: &[G::Element]) {
     let expected = added_up::<G>(scalars, elements);
-    assert_eq!(bucketed::<G>(scalars, elements), expected);
+    assert_eq!(bucketed::<G>(&[(scalars, elements)]), expected);
     assert_eq!(sum::<G>(scalars, elements), expected);
 }
 
@@ -76,6 +76,23 @@ fn a_sum_is_the_same_on_any_number_of_cores() {
     let expected = on(1);
     assert_eq!(on(2), expected);
     assert_eq!(on(64), expected, "cut in parts too");
+}
+
+#[test]
+fn terms_are_summed_wherever_they_are_kept() {
+    let (scalars, elements) = terms::<Ristretto>(6, 900);
+    let expected = added_up::<Ristretto>(&scalars, &elements);
+    let mut terms = Terms::<Ristretto>::with_capacity(3);
+    (0..3).for_each(|at| terms.add(scalars[at], elements[at]));
+    terms.add_all(scalars[3..5].to_vec(), &elements[3..5]);
+    terms.add_all(scalars[5..].to_vec(), &elements[5..]);
+    terms.add_all(Vec::new(), &[]);
+    assert_eq!(terms.sum(), expected);
+    assert!(!terms.vanish());
+    terms.add(-<Ristretto as Group>::Scalar::from(1_u64), expected);
+    assert!(terms.vanish());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(64).build().unwrap();
+    assert!(pool.install(|| terms.vanish()));
 }
 
 #[test]
