@@ -119,11 +119,26 @@ pub(crate) fn write_count(count: usize, into: &mut Vec<u8>) {
 
 /// Appends elements, encoded on all cores.
 pub(crate) fn write_elements<G: Group>(elements: &[G::Element], into: &mut Vec<u8>) {
+    write_parts::<G>(elements, into, |elements, into| {
+        elements.iter().for_each(|element| G::encode_element(element, into));
+    });
+}
+
+/// Appends twice each element, encoded on all cores.
+pub(crate) fn write_doubled<G: Group>(elements: &[G::Element], into: &mut Vec<u8>) {
+    write_parts::<G>(elements, into, G::encode_doubled);
+}
+
+fn write_parts<G: Group>(
+    elements: &[G::Element],
+    into: &mut Vec<u8>,
+    write: impl Fn(&[G::Element], &mut Vec<u8>) + Sync,
+) {
     let parts: Vec<Vec<u8>> = elements
         .par_chunks(SHARED_FROM)
         .map(|elements| {
             let mut bytes = Vec::with_capacity(elements.len() * G::ELEMENT_BYTES);
-            elements.iter().for_each(|element| G::encode_element(element, &mut bytes));
+            write(elements, &mut bytes);
             bytes
         })
         .collect();

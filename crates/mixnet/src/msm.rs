@@ -6,10 +6,13 @@
 //! window's top bit is added to the scalar once: what stands in a window then is the digit plus half the window's
 //! range, whichever scalar it is. So each window can be worked on alone, by whichever core is free.
 
+mod table;
+
 use std::fmt;
 
 use rayon::prelude::*;
 
+pub(crate) use self::table::WideTable;
 use crate::group::Group;
 
 /// From this many terms on buckets pay; below, the group's own way is taken.

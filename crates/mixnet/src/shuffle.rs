@@ -5,7 +5,8 @@
 //! algorithms for verifiable re-encryption mix-nets", 2017), for rows. The chain of commitments is written out as
 //! sums of two fixed elements' multiples, so that no row of it has to wait for the one before.
 //!
-//! A prover's memory accesses follow its permutation. Whoever shuffles does so on a machine of their own.
+//! A prover's memory accesses follow its permutation and its scalars. Whoever shuffles does so on a machine of their
+//! own.
 
 mod permutation;
 mod prove;
@@ -13,7 +14,7 @@ mod verify;
 
 use rand_core::CryptoRng;
 
-use self::permutation::Witness;
+use self::permutation::{Tables, Witness};
 use crate::{
     elgamal::{EncryptionKey, Rows, WIDTH_MAX},
     encoding::{Encoded, Malformed, Reader, write_count},
@@ -84,8 +85,9 @@ impl<G: Group> Mix<'_, G> {
     pub fn shuffle(&self, rng: &mut impl CryptoRng) -> Result<(Rows<G>, ShuffleProof<G>), ShuffleError> {
         self.check_generators()?;
         let witness = Witness::random(self.input.len(), self.input.width(), rng);
-        let output = witness.apply(self.key, self.input);
-        let proof = self.prove(&output, &witness, rng);
+        let tables = Tables::new(self.key, self.generators);
+        let output = witness.apply(&tables, self.input);
+        let proof = self.prove(&output, &witness, &tables, rng);
         Ok((output, proof))
     }
 

@@ -64,6 +64,11 @@ impl Group for Ristretto {
         into.extend_from_slice(element.compress().as_bytes());
     }
 
+    fn encode_doubled(elements: &[RistrettoPoint], into: &mut Vec<u8>) {
+        let encoded = RistrettoPoint::double_and_compress_batch(elements);
+        encoded.iter().for_each(|encoded| into.extend_from_slice(encoded.as_bytes()));
+    }
+
     fn decode_element(bytes: &[u8]) -> Result<RistrettoPoint, NotCanonical> {
         let bytes = bytes.try_into().map_err(|_| NotCanonical::Length(bytes.len(), Self::ELEMENT_BYTES))?;
         // Refuses integers that are not below the field's prime, negative ones, and points off the curve.

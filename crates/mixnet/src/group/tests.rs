@@ -15,6 +15,7 @@ macro_rules! behaviours {
 
 behaviours!(
     encodings_are_read_back,
+    doubled_elements_are_encoded_as_their_doubles,
     the_identity_is_never_read,
     other_lengths_are_refused,
     a_scalar_beyond_the_order_is_refused,
@@ -38,6 +39,15 @@ fn encodings_are_read_back<G: Group>() {
         assert_eq!(G::decode_element(&bytes), Ok(element));
         assert!(G::decode_scalar(&G::encode_scalar(&scalar)).is_ok_and(|read| read == scalar));
     }
+}
+
+fn doubled_elements_are_encoded_as_their_doubles<G: Group>() {
+    let elements = [random::<G>(1).0, G::identity(), G::generator(), -G::generator()];
+    let mut encoded = Vec::new();
+    G::encode_doubled(&elements, &mut encoded);
+    let expected: Vec<_> =
+        elements.iter().flat_map(|element| G::element_bytes(&(*element + *element))).collect();
+    assert_eq!(encoded, expected);
 }
 
 fn the_identity_is_never_read<G: Group>() {

@@ -6,7 +6,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     elgamal::{EncryptionKey, Rows, Secrets},
+    generators::Generators,
     group::Group,
+    msm::WideTable,
 };
 
 /// An order of so many rows: row `i` of the output comes from row `order[i]` of the input.
@@ -16,6 +18,21 @@ pub(super) struct Witness<G: Group> {
     pub(super) permutation: Permutation,
     /// Column by column, in the output's order.
     pub(super) scalars: Vec<Secrets<G>>,
+}
+
+/// Multiples of what a mixer multiplies for every row.
+pub(super) struct Tables<G: Group> {
+    pub(super) base: WideTable<G>,
+    pub(super) key: WideTable<G>,
+    /// The first of the generators.
+    pub(super) first: WideTable<G>,
+}
+
+impl<G: Group> Tables<G> {
+    pub(super) fn new(key: &EncryptionKey<G>, generators: &Generators<G>) -> Self {
+        let new = WideTable::new;
+        Self { base: new(G::generator()), key: new(*key.element()), first: new(*generators.first()) }
+    }
 }
 
 impl Permutation {
@@ -80,18 +97,17 @@ impl<G: Group> Witness<G> {
     }
 
     /// The rows in their new order, encrypted anew.
-    pub(super) fn apply(&self, key: &EncryptionKey<G>, input: &Rows<G>) -> Rows<G> {
-        let table = G::table(key.element());
-        let again = |columns: &[Vec<G::Element>], multiple: &(dyn Fn(&G::Scalar) -> G::Element + Sync)| {
+    pub(super) fn apply(&self, tables: &Tables<G>, input: &Rows<G>) -> Rows<G> {
+        let again = |columns: &[Vec<G::Element>], table: &WideTable<G>| {
             let pairs = columns.iter().zip(&self.scalars);
             let columns = pairs.map(|(column, scalars)| {
                 let moved = self.permutation.apply(column).into_par_iter().zip(scalars.par_iter());
-                moved.map(|(element, scalar)| element + multiple(scalar)).collect()
+                moved.map(|(element, scalar)| element + table.mul(scalar)).collect()
             });
             columns.collect::<Vec<Vec<G::Element>>>()
         };
-        let masks = again(input.masks(), &|scalar| G::mul_generator(scalar));
-        let bodies = again(input.bodies(), &|scalar| G::mul_table(&table, scalar));
+        let masks = again(input.masks(), &tables.base);
+        let bodies = again(input.bodies(), &tables.key);
         Rows::of_columns(masks, bodies)
     }
 }

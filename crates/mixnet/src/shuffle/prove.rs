@@ -4,13 +4,12 @@ use rand_core::CryptoRng;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use super::{Announced, Mix, Responses, ShuffleProof, Witness, permutation::random_scalars};
+use super::{ALONE, Announced, Mix, Responses, ShuffleProof, Tables, Witness, permutation::random_scalars};
 use crate::{
     elgamal::{Rows, Secrets},
-    encoding::{write_count, write_elements, write_scalars},
+    encoding::{write_count, write_doubled, write_elements, write_scalars},
     group::Group,
     msm,
-    transcript::Transcript,
 };
 
 /// The secret exponents of the chain: its element `i` is `base[i] G + factor[i] H`, the one before the first is `H`.
@@ -18,6 +17,9 @@ struct Chain<G: Group> {
     base: Secrets<G>,
     factor: Secrets<G>,
 }
+
+/// What is announced once, and once for each column.
+type Unrepeated<G> = ([<G as Group>::Element; ALONE], Vec<[<G as Group>::Element; 2]>);
 
 /// What hides the secrets in the responses.
 struct Nonces<G: Group> {
@@ -33,13 +35,14 @@ impl<G: Group> Mix<'_, G> {
         &self,
         output: &Rows<G>,
         witness: &Witness<G>,
+        tables: &Tables<G>,
         rng: &mut impl CryptoRng,
     ) -> ShuffleProof<G> {
         let (rows, width) = (output.len(), output.width());
         let mut encoded = Vec::with_capacity(ShuffleProof::<G>::ends(rows, width)[2]);
         write_count(rows, &mut encoded);
         write_count(width, &mut encoded);
-        let (commitments, openings) = self.commit(witness, rng);
+        let (commitments, openings) = self.commit(witness, tables, rng);
         write_elements::<G>(&commitments, &mut encoded);
 
         let mut transcript = self.transcript(output, &encoded);
@@ -47,13 +50,15 @@ impl<G: Group> Mix<'_, G> {
         let permuted = Zeroizing::new(witness.permutation.apply(&challenges));
         let chain_openings = random_scalars::<G>(rows, rng);
         let chain = Chain::<G>::new(&permuted, &chain_openings);
-        let table = G::table(self.generators.first());
-        let chain_elements = chain.elements(&table);
+        let half_chain = chain.half_elements(tables);
         let nonces = Nonces::<G>::random(rows, width, rng);
-        let announced = self.announce(output, &chain, &nonces, &table);
+        let half_announced = chain.half_announced(&nonces, tables);
         let begin = encoded.len();
-        write_elements::<G>(&chain_elements, &mut encoded);
-        announced.encode(&mut encoded);
+        write_doubled::<G>(&half_chain, &mut encoded);
+        let (alone, columns) = self.announce(output, &nonces);
+        write_elements::<G>(&alone, &mut encoded);
+        write_elements::<G>(columns.as_flattened(), &mut encoded);
+        write_doubled::<G>(&half_announced, &mut encoded);
 
         transcript.tell("announced", &encoded[begin..]);
         let challenge = transcript.challenge::<G>("challenge");
@@ -66,35 +71,36 @@ impl<G: Group> Mix<'_, G> {
             let pairs = nonces.iter().zip(secrets);
             pairs.map(|(nonce, secret)| *nonce + challenge * *secret).collect::<Vec<_>>()
         };
-        let alone = answer(&nonces.alone, &secrets);
+        let answers = answer(&nonces.alone, &secrets);
         let again: Vec<_> = witness.scalars.iter().map(|column| dot::<G>(column, &permuted)).collect();
         let responses = Responses {
-            alone: [alone[0], alone[1], alone[2]],
+            alone: [answers[0], answers[1], answers[2]],
             columns: answer(&nonces.columns, &again),
             chain: answer(&nonces.chain, &chain_openings),
             permuted: answer(&nonces.permuted, &permuted),
         };
         responses.encode(&mut encoded);
-        ShuffleProof { commitments, chain: chain_elements, announced, responses, encoded }
+        let announced = Announced { alone, columns, chain: doubled::<G>(half_announced) };
+        ShuffleProof { commitments, chain: doubled::<G>(half_chain), announced, responses, encoded }
     }
 
     /// Commits to the permutation's columns: that of the input's row from which row `i` of the output came is
     /// `rG` and generator `i`.
-    fn commit(&self, witness: &Witness<G>, rng: &mut impl CryptoRng) -> (Vec<G::Element>, Secrets<G>) {
+    fn commit(
+        &self,
+        witness: &Witness<G>,
+        tables: &Tables<G>,
+        rng: &mut impl CryptoRng,
+    ) -> (Vec<G::Element>, Secrets<G>) {
         let openings = random_scalars::<G>(witness.permutation.len(), rng);
         let places = witness.permutation.undo(self.generators.rest());
         let commitments =
-            openings.par_iter().zip(places).map(|(opening, place)| G::mul_generator(opening) + place);
+            openings.par_iter().zip(places).map(|(opening, place)| tables.base.mul(opening) + place);
         (commitments.collect(), openings)
     }
 
-    fn announce(
-        &self,
-        output: &Rows<G>,
-        chain: &Chain<G>,
-        nonces: &Nonces<G>,
-        table: &G::Table,
-    ) -> Announced<G> {
+    /// What does not grow with the rows.
+    fn announce(&self, output: &Rows<G>, nonces: &Nonces<G>) -> Unrepeated<G> {
         let combined = |elements: &[G::Element]| msm::sum::<G>(&nonces.permuted, elements);
         let alone = [
             G::mul_generator(&nonces.alone[0]),
@@ -105,7 +111,7 @@ impl<G: Group> Mix<'_, G> {
         let columns = halves.map(|((masks, bodies), nonce)| {
             [combined(masks) - G::mul_generator(nonce), combined(bodies) - G::mul(self.key.element(), nonce)]
         });
-        Announced { alone, columns: columns.collect(), chain: chain.announce(nonces, table) }
+        (alone, columns.collect())
     }
 }
 
@@ -123,41 +129,48 @@ impl<G: Group> Chain<G> {
         Self { base, factor }
     }
 
-    fn elements(&self, table: &G::Table) -> Vec<G::Element> {
+    /// Halves of the chain's elements, because their doubles are cheap to encode.
+    fn half_elements(&self, tables: &Tables<G>) -> Vec<G::Element> {
+        let half = half::<G>();
         let pairs = self.base.par_iter().zip(self.factor.par_iter());
-        pairs.map(|(base, factor)| G::mul_generator(base) + G::mul_table(table, factor)).collect()
+        let element = |(base, factor): (&G::Scalar, &G::Scalar)| {
+            tables.base.mul(&(half * *base)) + tables.first.mul(&(half * *factor))
+        };
+        pairs.map(element).collect()
     }
 
-    /// `nonce G + nonce' C`, where `C` is the chain's element before.
-    fn announce(&self, nonces: &Nonces<G>, table: &G::Table) -> Vec<G::Element> {
+    /// Halves of `nonce G + nonce' C`, where `C` is the chain's element before.
+    fn half_announced(&self, nonces: &Nonces<G>, tables: &Tables<G>) -> Vec<G::Element> {
+        let half = half::<G>();
         let pairs = nonces.chain.par_iter().zip(nonces.permuted.par_iter());
         let announce = |(index, (nonce, permuted)): (usize, (&G::Scalar, &G::Scalar))| {
             let (base, factor) = match index.checked_sub(1) {
                 Some(before) => (self.base[before], self.factor[before]),
                 None => (G::Scalar::default(), G::Scalar::from(1_u64)),
             };
-            G::mul_generator(&(*nonce + *permuted * base)) + G::mul_table(table, &(*permuted * factor))
+            let base = half * (*nonce + *permuted * base);
+            tables.base.mul(&base) + tables.first.mul(&(half * *permuted * factor))
         };
         pairs.enumerate().map(announce).collect()
     }
 }
 
+fn half<G: Group>() -> G::Scalar {
+    G::invert(&G::Scalar::from(2_u64))
+}
+
+fn doubled<G: Group>(halves: Vec<G::Element>) -> Vec<G::Element> {
+    halves.into_par_iter().map(|half| half + half).collect()
+}
+
 impl<G: Group> Nonces<G> {
     fn random(rows: usize, width: usize, rng: &mut impl CryptoRng) -> Self {
         Self {
-            alone: random_scalars::<G>(super::ALONE, rng),
+            alone: random_scalars::<G>(ALONE, rng),
             columns: random_scalars::<G>(width, rng),
             chain: random_scalars::<G>(rows, rng),
             permuted: random_scalars::<G>(rows, rng),
         }
-    }
-}
-
-impl<G: Group> Announced<G> {
-    fn encode(&self, into: &mut Vec<u8>) {
-        write_elements::<G>(&self.alone, into);
-        write_elements::<G>(self.columns.as_flattened(), into);
-        write_elements::<G>(&self.chain, into);
     }
 }
 
@@ -176,12 +189,4 @@ pub(super) fn scalars<G: Group>(challenges: &[u128]) -> Vec<G::Scalar> {
 
 fn dot<G: Group>(a: &[G::Scalar], b: &[G::Scalar]) -> G::Scalar {
     a.iter().zip(b).fold(G::Scalar::default(), |sum, (a, b)| sum + *a * *b)
-}
-
-impl<G: Group> ShuffleProof<G> {
-    /// The transcript after the announcement was told, for the verifier.
-    pub(super) fn tell_announced(&self, transcript: &mut Transcript) -> G::Scalar {
-        transcript.tell("announced", self.parts()[1]);
-        transcript.challenge::<G>("challenge")
-    }
 }

@@ -40,6 +40,10 @@ impl<G: Group> Fixture<G> {
         Mix { context: b"mixer 1", key: &self.key, generators: &self.generators, input: &self.input }
     }
 
+    fn tables(&self) -> Tables<G> {
+        Tables::new(&self.key, &self.generators)
+    }
+
     fn honest(&self) -> (Rows<G>, ShuffleProof<G>) {
         self.mix().shuffle(&mut StdRng::seed_from_u64(2)).unwrap()
     }
@@ -99,11 +103,11 @@ fn check_lie(lie: impl FnOnce(&Fixture<Ristretto>, &mut Witness<Ristretto>, &mut
     let fixture = fixture::<Ristretto>(6, 2);
     let mut rng = StdRng::seed_from_u64(4);
     let mut witness = Witness::random(6, 2, &mut rng);
-    let honest = witness.apply(&fixture.key, &fixture.input);
+    let honest = witness.apply(&fixture.tables(), &fixture.input);
     let mut rows: Vec<_> = (0..6).map(|index| honest.row(index).unwrap()).collect();
     lie(&fixture, &mut witness, &mut rows);
     let output = Rows::new(&rows).unwrap();
-    let proof = fixture.mix().prove(&output, &witness, &mut rng);
+    let proof = fixture.mix().prove(&output, &witness, &fixture.tables(), &mut rng);
     assert_eq!(fixture.mix().verify(&output, &proof), Err(ShuffleError::Proof));
 }
 
@@ -127,7 +131,7 @@ fn a_lying_mixer_who_drops_a_row_and_doubles_another_is_found_out() {
     check_lie(|_, _, rows| rows[2] = rows[4].clone());
     check_lie(|fixture, witness, rows| {
         witness.permutation = Permutation::of(vec![0, 1, 2, 3, 4, 4]);
-        let doubled = witness.apply(&fixture.key, &fixture.input);
+        let doubled = witness.apply(&fixture.tables(), &fixture.input);
         *rows = (0..6).map(|index| doubled.row(index).unwrap()).collect();
     });
 }
@@ -137,7 +141,7 @@ fn a_lying_mixer_with_a_permutation_that_is_none_is_found_out() {
     for order in [vec![0; 6], vec![1, 1, 2, 3, 4, 5], vec![5, 4, 3, 2, 1, 1]] {
         check_lie(|fixture, witness, rows| {
             witness.permutation = Permutation::of(order);
-            let output = witness.apply(&fixture.key, &fixture.input);
+            let output = witness.apply(&fixture.tables(), &fixture.input);
             *rows = (0..6).map(|index| output.row(index).unwrap()).collect();
         });
     }

@@ -1,14 +1,18 @@
 //! Everybody's side of the proof: all equations as one sum.
 //!
 //! Each equation is multiplied by a weight of 128 bits that follows from the whole proof. If one of them did not
-//! hold, the sum would vanish with a chance of one in 2^128.
+//! hold, the sum would vanish with a chance of one in 2^128. The weights are chosen so that two of a row's eight terms
+//! keep scalars of half the length, which is half the work: one equation goes without a weight, those without a
+//! row's place in the chain are divided by the challenge, and all of them are negated.
 
 use super::{ALONE, Mix, ShuffleError, ShuffleProof, prove::scalars};
 use crate::{elgamal::Rows, group::Group, msm::Terms};
 
 /// The weights of the equations.
 struct Weights<G: Group> {
-    alone: [G::Scalar; ALONE],
+    /// For the equation about the sum, the one about the product; the one about the combination has none.
+    sum: G::Scalar,
+    product: G::Scalar,
     /// A mask's and a body's for each column of the rows.
     columns: Vec<[G::Scalar; 2]>,
     chain: Vec<G::Scalar>,
@@ -18,6 +22,8 @@ struct Weights<G: Group> {
 struct Challenges<G: Group> {
     rows: Vec<G::Scalar>,
     challenge: G::Scalar,
+    /// One by the challenge.
+    inverse: G::Scalar,
 }
 
 impl<G: Group> Mix<'_, G> {
@@ -33,7 +39,7 @@ impl<G: Group> Mix<'_, G> {
             return Err(ShuffleError::Length { rows, width, found, found_width });
         }
         self.check_generators()?;
-        let (challenges, weights) = self.draw(output, proof);
+        let (challenges, weights) = self.draw(output, proof)?;
         let mut terms = Terms::with_capacity(4 + ALONE + 2 * width);
         self.add_fixed(proof, &challenges, &weights, &mut terms);
         self.add_permutation(proof, &challenges, &weights, &mut terms);
@@ -42,54 +48,66 @@ impl<G: Group> Mix<'_, G> {
         if terms.vanish() { Ok(()) } else { Err(ShuffleError::Proof) }
     }
 
-    fn draw(&self, output: &Rows<G>, proof: &ShuffleProof<G>) -> (Challenges<G>, Weights<G>) {
+    fn draw(
+        &self,
+        output: &Rows<G>,
+        proof: &ShuffleProof<G>,
+    ) -> Result<(Challenges<G>, Weights<G>), ShuffleError> {
         let (rows, width) = (self.input.len(), self.input.width());
-        let [commitments, _, responses] = proof.parts();
+        let [commitments, announced, responses] = proof.parts();
         let mut transcript = self.transcript(output, commitments);
         let row_challenges = scalars::<G>(&transcript.weights("rows").take(rows));
-        let challenge = proof.tell_announced(&mut transcript);
+        transcript.tell("announced", announced);
+        let challenge = transcript.challenge::<G>("challenge");
+        if challenge == G::Scalar::default() {
+            // Nobody meets it, and nothing could be learnt from it.
+            return Err(ShuffleError::Proof);
+        }
         transcript.tell("responses", responses);
-        let weights = scalars::<G>(&transcript.weights("weights").take(ALONE + 2 * width + rows));
-        let (alone, rest) = weights.split_at(ALONE);
-        let (columns, chain) = rest.split_at(2 * width);
+        let weights = scalars::<G>(&transcript.weights("weights").take(2 + 2 * width + rows));
+        let (columns, chain) = weights[2..].split_at(2 * width);
         let weights = Weights {
-            alone: [alone[0], alone[1], alone[2]],
+            sum: weights[0],
+            product: weights[1],
             columns: columns.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect(),
             chain: chain.to_vec(),
         };
-        (Challenges { rows: row_challenges, challenge }, weights)
+        let inverse = G::invert(&challenge);
+        Ok((Challenges { rows: row_challenges, challenge, inverse }, weights))
     }
 
     /// The base, the key, the first generator, and what was announced.
-    fn add_fixed<'p>(
+    fn add_fixed(
         &self,
-        proof: &'p ShuffleProof<G>,
+        proof: &ShuffleProof<G>,
         challenges: &Challenges<G>,
         weights: &Weights<G>,
-        terms: &mut Terms<'p, G>,
+        terms: &mut Terms<'_, G>,
     ) {
+        let Challenges { rows, challenge, inverse } = challenges;
+        let alone = [weights.sum * *inverse, weights.product, *inverse];
         let (mut base, mut key) = (G::Scalar::default(), G::Scalar::default());
-        for (weight, response) in weights.alone.iter().zip(&proof.responses.alone) {
-            base += *weight * *response;
+        for (weight, response) in alone.iter().zip(&proof.responses.alone) {
+            base += -(*weight * *response);
         }
         for ([mask, body], response) in weights.columns.iter().zip(&proof.responses.columns) {
-            base += -(*mask * *response);
-            key += -(*body * *response);
+            base += *mask * *inverse * *response;
+            key += *body * *inverse * *response;
         }
         for (weight, response) in weights.chain.iter().zip(&proof.responses.chain) {
-            base += *weight * *response;
+            base += -(*weight * *response);
         }
         terms.add(base, G::generator());
         terms.add(key, *self.key.element());
-        let product = challenges.rows.iter().fold(G::Scalar::from(1_u64), |product, row| product * *row);
-        let first = weights.alone[1] * challenges.challenge * product
-            + weights.chain[0] * proof.responses.permuted[0];
-        terms.add(first, *self.generators.first());
-        for (weight, announced) in weights.alone.iter().zip(&proof.announced.alone) {
-            terms.add(-*weight, *announced);
+        let product = rows.iter().fold(*challenge, |product, row| product * *row);
+        let first = weights.product * product + weights.chain[0] * proof.responses.permuted[0];
+        terms.add(-first, *self.generators.first());
+        for (weight, announced) in alone.iter().zip(&proof.announced.alone) {
+            terms.add(*weight, *announced);
         }
         for (weights, announced) in weights.columns.iter().zip(&proof.announced.columns) {
-            weights.iter().zip(announced).for_each(|(weight, announced)| terms.add(-*weight, *announced));
+            let pairs = weights.iter().zip(announced);
+            pairs.for_each(|(weight, announced)| terms.add(*weight * *inverse, *announced));
         }
     }
 
@@ -103,13 +121,10 @@ impl<G: Group> Mix<'_, G> {
     ) where
         Self: 'p,
     {
-        let [sum, _, combination] = weights.alone;
-        let challenge = challenges.challenge;
         let generators = proof.responses.permuted.iter();
-        let generators = generators.map(|response| sum * challenge + combination * *response).collect();
+        let generators = generators.map(|response| -(weights.sum + challenges.inverse * *response)).collect();
         terms.add_all(generators, self.generators.rest());
-        let commitments = challenges.rows.iter();
-        let commitments = commitments.map(|row| -(challenge * (sum + combination * *row))).collect();
+        let commitments = challenges.rows.iter().map(|row| weights.sum + *row).collect();
         terms.add_all(commitments, &proof.commitments);
     }
 
@@ -125,12 +140,10 @@ impl<G: Group> Mix<'_, G> {
         Self: 'p,
     {
         let mut add = |weight: G::Scalar, came_in: &'p [G::Element], came_out: &'p [G::Element]| {
-            let factor = -(weight * challenges.challenge);
-            terms.add_all(challenges.rows.iter().map(|row| factor * *row).collect(), came_in);
-            terms.add_all(
-                proof.responses.permuted.iter().map(|response| weight * *response).collect(),
-                came_out,
-            );
+            terms.add_all(challenges.rows.iter().map(|row| weight * *row).collect(), came_in);
+            let factor = -(weight * challenges.inverse);
+            let responses = proof.responses.permuted.iter();
+            terms.add_all(responses.map(|response| factor * *response).collect(), came_out);
         };
         for (column, [mask, body]) in weights.columns.iter().enumerate() {
             add(*mask, &self.input.masks()[column], &output.masks()[column]);
@@ -148,10 +161,10 @@ fn add_chain<'p, G: Group>(
 ) {
     let challenge = challenges.challenge;
     let next = weights.chain.iter().zip(&proof.responses.permuted).skip(1);
-    let next = next.map(|(weight, response)| *weight * *response);
+    let next = next.map(|(weight, response)| -(*weight * *response));
     // The last element stands in the equation about the product instead.
-    let next = next.chain([-(weights.alone[1] * challenge)]);
-    let chain = weights.chain.iter().zip(next).map(|(weight, next)| next - challenge * *weight);
+    let next = next.chain([weights.product * challenge]);
+    let chain = weights.chain.iter().zip(next).map(|(weight, next)| challenge * *weight + next);
     terms.add_all(chain.collect(), &proof.chain);
-    terms.add_all(weights.chain.iter().map(|weight| -*weight).collect(), &proof.announced.chain);
+    terms.add_all(weights.chain.clone(), &proof.announced.chain);
 }
