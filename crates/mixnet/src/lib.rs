@@ -14,8 +14,10 @@ mod encoding;
 mod generators;
 mod group;
 pub mod msm;
+mod proofs;
 mod shuffle;
 mod transcript;
+mod trustees;
 
 pub use ballot::{Ballot, BallotError, Caster, Polling, verify_all};
 pub use contest::{
@@ -26,5 +28,11 @@ pub use elgamal::{Ciphertext, EncryptionKey, Row, Rows, Secrets, Unfit, WIDTH_MA
 pub use encoding::{Encoded, Malformed, Reader};
 pub use generators::Generators;
 pub use group::{EMBEDDED_BYTES, Element, Group, NotCanonical, P256, Ristretto, SCALAR_BYTES, Scalar};
+pub use proofs::{EqualityProof, KnowledgeProof};
 pub use shuffle::{Mix, ShuffleError, ShuffleProof};
 pub use transcript::{Transcript, Weights};
+pub use trustees::{
+    Ceremony, CeremonyError, Combined, Complaint, Dealer, Dealing, Dealings, Fault, KeyShare, Offence,
+    Opening, Openings, PartialDecryption, Quorum, QuorumError, ReceiveError, SealedOpening, TRUSTEES_MAX,
+    TooFew, TransportKey, TrusteeKeys, combine,
+};
