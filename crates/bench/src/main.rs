@@ -1,5 +1,6 @@
 //! Measurements, each beside a peer in the same run. `cargo xtask bench NAME` builds and runs this.
 
+mod ballot_check;
 mod cache;
 mod changes;
 mod device_sign_in;
@@ -11,6 +12,7 @@ mod limiter;
 mod live_sessions;
 mod load;
 mod machine;
+mod mix;
 mod overload;
 mod password_sign_in;
 mod peer;
@@ -19,7 +21,9 @@ mod proxy;
 mod recovery;
 mod session;
 mod siege;
+mod sums;
 mod validate;
+mod voting_tokens;
 
 use clap::{Parser, ValueEnum};
 
@@ -72,6 +76,14 @@ enum Name {
     Recovery,
     /// Hits in this process and in Redis, beside bare moka.
     Cache,
+    /// Ballots with proofs, checked together and one by one.
+    BallotCheck,
+    /// A shuffle of an election's rows with its proof, and its verification.
+    Mix,
+    /// Large sums of multiples, beside curve25519-dalek's own.
+    Sums,
+    /// Blind tokens issued and redeemed, beside RSA signatures.
+    VotingTokens,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -93,6 +105,10 @@ fn main() -> anyhow::Result<()> {
         Name::Recovery => recovery::run(arguments.quick)?,
         Name::Jobs => jobs::run(arguments.quick)?,
         Name::Cache => cache::run(arguments.quick)?,
+        Name::BallotCheck => ballot_check::run(arguments.quick)?,
+        Name::Mix => mix::run(arguments.quick)?,
+        Name::Sums => sums::run(arguments.quick)?,
+        Name::VotingTokens => voting_tokens::run(arguments.quick)?,
     };
     figures.print(arguments.json)
 }

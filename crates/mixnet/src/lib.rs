@@ -16,6 +16,7 @@ mod group;
 pub mod msm;
 mod proofs;
 mod shuffle;
+pub mod tokens;
 mod transcript;
 mod trustees;
 
