@@ -1,6 +1,8 @@
 //! A whole election as an observer sees it: everything that was published, checked with public functions alone. The
 //! file is for other implementations too.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use mixnet::{
     Answer, Ballot, Caster, Ceremony, Contest, Dealing, Encoded, Generators, Group, Mix, Opening,
     PartialDecryption, Polling, Quorum, Ristretto, Rows, SealedOpening, ShuffleError, ShuffleProof,
