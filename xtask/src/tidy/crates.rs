@@ -14,6 +14,7 @@ const ORDER: &[&str] = &[
     "seal",
     "ledger",
     "mixnet",
+    "tally",
     "limiter",
     "overload",
     "waiting",
