@@ -18,8 +18,9 @@ use super::{EMBEDDED_BYTES, Element, Group, NotCanonical, SCALAR_BYTES, Scalar};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum P256 {}
 
-/// The first byte of a compressed point with an even second coordinate (SEC 1, section 2.3.3).
+/// The first byte of a compressed point with an even second coordinate, and with an odd one (SEC 1, section 2.3.3).
 const EVEN: u8 = 2;
+const ODD: u8 = 3;
 
 impl Element for ProjectivePoint {}
 impl Scalar for p256::Scalar {}
@@ -74,6 +75,10 @@ impl Group for P256 {
     fn decode_element(bytes: &[u8]) -> Result<ProjectivePoint, NotCanonical> {
         if bytes.len() != Self::ELEMENT_BYTES {
             return Err(NotCanonical::Length(bytes.len(), Self::ELEMENT_BYTES));
+        }
+        // The library would also read `05`, which leaves open which of two points is meant.
+        if !matches!(bytes[0], EVEN | ODD) {
+            return Err(NotCanonical::Element);
         }
         let point = Sec1Point::<NistP256>::from_bytes(bytes).map_err(|_| NotCanonical::Element)?;
         let element = Option::from(ProjectivePoint::from_sec1_point(&point)).ok_or(NotCanonical::Element)?;

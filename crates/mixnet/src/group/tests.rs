@@ -139,11 +139,11 @@ fn uniform_bytes_are_reduced<G: Group>() {
 
 proptest! {
     #[test]
-    fn whatever_is_read_is_written_the_same(bytes in proptest::array::uniform32(any::<u8>()), even in 0_u8..4) {
+    fn whatever_is_read_is_written_the_same(bytes in proptest::array::uniform32(any::<u8>()), tag: u8) {
         if let Ok(element) = Ristretto::decode_element(&bytes) {
             prop_assert_eq!(&Ristretto::element_bytes(&element)[..], &bytes[..]);
         }
-        let point = [&[even][..], &bytes[..]].concat();
+        let point = [&[tag % 8][..], &bytes[..]].concat();
         if let Ok(element) = P256::decode_element(&point) {
             prop_assert_eq!(P256::element_bytes(&element), point);
         }
@@ -195,4 +195,27 @@ fn the_vectors_of_hashing_to_p256() {
         assert_eq!(encoded[2..], *x);
         assert!(encoded == format!("02{x}") || encoded == format!("03{x}"));
     }
+}
+
+/// Attack: a point of another curve, on which logarithms are easy, or another way to write a point.
+#[test]
+fn what_is_not_a_compressed_point_of_p256_is_refused() {
+    let generator = P256::element_bytes(&P256::generator());
+    let mut accepted = 0;
+    for last in 0..=u8::MAX {
+        let mut bytes = generator.clone();
+        bytes[32] = last;
+        accepted += u32::from(P256::decode_element(&bytes).is_ok());
+    }
+    assert!((90..166).contains(&accepted), "about half of all coordinates are on the curve: {accepted}");
+    for tag in (0..=u8::MAX).filter(|tag| !matches!(tag, 2 | 3)) {
+        let mut bytes = generator.clone();
+        bytes[0] = tag;
+        assert_eq!(P256::decode_element(&bytes), Err(NotCanonical::Element), "tag {tag}");
+    }
+    // The coordinate 5 is on the curve; 5 and the field's prime are the same coordinate, written otherwise.
+    let within = hex::decode(format!("02{}5", "0".repeat(63))).unwrap();
+    assert!(P256::decode_element(&within).is_ok());
+    let beyond = "02ffffffff00000001000000000000000000000001000000000000000000000004";
+    assert_eq!(P256::decode_element(&hex::decode(beyond).unwrap()), Err(NotCanonical::Element));
 }
