@@ -44,7 +44,8 @@ pub trait Encoded: Sized {
     fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader(bytes);
         let value = Self::read(&mut reader)?;
-        if reader.0.is_empty() { Ok(value) } else { Err(Malformed::Trailing(reader.0.len())) }
+        reader.end()?;
+        Ok(value)
     }
 }
 
@@ -56,6 +57,11 @@ impl<'b> Reader<'b> {
     #[must_use]
     pub const fn new(bytes: &'b [u8]) -> Self {
         Self(bytes)
+    }
+
+    /// Is nothing left?
+    pub const fn end(&self) -> Result<(), Malformed> {
+        if self.0.is_empty() { Ok(()) } else { Err(Malformed::Trailing(self.0.len())) }
     }
 
     pub fn bytes(&mut self, count: usize) -> Result<&'b [u8], Malformed> {

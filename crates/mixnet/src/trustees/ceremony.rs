@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     elgamal::{EncryptionKey, Unfit},
-    encoding::{Encoded, Malformed, Reader, write_count, write_elements},
-    group::Group,
+    encoding::{Encoded, Malformed, Reader, write_count, write_elements, write_scalars},
+    group::{Group, SCALAR_BYTES},
     proofs::KnowledgeProof,
     transcript::Transcript,
 };
@@ -220,6 +220,33 @@ impl<G: Group> Dealer<G> {
     #[must_use]
     pub const fn trustee(&self) -> u16 {
         self.trustee
+    }
+
+    /// For the trustee's own safe, because rounds may be days apart: number, count, coefficients, and the opening's
+    /// proof.
+    #[must_use]
+    pub fn to_secret_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let coefficients = self.polynomial.coefficients();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(128 + coefficients.len() * SCALAR_BYTES));
+        bytes.extend(self.trustee.to_be_bytes());
+        write_count(coefficients.len(), &mut bytes);
+        write_scalars::<G>(coefficients, &mut bytes);
+        self.opening.knowledge.encode(&mut bytes);
+        bytes
+    }
+
+    pub fn from_secret_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let trustee = u16::from_be_bytes(reader.array()?);
+        let count = reader.count(SCALAR_BYTES)?;
+        if count == 0 {
+            return Err(Malformed::Count(0));
+        }
+        let polynomial = Polynomial::of(Zeroizing::new(reader.scalars::<G>(count)?));
+        let knowledge = KnowledgeProof::read(&mut reader)?;
+        reader.end()?;
+        let opening = Opening { commitments: polynomial.commitments(), knowledge };
+        Ok(Self { trustee, polynomial, opening })
     }
 }
 

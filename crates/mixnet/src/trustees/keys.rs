@@ -9,7 +9,7 @@ use super::{Quorum, QuorumError};
 use crate::{
     elgamal::EncryptionKey,
     encoding::{Encoded, Malformed, Reader},
-    group::{Group, SCALAR_BYTES},
+    group::{Group, NotCanonical, SCALAR_BYTES},
 };
 
 /// What shares are sent to a trustee under.
@@ -45,6 +45,21 @@ impl<G: Group> TransportKey<G> {
         &self.public
     }
 
+    /// For the trustee's own safe: the scalar.
+    #[must_use]
+    pub fn to_secret_bytes(&self) -> Zeroizing<[u8; SCALAR_BYTES]> {
+        Zeroizing::new(G::encode_scalar(&self.secret))
+    }
+
+    pub fn from_secret_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let secret = Zeroizing::new(G::decode_scalar(bytes)?);
+        let public = G::mul_generator(&secret);
+        if public == G::identity() {
+            return Err(Malformed::NotCanonical(NotCanonical::Scalar));
+        }
+        Ok(Self { secret, public })
+    }
+
     pub(super) fn secret(&self) -> &G::Scalar {
         &self.secret
     }
@@ -70,10 +85,8 @@ impl<G: Group> KeyShare<G> {
         let mut reader = Reader::new(bytes);
         let trustee = u16::from_be_bytes(reader.array()?);
         let secret = Zeroizing::new(reader.scalar::<G>()?);
-        match bytes.len().checked_sub(2 + SCALAR_BYTES) {
-            Some(0) => Ok(Self { trustee, secret }),
-            beyond => Err(Malformed::Trailing(beyond.unwrap_or_default())),
-        }
+        reader.end()?;
+        Ok(Self { trustee, secret })
     }
 }
 

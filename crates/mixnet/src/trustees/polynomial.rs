@@ -13,6 +13,14 @@ impl<G: Group> Polynomial<G> {
         Self(Zeroizing::new((0..coefficients).map(|_| G::random_scalar(rng)).collect()))
     }
 
+    pub(super) const fn of(coefficients: Secrets<G>) -> Self {
+        Self(coefficients)
+    }
+
+    pub(super) fn coefficients(&self) -> &[G::Scalar] {
+        &self.0
+    }
+
     /// The value at zero.
     pub(super) fn secret(&self) -> &G::Scalar {
         &self.0[0]

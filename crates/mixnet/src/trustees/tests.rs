@@ -399,3 +399,24 @@ fn what_is_sent_is_read_back_and_nothing_else() {
     keys[1] = 1;
     assert_eq!(TrusteeKeys::<Ristretto>::from_bytes(&keys), Err(Malformed::Count(1)), "one of three");
 }
+
+/// Rounds may be days apart: a trustee goes on with what was kept in a safe.
+#[test]
+fn a_trustee_goes_on_with_what_they_kept() {
+    let mut fixture = fixture::<Ristretto>(two_of_three());
+    let kept: Vec<_> = fixture.dealers.iter().map(Dealer::to_secret_bytes).collect();
+    let keys: Vec<_> = fixture.transports.iter().map(TransportKey::to_secret_bytes).collect();
+    fixture.dealers = kept.iter().map(|bytes| Dealer::from_secret_bytes(bytes).unwrap()).collect();
+    fixture.transports =
+        keys.iter().map(|bytes| TransportKey::from_secret_bytes(&**bytes).unwrap()).collect();
+    let (keys, shares) = fixture.concluded();
+    assert!(shares.iter().all(|share| keys.is_share(share)));
+    let bytes = &kept[0];
+    assert!((0..bytes.len()).all(|length| Dealer::<Ristretto>::from_secret_bytes(&bytes[..length]).is_err()));
+    let long = [bytes, &[0][..]].concat();
+    assert_eq!(Dealer::<Ristretto>::from_secret_bytes(&long).unwrap_err(), Malformed::Trailing(1));
+    let none = [&[0, 1, 0, 0, 0, 0][..], &bytes[70..]].concat();
+    assert_eq!(Dealer::<Ristretto>::from_secret_bytes(&none).unwrap_err(), Malformed::Count(0));
+    assert!(TransportKey::<Ristretto>::from_secret_bytes(&[0; 32]).is_err());
+    assert!(TransportKey::<Ristretto>::from_secret_bytes(&[0; 31]).is_err());
+}
