@@ -58,6 +58,8 @@ pub trait Group: Copy + Eq + fmt::Debug + Send + Sync + 'static {
     const NAME: &'static str;
     /// Bytes of an element's encoding.
     const ELEMENT_BYTES: usize;
+    /// Does [`Group::sum_of_few`] sum thousands better than buckets do?
+    const SUMS_MANY: bool;
     type Element: Element;
     type Scalar: Scalar;
     /// Multiples of one element, so that multiplying it becomes cheap.
@@ -78,8 +80,8 @@ pub trait Group: Copy + Eq + fmt::Debug + Send + Sync + 'static {
     /// A multiple of the table's element. Takes the same time for every scalar.
     fn mul_table(table: &Self::Table, scalar: &Self::Scalar) -> Self::Element;
 
-    /// `Σ scalar · element`, in a time that tells something of the scalars: for public ones. For a few terms;
-    /// [`crate::msm`] is for many.
+    /// `Σ scalar · element`, in a time that tells something of the scalars: for public ones. On one core;
+    /// [`crate::msm`] is for many terms.
     fn sum_of_few(scalars: &[Self::Scalar], elements: &[Self::Element]) -> Self::Element;
 
     /// Appends the one encoding of an element. The identity has one too, zeros alone, but no decoder takes it.

@@ -28,6 +28,7 @@ impl Scalar for p256::Scalar {}
 impl Group for P256 {
     const NAME: &'static str = "P-256";
     const ELEMENT_BYTES: usize = 33;
+    const SUMS_MANY: bool = false;
     type Element = ProjectivePoint;
     type Scalar = p256::Scalar;
     type Table = ProjectivePoint;

@@ -28,6 +28,7 @@ impl Scalar for curve25519_dalek::Scalar {}
 impl Group for Ristretto {
     const NAME: &'static str = "ristretto255";
     const ELEMENT_BYTES: usize = 32;
+    const SUMS_MANY: bool = true;
     type Element = RistrettoPoint;
     type Scalar = curve25519_dalek::Scalar;
     type Table = Box<RistrettoBasepointTable>;

@@ -22,6 +22,7 @@ fn added_up<G: Group>(scalars: &[G::Scalar], elements: &[G::Element]) -> G::Elem
 fn check<G: Group>(scalars: &[G::Scalar], elements: &[G::Element]) {
     let expected = added_up::<G>(scalars, elements);
     assert_eq!(bucketed::<G>(&[(scalars, elements)]), expected);
+    assert_eq!(sum_with_buckets::<G>(scalars, elements), expected);
     assert_eq!(sum::<G>(scalars, elements), expected);
 }
 
@@ -71,7 +72,11 @@ fn a_sum_is_the_same_on_any_number_of_cores() {
     let (scalars, elements) = terms::<Ristretto>(5, 5000);
     let on = |cores| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(cores).build().unwrap();
-        pool.install(|| sum::<Ristretto>(&scalars, &elements))
+        pool.install(|| {
+            let sum = sum::<Ristretto>(&scalars, &elements);
+            assert_eq!(sum, sum_with_buckets::<Ristretto>(&scalars, &elements));
+            sum
+        })
     };
     let expected = on(1);
     assert_eq!(on(2), expected);
