@@ -25,11 +25,15 @@ pub struct Schulze {
 
 /// Counts.
 pub fn count_schulze(profile: &Profile, lots: &Lots) -> Result<Schulze, CountError> {
-    let candidates = profile.candidates();
-    if lots.candidates() != candidates {
+    count_schulze_pairs(preferred(profile), lots)
+}
+
+/// Counts from how many ballots prefer the first of two to the second, as some elections publish it.
+pub fn count_schulze_pairs(preferred: Vec<Vec<u64>>, lots: &Lots) -> Result<Schulze, CountError> {
+    let candidates = preferred.len();
+    if lots.candidates() != candidates || preferred.iter().any(|row| row.len() != candidates) {
         return Err(CountError::Lots);
     }
-    let preferred = preferred(profile);
     let strongest = strongest(&preferred);
     let beats = |one: usize, other: usize| strongest[one][other] > strongest[other][one];
     // The relation is transitive (Schulze 2011, section 4.1): who beats another also beats more others.
@@ -147,6 +151,26 @@ pub(crate) mod tests {
         assert_eq!((counted.preferred[1][0], counted.preferred[0][1]), (4067, 3477));
         assert_eq!((counted.preferred[1][2], counted.preferred[2][1]), (4597, 3668));
         assert_eq!(counted.order, [1, 0, 2]);
+    }
+
+    /// The project leader of Debian, 2003: Zadka, Garbee, Robinson, Michlmayr, none of the above. 488 votes, and four of
+    /// them decided.
+    #[test]
+    fn the_election_of_debian_in_2003_comes_out_as_it_did() {
+        let preferred = [
+            [0, 34, 66, 38, 228],
+            [428, 0, 238, 224, 449],
+            [385, 221, 0, 226, 405],
+            [397, 228, 237, 0, 424],
+            [202, 29, 65, 39, 0],
+        ];
+        let preferred: Vec<_> = preferred.iter().map(|row| row.to_vec()).collect();
+        let lots = Lots::new(5, vec![4, 0, 2, 1, 3]).unwrap();
+        let counted = count_schulze_pairs(preferred, &lots).unwrap();
+        assert_eq!((counted.order, counted.unbeaten), (vec![3, 1, 2, 0, 4], vec![3]));
+        assert_eq!(counted.strongest[3][1], 228);
+        let odd = count_schulze_pairs(vec![vec![0; 5], vec![0; 4]], &Lots::new(2, vec![0, 1]).unwrap());
+        assert_eq!(odd, Err(CountError::Lots));
     }
 
     #[test]
