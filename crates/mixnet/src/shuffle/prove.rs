@@ -175,7 +175,7 @@ impl<G: Group> Nonces<G> {
 }
 
 impl<G: Group> Responses<G> {
-    fn encode(&self, into: &mut Vec<u8>) {
+    pub(super) fn encode(&self, into: &mut Vec<u8>) {
         for scalars in [&self.alone[..], &self.columns, &self.chain, &self.permuted] {
             write_scalars::<G>(scalars, into);
         }

@@ -8,6 +8,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{permutation::Permutation, *};
 use crate::{
     elgamal::{Ciphertext, Row},
+    encoding::write_elements,
     group::{P256, Ristretto},
 };
 
@@ -191,6 +192,84 @@ fn a_proof_holds_for_its_whole_statement_only() {
         assert_eq!(mix.verify(&output, &proof), Err(ShuffleError::Proof));
     }
     assert_eq!(mix.verify(&fixture.input, &proof), Err(ShuffleError::Proof));
+}
+
+/// Everything of a proof that answers one challenge, worked out backwards from it, for an output of somebody's own.
+fn forge(
+    fixture: &Fixture<Ristretto>,
+    output: &Rows<Ristretto>,
+    challenge: <Ristretto as Group>::Scalar,
+) -> ShuffleProof<Ristretto> {
+    type Scalars = Vec<<Ristretto as Group>::Scalar>;
+    type Elements = Vec<<Ristretto as Group>::Element>;
+    let (rows, mut rng) = (output.len(), StdRng::seed_from_u64(8));
+    let mut random = |count| (0..count).map(|_| Ristretto::random_scalar(&mut rng)).collect::<Scalars>();
+    let [commitments, chain]: [Elements; 2] =
+        [random(rows), random(rows)].map(|scalars| scalars.iter().map(Ristretto::mul_generator).collect());
+    let mut encoded = Vec::new();
+    write_count(rows, &mut encoded);
+    write_count(1, &mut encoded);
+    write_elements::<Ristretto>(&commitments, &mut encoded);
+    let mut transcript = fixture.mix().transcript(output, &encoded);
+    let drawn = prove::scalars::<Ristretto>(&transcript.weights("rows").take(rows));
+    let (alone, columns) = (random(ALONE), random(1));
+    let (chain_responses, permuted) = (random(rows), random(rows));
+    let sum = |scalars: &Scalars, elements: &[_]| Ristretto::sum_of_few(scalars, elements);
+    let times = |element: <Ristretto as Group>::Element| Ristretto::mul(&element, &challenge);
+    let ones = vec![1_u64.into(); rows];
+    let product = drawn.iter().fold(1_u64.into(), |product: <Ristretto as Group>::Scalar, one| product * one);
+    let generators = fixture.generators.rest();
+    let base = |index: usize| Ristretto::mul_generator(&alone[index]);
+    let first = fixture.generators.first();
+    let half = |shuffled: &Elements, input: &Elements, key: &_| {
+        sum(&permuted, shuffled) - Ristretto::mul(key, &columns[0]) - times(sum(&drawn, input))
+    };
+    let before = |index: usize| index.checked_sub(1).map_or(*first, |before| chain[before]);
+    let of_row = |index: usize| {
+        Ristretto::mul_generator(&chain_responses[index]) + Ristretto::mul(&before(index), &permuted[index])
+            - times(chain[index])
+    };
+    let announced = Announced {
+        alone: [
+            base(0) - times(sum(&ones, &commitments) - sum(&ones, generators)),
+            base(1) - times(chain[rows - 1] - Ristretto::mul(first, &product)),
+            base(2) + sum(&permuted, generators) - times(sum(&drawn, &commitments)),
+        ],
+        columns: vec![[
+            half(&output.masks()[0], &fixture.input.masks()[0], &Ristretto::generator()),
+            half(&output.bodies()[0], &fixture.input.bodies()[0], fixture.key.element()),
+        ]],
+        chain: (0..rows).map(of_row).collect(),
+    };
+    write_elements::<Ristretto>(&chain, &mut encoded);
+    write_elements::<Ristretto>(&announced.alone, &mut encoded);
+    write_elements::<Ristretto>(announced.columns.as_flattened(), &mut encoded);
+    write_elements::<Ristretto>(&announced.chain, &mut encoded);
+    let alone = [alone[0], alone[1], alone[2]];
+    let responses = Responses { alone, columns, chain: chain_responses, permuted };
+    responses.encode(&mut encoded);
+    ShuffleProof { commitments, chain, announced, responses, encoded }
+}
+
+/// Attack: a mixer who replaces every vote, and works the proof out backwards from a challenge they know. It would do if
+/// the challenge did not follow from what was announced.
+#[test]
+fn weak_fiat_shamir_is_of_no_use_to_a_forging_mixer() {
+    let fixture = fixture::<Ristretto>(5, 1);
+    let mut rng = StdRng::seed_from_u64(7);
+    let own: Vec<_> =
+        (0..5).map(|_| fixture.key.encrypt(&[message::<Ristretto>(0)], &mut rng).unwrap().0).collect();
+    let output = Rows::new(&own).unwrap();
+    let challenge = Ristretto::random_scalar(&mut rng);
+    let forged = forge(&fixture, &output, challenge);
+    let read = ShuffleProof::from_bytes(&forged.to_bytes()).unwrap();
+    let (mut challenges, weights) = fixture.mix().draw(&output, &read).unwrap();
+    (challenges.challenge, challenges.inverse) = (challenge, Ristretto::invert(&challenge));
+    assert!(
+        fixture.mix().holds(&output, &read, &challenges, &weights),
+        "it answers the challenge it was made for"
+    );
+    assert_eq!(fixture.mix().verify(&output, &read), Err(ShuffleError::Proof));
 }
 
 #[test]

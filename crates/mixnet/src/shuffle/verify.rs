@@ -9,7 +9,7 @@ use super::{ALONE, Mix, ShuffleError, ShuffleProof, prove::scalars};
 use crate::{elgamal::Rows, group::Group, msm::Terms};
 
 /// The weights of the equations.
-struct Weights<G: Group> {
+pub(super) struct Weights<G: Group> {
     /// For the equation about the sum, the one about the product; the one about the combination has none.
     sum: G::Scalar,
     product: G::Scalar,
@@ -19,11 +19,11 @@ struct Weights<G: Group> {
 }
 
 /// The verifier's challenges.
-struct Challenges<G: Group> {
-    rows: Vec<G::Scalar>,
-    challenge: G::Scalar,
+pub(super) struct Challenges<G: Group> {
+    pub(super) rows: Vec<G::Scalar>,
+    pub(super) challenge: G::Scalar,
     /// One by the challenge.
-    inverse: G::Scalar,
+    pub(super) inverse: G::Scalar,
 }
 
 impl<G: Group> Mix<'_, G> {
@@ -40,15 +40,26 @@ impl<G: Group> Mix<'_, G> {
         }
         self.check_generators()?;
         let (challenges, weights) = self.draw(output, proof)?;
-        let mut terms = Terms::with_capacity(4 + ALONE + 2 * width);
-        self.add_fixed(proof, &challenges, &weights, &mut terms);
-        self.add_permutation(proof, &challenges, &weights, &mut terms);
-        add_chain(proof, &challenges, &weights, &mut terms);
-        self.add_rows(output, proof, &challenges, &weights, &mut terms);
-        if terms.vanish() { Ok(()) } else { Err(ShuffleError::Proof) }
+        if self.holds(output, proof, &challenges, &weights) { Ok(()) } else { Err(ShuffleError::Proof) }
     }
 
-    fn draw(
+    /// Do the equations hold with these challenges?
+    pub(super) fn holds(
+        &self,
+        output: &Rows<G>,
+        proof: &ShuffleProof<G>,
+        challenges: &Challenges<G>,
+        weights: &Weights<G>,
+    ) -> bool {
+        let mut terms = Terms::with_capacity(4 + ALONE + 2 * self.input.width());
+        self.add_fixed(proof, challenges, weights, &mut terms);
+        self.add_permutation(proof, challenges, weights, &mut terms);
+        add_chain(proof, challenges, weights, &mut terms);
+        self.add_rows(output, proof, challenges, weights, &mut terms);
+        terms.vanish()
+    }
+
+    pub(super) fn draw(
         &self,
         output: &Rows<G>,
         proof: &ShuffleProof<G>,
