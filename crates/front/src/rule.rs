@@ -1,6 +1,7 @@
 //! One limit: on which routes, of whom, and how much.
 
 use std::{
+    borrow::Cow,
     hash::{Hash, Hasher},
     net::IpAddr,
     num::NonZeroU32,
@@ -159,15 +160,41 @@ const fn yes() -> bool {
 impl Route {
     /// Is it a request for this route?
     pub(crate) fn matches(&self, method: &str, path: &str) -> bool {
-        if self.method.as_ref().is_some_and(|own| own.as_str() != method) {
+        // Whoever answers `GET` does the same work for `HEAD`.
+        let same = |own: &Method| own.as_str() == method || (*own == Method::GET && method == "HEAD");
+        if !self.method.as_ref().is_none_or(same) {
             return false;
         }
-        let mut asked = path.strip_prefix('/').unwrap_or(path).split('/');
+        let plain = plain(path);
+        let mut asked = plain.split(['/', '\\']).filter_map(|segment| {
+            // Parameters of a segment (RFC 3986, section 3.3) make no other route of it.
+            let segment = segment.split(';').next().unwrap_or_default();
+            (!segment.is_empty()).then_some(segment)
+        });
         let begins = self.segments.iter().all(|segment| {
             asked.next().is_some_and(|asked| segment.as_ref().is_none_or(|segment| segment == asked))
         });
         begins && (self.open || asked.next().is_none())
     }
+}
+
+/// A path as others may read it: what is written with percent signs is what it stands for. A rule must hold however its
+/// path is written.
+fn plain(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let (mut out, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
+    while let Some((first, more)) = rest.split_first() {
+        let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let written = match more {
+            [high, low, ..] if *first == b'%' => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        out.push(written.map_or(*first, |(high, low)| high << 4 | low));
+        rest = if written.is_some() { &more[2..] } else { more };
+    }
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }
 
 impl FromStr for Route {
@@ -189,7 +216,8 @@ impl FromStr for Route {
             let any = segment.starts_with('{') && segment.ends_with('}');
             (!any).then(|| segment.to_owned())
         };
-        Ok(Self { method, segments: path.split('/').map(segment).collect(), open })
+        let segments = path.split('/').filter(|part| !part.is_empty()).map(segment).collect();
+        Ok(Self { method, segments, open })
     }
 }
 
@@ -332,6 +360,17 @@ mod tests {
         assert!(matches("POST /votes", "POST", "/votes"));
         assert!(!matches("POST /votes", "GET", "/votes"));
         assert!(matches("/", "GET", "/"));
+        assert!(matches("GET /votes", "HEAD", "/votes"), "it is the same work");
+    }
+
+    #[test]
+    fn a_route_is_the_same_however_its_path_is_written() {
+        for path in ["/%6cogin", "//login", "/login/", "/login;x=1", "/login%2f", "/%2flogin", "\\login"] {
+            assert!(matches("/login", "GET", path), "{path}");
+        }
+        for path in ["/logins", "/a/login", "/%4cogin", "/log%69n%73"] {
+            assert!(!matches("/login", "GET", path), "{path}");
+        }
     }
 
     #[test]

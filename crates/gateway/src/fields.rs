@@ -1,6 +1,6 @@
 //! Which header fields are for one connection alone, and what a request is told on its way.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use edge::{Content, Peer, RequestId};
 use http::{HeaderMap, HeaderName, Method, Request, Version, header};
@@ -202,7 +202,32 @@ pub(crate) fn is_ambiguous(path: &str) -> bool {
         return false;
     }
     let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
-    plain.split(['/', '\\']).any(|segment| segment == "." || segment == "..")
+    plain.split(['/', '\\']).any(|segment| {
+        // Some servers take parameters of a segment away before they resolve it.
+        let segment = segment.split(';').next().unwrap_or_default();
+        segment == "." || segment == ".."
+    })
+}
+
+/// A path as routes are found by: letters that are written with percent signs without need are what they stand for, and
+/// slashes in a row are one, so that no route is reached past another.
+pub(crate) fn as_routed(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') && !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(first) = rest.chars().next() {
+        let code = rest.get(1..3).filter(|_| first == '%').and_then(|code| u8::from_str_radix(code, 16).ok());
+        let needless =
+            code.map(char::from).filter(|letter| letter.is_ascii_alphanumeric() || "-._~".contains(*letter));
+        let letter = needless.unwrap_or(first);
+        if letter != '/' || !out.ends_with('/') {
+            out.push(letter);
+        }
+        rest = &rest[if needless.is_some() { 3 } else { first.len_utf8() }..];
+    }
+    Cow::Owned(out)
 }
 
 fn write_field(head: &mut Vec<u8>, name: &str, value: &[u8]) {
@@ -297,11 +322,35 @@ mod tests {
 
     #[test]
     fn a_path_that_two_servers_may_resolve_differently_is_found() {
-        for path in ["/a/../b", "/..", "/./a", "/a/%2e%2E/b", "/a/.%2e", "/a%2f..%2fb", "/a\\..\\b"] {
+        for path in [
+            "/a/../b",
+            "/..",
+            "/./a",
+            "/a/%2e%2E/b",
+            "/a/.%2e",
+            "/a%2f..%2fb",
+            "/a\\..\\b",
+            "/a/..;/b",
+            "/a/%2e%2e;x=1/b",
+        ] {
             assert!(is_ambiguous(path), "{path}");
         }
         for path in ["/", "/a.b", "/.well-known/x", "/a..b", "/...", "/a%20b", "/a%2fb"] {
             assert!(!is_ambiguous(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_route_is_found_however_its_path_is_written() {
+        for (path, routed) in [
+            ("/dead/a", "/dead/a"),
+            ("/%64ead", "/dead"),
+            ("//dead///a", "/dead/a"),
+            ("/a%2fb%20c", "/a%2fb%20c"),
+            ("/%7Eada/%4", "/~ada/%4"),
+            ("/é%64", "/éd"),
+        ] {
+            assert_eq!(as_routed(path), routed);
         }
     }
 }

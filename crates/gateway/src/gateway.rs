@@ -31,7 +31,7 @@ use crate::{
     config,
     exchange::Outgoing,
     fault::Fault,
-    fields::{Bearings, Telling, asks_for_upgrade, is_ambiguous, request_head, takes_trailers},
+    fields::{Bearings, Telling, as_routed, asks_for_upgrade, is_ambiguous, request_head, takes_trailers},
     pool::Pool,
     response_cache::ResponseCache,
     streams,
@@ -176,7 +176,7 @@ impl Gateway {
         let table = self.0.table.load();
         let host: Box<str> = host(&request).into();
         let path = request.uri().path();
-        let found = match table.route(&host, path) {
+        let found = match table.route(&host, &as_routed(path)) {
             _ if is_ambiguous(path) => Err(Fault::AmbiguousPath),
             None => Err(Fault::NoSuchHost),
             Some(route) => {

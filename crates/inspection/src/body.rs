@@ -38,6 +38,8 @@ impl Written {
             kind if kind.starts_with(b"text/") || kind == b"application/graphql" || kind.is_empty() => {
                 Some(Self::Text)
             }
+            // Two types in one: each reader takes the one it likes.
+            kind if kind.contains(&b',') => Some(Self::Text),
             _ => None,
         }
     }
@@ -50,9 +52,18 @@ fn boundary(content_type: &[u8]) -> Option<Vec<u8>> {
     (3..=BOUNDARY_BYTES_MAX).contains(&boundary.len()).then_some(boundary)
 }
 
+/// The parts of a field between semicolons that stand in no quotes.
+fn parts_of(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    field.split(move |byte| {
+        quoted ^= *byte == b'"';
+        *byte == b';' && !quoted
+    })
+}
+
 /// The value of a parameter of a field, without the quotes it may stand in.
 fn parameter<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    field.split(|byte| *byte == b';').skip(1).find_map(|part| {
+    parts_of(field).skip(1).find_map(|part| {
         let part = part.trim_ascii();
         let (own, value) = part.split_at(memchr(b'=', part)?);
         let value = value[1..].trim_ascii();
@@ -91,8 +102,11 @@ impl Tally<'_> {
         while let Some(start) = starts.next() {
             let end = starts.peek().map_or(bytes.len(), |next| next - boundary.len());
             let part = &bytes[start..end.max(start)];
-            let Some(at) = memmem::find(part, b"\r\n\r\n") else { continue };
-            let (head, content) = (&part[..at], &part[at + 4..]);
+            // Some readers take lines that end in LF alone.
+            let ends = [(b"\r\n\r\n".as_slice(), 4), (b"\n\n", 2)];
+            let found = ends.iter().filter_map(|(end, length)| Some((memmem::find(part, end)?, *length)));
+            let Some((at, length)) = found.min() else { continue };
+            let (head, content) = (&part[..at], &part[at + length..]);
             let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
             let disposition = lines.find(|line| {
                 line.get(..20).is_some_and(|name| name.eq_ignore_ascii_case(b"content-disposition:"))
@@ -108,15 +122,30 @@ impl Tally<'_> {
 
     /// What stands between tags, and in quotes inside of them.
     fn markup(&mut self, bytes: &[u8]) {
-        if memmem::find(bytes, b"<!ENTITY").is_some() {
+        let declares = memmem::find(bytes, b"<!ENTITY").is_some();
+        let elsewhere = memmem::find(bytes, b"<!DOCTYPE").is_some_and(|at| {
+            let head = bytes[at..].split(|byte| matches!(byte, b'>' | b'[')).next().unwrap_or_default();
+            memmem::find(head, b"SYSTEM").is_some() || memmem::find(head, b"PUBLIC").is_some()
+        });
+        if declares || elsewhere {
             // Outside entities read files of the server: no honest sender declares them.
             self.value(Place::Body, b"<!entity ", false);
+        }
+        for section in memmem::find_iter(bytes, b"<![CDATA[") {
+            let text = &bytes[section + 9..];
+            let end = memmem::find(text, b"]]>").unwrap_or(text.len());
+            self.value(Place::Body, &text[..end], false);
         }
         for piece in bytes.split(|byte| *byte == b'<') {
             let end = memchr(b'>', piece).unwrap_or(piece.len());
             let (tag, text) = piece.split_at(end);
-            let mut quotes = tag.split(|byte| matches!(byte, b'"' | b'\'')).skip(1).step_by(2);
-            quotes.by_ref().for_each(|value| self.value(Place::Body, value, false));
+            let mut rest = tag;
+            while let Some(begin) = rest.iter().position(|byte| matches!(byte, b'"' | b'\'')) {
+                let inside = &rest[begin + 1..];
+                let end = memchr(rest[begin], inside).unwrap_or(inside.len());
+                self.value(Place::Body, &inside[..end], false);
+                rest = inside.get(end + 1..).unwrap_or_default();
+            }
             let text = text.get(1..).unwrap_or_default().trim_ascii();
             if !text.is_empty() {
                 self.value(Place::Body, text, false);
@@ -236,6 +265,12 @@ mod tests {
             "what files hold is theirs"
         );
         assert!(!found(parts, &part("name=password", "1 or 1=1")));
+        assert!(
+            found(parts, &part("name=\"q\"; x=\"; filename=y\"", "1 or 1=1")),
+            "a file only in quotes is none"
+        );
+        assert!(found(parts, &part("name=q", "1 or 1=1").replace("\r\n", "\n")));
+        assert!(found("application/json, image/png", "{\"a\": \"1 or 1=1\"}"));
     }
 
     #[test]
@@ -243,6 +278,12 @@ mod tests {
         let xml = "application/xml";
         assert!(!found(xml, "<a><object id=\"7\">it's <b>here</b></object></a>"));
         assert!(found(xml, "<a><b>1 or 1=1</b></a>") && found(xml, "<a b='1 or 1=1'/>"));
+        assert!(found(xml, "<a b=\"it's\" c=\"1 or 1=1\"/>"));
+        assert!(
+            found(xml, "<a><![CDATA[1 or 1=1]]></a>") && found(xml, "<a><![CDATA[<script>x</script>]]></a>")
+        );
+        assert!(found(xml, "<!DOCTYPE x SYSTEM \"http://x.example/x.dtd\"><x/>"));
+        assert!(!found(xml, "<!DOCTYPE html><p>fine</p>"));
         assert!(found("text/xml", "<!DOCTYPE x [<!ENTITY y SYSTEM \"file:///z\">]><x>&y;</x>"));
     }
 

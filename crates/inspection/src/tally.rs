@@ -26,7 +26,8 @@ fn split(pair: &[u8]) -> (&[u8], &[u8]) {
     at.map_or((pair, [].as_slice()), |at| (&pair[..at], &pair[at + 1..]))
 }
 
-/// Adds up what the rules say of a request; each of them counts once.
+/// Adds up what the rules say of each value of a request; each of them counts once there. An attack stands in one value:
+/// signs in many of them are what long honest texts have.
 #[derive(Debug)]
 pub struct Tally<'a> {
     pub(crate) inspector: &'a Inspector,
@@ -34,6 +35,8 @@ pub struct Tally<'a> {
     counted: Vec<bool>,
     scores: [u32; Class::ALL.len()],
     first: Option<usize>,
+    /// Of the value that most spoke against.
+    worst: Option<Suspicion<'a>>,
     values_left: usize,
     bytes_left: usize,
 }
@@ -46,6 +49,7 @@ impl<'a> Tally<'a> {
             counted: vec![false; inspector.rules.len()],
             scores: [0; Class::ALL.len()],
             first: None,
+            worst: None,
             values_left: inspector.bounds.values_max.get(),
             bytes_left: inspector.bounds.bytes_max.get(),
         }
@@ -74,12 +78,18 @@ impl<'a> Tally<'a> {
         }
         let normal = normal(seen, form);
         let inspector = self.inspector;
+        self.counted.fill(false);
+        (self.scores, self.first) = ([0; Class::ALL.len()], None);
         inspector.matches(place, &normal.folded, |rule| self.count(rule));
         if let Some(bare) = &normal.bare {
             inspector.matches(place, bare, |rule| self.count(rule));
         }
         if matches!(place, Place::Query | Place::Field | Place::Body) {
             inspector.read_tokens(&normal.decoded, |rule| self.count(rule));
+        }
+        let found = self.of_value();
+        if found.map(|found| found.score) > self.worst.map(|worst| worst.score) {
+            self.worst = found;
         }
     }
 
@@ -112,7 +122,11 @@ impl<'a> Tally<'a> {
 
     /// What it comes to, if anything spoke for an attack.
     #[must_use]
-    pub fn suspicion(&self) -> Option<Suspicion<'a>> {
+    pub const fn suspicion(&self) -> Option<Suspicion<'a>> {
+        self.worst
+    }
+
+    fn of_value(&self) -> Option<Suspicion<'a>> {
         let first = self.first?;
         let score = self.scores.iter().fold(0, |sum: u32, score| sum.saturating_add(*score));
         let class = Class::ALL.into_iter().max_by_key(|class| self.scores[*class as usize])?;
