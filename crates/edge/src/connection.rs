@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 pub(crate) use http2::Http2;
 use proxied::take_proxied;
 pub use proxied::{Proxied, ProxiedError, read_proxied};
-pub(crate) use stream::Stream;
+pub use stream::Stream;
 pub(crate) use watch::{Busy, Entry, Order, Watch, Watches};
 
 use crate::{
@@ -104,7 +104,7 @@ async fn shake_hands(socket: TcpStream, port: &Port) -> io::Result<(Stream, Vers
         let stream = tls.accept(socket).await?;
         let agreed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let version = if agreed { Version::Http2 } else { Version::Http1 };
-        return Ok((Stream::Tls(Box::new(stream)), version));
+        return Ok((Stream::Tls(Box::new(stream.into())), version));
     }
     let mut first = [0; PREFACE.len()];
     loop {

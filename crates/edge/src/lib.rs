@@ -24,7 +24,7 @@ mod tls;
 mod traffic;
 
 pub use config::{EdgeConfig, ListenConfig};
-pub use connection::{Proxied, ProxiedError, read_proxied};
+pub use connection::{Proxied, ProxiedError, Stream, read_proxied};
 pub use direct::{Ask, Direct};
 pub use forward::{CountedAs, Forward, Forwarding, refused};
 // What a front is set by belongs to a port's settings.

@@ -200,7 +200,7 @@ impl BodyInspection {
     pub(crate) fn look(&self, body: &[u8]) -> Option<Attack> {
         let exempt = self.inspection.exempt(self.exception)?;
         let mut tally = self.inspection.inspector.as_ref()?.tally(exempt);
-        tally.body(&self.written, body);
+        tally.body(&self.written, &body[..body.len().min(self.bytes_max())]);
         self.inspection.judge(&tally)
     }
 

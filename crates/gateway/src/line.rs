@@ -11,13 +11,14 @@ use std::{
 };
 
 use bytes::BytesMut;
+use edge::Stream;
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
     net::TcpStream,
     time::{Instant, Sleep},
 };
 
-use crate::{ConnectionsConfig, TimesConfig, config::millis, fault::Fault, secure::Secure, wire::Wire};
+use crate::{ConnectionsConfig, TimesConfig, config::millis, fault::Fault, secure::Secure, wire::is_silent};
 
 /// What is read at once when little is expected, and when much is.
 const READ_BYTES_MIN: usize = 16 << 10;
@@ -39,7 +40,7 @@ struct Idle {
 /// A connection to an upstream, with what came and was not read yet.
 #[derive(Debug)]
 pub(crate) struct Line {
-    stream: Wire,
+    stream: Stream,
     pub(crate) inbox: BytesMut,
     /// The number of its upstream.
     number: u64,
@@ -72,7 +73,7 @@ impl Line {
             let now = Instant::now();
             loop {
                 let mut line = lines.pop()?;
-                if now < line.idle_until && line.stream.is_silent() {
+                if now < line.idle_until && is_silent(&mut line.stream) {
                     return Some(line);
                 }
             }
@@ -144,7 +145,7 @@ impl Line {
         }
     }
 
-    pub(crate) fn into_parts(self) -> (Wire, BytesMut) {
+    pub(crate) fn into_parts(self) -> (Stream, BytesMut) {
         (self.stream, self.inbox)
     }
 }
@@ -163,7 +164,7 @@ impl Idle {
 }
 
 /// Connects to an upstream within this time.
-pub(crate) async fn connect(address: &str, secure: Option<&Secure>, time: Duration) -> Result<Wire, Fault> {
+pub(crate) async fn connect(address: &str, secure: Option<&Secure>, time: Duration) -> Result<Stream, Fault> {
     match tokio::time::timeout(time, wire(address, secure)).await {
         Ok(Ok(wire)) => Ok(wire),
         Ok(Err(error)) => {
@@ -174,14 +175,14 @@ pub(crate) async fn connect(address: &str, secure: Option<&Secure>, time: Durati
     }
 }
 
-async fn wire(address: &str, secure: Option<&Secure>) -> io::Result<Wire> {
+async fn wire(address: &str, secure: Option<&Secure>) -> io::Result<Stream> {
     let stream = match address.parse::<SocketAddr>() {
         Ok(address) => TcpStream::connect(address).await?,
         Err(_) => TcpStream::connect(address).await?,
     };
     stream.set_nodelay(true)?;
     Ok(match secure {
-        Some(secure) => Wire::Encrypted(Box::new(secure.connect(address, stream).await?)),
-        None => Wire::Plain(stream),
+        Some(secure) => Stream::Tls(Box::new(secure.connect(address, stream).await?.into())),
+        None => Stream::Plain(stream),
     })
 }

@@ -34,6 +34,7 @@ use crate::{
     line::connect,
     pool::Pool,
     upstream::{InFlight, Upstream},
+    wire::agreed,
 };
 
 /// Fields of a request's head, which we have written ourselves.
@@ -93,7 +94,7 @@ pub(crate) async fn converse_anew(
 async fn open(pool: &Pool, upstream: &Upstream, connect_ms_max: NonZeroU32) -> Result<Sender, Fault> {
     let time = millis(connect_ms_max);
     let wire = connect(&upstream.address, pool.secure.as_ref(), time).await?;
-    if pool.secure.is_some() && wire.agreed() != Some(b"h2") {
+    if pool.secure.is_some() && agreed(&wire) != Some(b"h2") {
         return Err(Fault::BadAnswer("it does not speak HTTP/2"));
     }
     let mut builder = http2::Builder::new(TokioExecutor::new());

@@ -7,13 +7,14 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
+use edge::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{upstream::InFlight, wire::Wire};
+use crate::upstream::InFlight;
 
 /// The upstream's end: what came behind its answer first, then what comes.
 pub(crate) struct Behind {
-    pub(crate) stream: Wire,
+    pub(crate) stream: Stream,
     pub(crate) early: BytesMut,
     pub(crate) _in_flight: InFlight,
 }

@@ -109,7 +109,7 @@ pub(crate) async fn watch(
     let (mut shrunk, mut short): (Option<Stopwatch>, Option<Stopwatch>) = (None, None);
     let mut replaced = Clock::System.stopwatch();
     while !*stop.borrow() {
-        let resident = resident().unwrap_or_default();
+        let resident = telemetry::resident_bytes().unwrap_or_default();
         let press = marks.press(resident);
         short = (press != Press::None).then(|| short.unwrap_or_else(|| Clock::System.stopwatch()));
         relief.overload.spare(refused(short.as_ref().map(Stopwatch::elapsed)));
@@ -128,17 +128,6 @@ pub(crate) async fn watch(
         }
         drop(tokio::time::timeout(LOOK_EVERY, stop.wait_for(|stop| *stop)).await);
     }
-}
-
-/// Memory that this process holds, in bytes.
-fn resident() -> Option<u64> {
-    kib(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
-}
-
-/// What a line of `/proc/self/status` says, in bytes.
-fn kib(status: &str, name: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().trim_end_matches(" kB").parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// What the control group allows (cgroup v2), in bytes.
@@ -174,11 +163,5 @@ mod tests {
         let presses = [100, 101, 200, 201].map(|resident| marks.press(resident));
         assert_eq!(presses, [Press::None, Press::Shrink, Press::Shrink, Press::Replace]);
         assert_eq!(Marks { shrink: None, replace: None }.press(u64::MAX), Press::None);
-    }
-
-    #[test]
-    fn the_system_says_what_this_process_holds() {
-        assert!(resident().is_some_and(|bytes| bytes > 1 << 20));
-        assert_eq!(kib("VmPeak:\t 9 kB\nVmRSS:\t    12 kB\n", "VmRSS:"), Some(12 * 1024));
     }
 }

@@ -27,12 +27,11 @@ impl Collector for Process {
             let metric = encoder.encode_descriptor("process_cpu_seconds", help, None, MetricType::Counter)?;
             ConstCounter::new(cpu_seconds).encode(metric)?;
         }
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
         let open = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
         for (name, help, value) in [
             ("process_cpus", "Processors that the process may use", Some(self.cpus as u64)),
-            ("process_resident_memory_bytes", "Memory that the process holds", kib(&status, "VmRSS:")),
+            ("process_resident_memory_bytes", "Memory that the process holds", resident_bytes()),
             ("process_memory_max_bytes", "Memory that the process may hold", memory_max()),
             ("process_open_fds", "Files and sockets that are open", open.map(|count| count as u64)),
             ("process_max_fds", "Files and sockets that may be open", fds_max(&limits)),
@@ -43,6 +42,12 @@ impl Collector for Process {
         }
         Ok(())
     }
+}
+
+/// Memory that this process holds, in bytes.
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
+    kib(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
 /// What a line of `/proc/self/status` or `/proc/meminfo` says, in bytes.
@@ -84,6 +89,11 @@ mod tests {
         let stat = "7 (a) (b c) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 4 0 9 10 11";
         assert_eq!(cpu_seconds(stat), Some(2.0));
         assert_eq!(cpu_seconds("7 (a"), None);
+    }
+
+    #[test]
+    fn the_system_says_what_this_process_holds() {
+        assert!(resident_bytes().is_some_and(|bytes| bytes > 1 << 20));
     }
 
     #[test]

@@ -10,11 +10,11 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::TlsStream;
 
-/// In the clear or encrypted: every version of HTTP is spoken on either.
+/// In the clear or encrypted, from callers or to servers elsewhere: every version of HTTP is spoken on either.
 #[derive(Debug)]
-pub(crate) enum Stream {
+pub enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }

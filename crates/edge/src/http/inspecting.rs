@@ -60,10 +60,10 @@ pub(crate) async fn inspected(edge: &Edge, request: Request) -> Result<Request, 
     let body = body.map_err(|_| axum::Error::new(BodyError::TooSlow)).flatten();
     let Begun { begin, rest } = body.map_err(|error| unread(&error))?;
     let looked = match begin.iter().filter_map(Frame::data_ref).collect::<Vec<_>>().as_slice() {
-        [whole] => edge.front().inspect(&how, &whole[..whole.len().min(how.bytes_max())]),
-        several => edge
-            .front()
-            .inspect(&how, &several.iter().flat_map(|data| data.iter()).copied().collect::<Vec<_>>()),
+        [whole] => edge.front().inspect(&how, whole),
+        several => {
+            edge.front().inspect(&how, &several.iter().map(|data| &data[..]).collect::<Vec<_>>().concat())
+        }
     };
     looked.map(|()| Request::from_parts(parts, Body::new(Begun { begin, rest })))
 }

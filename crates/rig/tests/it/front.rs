@@ -3,10 +3,7 @@
 use rig::{Client, Server, ServerOptions};
 use serde_json::json;
 
-use crate::{Folder, PASSWORD};
-
-/// Behind a proxy that names for whom it speaks, so that a test can be many callers.
-const BEHIND: &str = "[clients]\ntrusted-proxies = [\"127.0.0.1/32\"]\n";
+use crate::{BEHIND, Folder, PASSWORD};
 
 fn start(folder: &Folder, settings: &str) -> Server {
     let options = ServerOptions { settings: settings.to_owned(), ..ServerOptions::default() };

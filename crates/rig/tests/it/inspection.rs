@@ -4,10 +4,7 @@ use http::Method;
 use rig::{Answer, Client, Server, ServerOptions};
 use serde_json::json;
 
-use crate::{Folder, PASSWORD};
-
-/// Behind a proxy that names for whom it speaks, so that a test can be many callers.
-const BEHIND: &str = "[clients]\ntrusted-proxies = [\"127.0.0.1/32\"]\n";
+use crate::{BEHIND, Folder, PASSWORD};
 
 fn start(folder: &Folder, settings: &str) -> Server {
     let options = ServerOptions { settings: format!("{BEHIND}{settings}"), ..ServerOptions::default() };

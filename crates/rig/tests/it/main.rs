@@ -51,3 +51,18 @@ impl Folder {
 pub(crate) const MANY_COME: &str = "[identity]\nregistrations = { burst = 1000000, interval-ms = 1 }\n";
 
 pub(crate) const PASSWORD: &str = "kelp holds fast in winter storms";
+
+/// Behind a proxy that names for whom it speaks, so that a test can be many callers.
+pub(crate) const BEHIND: &str = "[clients]\ntrusted-proxies = [\"127.0.0.1/32\"]\n";
+
+/// Waits until a node's metrics have this line.
+pub(crate) async fn until_metric(server: &rig::Server, line: &str) {
+    for _ in 0..2400 {
+        let metrics = server.operator().get("/metrics").await.expect("an answer");
+        if String::from_utf8_lossy(&metrics.bytes).lines().any(|said| said == line) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("the metrics never said {line}");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rig::{Client, Server, ServerOptions};
 use serde_json::json;
 
-use crate::Folder;
+use crate::{Folder, until_metric};
 
 const NETWORK: &str = "192.0.2.0/24";
 
@@ -32,17 +32,6 @@ async fn until_status(client: &Client, status: u16) {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("{found} and never {status}");
-}
-
-async fn until_metric(server: &Server, line: &str) {
-    for _ in 0..2400 {
-        let metrics = server.operator().get("/metrics").await.expect("an answer");
-        if String::from_utf8_lossy(&metrics.bytes).lines().any(|said| said == line) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("{line} was never said");
 }
 
 async fn block(server: &Server, network: &str) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rig::{Answer, Client, Server, ServerOptions};
 use serde_json::{Value, json};
 
-use crate::{Folder, PASSWORD};
+use crate::{Folder, PASSWORD, until_metric};
 
 fn settings(room: &str, more: &str) -> String {
     format!(
@@ -52,17 +52,6 @@ async fn until(server: &Server, done: impl Fn(&Value) -> bool) {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("it never came: {}", room(server).await);
-}
-
-async fn until_metric(server: &Server, line: &str) {
-    for _ in 0..2400 {
-        let metrics = server.operator().get("/metrics").await.expect("an answer");
-        if String::from_utf8_lossy(&metrics.bytes).lines().any(|said| said == line) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("the metrics never said {line}");
 }
 
 async fn open_door(server: &Server) {

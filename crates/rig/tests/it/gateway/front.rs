@@ -7,9 +7,7 @@ use rig::Gateway;
 use serde_json::json;
 
 use super::{settings, upstream::Upstream};
-
-/// Behind a proxy that names for whom it speaks, so that a test can be many callers.
-const BEHIND: &str = "[clients]\ntrusted-proxies = [\"127.0.0.1/32\"]\n";
+use crate::BEHIND;
 
 #[tokio::test]
 async fn an_attack_is_not_passed_on_and_operators_see_and_block() {
