@@ -138,6 +138,7 @@ async fn start(
     let person_keys = services.person_keys.clone();
     let routes = edge::check_bodies(routes, &serde_json::to_value(&description)?)?;
     let routes = routes.merge(status::public_routes(ledgers, person_keys, cache.clone(), &description));
+    let routes = routes.merge(pages::routes());
     let direct = identity::direct(identity.clone());
     let public = edge::serve_on(inherited.of(PUBLIC), &settings.public, &edge, &routes, &direct)
         .with_context(|| format!("cannot serve {}", settings.public.address))?;

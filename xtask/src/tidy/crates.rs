@@ -27,6 +27,7 @@ const ORDER: &[&str] = &[
     "http1",
     "edge",
     "gateway",
+    "pages",
     "identity",
     "server",
     "rig",

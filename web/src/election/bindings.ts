@@ -1,0 +1,70 @@
+// What is signed, hashed and bound to what in an election, to the byte.
+
+import { ed25519 } from "@noble/curves/ed25519.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { concat, text, u16, u32 } from "../bytes.ts";
+
+/** A submission before it is signed. */
+export interface Statement {
+  electionHash: Uint8Array;
+  voterKey: Uint8Array;
+  token: Uint8Array;
+  weight: number;
+  ballots: Uint8Array[];
+}
+
+export function encodeStatement({ electionHash, voterKey, token, weight, ballots }: Statement): Uint8Array {
+  const each = ballots.map((ballot) => concat(u32(ballot.length), ballot));
+  const head = text("holdfast/ballot/v1\n");
+  return concat(head, electionHash, voterKey, token, u32(weight), u16(ballots.length), ...each);
+}
+
+/**
+ * The code that a voter follows their ballot by. It is bound to their own key, which is part of the statement, and
+ * says nothing of the signature: whoever opens a ballot to check the booth shows no signature, so nobody can cast it.
+ */
+export function trackerOf(statement: Uint8Array): Uint8Array {
+  return sha256(concat(text("holdfast/tracker/v1\n"), statement));
+}
+
+export function sign(statement: Uint8Array, secretKey: Uint8Array): Uint8Array {
+  return ed25519.sign(statement, secretKey);
+}
+
+export function isSigned(statement: Uint8Array, signature: Uint8Array, voterKey: Uint8Array): boolean {
+  try {
+    return ed25519.verify(signature, statement, voterKey, { zip215: false });
+  } catch {
+    return false;
+  }
+}
+
+export function voterKeyOf(secretKey: Uint8Array): Uint8Array {
+  return ed25519.getPublicKey(secretKey);
+}
+
+export function electionHashOf(manifest: string): Uint8Array {
+  return sha256(concat(text("holdfast/election/v1\n"), text(manifest)));
+}
+
+export function mixContext(electionHash: Uint8Array, list: number, mixer: number): Uint8Array {
+  return concat(text("holdfast/mix/v1\n"), electionHash, u32(list), u16(mixer));
+}
+
+export function generatorsLabel(electionHash: Uint8Array): Uint8Array {
+  return concat(text("holdfast/generators/v1\n"), electionHash);
+}
+
+export function decryptionContext(electionHash: Uint8Array, list: number): Uint8Array {
+  return concat(text("holdfast/decryption/v1\n"), electionHash, u32(list));
+}
+
+/** Which list a ballot goes to: each weight has one for each contest. */
+export function listOf(weights: number[], weight: number, contests: number, contest: number): number {
+  return weights.indexOf(weight) * contests + contest;
+}
+
+/** A tracker as people read it: groups of four. */
+export function shown(tracker: string): string {
+  return tracker.replace(/(.{4})(?=.)/g, "$1 ");
+}

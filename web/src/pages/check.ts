@@ -1,0 +1,69 @@
+// Checking an opened ballot, best on another device than the one it was made on.
+
+import { type Opened, checked } from "../election/audit.ts";
+import { shown } from "../election/bindings.ts";
+import { inWords } from "../election/marking.ts";
+import { type Election, said } from "../election/model.ts";
+import { ask, message } from "../page/api.ts";
+import { h, root, show } from "../page/dom.ts";
+import { Invalid, button, form, heading, paragraph, summaryList, textArea } from "../page/form.ts";
+
+const electionId = root().dataset["election"]!;
+
+void start();
+
+async function start(): Promise<void> {
+  try {
+    question(await ask<Election>(`/api/v1/elections/${electionId}`, { anonymous: true }));
+  } catch (error) {
+    show(heading("Something went wrong"), paragraph(message(error)), button("Try again", () => void start()));
+  }
+}
+
+function question(election: Election): void {
+  show(
+    heading("Check an opened ballot", said(election.title)),
+    paragraph("See what a ballot says that was locked and then opened instead of cast. Everything is computed on this device; nothing is sent."),
+    form(
+      "Check",
+      async (values) => {
+        const file = values.get("file");
+        const text = file instanceof File && file.size > 0 ? await file.text() : String(values.get("opened") ?? "");
+        if (text.trim() === "") throw new Invalid("opened", "Choose the file of the opened ballot, or paste what it says");
+        answer(election, read(text));
+      },
+      h(
+        "div",
+        { class: "govuk-form-group" },
+        h("label", { class: "govuk-label", for: "file" }, "The file of the opened ballot"),
+        h("input", { class: "govuk-file-upload", id: "file", name: "file", type: "file" }),
+      ),
+      textArea({ id: "opened", label: "Or what it says", rows: 6 }),
+    ),
+  );
+}
+
+function read(text: string): Opened {
+  try {
+    return JSON.parse(text) as Opened;
+  } catch {
+    throw new Invalid("opened", "This is not an opened ballot");
+  }
+}
+
+function answer(election: Election, said_: Opened): void {
+  const { tracker, answers } = checked(election, said_);
+  show(
+    heading("What this ballot says", said(election.title)),
+    paragraph("Its tracking code is:"),
+    h("p", { class: "tracker", "data-tracker": tracker }, shown(tracker)),
+    summaryList(
+      election.contests.map((body, at) => ({
+        key: said(body.title),
+        value: inWords(body, answers[at]!).map((line) => h("div", {}, line)),
+      })),
+    ),
+    paragraph("If code and answers are those that the booth showed before you opened the ballot, the booth encrypted what you marked. If not, tell the election’s officers, and do not vote with that device."),
+    button("Check another", () => question(election), "secondary"),
+  );
+}

@@ -1,0 +1,170 @@
+// A trustee's page: one part of the key is made here, and used here when the voting is over.
+
+import { type Election, said } from "../election/model.ts";
+import {
+  type Ceremony,
+  type Decryption,
+  decryptAll,
+  exported,
+  hasShare,
+  imported,
+  takePart,
+} from "../election/trustee.ts";
+import { ask, message } from "../page/api.ts";
+import { type Child, h, root, show } from "../page/dom.ts";
+import { Invalid, button, download, form, heading, inset, link, paragraph, table, tag, tell, warning } from "../page/form.ts";
+import { signedIn } from "../page/sign-in.ts";
+
+const electionId = root().dataset["election"]!;
+const AGAIN_MS = 2000;
+
+void start();
+
+async function start(): Promise<void> {
+  try {
+    await signedIn("Sign in as one of this election’s trustees.");
+    const election = await ask<Election>(`/api/v1/elections/${electionId}`);
+    if (election.you?.trustee == null) {
+      show(heading("You are not a trustee", said(election.title)), paragraph("Ask the election’s officers if you should be one."));
+    } else if (election.state === "ceremony") {
+      welcome(election);
+    } else if (["decrypting", "counted", "published"].includes(election.state)) {
+      await decryption(election);
+    } else {
+      await waiting(election);
+    }
+  } catch (error) {
+    show(heading("Something went wrong"), paragraph(message(error)), button("Try again", () => void start()));
+  }
+}
+
+function welcome(election: Election): void {
+  const { threshold, names } = election.trustees!;
+  show(
+    heading("Make your part of the key", said(election.title)),
+    paragraph(`You are one of ${names.length} trustees. Ballots are encrypted to a key that nobody holds: each of you makes a part of it, and ${threshold} of you can decrypt the result together. Fewer cannot.`),
+    inset("All trustees take part at the same time: keep this page open until it says that the key is made. It takes a minute."),
+    warning("Your part is made in this browser and stays here. Save it to a file afterwards: if too many parts are lost, nobody can ever count this election."),
+    button("Take part", () => void ceremony(election)),
+  );
+}
+
+async function ceremony(election: Election): Promise<void> {
+  let seen = "";
+  for (;;) {
+    try {
+      const path = `/api/v1/elections/${electionId}/ceremony`;
+      const now = await takePart(electionId, await ask<Ceremony>(path));
+      const state = JSON.stringify([now.step, now.attempt, now.said, now.faults]);
+      if (state !== seen) progress(election, now);
+      seen = state;
+      if (now.step === "concluded") return;
+    } catch (error) {
+      tell(error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  }
+}
+
+const STEPS: [Ceremony["step"], string][] = [
+  ["transport-key", "Address for shares"],
+  ["sealed-opening", "Sealed part"],
+  ["opening", "Opened part"],
+  ["dealing", "Shares dealt"],
+  ["approval", "Shares received"],
+];
+
+function progress(election: Election, now: Ceremony): void {
+  const done = (said: Ceremony["said"][number]) => [
+    said.transportKey !== null,
+    said.sealedOpening !== null,
+    said.opening !== null,
+    said.dealing !== null,
+    said.approved,
+  ];
+  const rows = now.said.map((each): Child[] => [
+    each.trustee === now.you ? `${each.name} (you)` : each.name,
+    ...done(each).map((yes) => (yes ? "✓" : "…")),
+  ]);
+  const concluded = now.step === "concluded";
+  show(
+    heading(concluded ? "The key is made" : now.step === "void" ? "Somebody did not keep to the ceremony" : "Making the key", said(election.title)),
+    now.faults.map(({ trustee, offence }) => warning(`${now.said[trustee - 1]?.name ?? trustee}: ${offence}`)),
+    now.step === "void" && paragraph("The officers begin anew. This page goes on by itself when they do."),
+    h("div", { class: "wide" }, table("What each trustee has said", ["Trustee", ...STEPS.map(([, text]) => text)], rows)),
+    concluded && save(),
+  );
+}
+
+function save(): Child {
+  const key = exported(electionId);
+  if (!key) return null;
+  return [
+    warning("Save your part now, and keep it where only you can reach it. You need it when the voting is over."),
+    paragraph(download(key, `trustee-key-${electionId}.json`, "Save my part of the key")),
+    paragraph(link(`/elections/${electionId}`, "See this election")),
+  ];
+}
+
+async function waiting(election: Election): Promise<void> {
+  show(
+    heading(hasShare(electionId) ? "Your part of the key is here" : "Trustee", said(election.title)),
+    paragraph(tag(election.state), " There is nothing to do for you now. Come back when the ballots are mixed: then the trustees decrypt them."),
+    save(),
+  );
+}
+
+async function decryption(election: Election): Promise<void> {
+  const now = await ask<Decryption>(`/api/v1/elections/${electionId}/decryption`);
+  const mine = now.you !== null && now.decrypted.includes(now.you);
+  if (mine || now.state !== "decrypting") {
+    show(
+      heading(mine ? "You have decrypted your part" : "The election is counted", said(election.title)),
+      paragraph(`${now.decrypted.length} of the ${now.threshold} trustees that are needed have decrypted.`),
+      paragraph(link(`/elections/${electionId}`, "See this election")),
+    );
+    return;
+  }
+  const rows = now.lists.reduce((sum, list) => sum + list.rows, 0);
+  show(
+    heading("Decrypt the mixed ballots", said(election.title)),
+    paragraph(`There are ${rows} mixed answers. This page first checks the whole public record on this device, and then decrypts your part of what came out of the last mix. Nothing else is ever decrypted.`),
+    hasShare(electionId) ? decryptForm(election, now) : keyForm(election),
+  );
+}
+
+function decryptForm(election: Election, now: Decryption): HTMLElement {
+  const log = h("ol", { class: "steps", role: "status" });
+  return h(
+    "div",
+    {},
+    form("Check and decrypt", async () => {
+      log.replaceChildren();
+      await decryptAll(election, now, async (what) => {
+        log.append(h("li", { class: "step step--good" }, what));
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      });
+      await decryption(election);
+    }),
+    log,
+  );
+}
+
+function keyForm(election: Election): HTMLElement {
+  return form(
+    "Use this key file",
+    async (values) => {
+      const file = values.get("key-file");
+      if (!(file instanceof File) || file.size === 0) throw new Invalid("key-file", "Choose the file with your part of the key");
+      imported(electionId, await file.text());
+      await decryption(election);
+    },
+    h(
+      "div",
+      { class: "govuk-form-group", "data-group": "key-file" },
+      h("label", { class: "govuk-label", for: "key-file" }, "Your part of the key"),
+      h("div", { class: "govuk-hint" }, "It is not in this browser. Choose the file that you saved."),
+      h("input", { class: "govuk-file-upload", id: "key-file", name: "key-file", type: "file" }),
+    ),
+  );
+}
