@@ -32,8 +32,10 @@ if (process.argv.includes("--tests")) {
     chunkNames: "shared-[hash]",
     outdir,
   });
-  const { css } = compile("src/styles/pages.scss", { style: "compressed", quietDeps: true });
-  writeFileSync(`${outdir}/pages.css`, css);
+  for (const name of ["pages", "console"]) {
+    const { css } = compile(`src/styles/${name}.scss`, { style: "compressed", quietDeps: true });
+    writeFileSync(`${outdir}/${name}.css`, css);
+  }
 }
 
 function sources(folder, end) {

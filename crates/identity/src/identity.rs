@@ -21,7 +21,7 @@ use telemetry::Metrics;
 
 use crate::{
     BeginErasure, ChangePassword, ChangeStanding, EnrolDeviceKey, ErasePerson, Erasure, Guess, Hasher,
-    HasherConfig, KnownPlace, Live, Reason, RecordIncidents, RefuseSignIn, RegisterPerson,
+    HasherConfig, KnownPlace, Live, Reason, RecordIncidents, RecordOperation, RefuseSignIn, RegisterPerson,
     RegistrationConfig, RevokeDeviceKey, SERVICE, SignIn, SignOut, SignOutEverywhere, SignedIn, Sweep,
     Throttle, Tokens, TryAgainIn, Whom,
     authenticate::{TOKEN_LIFE, by_itself},
@@ -135,6 +135,7 @@ pub fn commands() -> Commands {
         .with::<SignIn>()
         .with::<RefuseSignIn>()
         .with::<RecordIncidents>()
+        .with::<RecordOperation>()
         .with::<SignOut>()
         .with::<SignOutEverywhere>()
         .with::<BeginErasure>()

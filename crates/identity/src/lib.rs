@@ -36,6 +36,7 @@ mod person;
 mod proof;
 mod recent;
 mod record_incidents;
+mod record_operation;
 mod refusals;
 mod refuse_sign_in;
 mod register;
@@ -73,6 +74,7 @@ pub use proof::{Proof, ProofError};
 pub use record_incidents::{
     INCIDENTS_MAX, RecordIncidents, RecordIncidentsError, RecordedIncident, RecordedKind,
 };
+pub use record_operation::{RecordOperation, RecordOperationError};
 pub use refuse_sign_in::{Reason, RefuseSignIn, RefuseSignInError, Whom};
 pub use register::{NewKey, NewPassword, NewPerson};
 pub use register_person::{FirstKey, PersonRegistered, RegisterPerson, RegisterPersonError};

@@ -6,4 +6,4 @@
 
 mod http;
 
-pub use http::routes;
+pub use http::{assets, console, routes};

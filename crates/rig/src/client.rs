@@ -4,13 +4,16 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{Client as HyperClient, connect::HttpConnector},
     rt::TokioExecutor,
 };
 use serde_json::{Value, json};
+
+use crate::Events;
 
 /// Someone who calls the server.
 #[derive(Debug, Clone)]
@@ -86,6 +89,18 @@ impl Client {
         kind: &str,
         body: Vec<u8>,
     ) -> anyhow::Result<Answer> {
+        let (parts, body) = self.answered(method, path, kind, body).await?.into_parts();
+        let bytes = body.collect().await.context("the answer did not arrive whole")?.to_bytes();
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, bytes })
+    }
+
+    async fn answered(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Response<Incoming>> {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         if !kind.is_empty() {
             request = request.header(header::CONTENT_TYPE, kind);
@@ -93,10 +108,19 @@ impl Client {
         for (name, value) in &self.fields {
             request = request.header(name, value);
         }
-        let response = self.http.request(request.body(Full::from(body))?).await?;
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.context("the answer did not arrive whole")?.to_bytes();
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, bytes })
+        Ok(self.http.request(request.body(Full::from(body))?).await?)
+    }
+
+    /// Follows a stream of events.
+    ///
+    /// # Errors
+    /// When the answer is no such stream.
+    pub async fn follow(&self, path: &str) -> anyhow::Result<Events> {
+        let answer = self.answered(Method::GET, path, "", Vec::new()).await?;
+        ensure!(answer.status() == StatusCode::OK, "the server answered {}", answer.status());
+        let kind = answer.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+        ensure!(kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")), "an answer of another kind");
+        Ok(Events::new(answer.into_body()))
     }
 
     /// `GET`.

@@ -4,6 +4,7 @@
 mod binary;
 mod client;
 mod device;
+mod events;
 mod gateway;
 mod process;
 mod server;
@@ -11,6 +12,7 @@ mod worker;
 
 pub use client::{Answer, Client};
 pub use device::Device;
+pub use events::Events;
 pub use gateway::Gateway;
 pub use server::{Outcome, Server, ServerOptions, run};
 pub use worker::Worker;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use cache::Cache;
 use clap::Args;
 use clock::Clock;
+use console::Console;
 use edge::{Edge, Front, Handle, Rooms, Traffic};
 use overload::Overload;
 use queue::Workers;
@@ -123,7 +124,7 @@ async fn start(
     let traffic = Traffic::new(&services.metrics);
     let shared = (!settings.redis.urls.is_empty()).then(|| front::shared(&cache));
     let rooms = front::open_rooms(settings, &services.keys, &services.metrics, shared.clone())?;
-    let (routes, description) = api::public(identity, &ledgers, &services.queues, &overload, &rooms);
+    let (api, description) = api::public(identity, &ledgers, &services.queues, &overload, &rooms);
     let front = front::open(settings, &services.keys, &services.metrics, shared, &rooms)?;
     let reload =
         Reload::new(options.clone(), settings.clone(), front.clone(), rooms.clone(), overload.clone());
@@ -135,20 +136,17 @@ async fn start(
         front.clone(),
         overload.clone(),
     );
+    let api = edge::check_bodies(api, &serde_json::to_value(&description)?)?;
     let person_keys = services.person_keys.clone();
-    let routes = edge::check_bodies(routes, &serde_json::to_value(&description)?)?;
-    let routes = routes.merge(status::public_routes(ledgers, person_keys, cache.clone(), &description));
+    let routes = api.clone().merge(status::public_routes(ledgers, person_keys, cache.clone(), &description));
     let routes = routes.merge(pages::routes());
     let direct = identity::direct(identity.clone());
     let public = edge::serve_on(inherited.of(PUBLIC), &settings.public, &edge, &routes, &direct)
         .with_context(|| format!("cannot serve {}", settings.public.address))?;
     let webhook = Webhook::open(&settings.webhook, &settings.name, Some(&services.keys), &services.metrics)?;
     let hand_over = HandOver::default();
-    let operators = front::operator_routes(front.clone(), hand_over.clone())
-        .merge(front::reload_routes(reload.clone()))
-        .merge(load::operator_routes(overload.clone()))
-        .merge(front::room_routes(rooms.clone()))
-        .merge(webhook::operator_routes(webhook.clone()));
+    let parts = (front.clone(), hand_over.clone(), reload.clone(), overload.clone());
+    let operators = with_console(&services, options, operators(parts, rooms.clone(), webhook.clone()), api)?;
     let admin = services.serve_operators(inherited.of(ADMIN), settings, traffic.clone(), operators)?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
     Ok(Running {
@@ -167,6 +165,31 @@ async fn start(
         workers,
         shipping: None,
     })
+}
+
+/// What operators may ask of the parts of this process.
+fn operators(
+    (front, hand_over, reload, overload): (Front, HandOver, Reload, Overload),
+    rooms: Rooms,
+    webhook: Webhook,
+) -> front::OperatorRoutes {
+    front::operator_routes(front, hand_over)
+        .merge(front::reload_routes(reload))
+        .merge(load::operator_routes(overload))
+        .merge(front::room_routes(rooms))
+        .merge(webhook::operator_routes(webhook))
+}
+
+/// The operators' routes, for machines as they are, and for people by the console.
+fn with_console(
+    services: &Services,
+    options: &SettingsOptions,
+    operators: front::OperatorRoutes,
+    api: front::OperatorRoutes,
+) -> anyhow::Result<front::OperatorRoutes> {
+    let settings = options.read_as_text()?;
+    let console = Console::new(services.identity.clone(), services.metrics.clone(), settings);
+    Ok(operators.clone().merge(console::routes(&console, operators, api)))
 }
 
 /// Keeps blocks alike at all nodes, if there are others.

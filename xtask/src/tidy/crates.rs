@@ -29,6 +29,7 @@ const ORDER: &[&str] = &[
     "gateway",
     "pages",
     "identity",
+    "console",
     "server",
     "rig",
     "bench",

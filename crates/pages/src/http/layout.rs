@@ -75,7 +75,32 @@ pub(super) fn page(page: &Page<'_>, main: &Markup) -> Response {
             }
         }
     };
-    let mut response = (page.status, body.into_string()).into_response();
+    sent(page.status, body)
+}
+
+/// A page without the citizens' header and styles, with styles and a script of its own of the same name.
+pub(super) fn bare(title: &str, name: &str, main: &Markup) -> Response {
+    let body = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                title { (title) " – Holdfast" }
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                meta name="color-scheme" content="light dark";
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href=(assets::path(&format!("{name}.css")));
+                script type="module" src=(assets::path(&format!("{name}.js"))) {}
+            }
+            body { (main) }
+        }
+    };
+    sent(StatusCode::OK, body)
+}
+
+fn sent(status: StatusCode, body: Markup) -> Response {
+    let mut response = (status, body.into_string()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

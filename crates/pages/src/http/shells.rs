@@ -3,7 +3,7 @@
 use axum::{Router, extract::Path, response::Response, routing::get};
 use maud::html;
 
-use super::layout::{Page, page};
+use super::layout::{Page, bare, page};
 
 /// A page that is nothing without its script, and why.
 struct Shell {
@@ -58,4 +58,14 @@ fn shell(shell: &Shell, election: &str) -> Response {
         }
     };
     page(&Page { script: Some(shell.script), ..Page::new(shell.title) }, &main)
+}
+
+/// The operators' page. Whoever sees it has signed in by its script.
+pub(super) fn console() -> Response {
+    let main = html! {
+        div data-app {
+            noscript { p { "The console follows the process by a script. The numbers are also under /metrics." } }
+        }
+    };
+    bare("Console", "console", &main)
 }

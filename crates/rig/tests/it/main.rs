@@ -3,6 +3,7 @@
 mod away;
 mod backups;
 mod caching;
+mod console;
 mod crashes;
 mod damage;
 mod encrypted;

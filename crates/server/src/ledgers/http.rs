@@ -10,7 +10,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cache::{Keep, public, told_if_old};
 use edge::{Caller, Params, Query, Refusals};
-use ledger::{ENTRIES_MAX, Entry, Ledger, LogError, ProvenEntry, merkle::Hash};
+use ledger::{ENTRIES_MAX, Entry, Ledger, LogError, ProvenEntry, Search, merkle::Hash};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -33,6 +33,7 @@ fn described() -> OpenApiRouter<Ledgers> {
         .routes(routes!(receipt))
         .routes(routes!(consistency))
         .routes(routes!(entries))
+        .routes(routes!(search))
 }
 
 fn find<'l>(ledgers: &'l Ledgers, service: &str) -> Result<&'l Ledger, Problem> {
@@ -247,6 +248,55 @@ async fn entries(
     let next = found.last().map_or(from, |last| last.index + 1);
     let entries = found.into_iter().map(EntryBody::try_from).collect::<Result<_, _>>()?;
     Ok(private(&EntriesBody { entries, next }))
+}
+
+/// What is looked for. What is absent may be anything.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Wanted {
+    /// The command's whole name, such as `identity/sign-in`.
+    command: Option<String>,
+    /// Who gave it, as entries write it.
+    actor: Option<String>,
+    /// Whom it is about.
+    #[param(value_type = Option<String>, format = "uuid")]
+    subject: Option<ids::Id<authz::Person>>,
+    /// Only entries before this one.
+    before: Option<u64>,
+    /// How many, at most 1,000.
+    #[param(value_type = Option<u64>, maximum = 4_294_967_295_u32)]
+    limit: Option<u32>,
+}
+
+/// What was found.
+#[derive(Serialize, ToSchema)]
+struct FoundBody {
+    /// The newest first.
+    entries: Vec<EntryBody>,
+    /// What to send as `before` to search on; absent if everything was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
+}
+
+/// Finds entries, the newest first. Of a long ledger one request looks at a part; `next` says where to go on.
+#[utoipa::path(
+    get, path = "/ledger/{service}/search", tag = "ledger", security(("bearer" = [])),
+    params(("service" = String, Path, description = "The service, such as identity"), Wanted),
+    responses((status = 200, description = "What was found", body = FoundBody), Refusals),
+)]
+async fn search(
+    State(ledgers): State<Ledgers>,
+    Caller(actor): Caller,
+    Params(service): Params<String>,
+    Query(Wanted { command, actor: by, subject, before, limit }): Query<Wanted>,
+) -> Result<Response, Problem> {
+    let _ = actor.permit(SeeEntries)?;
+    let limit = limit.unwrap_or(ENTRIES_MAX);
+    let search = Search { command, actor: by, subject, before, limit };
+    let found = find(&ledgers, &service)?.search(search).await?;
+    let entries = found.entries.into_iter().map(EntryBody::try_from).collect::<Result<_, _>>()?;
+    Ok(private(&FoundBody { entries, next: found.next }))
 }
 
 fn private<T: Serialize>(body: &T) -> Response {

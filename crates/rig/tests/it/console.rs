@@ -1,0 +1,123 @@
+//! The operators' console: who sees it, what it follows, and that nothing is changed that the ledger does not know of.
+
+use rig::{Client, Events, Server};
+use serde_json::{Value, json};
+
+use crate::{Folder, PASSWORD};
+
+/// Somebody who holds these roles, speaking to the operators' port.
+async fn somebody(server: &Server, name: &str, roles: &[&str]) -> Client {
+    let administrator = server.administrator().await.expect("the first administrator");
+    let registered = server.client().register(name, PASSWORD).await.expect("an answer");
+    let path = format!("/api/v1/persons/{}/standing", registered.text("personId"));
+    let standing = json!({"kind": "staff", "roles": roles, "disabled": false});
+    assert_eq!(administrator.put(&path, &standing).await.expect("an answer").status, 204);
+    server.operator().sign_in(name, PASSWORD).await.expect("they sign in")
+}
+
+async fn recorded(auditor: &Client) -> Vec<Value> {
+    let found = auditor.get("/ledger/identity/search?command=identity/record-operation").await;
+    found.expect("an answer").json()["entries"].as_array().expect("entries").clone()
+}
+
+#[tokio::test]
+async fn only_who_watches_the_machines_sees_how_they_are() {
+    let folder = Folder::new();
+    let server = Server::start(&folder.data()).expect("it starts");
+    let page = server.operator().get("/console").await.expect("an answer");
+    assert_eq!(page.status, 200);
+    assert!(
+        page.headers["content-security-policy"]
+            .to_str()
+            .is_ok_and(|policy| policy.contains("script-src 'self'"))
+    );
+    let citizen = somebody(&server, "citizen", &[]).await;
+    let operator = somebody(&server, "operator", &["operator"]).await;
+    for path in ["/console/live", "/console/settings", "/console/operate/front"] {
+        assert_eq!(server.operator().get(path).await.expect("an answer").status, 401, "{path}");
+        assert_eq!(citizen.get(path).await.expect("an answer").status, 403, "{path}");
+        // Citizens' ports know of no console.
+        assert_eq!(server.client().get(path).await.expect("an answer").status, 404, "{path}");
+    }
+    let settings = operator.get("/console/settings").await.expect("an answer");
+    assert_eq!(settings.status, 200);
+    assert!(String::from_utf8_lossy(&settings.bytes).contains("[identity.passwords]"));
+}
+
+#[tokio::test]
+async fn whoever_follows_sees_every_series_and_then_what_changes() {
+    let folder = Folder::new();
+    let server = Server::start(&folder.data()).expect("it starts");
+    let operator = somebody(&server, "operator", &["operator"]).await;
+    let mut stream = operator.follow("/console/live").await.expect("a stream");
+    let first = moment(&mut stream).await;
+    let entries = "ledger_entries{ledger=\"identity\"}";
+    assert!(first["series"].as_object().is_some_and(|series| series.len() > 50), "{first}");
+    let before = first["series"][entries].as_f64().expect("how many entries there are");
+    server.client().register("somebody", PASSWORD).await.expect("an answer");
+    loop {
+        let next = moment(&mut stream).await;
+        assert!(next["series"].as_object().is_some_and(|series| !series.contains_key("process_cpus")));
+        if next["series"][entries].as_f64().is_some_and(|now| now > before) {
+            break;
+        }
+    }
+}
+
+/// The next event's data.
+async fn moment(stream: &mut Events) -> Value {
+    let data = stream.next().await.expect("it is not broken off").expect("it goes on");
+    serde_json::from_str(&data).expect("JSON")
+}
+
+#[tokio::test]
+async fn what_operators_change_stands_in_the_ledger_with_their_name() {
+    let folder = Folder::new();
+    let server = Server::start(&folder.data()).expect("it starts");
+    let operator = somebody(&server, "operator", &["operator"]).await;
+    let auditor = somebody(&server, "auditor", &["auditor"]).await;
+    let block = json!({"network": "192.0.2.0/24", "seconds": 60});
+    let path = "/console/operate/blocks";
+    assert_eq!(auditor.put(path, &block).await.expect("an answer").status, 403);
+    assert!(recorded(&auditor).await.is_empty());
+    assert_eq!(operator.put(path, &block).await.expect("an answer").status, 204);
+    let front = auditor.get("/console/operate/front").await.expect("an answer").json();
+    assert_eq!(front["blocks"][0]["network"], "192.0.2.0/24");
+    let recorded = recorded(&auditor).await;
+    assert_eq!(recorded.len(), 1);
+    assert_eq!(recorded[0]["body"], json!({"method": "PUT", "path": "/blocks"}));
+    let own = operator.get("/api/v1/session").await.expect("an answer").text("personId");
+    assert!(recorded[0]["actor"].as_str().is_some_and(|actor| actor.contains(&own)), "{recorded:?}");
+    // What is no route is not done, and not recorded.
+    assert_eq!(operator.put("/console/operate/nothing", &block).await.expect("an answer").status, 404);
+}
+
+#[tokio::test]
+async fn entries_are_found_by_what_was_done_and_whom_it_is_about() {
+    let folder = Folder::new();
+    let server = Server::start(&folder.data()).expect("it starts");
+    let auditor = somebody(&server, "auditor", &["auditor"]).await;
+    let person = server.client().register("somebody", PASSWORD).await.expect("an answer").text("personId");
+    for device in ["one", "two", "three"] {
+        let body = json!({"userId": "somebody", "credentials": PASSWORD, "deviceFingerprint": device});
+        assert_eq!(server.client().post("/api/v1/authenticate", &body).await.expect("an answer").status, 200);
+    }
+    let search = async |query: &str| {
+        let found = auditor.get(&format!("/ledger/identity/search?{query}")).await.expect("an answer");
+        assert_eq!(found.status, 200, "{query}");
+        found.json()
+    };
+    let about = search(&format!("subject={person}&command=identity/sign-in")).await;
+    let indexes: Vec<_> =
+        about["entries"].as_array().expect("entries").iter().map(|entry| entry["index"].as_u64()).collect();
+    assert_eq!(indexes.len(), 3);
+    assert!(indexes.is_sorted_by(|one, next| one > next), "the newest first: {indexes:?}");
+    let one = search(&format!("subject={person}&command=identity/sign-in&limit=1")).await;
+    assert_eq!(one["entries"][0]["index"].as_u64(), indexes[0]);
+    let next = one["next"].as_u64().expect("there is more");
+    let others = search(&format!("subject={person}&command=identity/sign-in&before={next}")).await;
+    assert_eq!(others["entries"].as_array().map(Vec::len), Some(2));
+    assert!(others.get("next").is_none());
+    let nothing = search("command=identity/never-done").await;
+    assert_eq!(nothing["entries"], json!([]));
+}

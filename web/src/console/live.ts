@@ -1,0 +1,45 @@
+// Follows a process's stream, and takes it up again when it ends.
+
+import { token } from "../page/session.ts";
+import { History, type Moment } from "./series.ts";
+
+export type Connection = "following" | "lost" | "refused";
+
+const AGAIN_MS = 2000;
+
+/** Follows until nobody is signed in. `told` hears of each moment, and of how the connection is. */
+export async function follow(history: History, told: (connection: Connection) => void): Promise<void> {
+  while (token() !== null) {
+    try {
+      const headers = { authorization: `Bearer ${token()}`, accept: "text/event-stream" };
+      const answer = await fetch("/console/live", { headers, credentials: "omit", cache: "no-store" });
+      if (answer.status === 401 || answer.status === 403) return told("refused");
+      if (!answer.ok || !answer.body) throw new Error(`${answer.status}`);
+      history.clear();
+      for await (const data of events(answer.body)) {
+        history.take(JSON.parse(data) as Moment);
+        told("following");
+      }
+    } catch {
+      told("lost");
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  }
+}
+
+/** The data of each event of a stream (WHATWG HTML, server-sent events). */
+async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const reader = body.pipeThrough(new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>).getReader();
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    text += value;
+    for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+      const lines = text.slice(0, end).split("\n");
+      text = text.slice(end + 2);
+      const data = lines.filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trimStart());
+      if (data.length > 0) yield data.join("\n");
+    }
+  }
+}
