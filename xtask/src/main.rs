@@ -5,6 +5,7 @@ mod bench;
 mod steps;
 mod test;
 mod tidy;
+mod web;
 
 use std::{io::Write, path::Path, process::ExitCode};
 

@@ -8,7 +8,7 @@ use peers::Postgres;
 use crate::{
     api_check,
     steps::{Outcome, Steps, succeed},
-    tidy,
+    tidy, web,
 };
 
 /// How much to test.
@@ -65,6 +65,7 @@ fn with_servers(
 fn all(root: &Path, options: &TestOptions, steps: &mut Steps) -> anyhow::Result<()> {
     steps.command("cargo fmt", &mut cargo(root, &["fmt", "--all", "--check"]))?;
     steps.step("tidy", || tidy::run(root).map(|()| Outcome::Passed))?;
+    steps.step("the pages", || web::run(root).map(|()| Outcome::Passed))?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     steps.command("cargo clippy", &mut cargo(root, &clippy))?;
     // The system tests start this binary.

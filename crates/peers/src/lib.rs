@@ -2,6 +2,7 @@
 //! started as private instances on free ports, in temporary folders. They end with the process that
 //! started them, however that ends.
 
+mod browser;
 mod distance;
 mod pgbouncer;
 mod postgres;
@@ -10,6 +11,7 @@ mod prometheus;
 mod redis;
 mod s3;
 
+pub use browser::{Browser, NODE, NPM};
 pub use distance::Distance;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, fresh_database};
