@@ -78,6 +78,12 @@ impl Client {
         self.with_field(header::AUTHORIZATION.as_str(), &format!("Bearer {token}"))
     }
 
+    /// Where it speaks to, as a browser would write it.
+    #[must_use]
+    pub fn address_of(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     /// Sends a request.
     ///
     /// # Errors
@@ -101,7 +107,7 @@ impl Client {
         kind: &str,
         body: Vec<u8>,
     ) -> anyhow::Result<Response<Incoming>> {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let mut request = Request::builder().method(method).uri(self.address_of(path));
         if !kind.is_empty() {
             request = request.header(header::CONTENT_TYPE, kind);
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{Folder, PASSWORD};
 
 /// Somebody who holds these roles, speaking to the operators' port.
-async fn somebody(server: &Server, name: &str, roles: &[&str]) -> Client {
+pub(crate) async fn somebody(server: &Server, name: &str, roles: &[&str]) -> Client {
     let administrator = server.administrator().await.expect("the first administrator");
     let registered = server.client().register(name, PASSWORD).await.expect("an answer");
     let path = format!("/api/v1/persons/{}/standing", registered.text("personId"));

@@ -26,6 +26,7 @@ mod strangers;
 mod telling;
 mod tracing;
 mod waiting;
+mod walks;
 
 /// A folder for one server's data, in a temporary one that goes with the test.
 pub(crate) struct Folder(tempfile::TempDir);
