@@ -4,6 +4,7 @@
 //! written here and work without scripts; what has to happen on a person's own device (marking a ballot, making a
 //! key) is a shell that a script fills.
 
+mod election;
 mod http;
 
 pub use http::{assets, console, routes};

@@ -139,7 +139,7 @@ async fn start(
     let api = edge::check_bodies(api, &serde_json::to_value(&description)?)?;
     let person_keys = services.person_keys.clone();
     let routes = api.clone().merge(status::public_routes(ledgers, person_keys, cache.clone(), &description));
-    let routes = routes.merge(pages::routes());
+    let routes = routes.merge(pages::routes(api.clone()));
     let direct = identity::direct(identity.clone());
     let public = edge::serve_on(inherited.of(PUBLIC), &settings.public, &edge, &routes, &direct)
         .with_context(|| format!("cannot serve {}", settings.public.address))?;

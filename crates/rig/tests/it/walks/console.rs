@@ -9,7 +9,7 @@ use crate::{Folder, console::somebody};
 async fn an_operator_looks_at_a_process_and_blocks_a_network() {
     let folder = Folder::new();
     let server = Server::start(&folder.data()).expect("it starts");
-    let operator = somebody(&server, "operator", &["operator", "auditor"]).await;
+    somebody(&server, "operator", &["operator", "auditor"]).await;
     let walker = Walker::new().await;
     walker.go(&server.operator().address_of("/console")).await;
     walker.fill("user-id", "operator").await;
