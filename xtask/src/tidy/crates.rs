@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "ledger",
     "mixnet",
     "tally",
+    "board",
     "limiter",
     "overload",
     "waiting",
