@@ -8,7 +8,6 @@ use crate::{Election, text::Hex};
 /// What a voter casts, in bytes: what the signature and the tracker are about.
 #[derive(Debug, Clone, Copy)]
 pub struct Cast<'c> {
-    pub election_hash: &'c [u8; 32],
     pub voter: &'c [u8; 32],
     pub token: &'c [u8; 64],
     pub weight: u32,
@@ -21,15 +20,14 @@ pub fn sha256(bytes: &[u8]) -> Hex<32> {
     Hex(Sha256::digest(bytes).into())
 }
 
-/// What the voter's key signs.
-///
-/// # Panics
-/// With more ballots than 16 bits count, or one that 32 bits do not measure: no election has such contests.
+/// What the voter's key signs for the election of this hash.
 #[must_use]
-pub fn statement(cast: &Cast<'_>) -> Vec<u8> {
-    let mut bytes = b"holdfast/ballot/v1\n".to_vec();
-    bytes.extend(cast.election_hash);
-    bytes.extend(cast.voter);
+pub fn statement(election_hash: &[u8; 32], cast: &Cast<'_>) -> Vec<u8> {
+    [b"holdfast/ballot/v1\n".as_slice(), election_hash, &cast_bytes(cast)].concat()
+}
+
+fn cast_bytes(cast: &Cast<'_>) -> Vec<u8> {
+    let mut bytes = cast.voter.to_vec();
     bytes.extend(cast.token);
     bytes.extend(cast.weight.to_be_bytes());
     bytes.extend(u16::try_from(cast.ballots.len()).expect("at most 50 contests").to_be_bytes());
@@ -42,8 +40,8 @@ pub fn statement(cast: &Cast<'_>) -> Vec<u8> {
 
 /// What the voter finds the ballot by: it follows from the voter's own key, so nobody else's ballot has it.
 #[must_use]
-pub fn tracker(statement: &[u8], signature: &[u8; 64]) -> Hex<32> {
-    let hash = Sha256::new_with_prefix(b"holdfast/tracker/v1\n").chain_update(statement);
+pub fn tracker(cast: &Cast<'_>, signature: &[u8; 64]) -> Hex<32> {
+    let hash = Sha256::new_with_prefix(b"holdfast/tracker/v1\n").chain_update(cast_bytes(cast));
     Hex(hash.chain_update(signature).finalize().into())
 }
 
@@ -79,17 +77,10 @@ mod tests {
     #[test]
     fn a_tracker_follows_from_every_part_of_what_was_cast() {
         let (ballot, other) = ([1; 3].as_slice(), [2; 3].as_slice());
-        let cast = Cast {
-            election_hash: &[1; 32],
-            voter: &[2; 32],
-            token: &[3; 64],
-            weight: 1,
-            ballots: &[ballot, other],
-        };
-        let found = |cast: &Cast<'_>, signature: u8| tracker(&statement(cast), &[signature; 64]);
+        let cast = Cast { voter: &[2; 32], token: &[3; 64], weight: 1, ballots: &[ballot, other] };
+        let found = |cast: &Cast<'_>, signature: u8| tracker(cast, &[signature; 64]);
         let own = found(&cast, 9);
         let others = [
-            found(&Cast { election_hash: &[9; 32], ..cast }, 9),
             found(&Cast { voter: &[9; 32], ..cast }, 9),
             found(&Cast { token: &[9; 64], ..cast }, 9),
             found(&Cast { weight: 2, ..cast }, 9),
@@ -99,5 +90,6 @@ mod tests {
         ];
         assert!(others.iter().all(|other| *other != own));
         assert_eq!(found(&cast, 9), own);
+        assert_ne!(statement(&[1; 32], &cast), statement(&[9; 32], &cast));
     }
 }

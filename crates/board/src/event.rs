@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Election,
+    bytes::{self, Cast},
     text::{Base64, Hex},
 };
 
@@ -111,6 +112,8 @@ events! {
     Verdicts "election/verdicts" {
         from: u64,
         to: u64,
+        /// How many stand there.
+        votes: u32,
         /// All others are confirmed.
         refused: Vec<RefusedBallot>,
     }
@@ -138,6 +141,10 @@ events! {
         multiples: Hex<32>,
         /// One for each 65,536 of them.
         proofs: Vec<Hex<64>>,
+    }
+    /// All is mixed: these lists are to be decrypted.
+    Decrypting "election/decrypting" {
+        lists: Vec<ListRows>,
     }
     /// A trustee's part of the decryption, which holds.
     Decrypted "election/decrypted" {
@@ -221,6 +228,17 @@ pub struct IssuedCount {
     pub issued: u64,
 }
 
+/// A list as the last mixer left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListRows {
+    pub list: u32,
+    pub rows: u32,
+    /// SHA-256 of the rows.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
+    pub blob: Hex<32>,
+}
+
 /// What belongs to a list and is too large for an entry: it is served by its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -229,6 +247,37 @@ pub struct ListBlob {
     /// Its SHA-256.
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub blob: Hex<32>,
+}
+
+impl BallotEntry {
+    /// What the voter's key signed for the election of this hash.
+    #[must_use]
+    pub fn statement(&self, election_hash: &[u8; 32]) -> Vec<u8> {
+        self.cast(|cast| bytes::statement(election_hash, cast))
+    }
+
+    /// What the voter finds it by.
+    #[must_use]
+    pub fn tracker(&self) -> Hex<32> {
+        self.cast(|cast| bytes::tracker(cast, &self.signature.0))
+    }
+
+    fn cast<T>(&self, with: impl FnOnce(&Cast<'_>) -> T) -> T {
+        let ballots: Vec<&[u8]> = self.ballots.iter().map(|ballot| ballot.0.as_slice()).collect();
+        let Self { voter, token, weight, .. } = self;
+        with(&Cast { voter: &voter.0, token: &token.0, weight: *weight, ballots: &ballots })
+    }
+}
+
+impl OpenBallotEntry {
+    /// What the voter finds it by: the hash of the entry's body.
+    ///
+    /// # Panics
+    /// Never: everything in it has a JSON form.
+    #[must_use]
+    pub fn tracker(&self) -> Hex<32> {
+        bytes::sha256(&serde_json::to_vec(self).expect("everything in it has a JSON form"))
+    }
 }
 
 impl CeremonyStep {
@@ -249,12 +298,16 @@ mod tests {
 
     #[test]
     fn an_entry_reads_back_and_nothing_else_does() {
-        let verdicts =
-            Verdicts { from: 3, to: 9, refused: vec![RefusedBallot { index: 4, reason: WhyRefused::Proof }] };
+        let verdicts = Verdicts {
+            from: 3,
+            to: 9,
+            votes: 5,
+            refused: vec![RefusedBallot { index: 4, reason: WhyRefused::Proof }],
+        };
         let body = serde_json::to_vec(&verdicts).expect("it has a body");
         assert_eq!(
             String::from_utf8_lossy(&body),
-            r#"{"from":3,"to":9,"refused":[{"index":4,"reason":"proof"}]}"#
+            r#"{"from":3,"to":9,"votes":5,"refused":[{"index":4,"reason":"proof"}]}"#
         );
         let read = Event::read("election/verdicts", &body).expect("it reads");
         assert_eq!(read, Event::Verdicts(verdicts));

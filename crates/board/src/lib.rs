@@ -27,9 +27,9 @@ pub use definition::{
     WEIGHT_MAX, WEIGHTS_MAX,
 };
 pub use event::{
-    Abandoned, BallotEntry, BeginCeremony, CeremonyStep, Closed, Counted, Decrypted, Defined, Event,
-    EventError, IssuedCount, Lied, ListBlob, Mixed, OnBoard, OpenBallotEntry, Opened, Published, Redeemed,
-    RefusedBallot, Said, TrusteeFault, Verdicts, Void, WhyRefused,
+    Abandoned, BallotEntry, BeginCeremony, CeremonyStep, Closed, Counted, Decrypted, Decrypting, Defined,
+    Event, EventError, IssuedCount, Lied, ListBlob, ListRows, Mixed, OnBoard, OpenBallotEntry, Opened,
+    Published, Redeemed, RefusedBallot, Said, TrusteeFault, Verdicts, Void, WhyRefused,
 };
 pub use manifest::{Issuer, Lists, Manifest, PROTOCOL, TrusteesNamed};
 pub use roll_call::{RollCall, Standing};

@@ -75,7 +75,12 @@ mod tests {
         votes.iter().for_each(|(index, voter)| roll.vote(*index, [*voter; 32], ()));
         for (from, to, refused) in checked {
             let refuse = |index: &u64| RefusedBallot { index: *index, reason: WhyRefused::Proof };
-            roll.verdicts(&Verdicts { from: *from, to: *to, refused: refused.iter().map(refuse).collect() });
+            roll.verdicts(&Verdicts {
+                from: *from,
+                to: *to,
+                votes: 0,
+                refused: refused.iter().map(refuse).collect(),
+            });
         }
         roll.standing().iter().map(|vote| vote.index).collect()
     }

@@ -29,6 +29,7 @@ const ORDER: &[&str] = &[
     "edge",
     "gateway",
     "identity",
+    "elections",
     "server",
     "rig",
     "bench",
@@ -36,7 +37,7 @@ const ORDER: &[&str] = &[
 ];
 
 /// The services: what one must tell another goes in the `Actor`, or as a job.
-const DOMAINS: &[&str] = &["identity"];
+const DOMAINS: &[&str] = &["identity", "elections"];
 
 /// Lines of source in one crate, at most.
 const CRATE_LINES_MAX: usize = 8000;
