@@ -99,6 +99,8 @@ words! {
         Operator = 3 "operator",
         /// A service that asks about other people's tokens.
         Introspector = 4 "introspector",
+        /// Holds elections.
+        Officer = 5 "officer",
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use authz::{Actor, Guarded, Role};
 use cache::Cache;
 use clock::{Clock, Timestamp};
-use ledger::{Command, Commands, Ledger, LedgerConfig, Receipt, Watcher};
+use ledger::{Command, Commands, Ledger, LedgerConfig, Receipt, Times, Watcher};
 use problem::Problem;
 use queue::{Bell, Registry, Schedule};
 use seal::{Keys, PersonKeys, deployment_schema};
@@ -161,7 +161,7 @@ impl Identity {
         let (sweeps, bell) =
             (Schedule::new("identity/sweep", &config.sweep, &SweepExpired {})?, Bell::default());
         let ledger = Ledger::open(ledger::Opening {
-            name: SERVICE,
+            name: SERVICE.into(),
             origin,
             store,
             keys: keys.clone(),
@@ -171,6 +171,7 @@ impl Identity {
             checkpoint_path: folder.join("identity.checkpoint"),
             watchers: vec![follow, bell.watcher(), LastShown::watch(&cache)],
             told: Told::new().table::<PersonEpoch>().table::<RevokedSession>(),
+            times: Times::Exact,
             metrics: metrics.clone(),
         })?;
         ledger.tell_subjects(LastShown::hear(&cache));

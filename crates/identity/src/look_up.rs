@@ -6,9 +6,9 @@ use clock::Timestamp;
 use ids::Id;
 use ledger::{Hearer, Watcher};
 use problem::Problem;
-use store::{Changes, StoreError};
+use store::{Changes, ErasableKey, StoreError};
 
-use crate::{Identity, person::Person, register::no_such_person};
+use crate::{Identity, login_name::LoginName, person::Person, register::no_such_person, sql};
 
 /// What may be shown of a person. Nothing of it is sealed: only such things are kept in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,33 @@ fn tag(person: Id<authz::Person>) -> Tag {
 }
 
 impl Identity {
+    /// The keyed hash under which a sign-in name is known, whether or not anybody has it.
+    ///
+    /// # Errors
+    /// When it can be nobody's name.
+    pub fn index_of_name(&self, name: &str) -> Result<[u8; 32], Problem> {
+        Ok(name.parse::<LoginName>()?.blind_index(self.keys()).0)
+    }
+
+    /// The keyed hash of a person's sign-in name; nothing if there is no such person.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn index_of(&self, person: Id<authz::Person>) -> Result<Option<[u8; 32]>, Problem> {
+        let read = self.ledger().readers().read(move |snapshot| snapshot.get::<Person>(&person));
+        let index = read.await?.and_then(|person| person.login.content()?.try_into().ok());
+        Ok(index)
+    }
+
+    /// The person whose sign-in name has this keyed hash.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn person_of(&self, index: [u8; 32]) -> Result<Option<Id<authz::Person>>, Problem> {
+        let read = move |snapshot: &store::Snapshot<'_>| sql::person_named(snapshot, ErasableKey(index));
+        Ok(self.ledger().readers().read(read).await?.map(|person| person.id))
+    }
+
     /// What may be shown of a person: as it is, or while the database is away, as it was when it was last
     /// shown here. `seen` is the newest entry that the caller knows of: what may be older is not shown.
     ///

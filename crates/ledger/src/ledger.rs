@@ -26,7 +26,7 @@ use crate::{
     idempotency::{self, Once},
     instruments::{Covered, Instruments},
     merkle::Hash,
-    pace::Pace,
+    pace::{Pace, Times},
     pending::{Pending, Waiting},
     publisher::{PublishError, Published, Publisher, read_published},
     receipt::{Receipt, SubmitError},
@@ -77,7 +77,7 @@ pub struct Head {
 /// What a ledger is opened with.
 pub struct Opening {
     /// The service's name, and the ledger's.
-    pub name: &'static str,
+    pub name: Arc<str>,
     /// The origin line of its checkpoints: a schema-less URL that no other ledger has.
     pub origin: String,
     pub store: Store,
@@ -91,6 +91,8 @@ pub struct Opening {
     pub watchers: Vec<Watcher>,
     /// The tables that watchers follow: nodes that share the database tell each other of these.
     pub told: Told,
+    /// How exactly its entries tell when they were applied.
+    pub times: Times,
     pub metrics: Metrics,
 }
 
@@ -135,7 +137,7 @@ impl Ledger {
     /// When the database is damaged, is older than its own checkpoint, or cannot be read.
     pub fn open(opening: Opening) -> Result<Self, OpenError> {
         let Opening { name, origin, store, keys, clock, config, .. } = opening;
-        let Opening { standing, checkpoint_path, watchers, told, metrics, .. } = opening;
+        let Opening { standing, checkpoint_path, watchers, told, times, metrics, .. } = opening;
         let (tree, last_at) = store.writer.read(|snapshot| Ok(Tree::load(snapshot)))??;
         let head = Head { size: tree.size(), root: tree.root(), at: last_at };
         let ahead_max = Duration::from_secs(config.ahead_s_max.into());
@@ -167,16 +169,16 @@ impl Ledger {
             last_at,
             forgot_at: last_at,
             keys_since,
-            pace: Pace::new(&clock, ahead_max),
+            pace: Pace::new(&clock, ahead_max, times),
             failing: Arc::clone(&failing),
             clock: clock.clone(),
             watchers,
             told,
             head: head_sender,
-            instruments: metrics.register(|registry| Instruments::register(registry, name)),
+            instruments: metrics.register(|registry| Instruments::register(registry, &name)),
         };
         let (sender, published) = watch::channel(newest.map(Arc::new));
-        metrics.register(|registry| Covered::register(registry, name, &head, &published));
+        metrics.register(|registry| Covered::register(registry, &name, &head, &published));
         let publisher = Publisher {
             origin,
             path: checkpoint_path,
@@ -202,7 +204,7 @@ impl Ledger {
             let follows = move || runtime.block_on(tail.run(ended));
             threads.push(thread::Builder::new().name(format!("{name}-tail")).spawn(follows)?);
         }
-        let (threads, name, readers) = (Mutex::new(threads), Arc::from(name), store.readers);
+        let (threads, readers) = (Mutex::new(threads), store.readers);
         Ok(Self(Arc::new(Shared { name, clock, waiting, readers, head, published, failing, ears, threads })))
     }
 

@@ -38,6 +38,7 @@ pub use idempotency::{KEY_BYTES_MAX, KEY_LIFE, Once};
 pub use ledger::{Head, Ledger, LedgerConfig, OpenError, Opening};
 pub use log::{ENTRIES_MAX, LogError, ProvenEntry};
 pub use operation::{OperateError, Operation};
+pub use pace::Times;
 pub use publisher::{PublishError, Published, open_checkpoint, sign_checkpoint};
 pub use rebuild::{Rebuild, RebuildError, head_of, place_checkpoint};
 pub use receipt::{Receipt, SubmitError};

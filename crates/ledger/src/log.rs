@@ -9,7 +9,7 @@ use store::{Cell, Snapshot, StoreError};
 use crate::{
     entry::Entry,
     ledger::Ledger,
-    merkle::Hash,
+    merkle::{Hash, Node, TILE_WIDTH},
     publisher::Published,
     tree::{self, TreeError},
 };
@@ -95,6 +95,33 @@ impl Ledger {
         }
         let proof = move |snapshot: &Snapshot<'_>| Ok(tree::ask(snapshot, |tree| tree.consistency(old, new)));
         Ok(self.readers().read(proof).await??)
+    }
+
+    /// The first `width` hashes of a tile, as C2SP tlog-tiles has them. Of hashes above the leaves, those of complete
+    /// subtrees are there.
+    ///
+    /// # Errors
+    /// When the newest checkpoint does not cover that many.
+    pub async fn tile(&self, level: u8, index: u64, width: u64) -> Result<Vec<u8>, LogError> {
+        let size = self.published().map_or(0, |published| published.checkpoint.size());
+        let covered =
+            8_u32.checked_mul(level.into()).and_then(|height| size.checked_shr(height)).unwrap_or(0);
+        let first = index.checked_mul(TILE_WIDTH as u64);
+        let first = first.filter(|first| width > 0 && first.saturating_add(width) <= covered);
+        let Some(first) = first else { return Err(LogError::NoSuchSize { size }) };
+        let height = level.saturating_mul(8);
+        let read = move |snapshot: &Snapshot<'_>| {
+            Ok(tree::ask(snapshot, |tree| {
+                let out_of_range = || TreeError::OutOfRange { size };
+                let mut hashes = Vec::new();
+                for place in first..first + width {
+                    let node = Node::new(height, place).ok_or_else(out_of_range)?;
+                    hashes.extend(tree.node(node)?.0);
+                }
+                Ok(hashes)
+            }))
+        };
+        Ok(self.readers().read(read).await??)
     }
 
     /// When the newest entry was applied.

@@ -11,13 +11,24 @@ pub(crate) struct Pace {
     started: Timestamp,
     stopwatch: Stopwatch,
     ahead_max: Duration,
+    times: Times,
     held_back: bool,
 }
 
+/// How exactly entries tell when they were applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Times {
+    /// To the millisecond.
+    #[default]
+    Exact,
+    /// Cut to the minute: where everybody reads the entries, and a time could tell whose they are.
+    Minutes,
+}
+
 impl Pace {
-    pub(crate) fn new(clock: &Clock, ahead_max: Duration) -> Self {
+    pub(crate) fn new(clock: &Clock, ahead_max: Duration, times: Times) -> Self {
         let (started, stopwatch) = (clock.now(), clock.stopwatch());
-        Self { clock: clock.clone(), started, stopwatch, ahead_max, held_back: false }
+        Self { clock: clock.clone(), started, stopwatch, ahead_max, times, held_back: false }
     }
 
     /// The time now, or the latest that can be believed.
@@ -32,7 +43,16 @@ impl Pace {
             );
         }
         self.held_back = now < said;
-        now
+        self.times.cut(now)
+    }
+}
+
+impl Times {
+    fn cut(self, at: Timestamp) -> Timestamp {
+        match self {
+            Self::Exact => at,
+            Self::Minutes => Timestamp::from_millis(at.millis() / 60_000 * 60_000),
+        }
     }
 }
 
@@ -44,6 +64,13 @@ fn believable(said: Timestamp, measured: Timestamp, ahead_max: Duration) -> Time
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_that_tells_too_much_is_cut() {
+        let at = Timestamp::from_millis(1_772_406_059_999);
+        assert_eq!(Times::Exact.cut(at), at);
+        assert_eq!(Times::Minutes.cut(at), Timestamp::from_millis(1_772_406_000_000));
+    }
 
     #[test]
     fn a_clock_that_jumps_a_year_takes_the_ledger_a_day_along() {

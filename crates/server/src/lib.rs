@@ -15,6 +15,7 @@ mod key_file;
 mod ledgers;
 mod load;
 mod memory;
+mod people;
 mod queues;
 mod reload;
 mod repair;

@@ -28,6 +28,8 @@ use telemetry::{
 };
 use tokio::sync::watch;
 
+use crate::jobs::Crew;
+
 /// How often it is looked how the queues stand.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -122,19 +124,17 @@ impl Instruments {
 }
 
 impl Queues {
-    /// The queues of one service.
-    pub(crate) fn new(
-        ledger: &Ledger,
-        queues: impl IntoIterator<Item = &'static str>,
-        configs: &BTreeMap<String, QueueConfig>,
-        metrics: &Metrics,
-    ) -> Self {
-        let served = |queue: &'static str| {
+    /// The queues of all services.
+    pub(crate) fn new(crews: &[Crew], configs: &BTreeMap<String, QueueConfig>, metrics: &Metrics) -> Self {
+        let served = |ledger: &Ledger, queue: &'static str| {
             let config = configs.get(queue).copied().unwrap_or_default();
             (queue, Served { ledger: ledger.clone(), config, rate: Mutex::default() })
         };
+        let queues = crews.iter().flat_map(|Crew { ledger, registry, .. }| {
+            registry.queues().map(move |queue| served(ledger, queue))
+        });
         Self(Arc::new(Shared {
-            queues: queues.into_iter().map(served).collect(),
+            queues: queues.collect(),
             running: Clock::System.stopwatch(),
             instruments: metrics.register(Instruments::register),
         }))

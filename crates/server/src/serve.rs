@@ -56,7 +56,7 @@ struct Running {
     webhook: Webhook,
     public: Handle,
     admin: Handle,
-    workers: Option<Workers>,
+    workers: Vec<Workers>,
     shipping: Option<Shipping>,
 }
 
@@ -110,21 +110,20 @@ async fn start(
     let services = Services::open(settings, folder, engines, keys, metrics, &cache)?;
     let identity = &services.identity;
     first_start::ensure_administrator(identity, &clock, &services.folder.first_password()).await?;
-    let workers = match settings.jobs.in_serve {
-        true => Some(jobs::start(identity, settings, identity.jobs()).await?),
-        false => {
-            jobs::say_who_must(settings);
-            None
-        }
+    let workers = if settings.jobs.in_serve {
+        jobs::start(services.crews(), settings).await?
+    } else {
+        jobs::say_who_must(settings);
+        Vec::new()
     };
 
-    let ledgers = Ledgers::new([identity.ledger().clone()], &cache);
+    let ledgers = Ledgers::new([identity.ledger().clone(), services.elections.ledger().clone()], &cache);
     let overload = Overload::new(settings.edge.overload.clone());
     overload.register(&services.metrics);
     let traffic = Traffic::new(&services.metrics);
     let shared = (!settings.redis.urls.is_empty()).then(|| front::shared(&cache));
     let rooms = front::open_rooms(settings, &services.keys, &services.metrics, shared.clone())?;
-    let (api, description) = api::public(identity, &ledgers, &services.queues, &overload, &rooms);
+    let (api, description) = api::public(&services, &ledgers, &overload, &rooms);
     let front = front::open(settings, &services.keys, &services.metrics, shared, &rooms)?;
     let reload =
         Reload::new(options.clone(), settings.clone(), front.clone(), rooms.clone(), overload.clone());
@@ -243,13 +242,9 @@ impl Running {
         }
         self.public.close();
         self.admin.close();
-        if let Some(workers) = &self.workers {
-            workers.close();
-        }
+        self.workers.iter().for_each(Workers::close);
         self.public.stop();
-        if let Some(workers) = self.workers {
-            workers.stop();
-        }
+        self.workers.into_iter().for_each(Workers::stop);
         self.services.stop();
         if let Some(shipping) = self.shipping {
             shipping.stop();

@@ -1,24 +1,32 @@
 //! The services of a deployment, opened from a folder of data by whoever serves them or works at their jobs.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, sync::Arc};
 
 use anyhow::Context;
 use cache::Cache;
 use clock::Clock;
 use edge::{Direct, Edge, Front, Handle, Traffic};
+use elections::Elections;
 use identity::Identity;
 use seal::{Keys, PersonKeys};
 use telemetry::Metrics;
 use tokio::{sync::watch, task::LocalSet};
 
 use crate::{
-    data_folder::DataFolder, front, jobs, key_file::Engines, queues, queues::Queues, settings::Settings,
+    data_folder::DataFolder,
+    front,
+    jobs::{self, Crew},
+    key_file::Engines,
+    people::Registered,
+    queues::{self, Queues},
+    settings::Settings,
     status,
 };
 
 /// Every service, and what they share.
 pub(crate) struct Services {
     pub(crate) identity: Identity,
+    pub(crate) elections: Elections,
     pub(crate) person_keys: PersonKeys,
     pub(crate) keys: Keys,
     pub(crate) queues: Queues,
@@ -45,20 +53,40 @@ impl Services {
             origin: settings.origin(identity::SERVICE),
             keys: keys.clone(),
             person_keys: person_keys.clone(),
-            clock,
+            clock: clock.clone(),
             config: settings.identity.clone(),
             ledger: settings.ledger.clone(),
-            databases: engines.services,
+            databases: engines.services.clone(),
             cache: cache.clone(),
             metrics: metrics.clone(),
         });
         let identity =
             identity.map_err(anyhow::Error::from_boxed).context("cannot open the identity service")?;
-        let registry = identity.jobs();
-        jobs::check_names(&registry, settings.jobs.queues.keys())
+        let elections = Elections::open(elections::Opening {
+            folder: folder.services(),
+            origin: settings.origin(elections::SERVICE),
+            keys: keys.clone(),
+            person_keys: person_keys.clone(),
+            clock,
+            config: settings.elections.clone(),
+            ledger: settings.ledger.clone(),
+            databases: engines.services,
+            cache: cache.clone(),
+            metrics: metrics.clone(),
+            people: Arc::new(Registered(identity.clone())),
+        });
+        let elections =
+            elections.map_err(anyhow::Error::from_boxed).context("cannot open the service of elections")?;
+        let crews = jobs::crews(&identity, &elections);
+        jobs::check_names(&crews, settings.jobs.queues.keys())
             .context("cannot use the settings [jobs.queues]")?;
-        let queues = Queues::new(identity.ledger(), registry.queues(), &settings.jobs.queues, &metrics);
-        Ok(Self { identity, person_keys, keys, queues, metrics, folder })
+        let queues = Queues::new(&crews, &settings.jobs.queues, &metrics);
+        Ok(Self { identity, elections, person_keys, keys, queues, metrics, folder })
+    }
+
+    /// Who works at which jobs.
+    pub(crate) fn crews(&self) -> Vec<Crew> {
+        jobs::crews(&self.identity, &self.elections)
     }
 
     /// Does what a process does by itself, until `over`, and tells what that said.
@@ -74,11 +102,13 @@ impl Services {
         let attending = here.run_until(async move {
             let also = tokio::task::spawn_local(also);
             let routine = tokio::task::spawn_local(self.identity.clone().run(stopped.clone()));
+            let voting = tokio::task::spawn_local(self.elections.clone().run(stopped.clone()));
             let looking = tokio::task::spawn_local(self.queues.clone().watch(stopped));
             let said = over.await;
             stop.send_replace(true);
             also.await.context("whoever looks after the front panicked")?;
             looking.await.context("whoever looks at the queues panicked")?;
+            voting.await.context("whoever looks after elections panicked")?;
             routine.await.context("the routine of the identity service panicked")?;
             Ok(said)
         });
@@ -106,6 +136,7 @@ impl Services {
 
     /// Ends them, when nobody asks them anything any more.
     pub(crate) fn stop(&self) {
+        self.elections.stop();
         self.identity.ledger().stop();
         self.person_keys.stop();
     }

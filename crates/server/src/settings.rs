@@ -13,6 +13,7 @@ use edge::{
     AttackConfig, ClientsConfig, Cors, EdgeConfig, Headers, InspectionConfig, LimitsConfig, ListenConfig,
     NetworksConfig, RoomsConfig, SignaturesConfig,
 };
+use elections::ElectionsConfig;
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
 use queue::WorkerConfig;
@@ -50,6 +51,7 @@ pub struct Settings {
     pub signatures: SignaturesConfig,
     pub webhook: WebhookConfig,
     pub identity: IdentityConfig,
+    pub elections: ElectionsConfig,
     pub ledger: LedgerConfig,
     pub sqlite: SqliteConfig,
     pub postgres: PostgresConfig,
@@ -88,6 +90,7 @@ impl Default for Settings {
             signatures: SignaturesConfig::default(),
             webhook: WebhookConfig::default(),
             identity: IdentityConfig::default(),
+            elections: ElectionsConfig::default(),
             ledger: LedgerConfig::default(),
             sqlite: SqliteConfig::default(),
             postgres: PostgresConfig::default(),
@@ -208,6 +211,7 @@ impl Settings {
                 ("admin", text(&settings.admin)),
                 ("edge", text(&settings.edge.without_overload())),
                 ("identity", text(&settings.identity)),
+                ("elections", text(&settings.elections)),
                 ("ledger", text(&settings.ledger)),
                 ("sqlite", text(&settings.sqlite)),
                 ("postgres", text(&settings.postgres)),
@@ -247,6 +251,7 @@ impl Settings {
         }
         set("name", Value::try_from(&self.name)?);
         set("identity", Value::try_from(&self.identity)?);
+        set("elections", Value::try_from(&self.elections)?);
         set("ledger", Value::try_from(&self.ledger)?);
         set("sqlite", Value::try_from(&self.sqlite)?);
         set("postgres", Value::try_from(&self.postgres)?);

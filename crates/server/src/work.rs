@@ -5,14 +5,14 @@ use cache::{Cache, RedisConfig};
 use clap::Args;
 use clock::Clock;
 use edge::Traffic;
-use queue::Registry;
+use queue::Workers;
 use seal::Keys;
 use telemetry::Metrics;
 
 use crate::{
     data_folder::DataFolder,
     front::OperatorRoutes,
-    jobs,
+    jobs::{self, Crew},
     services::Services,
     settings::{Settings, SettingsOptions},
     signals::Signals,
@@ -46,9 +46,9 @@ pub fn work(options: &WorkOptions) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let told_to_stop = runtime.block_on(async { Signals::listen() })?;
     let services = open(&settings)?;
-    let registry = wanted(services.identity.jobs(), &options.queues)?;
-    let queues: Vec<_> = registry.queues().collect();
-    let workers = runtime.block_on(jobs::start(&services.identity, &settings, registry))?;
+    let crews = wanted(services.crews(), &options.queues)?;
+    let queues: Vec<_> = crews.iter().flat_map(|crew| crew.registry.queues()).collect();
+    let workers = runtime.block_on(jobs::start(crews, &settings))?;
     let admin = services.serve_operators(
         Vec::new(),
         &settings,
@@ -58,19 +58,22 @@ pub fn work(options: &WorkOptions) -> anyhow::Result<()> {
     crate::tell(&format!("holdfast works at {} (operators: {})", queues.join(", "), admin.address()));
     runtime.block_on(services.attend(told_to_stop.until_stop(), |_| async {}))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
-    workers.stop();
+    workers.into_iter().for_each(Workers::stop);
     services.stop();
     admin.close();
     admin.stop();
     Ok(())
 }
 
-fn wanted(registry: Registry, queues: &[String]) -> anyhow::Result<Registry> {
+fn wanted(mut crews: Vec<Crew>, queues: &[String]) -> anyhow::Result<Vec<Crew>> {
     if queues.is_empty() {
-        return Ok(registry);
+        return Ok(crews);
     }
-    jobs::check_names(&registry, queues)?;
-    Ok(registry.only(queues))
+    jobs::check_names(&crews, queues)?;
+    for crew in &mut crews {
+        crew.registry = crew.registry.clone().only(queues);
+    }
+    Ok(crews)
 }
 
 /// Opens what a node has made: whoever only works makes no keys, no databases and no administrator.

@@ -47,7 +47,7 @@ enum Common {
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     File { path: PathBuf, config: SqliteConfig },
-    Schema { server: Server, replicas: Arc<[Server]>, name: &'static str },
+    Schema { server: Server, replicas: Arc<[Server]>, name: Arc<str> },
 }
 
 impl Databases {
@@ -103,7 +103,7 @@ impl Databases {
     ///
     /// # Errors
     /// When it cannot be reached or opened, is damaged, or belongs to another version of the program.
-    pub fn open(&self, name: &'static str, schema: &Schema) -> Result<Store, StoreError> {
+    pub fn open(&self, name: &str, schema: &Schema) -> Result<Store, StoreError> {
         Store::open(&self.place(name), schema, &self.readers, &self.instruments)
     }
 
@@ -111,7 +111,7 @@ impl Databases {
     ///
     /// # Errors
     /// When it is not there, is damaged, or belongs to another version of the program.
-    pub fn open_to_read(&self, name: &'static str, schema: &Schema) -> Result<Writer, StoreError> {
+    pub fn open_to_read(&self, name: &str, schema: &Schema) -> Result<Writer, StoreError> {
         Writer::open_to_read(&self.place(name), schema)
     }
 
@@ -119,7 +119,7 @@ impl Databases {
     ///
     /// # Errors
     /// When it cannot be opened at all.
-    pub fn open_damaged(&self, name: &'static str) -> Result<Writer, StoreError> {
+    pub fn open_damaged(&self, name: &str) -> Result<Writer, StoreError> {
         Writer::open_unchecked(&self.place(name))
     }
 
@@ -127,7 +127,7 @@ impl Databases {
     ///
     /// # Errors
     /// When the server cannot be asked.
-    pub fn exists(&self, name: &'static str) -> Result<bool, StoreError> {
+    pub fn exists(&self, name: &str) -> Result<bool, StoreError> {
         let place = self.place(name);
         if let Place::File { path, .. } = &place {
             return Ok(path.exists());
@@ -143,13 +143,13 @@ impl Databases {
         Ok(found)
     }
 
-    fn place(&self, name: &'static str) -> Place {
+    fn place(&self, name: &str) -> Place {
         match &self.place {
             Common::Files { folder, config } => {
                 Place::File { path: folder.join(format!("{name}.db")), config: config.clone() }
             }
             Common::Servers { primary, replicas } => {
-                Place::Schema { server: primary.clone(), replicas: Arc::clone(replicas), name }
+                Place::Schema { server: primary.clone(), replicas: Arc::clone(replicas), name: name.into() }
             }
         }
     }

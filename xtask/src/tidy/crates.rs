@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "ledger",
     "mixnet",
     "tally",
+    "board",
     "limiter",
     "overload",
     "waiting",
@@ -29,6 +30,7 @@ const ORDER: &[&str] = &[
     "gateway",
     "pages",
     "identity",
+    "elections",
     "console",
     "server",
     "rig",
@@ -37,7 +39,7 @@ const ORDER: &[&str] = &[
 ];
 
 /// The services: what one must tell another goes in the `Actor`, or as a job.
-const DOMAINS: &[&str] = &["identity"];
+const DOMAINS: &[&str] = &["identity", "elections"];
 
 /// Lines of source in one crate, at most.
 const CRATE_LINES_MAX: usize = 8000;

@@ -6,7 +6,7 @@ use authz::{Actor, By, Guarded};
 use clock::{Clock, Timestamp};
 use futures_util::{StreamExt, stream};
 use ids::Id;
-use ledger::{Applied, Command, Ledger, LedgerConfig, Opening};
+use ledger::{Applied, Command, Ledger, LedgerConfig, Opening, Times};
 use problem::Problem;
 use queue::{
     AnyJob, Attempt, Bell, Enqueue, EnqueueError, Job, JobError, QueueConfig, Registry, WorkerConfig, Workers,
@@ -86,7 +86,7 @@ pub(super) fn measure(database: Option<&str>, jobs: u32) -> anyhow::Result<f64> 
     let databases = Databases::new(folder.path(), &config)?;
     let bell = Bell::default();
     let ledger = Ledger::open(Opening {
-        name: "bench",
+        name: "bench".into(),
         origin: "example.org/bench".to_owned(),
         store: databases.open("bench", &ledger::schema().and(queue::schema()))?,
         keys: seal::Keys::open(folder.path(), &Clock::System)?,
@@ -95,6 +95,7 @@ pub(super) fn measure(database: Option<&str>, jobs: u32) -> anyhow::Result<f64> 
         checkpoint_path: folder.path().join("bench.checkpoint"),
         watchers: vec![bell.watcher()],
         told: Told::new(),
+        times: Times::Exact,
         standing: ledger::Standing::LASTING,
         metrics: Metrics::new(),
     })?;

@@ -12,7 +12,7 @@ use std::{
 use authz::{Actor, By, Guarded, Person};
 use clock::{Clock, Timestamp};
 use ids::Id;
-use ledger::{Applied, Command, Commands, Ledger, LedgerConfig, Once, Opening};
+use ledger::{Applied, Command, Commands, Ledger, LedgerConfig, Once, Opening, Times};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 use store::{Cell, Column, Databases, Erasable, Keys, Schema, StoreError, Told, Tx};
@@ -230,7 +230,7 @@ pub(crate) async fn write_note(ledger: &Ledger) -> anyhow::Result<()> {
 pub(crate) fn open(folder: &Path, metrics: &Metrics) -> anyhow::Result<Ledger> {
     let store = Databases::in_files(folder).open("bench", &schema())?;
     Ok(Ledger::open(Opening {
-        name: "bench",
+        name: "bench".into(),
         origin: "example.org/bench".to_owned(),
         store,
         keys: seal::Keys::open(folder, &Clock::System)?,
@@ -240,6 +240,7 @@ pub(crate) fn open(folder: &Path, metrics: &Metrics) -> anyhow::Result<Ledger> {
         checkpoint_path: folder.join("bench.checkpoint"),
         watchers: Vec::new(),
         told: Told::new(),
+        times: Times::Exact,
         metrics: metrics.clone(),
     })?)
 }

@@ -11,7 +11,7 @@ use std::{
 use authz::{Actor, PersonKind, Roles};
 use clock::Clock;
 use identity::{Challenge, FirstKey, Proof, RegisterPerson, SignIn, SignatureAlgorithm};
-use ledger::{Ledger, LedgerConfig, Opening};
+use ledger::{Ledger, LedgerConfig, Opening, Times};
 use store::{DatabaseConfig, Databases, Erasable, Told};
 use telemetry::Metrics;
 
@@ -63,7 +63,7 @@ fn open(folder: &std::path::Path, node: u64, database: &str) -> anyhow::Result<L
     config.postgres.url = Some(database.parse().map_err(anyhow::Error::msg)?);
     let databases = Databases::new(folder, &config)?;
     Ok(Ledger::open(Opening {
-        name: "bench",
+        name: "bench".into(),
         origin: "example.org/bench".to_owned(),
         store: databases.open("bench", &identity::schema())?,
         keys: seal::Keys::open(folder, &Clock::System)?,
@@ -72,6 +72,7 @@ fn open(folder: &std::path::Path, node: u64, database: &str) -> anyhow::Result<L
         checkpoint_path: folder.join(format!("{node}.checkpoint")),
         watchers: Vec::new(),
         told: Told::new(),
+        times: Times::Exact,
         standing: ledger::Standing::LASTING,
         metrics: Metrics::new(),
     })?)

@@ -13,7 +13,7 @@ use clock::{Clock, Timestamp};
 use ids::Id;
 use ledger::{
     Applied, Command, Commands, Ledger, LedgerConfig, Once, OpenError, Opening, Published, Receipt, Standing,
-    SubmitError,
+    SubmitError, Times,
     verify::{Report, Subject, VerifyError, verify},
 };
 use problem::Problem;
@@ -262,7 +262,7 @@ impl Harbour {
         let store = self.databases.open(self.name, &schema())?;
         let view = Arc::clone(&self.view);
         Ledger::open(Opening {
-            name: self.name,
+            name: self.name.into(),
             origin: format!("example.org/{}", self.name),
             store,
             keys: self.keys(),
@@ -280,6 +280,7 @@ impl Harbour {
                 }
             })],
             told: Told::new().table::<Boat>(),
+            times: Times::Exact,
             metrics: Metrics::new(),
         })
     }

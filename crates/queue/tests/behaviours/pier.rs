@@ -11,7 +11,7 @@ use authz::{Actor, By, Guarded};
 use clock::{Clock, Timestamp};
 use ids::Id;
 use ledger::{
-    Applied, Command, Commands, Ledger, LedgerConfig, Opening, SubmitError,
+    Applied, Command, Commands, Ledger, LedgerConfig, Opening, SubmitError, Times,
     verify::{Subject, verify},
 };
 use problem::Problem;
@@ -160,7 +160,7 @@ impl Pier {
         let schema = ledger::schema().and(queue::schema());
         let bell = Bell::default();
         let ledger = Ledger::open(Opening {
-            name: "pier",
+            name: "pier".into(),
             origin: "example.org/pier".to_owned(),
             store: databases.open("pier", &schema).expect("it opens"),
             keys: seal::Keys::open(folder.path(), &Clock::System).expect("the key file opens"),
@@ -169,6 +169,7 @@ impl Pier {
             checkpoint_path: folder.path().join("pier.checkpoint"),
             watchers: vec![bell.watcher()],
             told: Told::new(),
+            times: Times::Exact,
             standing: ledger::Standing::LASTING,
             metrics: Metrics::new(),
         });

@@ -43,6 +43,38 @@ const STRANGER_CASES: &[(&str, u16, u16)] = &[
     ("GET /api/v1/queues/{queue}/jobs/{job}", 401, 403),
     ("DELETE /api/v1/queues/{queue}/jobs/{job}", 401, 403),
     ("POST /api/v1/queues/{queue}/jobs/{job}/retry", 401, 403),
+    ("POST /api/v1/elections", 401, 403),
+    ("GET /api/v1/elections", 200, 200),
+    ("GET /api/v1/elections/{id}", 404, 404),
+    ("PUT /api/v1/elections/{id}", 401, 403),
+    ("DELETE /api/v1/elections/{id}", 401, 403),
+    ("POST /api/v1/elections/{id}/roll", 401, 403),
+    ("GET /api/v1/elections/{id}/ceremony", 401, 404),
+    ("POST /api/v1/elections/{id}/ceremony", 401, 403),
+    ("POST /api/v1/elections/{id}/ceremony/{step}", 401, 404),
+    ("POST /api/v1/elections/{id}/opening", 401, 403),
+    ("POST /api/v1/elections/{id}/closing", 401, 403),
+    ("POST /api/v1/elections/{id}/tally", 401, 403),
+    ("POST /api/v1/elections/{id}/publication", 401, 403),
+    ("GET /api/v1/elections/{id}/decryption", 401, 404),
+    ("POST /api/v1/elections/{id}/decryption", 401, 404),
+    ("PUT /api/v1/elections/{id}/blobs/{hash}/parts/{part}", 401, 404),
+    ("GET /api/v1/elections/{id}/results", 404, 404),
+    ("GET /api/v1/public/elections/{id}", 404, 404),
+    ("GET /api/v1/public/elections/{id}/turnout", 404, 404),
+    ("GET /api/v1/public/elections/{id}/results", 404, 404),
+    ("GET /api/v1/public/elections/{id}/events", 404, 404),
+    ("GET /api/v1/public/elections/{id}/blobs/{hash}", 404, 404),
+    ("GET /api/v1/public/elections/{id}/ballots/{tracker}", 404, 404),
+    ("GET /api/v1/public/elections/{id}/board/checkpoint", 404, 404),
+    ("GET /api/v1/public/elections/{id}/board/entries", 404, 404),
+    ("GET /api/v1/public/elections/{id}/board/consistency", 400, 400),
+    ("GET /api/v1/public/elections/{id}/board/tile/{level}/{a}", 404, 404),
+    ("GET /api/v1/public/elections/{id}/board/tile/{level}/{a}/{b}", 404, 404),
+    ("GET /api/v1/public/elections/{id}/board/tile/{level}/{a}/{b}/{c}", 404, 404),
+    ("GET /api/v1/public/elections/{id}/board/tile/{level}/{a}/{b}/{c}/{d}", 404, 404),
+    ("POST /api/v1/voting/token", 401, 404),
+    ("POST /api/v1/voting/submit", 404, 404),
     ("GET /api/v1/overload", 401, 403),
     ("POST /api/v1/waiting-rooms/{room}/close", 401, 403),
     ("POST /api/v1/waiting-rooms/{room}/open", 401, 403),
@@ -81,6 +113,15 @@ const ROLE_CASES: &[(&str, &str, u16)] = &[
     ("operator", "DELETE /api/v1/queues/{queue}/jobs/{job}", 204),
     ("operator", "POST /api/v1/queues/{queue}/jobs/{job}/retry", 404),
     ("operator", "GET /api/v1/overload", 200),
+    ("officer", "POST /api/v1/elections", 201),
+    ("officer", "PUT /api/v1/elections/{id}", 404),
+    ("officer", "DELETE /api/v1/elections/{id}", 404),
+    ("officer", "POST /api/v1/elections/{id}/roll", 404),
+    ("officer", "POST /api/v1/elections/{id}/ceremony", 404),
+    ("officer", "POST /api/v1/elections/{id}/opening", 404),
+    ("officer", "POST /api/v1/elections/{id}/closing", 404),
+    ("officer", "POST /api/v1/elections/{id}/tally", 404),
+    ("officer", "POST /api/v1/elections/{id}/publication", 404),
     ("operator", "POST /api/v1/waiting-rooms/{room}/close", 404),
     ("operator", "POST /api/v1/waiting-rooms/{room}/open", 404),
     ("introspector", "POST /api/v1/tokens/introspect", 415),
@@ -97,10 +138,24 @@ const STRANGERS: &[(&str, &str, &[&str])] = &[
     ("auditor", "government", &["auditor"]),
     ("operator", "staff", &["operator"]),
     ("introspector", "service", &["introspector"]),
+    ("officer", "staff", &["officer"]),
 ];
+
+/// An election that needs nobody else.
+const POLL: &str = r#"{"title":{"en":"Tea"},"secret":false,"contests":[{"contestId":"a","title":{"en":"A"},"form":{"kind":"plurality"},"count":"most","options":[{"optionId":"a","title":{"en":"A"}}]}]}"#;
 
 /// Bodies that each route reads before it can know whether the caller may.
 const BODIES: &[(&str, &str)] = &[
+    ("POST /api/v1/elections", POLL),
+    ("PUT /api/v1/elections/{id}", POLL),
+    ("POST /api/v1/elections/{id}/roll", r#"{"voters":[{"userId":"ada"}]}"#),
+    ("POST /api/v1/elections/{id}/ceremony/{step}", r#"{"attempt":1,"bytes":""}"#),
+    ("POST /api/v1/elections/{id}/decryption", r#"{"partials":[]}"#),
+    ("POST /api/v1/voting/token", r#"{"electionId":"0198f1de-8b70-7c4e-9f3a-6a2b1c3d4e5f"}"#),
+    (
+        "POST /api/v1/voting/submit",
+        r#"{"electionId":"0198f1de-8b70-7c4e-9f3a-6a2b1c3d4e5f","token":"a","selections":[]}"#,
+    ),
     ("POST /api/v1/waiting-rooms/{room}/close", r#"{"reason":"sold-out"}"#),
     (
         "PUT /api/v1/persons/{person_id}/standing",
@@ -165,6 +220,16 @@ async fn status(client: &Client, route: &str, victim: &str) -> u16 {
         .replace("{service}", "identity")
         .replace("{queue}", "erasures")
         .replace("{job}", victim)
+        .replace("{id}", victim)
+        .replace("{step}", "approval")
+        .replace("{hash}", &"0".repeat(64))
+        .replace("{tracker}", &"0".repeat(64))
+        .replace("{part}", "0")
+        .replace("{level}", "0")
+        .replace("{a}", "000")
+        .replace("{b}", "000")
+        .replace("{c}", "000")
+        .replace("{d}", "000")
         .replace("{index}", "0");
     let body = BODIES.iter().find(|(of, _)| *of == route).map(|(_, body)| *body);
     let kind = if body.is_some() { "application/json" } else { "" };
@@ -213,7 +278,10 @@ async fn every_cookie_of_every_route_is_ours_alone_encrypted_and_not_for_scripts
 #[tokio::test]
 async fn strangers_get_nothing_that_is_not_theirs_whatever_their_role() {
     let folder = Folder::new();
-    let server = Server::start(&folder.data()).expect("it starts");
+    // All of them come from one address.
+    let settings = "[limits]\nrules = []\n".to_owned();
+    let server = Server::start_with(&folder.data(), &ServerOptions { settings, ..ServerOptions::default() })
+        .expect("it starts");
     let client = server.client();
     let administrator = server.administrator().await.expect("the first password holds");
     let victim = client.register("victim", PASSWORD).await.expect("they are new").text("personId");

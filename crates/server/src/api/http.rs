@@ -2,7 +2,6 @@
 
 use axum::Router;
 use edge::Rooms;
-use identity::Identity;
 use overload::Overload;
 use utoipa::{
     Modify, OpenApi as _,
@@ -16,8 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     front,
     ledgers::{self, Ledgers},
-    load,
-    queues::{self, Queues},
+    load, queues,
+    services::Services,
     status,
 };
 
@@ -32,6 +31,7 @@ use crate::{
     ),
     tags(
         (name = "identity", description = "Who people are, how they prove it, and what their tokens say"),
+        (name = "elections", description = "Elections that anybody can check: officers, trustees, voters, observers"),
         (name = "ledger", description = "What happened, in order, provably"),
         (name = "queues", description = "Work that outlives its request, for those who look after it"),
         (name = "waiting-rooms", description = "Where people wait, for services that know when there is nothing left"),
@@ -53,16 +53,16 @@ impl Modify for Bearer {
 
 /// The routes of all services, and their description.
 pub(crate) fn public(
-    identity: &Identity,
+    services: &Services,
     ledgers: &Ledgers,
-    queues: &Queues,
     overload: &Overload,
     rooms: &Rooms,
 ) -> (Router, OpenApi) {
     let mut described = OpenApiRouter::with_openapi(Description::openapi());
-    described = described.merge(identity::routes(identity.clone()));
+    described = described.merge(identity::routes(services.identity.clone()));
+    described = described.merge(elections::routes(services.elections.clone()));
     described = described.merge(ledgers::routes(ledgers.clone()));
-    described = described.merge(queues::routes(queues.clone()));
+    described = described.merge(queues::routes(services.queues.clone()));
     described = described.merge(load::routes(overload.clone()));
     described = described.merge(front::room_service_routes(rooms.clone()));
     let (routes, mut description) = described.split_for_parts();
@@ -75,6 +75,7 @@ pub(crate) fn public(
 pub fn openapi() -> OpenApi {
     let mut description = Description::openapi();
     description.merge(identity::description());
+    description.merge(elections::description());
     description.merge(ledgers::description());
     description.merge(queues::description());
     description.merge(load::description());

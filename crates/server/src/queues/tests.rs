@@ -14,6 +14,7 @@ use store::Databases;
 use telemetry::Metrics;
 
 use super::{Queues, wanted_workers};
+use crate::jobs::Crew;
 
 const SERVICE: Actor = Actor::service("test");
 
@@ -44,8 +45,13 @@ impl House {
             metrics: metrics.clone(),
         });
         let identity = identity.expect("it opens");
-        let jobs = identity.jobs();
-        let queues = Queues::new(identity.ledger(), jobs.queues(), &BTreeMap::new(), &metrics);
+        let crew = Crew {
+            service: identity::SERVICE,
+            ledger: identity.ledger().clone(),
+            registry: identity.jobs(),
+            bell: identity.bell().clone(),
+        };
+        let queues = Queues::new(&[crew], &BTreeMap::new(), &metrics);
         Self { _folder: folder, identity, queues }
     }
 

@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     future::{Future, poll_fn},
     pin::Pin,
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -41,7 +42,7 @@ pub(crate) enum Kind {
 /// A connection for the transactions of one thread; made when it is first needed, and again when it is lost.
 pub(crate) struct Session {
     server: Server,
-    schema: &'static str,
+    schema: Arc<str>,
     role: Role,
     link: RefCell<Option<Link>>,
     stage: Cell<Stage>,
@@ -74,12 +75,12 @@ const NETWORK: Duration = Duration::from_millis(500);
 type Found<'r> = Pin<Box<dyn Future<Output = Result<Answer, Error>> + 'r>>;
 
 impl Session {
-    pub(crate) const fn new(server: Server, schema: &'static str, role: Role) -> Self {
-        Self { server, schema, role, link: RefCell::new(None), stage: Cell::new(Stage::None) }
+    pub(crate) fn new(server: Server, schema: &str, role: Role) -> Self {
+        Self { server, schema: schema.into(), role, link: RefCell::new(None), stage: Cell::new(Stage::None) }
     }
 
-    pub(crate) const fn schema(&self) -> &'static str {
-        self.schema
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema
     }
 
     pub(crate) const fn server(&self) -> &Server {
@@ -226,7 +227,7 @@ impl Session {
     }
 
     async fn connect(&self) -> Result<Link, StoreError> {
-        let client = self.server.connect(self.schema).await?;
+        let client = self.server.connect(&self.schema).await?;
         if self.keeps() {
             client.batch_execute(&self.settings("SET").join("; ")).await?;
         }
@@ -285,13 +286,13 @@ impl Session {
                         .map(|plan| format!("SET LOCAL enable_{plan} TO off")),
                 );
                 // Each statement after it sees what the batch before it has committed.
-                words.push(format!("SELECT pg_advisory_xact_lock({})", lock_number(self.schema)));
+                words.push(format!("SELECT pg_advisory_xact_lock({})", lock_number(&self.schema)));
             }
             Kind::Snapshot | Kind::Glance => {}
             Kind::LongSnapshot => words.extend(for_long()),
             Kind::LongBatch => {
                 words.extend(for_long());
-                words.push(format!("SELECT pg_advisory_xact_lock({})", lock_number(self.schema)));
+                words.push(format!("SELECT pg_advisory_xact_lock({})", lock_number(&self.schema)));
             }
         }
         words.join("; ")

@@ -1,0 +1,94 @@
+//! What is too large for an entry: kept in pieces beside the board, found by its hash, and there before an entry
+//! names it.
+
+use board::{Hex, sha256};
+use clock::Timestamp;
+use ledger::Operation;
+use problem::Problem;
+use store::{Keys, StoreError, Tx};
+
+use crate::{board_rows::BlobRow, boards::Board, sql};
+
+/// Bytes of one piece, at most.
+pub const PIECE_BYTES_MAX: usize = 512 * 1024;
+
+/// Pieces of one blob, at most: enough for a proof about three million ballots.
+pub const PIECES_MAX: u32 = 1024;
+
+/// Keeps a piece of a blob.
+struct KeepPiece(BlobRow);
+
+impl Operation for KeepPiece {
+    type Done = ();
+
+    fn reads(&self, _: &mut Keys<'_>) {}
+
+    fn apply(self, tx: &mut Tx<'_>, _: Timestamp) -> Result<(), StoreError> {
+        tx.put(self.0);
+        Ok(())
+    }
+}
+
+impl Board {
+    /// Keeps a piece of a blob that somebody sends piece by piece.
+    async fn keep_piece(&self, hash: Hex<32>, piece: u32, bytes: Vec<u8>) -> Result<(), Problem> {
+        let fits = piece < PIECES_MAX && (1..=PIECE_BYTES_MAX).contains(&bytes.len());
+        if !fits {
+            let detail = format!("a blob has up to {PIECES_MAX} pieces of 1 to {PIECE_BYTES_MAX} bytes");
+            return Err(Problem::unprocessable("elections/blob-unfit", detail));
+        }
+        Ok(self.ledger.operate(KeepPiece(BlobRow { hash: hash.0, piece, bytes })).await?)
+    }
+
+    /// Keeps a piece of what a trustee is going to name. It lies apart, so that nobody can spoil what an entry names.
+    pub(crate) async fn stage_piece(
+        &self,
+        trustee: u16,
+        hash: Hex<32>,
+        piece: u32,
+        bytes: Vec<u8>,
+    ) -> Result<(), Problem> {
+        self.keep_piece(staged(trustee, hash), piece, bytes).await
+    }
+
+    /// What a trustee sent under this hash, if all of it came.
+    pub(crate) async fn staged(&self, trustee: u16, hash: Hex<32>) -> Result<Vec<u8>, Problem> {
+        let bytes = self.pieces(staged(trustee, hash)).await?;
+        if sha256(&bytes) == hash { Ok(bytes) } else { Err(no_such_blob()) }
+    }
+
+    /// Keeps a blob.
+    pub(crate) async fn keep(&self, bytes: &[u8]) -> Result<Hex<32>, Problem> {
+        let hash = sha256(bytes);
+        for (piece, bytes) in (0..).zip(bytes.chunks(PIECE_BYTES_MAX)) {
+            self.keep_piece(hash, piece, bytes.to_vec()).await?;
+        }
+        Ok(hash)
+    }
+
+    /// The blob of this hash, if all of it is there.
+    pub(crate) async fn blob(&self, hash: Hex<32>) -> Result<Option<Vec<u8>>, Problem> {
+        let bytes = self.pieces(hash).await?;
+        Ok((sha256(&bytes) == hash).then_some(bytes))
+    }
+
+    async fn pieces(&self, hash: Hex<32>) -> Result<Vec<u8>, Problem> {
+        let pieces = self.ledger.readers().read(move |snapshot| sql::blob(snapshot, hash.0)).await?;
+        Ok(pieces.into_iter().flat_map(|piece| piece.bytes).collect())
+    }
+
+    /// The blob of this hash, which an entry names.
+    pub(crate) async fn named_blob(&self, hash: Hex<32>) -> Result<Vec<u8>, Problem> {
+        self.blob(hash).await?.ok_or_else(no_such_blob)
+    }
+}
+
+/// Where what a trustee sends lies until it is checked.
+fn staged(trustee: u16, hash: Hex<32>) -> Hex<32> {
+    sha256(&[b"staged\n".as_slice(), &trustee.to_be_bytes(), &hash.0].concat())
+}
+
+/// Nothing has this hash.
+pub(crate) fn no_such_blob() -> Problem {
+    Problem::not_found("elections/no-such-blob", "there is nothing with this hash, or not all of it")
+}

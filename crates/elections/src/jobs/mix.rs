@@ -1,0 +1,206 @@
+//! The job of one mixer: every list is put into another order and encrypted anew, and that is proven. The last one
+//! also proves the tokens, and says what is to be decrypted.
+
+use std::sync::Arc;
+
+use board::{
+    BallotEntry, Decrypting, Election, Event, Hex, ListRows, Mixed, Redeemed, RollCall, generators_label,
+    mix_context,
+};
+use ids::Id;
+use ledger::{ENTRIES_MAX, Entry};
+use mixnet::{
+    Ballot, Encoded, Generators, Mix as Mixing, Ristretto, Row, Rows,
+    tokens::{TOKENS_MAX, Token},
+};
+use problem::Problem;
+use queue::{Attempt, Job, JobError};
+use rand::{SeedableRng, rngs::StdRng};
+use serde::{Deserialize, Serialize};
+
+use super::later;
+use crate::{
+    Elections,
+    ask::AskToMix,
+    board_rows::Phase,
+    boards::{Agreed, Board},
+    sql,
+    tokens::{fixed, token_key},
+};
+
+/// Mixes all lists once more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Mix {
+    pub(crate) election: Id<Election>,
+    /// Counted from 1.
+    pub(crate) mixer: u16,
+}
+
+impl Job for Mix {
+    const NAME: &'static str = "elections/mix";
+    const QUEUE: &'static str = "mixnet";
+    const ATTEMPTS_MAX: u16 = 10_000;
+    type Context = Elections;
+    type Done = ();
+
+    async fn run(self, elections: Elections, attempt: Attempt) -> Result<(), JobError> {
+        elections.mix(&self, &attempt).await.map_err(|problem| later(&problem))
+    }
+}
+
+impl Elections {
+    async fn mix(&self, job: &Mix, attempt: &Attempt) -> Result<(), Problem> {
+        let board = self.board(job.election).await?;
+        let agreed = board.agreed().await?.ok_or_else(crate::create_election::no_such_election)?;
+        if board.phase() != Phase::Closed {
+            return Ok(());
+        }
+        let known = board.ledger.readers().read(sql::mixes).await?;
+        let votes = Arc::new(standing_votes(&board).await?);
+        let lists: Vec<u32> = agreed.manifest.lists().all().collect();
+        let count = u32::try_from(lists.len()).unwrap_or(u32::MAX).max(1);
+        for list in lists {
+            if known.iter().any(|mix| (mix.list, mix.mixer) == (list, job.mixer)) {
+                continue;
+            }
+            let input = match known.iter().find(|mix| mix.list == list && mix.mixer + 1 == job.mixer) {
+                Some(before) => read_rows(&board.named_blob(Hex(before.output)).await?)?,
+                None => match rows_cast(&votes, &agreed, list)? {
+                    Some(rows) if job.mixer == 1 => rows,
+                    _ => continue,
+                },
+            };
+            self.mix_list(&board, &agreed, list, job.mixer, input).await?;
+            attempt.progress.tell(u8::try_from((list + 1) * 99 / count).unwrap_or(99), "mixing");
+        }
+        if job.mixer < u16::from(agreed.manifest.mixers) {
+            let next = AskToMix { election: job.election, mixer: job.mixer + 1, job: self.clock().id() };
+            return self.ask_once(next).await;
+        }
+        self.prove_tokens(&board, &agreed, &votes).await?;
+        self.say_what_to_decrypt(&board, &agreed).await
+    }
+
+    async fn mix_list(
+        &self,
+        board: &Board,
+        agreed: &Arc<Agreed>,
+        list: u32,
+        mixer: u16,
+        input: Rows<Ristretto>,
+    ) -> Result<(), Problem> {
+        let (agreed, seed) = (Arc::clone(agreed), self.clock().random());
+        let rows = u32::try_from(input.len()).unwrap_or(u32::MAX);
+        let mixed = self.work(move || {
+            let keys = agreed.keys.as_ref()?;
+            let generators = Generators::derive(&generators_label(&agreed.hash.0), input.len());
+            let context = mix_context(&agreed.hash.0, list, mixer);
+            let mix = Mixing { context: &context, key: keys.key(), generators: &generators, input: &input };
+            let (output, proof) = mix.shuffle(&mut StdRng::from_seed(seed)).ok()?;
+            Some((output.encoded().to_vec(), proof.to_bytes()))
+        });
+        let (output, proof) = mixed.await?.ok_or_else(broken)?;
+        let (output, proof) = (board.keep(&output).await?, board.keep(&proof).await?);
+        board.post_once(Mixed { list, mixer, rows, output, proof }).await
+    }
+
+    /// Proves of the tokens that count that they are the issuer's.
+    async fn prove_tokens(
+        &self,
+        board: &Board,
+        agreed: &Agreed,
+        votes: &Arc<Vec<BallotEntry>>,
+    ) -> Result<(), Problem> {
+        for issuer in &agreed.manifest.issuers {
+            let key = token_key(self.keys(), board.election, issuer.weight);
+            let (votes, weight, seed) = (Arc::clone(votes), issuer.weight, self.clock().random());
+            let proven = self.work(move || {
+                let tokens: Vec<Token> = votes
+                    .iter()
+                    .filter(|vote| vote.weight == weight)
+                    .map(|vote| Token { input: vote.voter.0.to_vec(), output: vote.token.0 })
+                    .collect();
+                let mut rng = StdRng::from_seed(seed);
+                let (mut multiples, mut proofs) = (Vec::new(), Vec::new());
+                for tokens in tokens.chunks(TOKENS_MAX) {
+                    let (evaluated, proof) = key.prove_redeemed(tokens, &mut rng).ok()?;
+                    evaluated.iter().for_each(|multiple| multiple.encode(&mut multiples));
+                    proofs.push(Hex(fixed(&proof.to_bytes())));
+                }
+                Some((u32::try_from(tokens.len()).ok()?, multiples, proofs))
+            });
+            let (tokens, multiples, proofs) = proven.await?.ok_or_else(broken)?;
+            let multiples = board.keep(&multiples).await?;
+            board.post_once(Redeemed { weight, tokens, multiples, proofs }).await?;
+        }
+        Ok(())
+    }
+
+    async fn say_what_to_decrypt(&self, board: &Board, agreed: &Agreed) -> Result<(), Problem> {
+        let last = u16::from(agreed.manifest.mixers);
+        let mixes = board.ledger.readers().read(sql::mixes).await?;
+        let last = mixes.into_iter().filter(|mix| mix.mixer == last);
+        let lists: Vec<_> =
+            last.map(|mix| ListRows { list: mix.list, rows: mix.rows_out, blob: Hex(mix.output) }).collect();
+        board.post_once(Decrypting { lists }).await?;
+        // Where nobody voted, nobody has anything to decrypt.
+        self.look_after(board.election).await
+    }
+}
+
+fn broken() -> Problem {
+    Problem::internal(&std::io::Error::other("what stands on the board cannot be mixed"))
+}
+
+pub(crate) fn read_rows(bytes: &[u8]) -> Result<Rows<Ristretto>, Problem> {
+    Rows::from_bytes(bytes).map_err(|error| Problem::internal(&error))
+}
+
+/// All entries of a board that were read, one after the other.
+pub(crate) async fn each_event(
+    board: &Board,
+    mut take: impl FnMut(u64, Event, &Entry),
+) -> Result<(), Problem> {
+    let mut at = 0;
+    loop {
+        let entries = board.ledger.entries(at, ENTRIES_MAX).await?;
+        let Some(last) = entries.last() else { return Ok(()) };
+        at = last.index + 1;
+        for entry in &entries {
+            let event =
+                Event::read(&entry.command, &entry.body).map_err(|error| Problem::internal(&error))?;
+            take(entry.index, event, entry);
+        }
+    }
+}
+
+/// The votes that count, in the order of the board.
+async fn standing_votes(board: &Board) -> Result<Vec<BallotEntry>, Problem> {
+    let mut roll = RollCall::default();
+    each_event(board, |index, event, _| {
+        if let Event::BallotEntry(vote) = event {
+            roll.vote(index, vote.voter.0, vote);
+        } else if let Event::Verdicts(verdicts) = event {
+            roll.verdicts(&verdicts);
+        }
+    })
+    .await?;
+    Ok(roll.standing().into_iter().map(|standing| standing.vote.clone()).collect())
+}
+
+/// What the first mixer of a list gets; nothing if nobody voted there.
+fn rows_cast(votes: &[BallotEntry], agreed: &Agreed, list: u32) -> Result<Option<Rows<Ristretto>>, Problem> {
+    let lists = agreed.manifest.lists();
+    let weight = agreed.manifest.issuers.get(lists.weight(list)).map(|issuer| issuer.weight);
+    let ballots = votes.iter().filter(|vote| Some(vote.weight) == weight);
+    let rows: Result<Vec<Row<Ristretto>>, _> = ballots
+        .filter_map(|vote| vote.ballots.get(lists.contest(list)))
+        .map(|ballot| Ok(Ballot::<Ristretto>::from_bytes(&ballot.0)?.row().clone()))
+        .collect();
+    let rows = rows.map_err(|error: mixnet::Malformed| Problem::internal(&error))?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    Rows::new(&rows).map(Some).map_err(|error| Problem::internal(&error))
+}

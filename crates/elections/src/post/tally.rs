@@ -1,0 +1,95 @@
+//! Mixing, decrypting and counting, as they go on a board. What is large is named by its hash.
+
+use board::{Counted, Decrypted, Decrypting, Lied, Mixed, Redeemed};
+use clock::Timestamp;
+use store::{Keys, Tx};
+
+use super::{PostError, Rule, json};
+use crate::board_rows::{BoardState, CountedRow, DecryptedRow, ListsRow, MixRow, Phase, RedeemedRow};
+
+impl Rule for Mixed {
+    fn reads(&self, keys: &mut Keys<'_>) {
+        keys.want::<MixRow>((self.list, self.mixer));
+    }
+
+    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
+        state.must_be(Phase::Closed)?;
+        if tx.get::<MixRow>((self.list, self.mixer))?.is_some() {
+            return Err(PostError::AlreadyThere);
+        }
+        let Self { list, mixer, rows, output, proof } = self;
+        tx.put(MixRow { list, mixer, rows_out: rows, output: output.0, proof: proof.0 });
+        Ok(())
+    }
+}
+
+impl Rule for Redeemed {
+    fn reads(&self, keys: &mut Keys<'_>) {
+        keys.want::<RedeemedRow>(self.weight);
+    }
+
+    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
+        state.must_be(Phase::Closed)?;
+        if tx.get::<RedeemedRow>(self.weight)?.is_some() {
+            return Err(PostError::AlreadyThere);
+        }
+        tx.put(RedeemedRow { weight: self.weight, multiples: self.multiples.0 });
+        Ok(())
+    }
+}
+
+impl Rule for Decrypting {
+    fn reads(&self, _: &mut Keys<'_>) {}
+
+    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
+        state.must_be(Phase::Closed)?;
+        state.phase = Phase::Decrypting as u8;
+        tx.put(ListsRow { part: 0, lists: json(&self.lists) });
+        Ok(())
+    }
+}
+
+impl Rule for Decrypted {
+    fn reads(&self, keys: &mut Keys<'_>) {
+        keys.want::<DecryptedRow>(self.trustee);
+    }
+
+    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
+        state.must_be(Phase::Decrypting)?;
+        if tx.get::<DecryptedRow>(self.trustee)?.is_some_and(|known| known.holds) {
+            return Err(PostError::AlreadyThere);
+        }
+        tx.put(DecryptedRow { trustee: self.trustee, holds: true, partials: json(&self.partials) });
+        state.decrypted += 1;
+        Ok(())
+    }
+}
+
+impl Rule for Lied {
+    fn reads(&self, keys: &mut Keys<'_>) {
+        keys.want::<DecryptedRow>(self.trustee);
+    }
+
+    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
+        state.must_be(Phase::Decrypting)?;
+        // Once is enough to be known for it, and nobody fills a board with lies.
+        if tx.get::<DecryptedRow>(self.trustee)?.is_some() {
+            return Err(PostError::AlreadyThere);
+        }
+        tx.put(DecryptedRow { trustee: self.trustee, holds: false, partials: json(&[self.partial]) });
+        Ok(())
+    }
+}
+
+impl Rule for Counted {
+    fn reads(&self, _: &mut Keys<'_>) {}
+
+    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, at: Timestamp) -> Result<(), PostError> {
+        if !matches!(state.phase(), Phase::Closed | Phase::Decrypting) {
+            return Err(PostError::NotNow(state.phase()));
+        }
+        state.phase = Phase::Counted as u8;
+        tx.put(CountedRow { part: 0, counted: json(&self), at });
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! Every query of this service, on its own database and on those of boards.
+
+use board::Election;
+use ids::Id;
+use store::{Cell, Column, Snapshot, StoreError};
+
+use crate::{
+    board_rows::{BlobRow, BoardState, DecryptedRow, MixRow, SaidRow, VerdictRow},
+    rows::{ElectionRow, TokenCount},
+};
+
+/// Has nothing ever happened here?
+pub(crate) fn is_empty(snapshot: &Snapshot<'_>) -> Result<bool, StoreError> {
+    let mut empty = true;
+    snapshot.query("SELECT 1 FROM entries LIMIT 1", &[], |_| {
+        empty = false;
+        Ok(())
+    })?;
+    Ok(empty)
+}
+
+/// Elections in the order in which they were made, the newest first.
+pub(crate) fn elections_before(
+    snapshot: &Snapshot<'_>,
+    before: Option<Id<Election>>,
+    drafts: bool,
+    limit: u32,
+) -> Result<Vec<ElectionRow>, StoreError> {
+    let before = before.unwrap_or(Id::from_bytes([0xff; 16]));
+    let values = [before.cell(), Cell::Integer(i64::from(!drafts)), Cell::Integer(limit.into())];
+    snapshot.rows("WHERE id < $1 AND attempt >= $2 ORDER BY id DESC LIMIT $3", &values)
+}
+
+/// Elections that are not over.
+pub(crate) fn elections_at_work(snapshot: &Snapshot<'_>) -> Result<Vec<ElectionRow>, StoreError> {
+    let mut rows = snapshot.rows("WHERE stage >= 1 AND stage <= 4 ORDER BY id DESC LIMIT 200", &[])?;
+    // Of those that are over, the last few, whose boards may lag behind.
+    rows.extend(
+        snapshot.rows::<ElectionRow>("WHERE stage >= 5 AND attempt >= 1 ORDER BY id DESC LIMIT 10", &[])?,
+    );
+    Ok(rows)
+}
+
+/// How many voters of each weight have got a token.
+pub(crate) fn token_counts(
+    snapshot: &Snapshot<'_>,
+    election: Id<Election>,
+) -> Result<Vec<TokenCount>, StoreError> {
+    snapshot.rows("WHERE election = $1 ORDER BY weight", &[election.cell()])
+}
+
+/// How a board stands.
+pub(crate) fn board_state(snapshot: &Snapshot<'_>) -> Result<BoardState, StoreError> {
+    Ok(snapshot.get::<BoardState>(&0)?.unwrap_or(BoardState::new()))
+}
+
+/// What trustees said in an attempt at a ceremony, step by step.
+pub(crate) fn said(snapshot: &Snapshot<'_>, attempt: u16) -> Result<Vec<SaidRow>, StoreError> {
+    snapshot.rows("WHERE attempt = $1 ORDER BY step, trustee", &[attempt.cell()])
+}
+
+/// The verdict on the vote at this place, if there is one.
+pub(crate) fn verdict_on(snapshot: &Snapshot<'_>, index: u64) -> Result<Option<VerdictRow>, StoreError> {
+    let rows: Vec<VerdictRow> =
+        snapshot.rows("WHERE first <= $1 ORDER BY first DESC LIMIT 1", &[index.cell()])?;
+    Ok(rows.into_iter().find(|row| index < row.past))
+}
+
+/// What mixers made, list by list.
+pub(crate) fn mixes(snapshot: &Snapshot<'_>) -> Result<Vec<MixRow>, StoreError> {
+    snapshot.rows("ORDER BY list, mixer", &[])
+}
+
+/// Trustees' parts of the decryption.
+pub(crate) fn decrypted(snapshot: &Snapshot<'_>) -> Result<Vec<DecryptedRow>, StoreError> {
+    snapshot.rows("ORDER BY trustee", &[])
+}
+
+/// The pieces of a blob, in order.
+pub(crate) fn blob(snapshot: &Snapshot<'_>, hash: [u8; 32]) -> Result<Vec<BlobRow>, StoreError> {
+    snapshot.rows("WHERE hash = $1 ORDER BY piece", &[hash.cell()])
+}
