@@ -9,6 +9,7 @@ mod process;
 mod server;
 mod worker;
 
+pub use binary::command;
 pub use client::{Answer, Client};
 pub use device::Device;
 pub use gateway::Gateway;

@@ -5,6 +5,7 @@ mod backups;
 mod caching;
 mod crashes;
 mod damage;
+mod elections;
 mod encrypted;
 mod fleet;
 mod fleet_backups;
