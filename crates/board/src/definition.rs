@@ -92,15 +92,18 @@ pub struct Choice {
 
 /// How options are marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum FormOf {
     /// One of them.
     Plurality {},
     /// Some of them.
+    #[serde(rename_all = "camelCase")]
     Approval { approvals_max: u8 },
     /// Points for each.
+    #[serde(rename_all = "camelCase")]
     Score { score_max: u8 },
     /// An order.
+    #[serde(rename_all = "camelCase")]
     Ranked { ranks_max: u8, shared_ranks: bool },
 }
 

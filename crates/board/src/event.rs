@@ -142,6 +142,11 @@ events! {
         /// One for each 65,536 of them.
         proofs: Vec<Hex<64>>,
     }
+    /// The issuer proves of each vote that was refused for its token that the token is not its own.
+    RefusedTokens "election/refused-tokens" {
+        /// SHA-256 of a list: JSON, a [`RefusedToken`] for each.
+        tokens: Hex<32>,
+    }
     /// All is mixed: these lists are to be decrypted.
     Decrypting "election/decrypting" {
         lists: Vec<ListRows>,
@@ -204,6 +209,18 @@ pub struct TrusteeFault {
 pub struct RefusedBallot {
     pub index: u64,
     pub reason: WhyRefused,
+}
+
+/// What the token of a vote would have been, had its issuer given it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RefusedToken {
+    /// Where the vote stands.
+    pub index: u64,
+    /// The issuer's multiple of its key's hash.
+    pub multiple: Hex<32>,
+    /// That it is one.
+    pub proof: Hex<64>,
 }
 
 /// Why a vote does not count.
@@ -277,6 +294,36 @@ impl OpenBallotEntry {
     #[must_use]
     pub fn tracker(&self) -> Hex<32> {
         bytes::sha256(&serde_json::to_vec(self).expect("everything in it has a JSON form"))
+    }
+}
+
+impl Event {
+    /// What the entry names by its hash, if anything.
+    #[must_use]
+    pub fn blobs(&self) -> Vec<Hex<32>> {
+        match self {
+            Self::Mixed(mixed) => vec![mixed.output, mixed.proof],
+            Self::Redeemed(redeemed) => vec![redeemed.multiples],
+            Self::RefusedTokens(refused) => vec![refused.tokens],
+            Self::Decrypting(decrypting) => decrypting.lists.iter().map(|list| list.blob).collect(),
+            Self::Decrypted(decrypted) => decrypted.partials.iter().map(|part| part.blob).collect(),
+            Self::Lied(lied) => vec![lied.partial.blob],
+            Self::Counted(counted) => {
+                let answers = counted.answers.iter().map(|list| list.blob);
+                answers.chain([counted.results]).collect()
+            }
+            Self::BeginCeremony(_)
+            | Self::Said(_)
+            | Self::Void(_)
+            | Self::Defined(_)
+            | Self::Opened(_)
+            | Self::BallotEntry(_)
+            | Self::OpenBallotEntry(_)
+            | Self::Verdicts(_)
+            | Self::Closed(_)
+            | Self::Published(_)
+            | Self::Abandoned(_) => Vec::new(),
+        }
     }
 }
 

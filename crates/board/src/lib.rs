@@ -29,7 +29,8 @@ pub use definition::{
 pub use event::{
     Abandoned, BallotEntry, BeginCeremony, CeremonyStep, Closed, Counted, Decrypted, Decrypting, Defined,
     Event, EventError, IssuedCount, Lied, ListBlob, ListRows, Mixed, OnBoard, OpenBallotEntry, Opened,
-    Published, Redeemed, RefusedBallot, Said, TrusteeFault, Verdicts, Void, WhyRefused,
+    Published, Redeemed, RefusedBallot, RefusedToken, RefusedTokens, Said, TrusteeFault, Verdicts, Void,
+    WhyRefused,
 };
 pub use manifest::{Issuer, Lists, Manifest, PROTOCOL, TrusteesNamed};
 pub use roll_call::{RollCall, Standing};

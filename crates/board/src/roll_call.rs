@@ -40,6 +40,12 @@ impl<T> RollCall<T> {
         self.refused.extend(verdicts.refused.iter().map(|refused| refused.index));
     }
 
+    /// Votes that were refused, in the order of the board.
+    pub fn refused(&self) -> impl Iterator<Item = Standing<'_, T>> {
+        let refused = self.votes.iter().filter(|(index, _)| self.refused.contains(index));
+        refused.map(|(index, (voter, vote))| Standing { index: *index, voter, vote })
+    }
+
     /// Votes that nobody has checked yet.
     #[must_use]
     pub fn unchecked(&self) -> usize {

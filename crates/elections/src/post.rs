@@ -102,6 +102,7 @@ pub(crate) fn commands() -> Commands {
         .with::<Post<board::Closed>>()
         .with::<Post<board::Mixed>>()
         .with::<Post<board::Redeemed>>()
+        .with::<Post<board::RefusedTokens>>()
         .with::<Post<board::Decrypting>>()
         .with::<Post<board::Decrypted>>()
         .with::<Post<board::Lied>>()

@@ -2,6 +2,12 @@
 
 use std::{env, path::PathBuf, process::Command, sync::OnceLock};
 
+/// The binary under test, to be run in a role.
+#[must_use]
+pub fn command() -> Command {
+    Command::new(holdfast())
+}
+
 /// The path of `holdfast`, which is built first, as the caller was, if it is not up to date.
 pub(crate) fn holdfast() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();

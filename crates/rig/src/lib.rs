@@ -10,6 +10,7 @@ mod process;
 mod server;
 mod worker;
 
+pub use binary::command;
 pub use client::{Answer, Client};
 pub use device::Device;
 pub use events::Events;

@@ -18,6 +18,7 @@ mod memory;
 mod people;
 mod queues;
 mod reload;
+mod remote;
 mod repair;
 mod restore;
 mod serve;
@@ -25,7 +26,9 @@ mod services;
 mod settings;
 mod signals;
 mod status;
+mod trustee;
 mod verify;
+mod verify_election;
 mod webhook;
 mod work;
 
@@ -39,7 +42,9 @@ pub use repair::{RepairOptions, repair};
 pub use restore::{RestoreOptions, restore};
 pub use serve::{ServeOptions, serve};
 pub use settings::{Settings, SettingsOptions};
+pub use trustee::{TrusteeOptions, trustee};
 pub use verify::{VerifyOptions, verify};
+pub use verify_election::{VerifyElectionOptions, verify_election};
 pub use webhook::WebhookConfig;
 pub use work::{WorkOptions, work};
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use server::{
     BackupOptions, CheckConfigOptions, GatewayOptions, RepairOptions, RestoreOptions, ServeOptions,
-    VerifyOptions, WorkOptions,
+    TrusteeOptions, VerifyElectionOptions, VerifyOptions, WorkOptions,
 };
 
 /// Public services that hold when a whole country arrives at once.
@@ -27,6 +27,10 @@ enum Role {
     Gateway(GatewayOptions),
     /// Verify a folder of data: every hash, every signature, and a replay of every entry.
     Verify(VerifyOptions),
+    /// Check an election from what it published, at a URL or in a folder.
+    VerifyElection(VerifyElectionOptions),
+    /// Do a trustee's part of an election, with keys that never leave this machine.
+    Trustee(TrusteeOptions),
     /// Ship everything new to another place, every second.
     Backup(BackupOptions),
     /// Build a folder of data anew from a backup.
@@ -45,6 +49,8 @@ fn main() -> ExitCode {
         Role::Work(options) => server::work(&options),
         Role::Gateway(options) => server::gateway(&options),
         Role::Verify(options) => server::verify(&options),
+        Role::VerifyElection(options) => server::verify_election(&options),
+        Role::Trustee(options) => server::trustee(&options),
         Role::Backup(options) => server::backup(&options),
         Role::Restore(options) => server::restore(&options),
         Role::Repair(options) => server::repair(&options),

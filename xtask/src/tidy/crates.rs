@@ -16,6 +16,8 @@ const ORDER: &[&str] = &[
     "mixnet",
     "tally",
     "board",
+    "verifier",
+    "trustee",
     "limiter",
     "overload",
     "waiting",

@@ -1,8 +1,8 @@
 //! What the service answers with.
 
 use board::{
-    ContestResult, Counted, Definition, Election, Hex, IssuedCount, Issuer, Method, Question, Texts,
-    TrusteeFault, TrusteesNamed,
+    Choice, ContestResult, Counted, Definition, Election, FormOf, Hex, IssuedCount, Issuer, Method, Question,
+    Texts, TrusteeFault, TrusteesNamed,
 };
 use clock::Timestamp;
 use ids::Id;
@@ -57,9 +57,23 @@ pub(crate) struct ElectionBody {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct QuestionBody {
-    #[serde(flatten)]
-    question: Question,
+    contest_id: String,
+    title: Texts,
+    form: FormOf,
+    count: Method,
+    seats: u16,
+    write_in_bytes_max: u8,
+    options: Vec<Choice>,
+    /// Elements that an encrypted answer takes.
     width: usize,
+}
+
+impl QuestionBody {
+    fn of(question: Question) -> Self {
+        let width = question.contest().map_or(0, |contest| contest.width());
+        let Question { contest_id, title, form, count, seats, write_in_bytes_max, options } = question;
+        Self { contest_id, title, form, count, seats, write_in_bytes_max, options, width }
+    }
 }
 
 /// An election's ledger.
@@ -95,10 +109,6 @@ impl ElectionBody {
         let row = &known.row;
         let Definition { title, description, opens_at, closes_at, secret, mixers, contests, .. } =
             row.definition()?;
-        let contests = contests.into_iter().map(|question| {
-            let width = question.contest().map_or(0, |contest| contest.width());
-            QuestionBody { question, width }
-        });
         let agreed = known.agreed.as_deref();
         let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let keys = agreed.and_then(|agreed| agreed.keys.as_ref());
@@ -111,7 +121,7 @@ impl ElectionBody {
             opens_at,
             closes_at,
             mixers,
-            contests: contests.collect(),
+            contests: contests.into_iter().map(QuestionBody::of).collect(),
             trustees: row.trustees_named()?,
             issuers: known.issuers.clone(),
             election_hash: agreed.map(|agreed| agreed.hash),

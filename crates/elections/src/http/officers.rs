@@ -6,7 +6,8 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use board::{Definition, Election, Hex};
+use board::{Definition, Election, Hex, Question, Texts};
+use clock::Timestamp;
 use edge::{Body, Caller, Params, Refusals};
 use ids::Id;
 use problem::Problem;
@@ -37,7 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<Elections> {
 
 /// An election to be made.
 #[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
     "title": {"en": "Council"},
     "contests": [{"contestId": "mayor", "title": {"en": "Mayor"}, "form": {"kind": "plurality"}, "count": "most",
@@ -46,8 +47,31 @@ pub(super) fn routes() -> OpenApiRouter<Elections> {
         {"userId": "university", "name": "University"}]},
 }))]
 struct DraftBody {
-    #[serde(flatten)]
-    definition: Definition,
+    /// By language.
+    title: Texts,
+    #[serde(default)]
+    description: Texts,
+    /// Opens then by itself; without it, an officer opens it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    opens_at: Option<Timestamp>,
+    /// Closes then by itself; without it, an officer closes it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    closes_at: Option<Timestamp>,
+    /// Nobody can tell who voted how: so it is if absent.
+    #[serde(default)]
+    secret: Option<bool>,
+    /// The weights that voters may have; 1 alone if absent.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<u32>>, min_items = 1, max_items = 8)]
+    weights: Option<Vec<u32>>,
+    /// How often the ballots are mixed; three times if absent.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 10)]
+    mixers: Option<u8>,
+    #[schema(min_items = 1, max_items = 50)]
+    contests: Vec<Question>,
     /// Who keeps the key: in elections with secret votes.
     #[serde(default)]
     trustees: Option<TrusteesBody>,
@@ -82,7 +106,12 @@ struct TrusteeBody {
 
 impl DraftBody {
     async fn draft(self, elections: &Elections) -> Result<Draft, Problem> {
-        let Self { definition, trustees } = self;
+        let Self { title, description, opens_at, closes_at, secret, weights, mixers, contests, trustees } =
+            self;
+        let (secret, mixers) = (secret.unwrap_or(true), mixers.unwrap_or(3));
+        let weights = weights.unwrap_or_else(|| vec![1]);
+        let definition =
+            Definition { title, description, opens_at, closes_at, secret, weights, mixers, contests };
         let Some(TrusteesBody { threshold, unanimous, persons }) = trustees else {
             return Ok(Draft { definition, trustees: Vec::new(), threshold: 0, unanimous: false });
         };

@@ -1,17 +1,20 @@
 //! The job of one mixer: every list is put into another order and encrypted anew, and that is proven. The last one
 //! also proves the tokens, and says what is to be decrypted.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use board::{
-    BallotEntry, Decrypting, Election, Event, Hex, ListRows, Mixed, Redeemed, RollCall, generators_label,
-    mix_context,
+    BallotEntry, Decrypting, Election, Event, Hex, ListRows, Mixed, Redeemed, RefusedToken, RefusedTokens,
+    RollCall, WhyRefused, generators_label, mix_context,
 };
 use ids::Id;
 use ledger::{ENTRIES_MAX, Entry};
 use mixnet::{
     Ballot, Encoded, Generators, Mix as Mixing, Ristretto, Row, Rows,
-    tokens::{TOKENS_MAX, Token},
+    tokens::{TOKENS_MAX, Token, TokenKey},
 };
 use problem::Problem;
 use queue::{Attempt, Job, JobError};
@@ -57,7 +60,8 @@ impl Elections {
             return Ok(());
         }
         let known = board.ledger.readers().read(sql::mixes).await?;
-        let votes = Arc::new(standing_votes(&board).await?);
+        let Votes { standing: votes, refused } = read_votes(&board).await?;
+        let votes = Arc::new(votes);
         let lists: Vec<u32> = agreed.manifest.lists().all().collect();
         let count = u32::try_from(lists.len()).unwrap_or(u32::MAX).max(1);
         for list in lists {
@@ -79,6 +83,7 @@ impl Elections {
             return self.ask_once(next).await;
         }
         self.prove_tokens(&board, &agreed, &votes).await?;
+        self.prove_refused(&board, &agreed, refused).await?;
         self.say_what_to_decrypt(&board, &agreed).await
     }
 
@@ -137,6 +142,39 @@ impl Elections {
         Ok(())
     }
 
+    /// Proves of the votes that were refused for their tokens that those are not the issuer's.
+    async fn prove_refused(
+        &self,
+        board: &Board,
+        agreed: &Agreed,
+        refused: Vec<(u64, BallotEntry)>,
+    ) -> Result<(), Problem> {
+        let known: HashMap<u32, TokenKey> = agreed
+            .manifest
+            .issuers
+            .iter()
+            .map(|issuer| (issuer.weight, token_key(self.keys(), board.election, issuer.weight)))
+            .collect();
+        let seed = self.clock().random();
+        let proven = self.work(move || {
+            let mut rng = StdRng::from_seed(seed);
+            let prove = |(index, vote): (u64, BallotEntry)| {
+                let token = Token { input: vote.voter.0.to_vec(), output: vote.token.0 };
+                let (multiple, proof) = known.get(&vote.weight)?.prove_redeemed(&[token], &mut rng).ok()?;
+                let multiple = Hex(fixed(&multiple.first()?.to_bytes()));
+                Some(RefusedToken { index, multiple, proof: Hex(fixed(&proof.to_bytes())) })
+            };
+            refused.into_iter().map(prove).collect::<Option<Vec<_>>>()
+        });
+        let proven = proven.await?.ok_or_else(broken)?;
+        if proven.is_empty() {
+            return Ok(());
+        }
+        let json = serde_json::to_vec(&proven).map_err(|error| Problem::internal(&error))?;
+        let tokens = board.keep(&json).await?;
+        board.post_once(RefusedTokens { tokens }).await
+    }
+
     async fn say_what_to_decrypt(&self, board: &Board, agreed: &Agreed) -> Result<(), Problem> {
         let last = u16::from(agreed.manifest.mixers);
         let mixes = board.ledger.readers().read(sql::mixes).await?;
@@ -175,18 +213,28 @@ pub(crate) async fn each_event(
     }
 }
 
-/// The votes that count, in the order of the board.
-async fn standing_votes(board: &Board) -> Result<Vec<BallotEntry>, Problem> {
-    let mut roll = RollCall::default();
+/// The votes that count, in the order of the board, and those that were refused for their tokens.
+struct Votes {
+    standing: Vec<BallotEntry>,
+    refused: Vec<(u64, BallotEntry)>,
+}
+
+async fn read_votes(board: &Board) -> Result<Votes, Problem> {
+    let (mut roll, mut for_token) = (RollCall::default(), HashSet::new());
     each_event(board, |index, event, _| {
         if let Event::BallotEntry(vote) = event {
             roll.vote(index, vote.voter.0, vote);
         } else if let Event::Verdicts(verdicts) = event {
+            let tokens = verdicts.refused.iter().filter(|refused| refused.reason == WhyRefused::Token);
+            for_token.extend(tokens.map(|refused| refused.index));
             roll.verdicts(&verdicts);
         }
     })
     .await?;
-    Ok(roll.standing().into_iter().map(|standing| standing.vote.clone()).collect())
+    let standing = roll.standing().into_iter().map(|standing| standing.vote.clone()).collect();
+    let refused = roll.refused().filter(|vote| for_token.contains(&vote.index));
+    let refused = refused.map(|vote| (vote.index, vote.vote.clone())).collect();
+    Ok(Votes { standing, refused })
 }
 
 /// What the first mixer of a list gets; nothing if nobody voted there.

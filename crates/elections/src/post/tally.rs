@@ -1,6 +1,6 @@
 //! Mixing, decrypting and counting, as they go on a board. What is large is named by its hash.
 
-use board::{Counted, Decrypted, Decrypting, Lied, Mixed, Redeemed};
+use board::{Counted, Decrypted, Decrypting, Lied, Mixed, Redeemed, RefusedTokens};
 use clock::Timestamp;
 use store::{Keys, Tx};
 
@@ -35,6 +35,14 @@ impl Rule for Redeemed {
         }
         tx.put(RedeemedRow { weight: self.weight, multiples: self.multiples.0 });
         Ok(())
+    }
+}
+
+impl Rule for RefusedTokens {
+    fn reads(&self, _: &mut Keys<'_>) {}
+
+    fn apply(self, _: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
+        state.must_be(Phase::Closed)
     }
 }
 

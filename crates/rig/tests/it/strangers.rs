@@ -278,10 +278,7 @@ async fn every_cookie_of_every_route_is_ours_alone_encrypted_and_not_for_scripts
 #[tokio::test]
 async fn strangers_get_nothing_that_is_not_theirs_whatever_their_role() {
     let folder = Folder::new();
-    // All of them come from one address.
-    let settings = "[limits]\nrules = []\n".to_owned();
-    let server = Server::start_with(&folder.data(), &ServerOptions { settings, ..ServerOptions::default() })
-        .expect("it starts");
+    let server = Server::start(&folder.data()).expect("it starts");
     let client = server.client();
     let administrator = server.administrator().await.expect("the first password holds");
     let victim = client.register("victim", PASSWORD).await.expect("they are new").text("personId");

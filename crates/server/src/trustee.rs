@@ -1,0 +1,208 @@
+//! `holdfast trustee`: a trustee's part of an election, from a machine of their own. Their keys never leave it.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use board::{Election, sha256};
+use clap::Args;
+use clock::Clock;
+use ids::Id;
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::json;
+use trustee::{CeremonyView, Next, Safe, decrypt};
+use verifier::Record;
+
+use crate::{remote::Remote, verify_election::fetch};
+
+/// Bytes of a piece of what is uploaded.
+const PIECE_BYTES: usize = 512 * 1024;
+
+/// Who keeps which key, and for what.
+#[derive(Debug, Clone, Args)]
+pub struct TrusteeOptions {
+    /// The server, such as `https://vote.example.gov`.
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// The election's identifier.
+    #[arg(long, value_name = "ID")]
+    election: Id<Election>,
+    /// The file that holds this trustee's keys; made if it is not there. Keep it safe: it is not kept anywhere else.
+    #[arg(long, value_name = "FILE")]
+    key_file: PathBuf,
+    /// The name to sign in with.
+    #[arg(long, value_name = "NAME")]
+    user: String,
+    /// The password to sign in with.
+    #[arg(long, value_name = "PASSWORD", env = "HOLDFAST_PASSWORD", hide_env_values = true)]
+    password: String,
+    /// End when the key is made; come again for the decryption.
+    #[arg(long)]
+    until_ready: bool,
+    /// How long is waited before the server is asked again, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 5000)]
+    poll_ms: u64,
+}
+
+/// Follows the election and does what is the trustee's to do, until there is nothing left.
+///
+/// # Errors
+/// When the server cannot be reached, shows something that cannot be, or the key file cannot be used.
+pub fn trustee(options: &TrusteeOptions) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Keeper::begin(options)?.follow())
+}
+
+/// A trustee at work.
+struct Keeper<'o> {
+    options: &'o TrusteeOptions,
+    remote: Remote,
+    safe: Safe,
+    rng: StdRng,
+    told: String,
+}
+
+impl<'o> Keeper<'o> {
+    fn begin(options: &'o TrusteeOptions) -> anyhow::Result<Self> {
+        Ok(Self {
+            options,
+            remote: Remote::new(&options.server)?,
+            safe: Safe::open(&options.key_file, options.election)?,
+            rng: StdRng::from_seed(Clock::System.random()),
+            told: String::new(),
+        })
+    }
+
+    fn path(&self, what: &str) -> String {
+        format!("/api/v1/elections/{}{what}", self.options.election)
+    }
+
+    /// Says something once.
+    fn tell(&mut self, text: &str) {
+        if self.told != text {
+            crate::tell(&format!("holdfast trustee: {text}"));
+            text.clone_into(&mut self.told);
+        }
+    }
+
+    async fn sign_in(&mut self) -> anyhow::Result<()> {
+        let body = json!({"userId": self.options.user, "credentials": self.options.password});
+        let answer = self.remote.post("/api/v1/authenticate", &body).await?.ok("signing in")?.json()?;
+        let token = answer["token"].as_str().context("the server gave no token")?;
+        self.remote.with_token(token.to_owned());
+        Ok(())
+    }
+
+    async fn follow(mut self) -> anyhow::Result<()> {
+        self.sign_in().await?;
+        loop {
+            let said = self.remote.get(&self.path("")).await?;
+            if said.status == 401 {
+                self.sign_in().await?;
+                continue;
+            }
+            let election = said.ok("the election")?.json()?;
+            if let Some(keys) = election["board"]["keys"].as_array() {
+                let keys: Vec<_> = keys.iter().filter_map(|key| key.as_str().map(str::to_owned)).collect();
+                self.safe.board_keys(&keys)?;
+            }
+            let state = election["state"].as_str().unwrap_or_default().to_owned();
+            match state.as_str() {
+                "ceremony" => self.take_part().await?,
+                "decrypting" => {
+                    self.decrypt().await?;
+                    self.tell("this trustee's part of the decryption was taken; there is nothing left to do");
+                    return Ok(());
+                }
+                "counted" | "published" | "abandoned" => {
+                    self.tell(&format!("the election is {state}; there is nothing left to do"));
+                    return Ok(());
+                }
+                _ if self.options.until_ready && state != "draft" => {
+                    self.tell("the key is made; come again when the votes are to be decrypted");
+                    return Ok(());
+                }
+                _ => self.tell(&format!("the election is {state}; waiting")),
+            }
+            tokio::time::sleep(Duration::from_millis(self.options.poll_ms)).await;
+        }
+    }
+
+    async fn take_part(&mut self) -> anyhow::Result<()> {
+        let view = self.remote.get(&self.path("/ceremony")).await?.ok("the ceremony")?.json()?;
+        let view: CeremonyView = serde_json::from_value(view).context("the ceremony cannot be read")?;
+        match self.safe.next(&view, &mut self.rng)? {
+            Next::Say { step, bytes } => {
+                let word = serde_json::to_value(step)?;
+                let word = word.as_str().unwrap_or_default();
+                let body = json!({"attempt": view.attempt, "bytes": STANDARD.encode(bytes)});
+                let said = self.remote.post(&self.path(&format!("/ceremony/{word}")), &body).await?;
+                // Somebody else may have ended the attempt meanwhile.
+                if said.status != 409 {
+                    said.ok("what this trustee said")?;
+                }
+                self.tell(&format!("said this trustee's {word}"));
+            }
+            Next::Wait => {
+                let keys: Vec<_> = view
+                    .said
+                    .iter()
+                    .filter_map(|said| Some(format!("{}: {}", said.name, said.transport_key?)))
+                    .collect();
+                self.tell(&format!(
+                    "waiting for the others; compare their transport keys with them: {}",
+                    keys.join(", ")
+                ));
+            }
+            Next::Concluded => self.tell("the key is made, and this trustee has their share"),
+            Next::Void => self.tell("somebody broke the ceremony; waiting for the officers to begin anew"),
+        }
+        Ok(())
+    }
+
+    /// Checks everything that was published, and decrypts what it shows to have been mixed.
+    async fn decrypt(&mut self) -> anyhow::Result<()> {
+        let shown = self.remote.get(&self.path("/decryption")).await?.ok("the decryption")?.json()?;
+        let you = shown["you"].as_u64().context("you are no trustee here")?;
+        let done = shown["decrypted"]
+            .as_array()
+            .is_some_and(|done| done.iter().any(|one| one.as_u64() == Some(you)));
+        if done {
+            return Ok(());
+        }
+        self.tell("checking everything that was published");
+        let partials = self.partials().await?;
+        let mut named = Vec::new();
+        for (list, bytes) in partials {
+            let hash = sha256(&bytes);
+            for (piece, part) in bytes.chunks(PIECE_BYTES).enumerate() {
+                let path = self.path(&format!("/blobs/{hash}/parts/{piece}"));
+                let body = part.to_vec().into();
+                self.remote.send("PUT", &path, "application/octet-stream", body).await?.ok("an upload")?;
+            }
+            named.push(json!({"list": list, "blob": hash}));
+        }
+        let said = self.remote.post(&self.path("/decryption"), &json!({"partials": named})).await?;
+        // Others were enough already.
+        if said.status != 409 {
+            said.ok("this trustee's part of the decryption")?;
+        }
+        Ok(())
+    }
+
+    async fn partials(&mut self) -> anyhow::Result<Vec<(u32, Vec<u8>)>> {
+        let folder = tempfile::tempdir().context("cannot make a folder for the record")?;
+        // The newest checkpoint may be a moment behind.
+        for _ in 0..60 {
+            fetch(&self.remote, &self.options.election.to_string(), folder.path()).await?;
+            let record = Record::open(folder.path(), Some(self.safe.known_board_keys()))?;
+            let partials = decrypt(&self.safe, &record, &mut self.rng)?;
+            if let Some(partials) = partials {
+                ensure!(!partials.is_empty(), "there is nothing to decrypt");
+                return Ok(partials);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        bail!("the server says that all is mixed, and its board does not show it")
+    }
+}

@@ -1,0 +1,47 @@
+//! A trustee's part of the decryption, of lists that the whole record shows to have been mixed.
+
+use board::{Hex, decryption_context};
+use mixnet::{Encoded, Ristretto, Rows};
+use rand_core::CryptoRng;
+use verifier::{Record, Wrong, check};
+
+use crate::{TrusteeError, safe::Safe};
+
+/// A trustee's part of each list, by its number.
+pub type Parts = Vec<(u32, Vec<u8>)>;
+
+/// The trustee's part of each list, by its number; nothing if the record does not yet say what is to be decrypted.
+///
+/// # Errors
+/// When the record does not hold, or the safe has no share of this key.
+pub fn decrypt(
+    safe: &Safe,
+    record: &Record,
+    rng: &mut impl CryptoRng,
+) -> Result<Option<Parts>, TrusteeError> {
+    let checked = check(record)?;
+    if checked.election != safe.kept.election {
+        return Err(TrusteeError::View("another election's record".to_owned()));
+    }
+    let manifest = checked.manifest.ok_or(TrusteeError::NoShare)?;
+    let Hex(hash) = checked.hash.ok_or(TrusteeError::NoShare)?;
+    let keys = manifest.trustee_keys().ok_or(TrusteeError::NoShare)?;
+    let share = manifest.attempt.and_then(|attempt| safe.share(attempt)).ok_or(TrusteeError::NoShare)?;
+    if !keys.is_share(&share) {
+        return Err(TrusteeError::NoShare);
+    }
+    if checked.lists.is_empty() {
+        return Ok(None);
+    }
+    let mut partials = Vec::new();
+    for list in checked.lists {
+        let rows = record.blob(&list.blob).map_err(Wrong::from)?;
+        let rows =
+            Rows::<Ristretto>::from_bytes(&rows).map_err(|error| TrusteeError::View(error.to_string()))?;
+        let context = decryption_context(&hash, list.list);
+        let partial = keys.decrypt(&share, &context, &rows, rng);
+        let partial = partial.map_err(|fault| TrusteeError::View(fault.to_string()))?;
+        partials.push((list.list, partial.to_bytes()));
+    }
+    Ok(Some(partials))
+}

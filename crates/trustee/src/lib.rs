@@ -1,0 +1,33 @@
+//! A trustee's part of an election: what they say in the ceremony, and what they decrypt. It reads no clock and no
+//! socket; whoever carries the messages does that.
+//!
+//! - The [`Safe`] is a file that only its owner reads. What is to be said is kept there before it is said, so that a
+//!   trustee who comes back says the same.
+//! - A trustee believes what the server says of others no further than it is proven, and decrypts only what the whole
+//!   record shows to have been mixed: a server that asked them to decrypt votes as they came would learn them.
+#![forbid(unsafe_code)]
+
+mod decrypt;
+mod safe;
+mod speak;
+mod view;
+
+pub use decrypt::{Parts, decrypt};
+pub use safe::{Safe, SafeError};
+pub use speak::Next;
+pub use view::{CeremonyView, SaidView};
+
+/// Why a trustee says nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum TrusteeError {
+    #[error(transparent)]
+    Safe(#[from] SafeError),
+    #[error("the server shows something that cannot be: {0}")]
+    View(String),
+    #[error("the server says that this trustee has said something else: {0}. Tell the officers")]
+    Impersonated(&'static str),
+    #[error("the election's record does not hold: {0}")]
+    Record(#[from] verifier::Wrong),
+    #[error("the safe holds no share of this election's key")]
+    NoShare,
+}

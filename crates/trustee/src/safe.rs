@@ -1,0 +1,160 @@
+//! The file in which a trustee keeps what nobody else may see.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use board::{Base64, Election};
+use ids::Id;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
+
+/// A trustee's secrets for one election, as they are in the file.
+#[derive(Debug)]
+pub struct Safe {
+    path: PathBuf,
+    pub(crate) kept: Kept,
+}
+
+/// What is in the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Kept {
+    pub(crate) election: Id<Election>,
+    /// The keys that sign the board, as they were when the trustee first saw them.
+    pub(crate) board_keys: Vec<String>,
+    pub(crate) attempts: BTreeMap<u16, Attempt>,
+}
+
+/// Secrets of one ceremony.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Attempt {
+    pub(crate) transport: Base64,
+    pub(crate) dealer: Option<Base64>,
+    pub(crate) sealed: Option<Base64>,
+    pub(crate) dealing: Option<Base64>,
+    pub(crate) share: Option<Base64>,
+}
+
+/// Why a safe cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SafeError {
+    #[error("the key file {path} cannot be read or written")]
+    File { path: PathBuf, source: io::Error },
+    #[error("the key file {path} is not one")]
+    Malformed { path: PathBuf, source: serde_json::Error },
+    #[error("others may read the key file {path}: take that from them (chmod 600)")]
+    Open { path: PathBuf },
+    #[error("the key file {path} is for another election")]
+    OtherElection { path: PathBuf },
+    #[error("the server's board is signed by other keys than when this trustee first saw it")]
+    OtherBoard,
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let secrets = [Some(&mut self.transport), self.dealer.as_mut(), self.share.as_mut()];
+        secrets.into_iter().flatten().for_each(|secret| secret.0.zeroize());
+    }
+}
+
+impl std::fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Attempt(..)")
+    }
+}
+
+impl Safe {
+    /// Opens the safe for an election, or makes a new one.
+    ///
+    /// # Errors
+    /// When the file cannot be used, is another election's, or others may read it.
+    pub fn open(path: &Path, election: Id<Election>) -> Result<Self, SafeError> {
+        let file = |source| SafeError::File { path: path.to_owned(), source };
+        let kept = match File::open(path) {
+            Ok(mut opened) => {
+                if opened.metadata().map_err(file)?.permissions().mode() & 0o077 != 0 {
+                    return Err(SafeError::Open { path: path.to_owned() });
+                }
+                let mut text = Zeroizing::new(Vec::new());
+                opened.read_to_end(&mut text).map_err(file)?;
+                serde_json::from_slice(&text)
+                    .map_err(|source| SafeError::Malformed { path: path.to_owned(), source })?
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Kept { election, board_keys: Vec::new(), attempts: BTreeMap::new() }
+            }
+            Err(source) => return Err(file(source)),
+        };
+        if kept.election != election {
+            return Err(SafeError::OtherElection { path: path.to_owned() });
+        }
+        Ok(Self { path: path.to_owned(), kept })
+    }
+
+    /// The keys that sign the board: those it was first seen with, or these, if it was not seen before.
+    ///
+    /// # Errors
+    /// When they are others than before, or cannot be kept.
+    pub fn board_keys(&mut self, shown: &[String]) -> Result<(), SafeError> {
+        if self.kept.board_keys.is_empty() {
+            self.kept.board_keys = shown.to_vec();
+            return self.save();
+        }
+        if self.kept.board_keys == shown { Ok(()) } else { Err(SafeError::OtherBoard) }
+    }
+
+    /// The keys that the board was first seen with.
+    #[must_use]
+    pub fn known_board_keys(&self) -> &[String] {
+        &self.kept.board_keys
+    }
+
+    /// Writes everything down: whole or not at all, and for nobody else to read.
+    pub(crate) fn save(&self) -> Result<(), SafeError> {
+        let file = |source| SafeError::File { path: self.path.clone(), source };
+        let text = serde_json::to_vec(&self.kept);
+        let text = text.map_err(|source| SafeError::Malformed { path: self.path.clone(), source })?;
+        let text = Zeroizing::new(text);
+        let draft = self.path.with_extension("draft");
+        let mut opened = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft)
+            .map_err(file)?;
+        opened.write_all(&text).and_then(|()| opened.sync_all()).map_err(file)?;
+        std::fs::rename(&draft, &self.path).map_err(file)?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()).map_err(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_safe_is_for_its_owner_and_one_election() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key");
+        let election = Id::new(1, [1; 10]);
+        let mut safe = Safe::open(&path, election).expect("a new one");
+        safe.board_keys(&["a".to_owned()]).expect("it is kept");
+        let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let mut again = Safe::open(&path, election).expect("the same");
+        assert!(again.board_keys(&["a".to_owned()]).is_ok());
+        assert!(matches!(again.board_keys(&["b".to_owned()]), Err(SafeError::OtherBoard)));
+        let other = Safe::open(&path, Id::new(2, [1; 10]));
+        assert!(matches!(other, Err(SafeError::OtherElection { .. })));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("it is changed");
+        assert!(matches!(Safe::open(&path, election), Err(SafeError::Open { .. })));
+    }
+}

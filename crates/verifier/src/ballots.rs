@@ -1,0 +1,127 @@
+//! Every vote: its shape, its voter's signature and its proofs; and that what was refused was refused rightly.
+
+use std::collections::BTreeMap;
+
+use board::{BallotEntry, Manifest, OpenBallotEntry, Verdicts, WhyRefused};
+use mixnet::{Ballot, Caster, Encoded, Polling, Ristretto, verify_all};
+use rayon::prelude::*;
+use seal::PublicKey;
+
+use crate::Wrong;
+
+/// A vote on the board.
+#[derive(Debug, Clone)]
+pub(crate) enum Vote {
+    Secret(BallotEntry),
+    Open(OpenBallotEntry),
+}
+
+/// The ballots of a vote, each with its list.
+type Ballots = Vec<(usize, Ballot<Ristretto>)>;
+
+/// What was decided, as votes are checked by it.
+pub(crate) struct Terms<'t> {
+    pub(crate) manifest: &'t Manifest,
+    pub(crate) hash: [u8; 32],
+    pub(crate) pollings: &'t [Polling<Ristretto>],
+}
+
+impl Terms<'_> {
+    /// Does this say of each vote what can be said of it? Whether a token is the issuer's is proven elsewhere.
+    pub(crate) fn check_verdicts(
+        &self,
+        at: u64,
+        verdicts: &Verdicts,
+        votes: &BTreeMap<u64, Vote>,
+    ) -> Result<(), Wrong> {
+        if verdicts.from >= verdicts.to || verdicts.to > at {
+            return Err(Wrong::at(at, "verdicts about no entries"));
+        }
+        let found: Vec<(u64, &Vote)> =
+            votes.range(verdicts.from..verdicts.to).map(|(index, vote)| (*index, vote)).collect();
+        if found.len() != usize::try_from(verdicts.votes).unwrap_or(usize::MAX) {
+            return Err(Wrong::at(at, "verdicts about another number of votes than stand there"));
+        }
+        let refused: BTreeMap<u64, WhyRefused> =
+            verdicts.refused.iter().map(|refused| (refused.index, refused.reason)).collect();
+        let known = refused.keys().all(|index| found.iter().any(|(place, _)| place == index));
+        if refused.len() != verdicts.refused.len() || !known {
+            return Err(Wrong::at(at, "something is refused that is no vote, or twice"));
+        }
+        let faults = self.faults(&found);
+        for (index, fault) in faults {
+            match (fault, refused.get(&index)) {
+                (None, None | Some(WhyRefused::Token)) => {}
+                (None, Some(reason)) => {
+                    let what = format!("vote {index} is refused ({reason:?}), but it holds");
+                    return Err(Wrong::at(at, what));
+                }
+                (Some(fault), None) => {
+                    return Err(Wrong::at(at, format!("vote {index} is confirmed, but {fault}")));
+                }
+                (Some(_), Some(_)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong with each vote, if something is.
+    fn faults(&self, votes: &[(u64, &Vote)]) -> Vec<(u64, Option<&'static str>)> {
+        let looked: Vec<Result<Ballots, &'static str>> =
+            votes.par_iter().map(|(_, vote)| self.look(vote)).collect();
+        let mut proofs = Vec::new();
+        let mut owners = Vec::new();
+        for (place, (looked, (_, vote))) in looked.iter().zip(votes).enumerate() {
+            if let (Ok(ballots), Vote::Secret(entry)) = (looked, vote) {
+                let caster = Caster { voter: &entry.voter.0, token: &entry.token.0 };
+                for (list, ballot) in ballots {
+                    if let Some(polling) = self.pollings.get(*list) {
+                        proofs.push((polling, caster, ballot));
+                        owners.push(place);
+                    }
+                }
+            }
+        }
+        let lying: Vec<usize> = verify_all(&proofs).into_iter().map(|(proof, _)| owners[proof]).collect();
+        let fault = |(place, (index, _)): (usize, &(u64, &Vote))| {
+            let proof = lying.contains(&place).then_some("a proof in it does not hold");
+            (*index, looked[place].as_ref().err().copied().or(proof))
+        };
+        votes.iter().enumerate().map(fault).collect()
+    }
+
+    fn look(&self, vote: &Vote) -> Result<Ballots, &'static str> {
+        match vote {
+            Vote::Secret(entry) => self.look_secret(entry),
+            Vote::Open(entry) => self.look_open(entry).map(|()| Vec::new()),
+        }
+    }
+
+    fn look_secret(&self, entry: &BallotEntry) -> Result<Ballots, &'static str> {
+        let weight = self.manifest.issuers.iter().position(|issuer| issuer.weight == entry.weight);
+        let weight = weight.filter(|_| self.manifest.secret).ok_or("it is of no weight of this election")?;
+        if entry.ballots.len() != self.manifest.contests.len() {
+            return Err("it is not one ballot for each contest");
+        }
+        let key = PublicKey::ed25519(&entry.voter.0).map_err(|_| "its voter's key is none")?;
+        let signed = key.verify(&entry.statement(&self.hash), &entry.signature.0);
+        signed.map_err(|_| "its voter did not sign it")?;
+        let ballots = entry.ballots.iter().enumerate().map(|(contest, bytes)| {
+            let list = usize::try_from(self.manifest.lists().list(weight, contest)).unwrap_or(usize::MAX);
+            let ballot = Ballot::from_bytes(&bytes.0).map_err(|_| "a ballot in it cannot be read")?;
+            Ok((list, ballot))
+        });
+        ballots.collect()
+    }
+
+    fn look_open(&self, entry: &OpenBallotEntry) -> Result<(), &'static str> {
+        if self.manifest.secret || self.manifest.issuers.iter().all(|issuer| issuer.weight != entry.weight) {
+            return Err("it is of another kind of election");
+        }
+        let allowed = entry.answers.len() == self.manifest.contests.len()
+            && self.manifest.contests.iter().zip(&entry.answers).all(|(question, answer)| {
+                question.contest().is_ok_and(|contest| contest.allows(answer).is_ok())
+            });
+        if allowed { Ok(()) } else { Err("it is no answer to each contest") }
+    }
+}

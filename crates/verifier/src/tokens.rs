@@ -1,0 +1,75 @@
+//! Nobody voted without a token: what was redeemed is the issuer's, and no more of it than was given out; and what was
+//! refused is not the issuer's.
+
+use board::{BallotEntry, Closed, Manifest, Redeemed, RefusedToken};
+use mixnet::{
+    Encoded,
+    tokens::{BatchProof, Evaluated, TOKENS_MAX, Token, TokenError, TokenIssuer},
+};
+
+fn issuer_of(manifest: &Manifest, weight: u32) -> Option<TokenIssuer> {
+    let key = manifest.issuers.iter().find(|issuer| issuer.weight == weight)?.key?;
+    TokenIssuer::from_bytes(&key.0).ok()
+}
+
+fn token_of(vote: &BallotEntry) -> Token {
+    Token { input: vote.voter.0.to_vec(), output: vote.token.0 }
+}
+
+/// The tokens of the votes of one weight that count.
+pub(crate) fn check_redeemed(
+    manifest: &Manifest,
+    redeemed: &Redeemed,
+    multiples: &[u8],
+    votes: &[&BallotEntry],
+) -> Result<(), String> {
+    let issuer = issuer_of(manifest, redeemed.weight).ok_or("nobody gives tokens of this weight")?;
+    let tokens: Vec<Token> =
+        votes.iter().filter(|vote| vote.weight == redeemed.weight).map(|vote| token_of(vote)).collect();
+    let count = usize::try_from(redeemed.tokens).unwrap_or(usize::MAX);
+    if tokens.len() != count || multiples.len() != 32 * count {
+        return Err(format!("{} votes count, and {count} tokens are proven", tokens.len()));
+    }
+    let multiples: Result<Vec<Evaluated>, _> = multiples.chunks(32).map(Evaluated::from_bytes).collect();
+    let multiples = multiples.map_err(|_| "the multiples cannot be read".to_owned())?;
+    if redeemed.proofs.len() != count.div_ceil(TOKENS_MAX) {
+        return Err("there is another number of proofs than there must be".to_owned());
+    }
+    let chunks = tokens.chunks(TOKENS_MAX).zip(multiples.chunks(TOKENS_MAX)).zip(&redeemed.proofs);
+    for ((tokens, multiples), proof) in chunks {
+        let proof = BatchProof::from_bytes(&proof.0).map_err(|_| "a proof cannot be read".to_owned())?;
+        issuer.verify_redeemed(tokens, multiples, &proof).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// No more tokens were redeemed than given out.
+pub(crate) fn check_counts(closed: &Closed, votes: &[&BallotEntry]) -> Result<(), String> {
+    for issued in &closed.issued {
+        let count = votes.iter().filter(|vote| vote.weight == issued.weight).count() as u64;
+        if count > issued.issued {
+            let (given, weight) = (issued.issued, issued.weight);
+            return Err(format!(
+                "{count} votes of weight {weight} count, and only {given} tokens were given out"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What a vote was refused for really is no token of the issuer's.
+pub(crate) fn check_refused(
+    manifest: &Manifest,
+    refused: &RefusedToken,
+    vote: &BallotEntry,
+) -> Result<(), String> {
+    let issuer = issuer_of(manifest, vote.weight).ok_or("nobody gives tokens of this weight")?;
+    let multiple =
+        Evaluated::from_bytes(&refused.multiple.0).map_err(|_| "a multiple cannot be read".to_owned())?;
+    let proof = BatchProof::from_bytes(&refused.proof.0).map_err(|_| "a proof cannot be read".to_owned())?;
+    match issuer.verify_redeemed(&[token_of(vote)], &[multiple], &proof) {
+        Err(TokenError::Output(_)) => Ok(()),
+        Ok(()) => Err("a vote was refused although its token is the issuer's".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}

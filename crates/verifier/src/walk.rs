@@ -1,0 +1,440 @@
+//! Goes through a board's entries in their order, and believes none of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use board::{
+    Closed, ContestResult, Counted, Decrypting, Election, Event, Hex, ListRows, Manifest, PROTOCOL,
+    RefusedToken, RollCall, WhyRefused,
+};
+use ids::Id;
+use mixnet::{Polling, Ristretto, TrusteeKeys};
+
+use crate::{
+    Wrong,
+    ballots::{Terms, Vote},
+    ceremony::Attempt,
+    count::{check_count, decrypted_answers, open_answers},
+    leaf::Leaf,
+    mixes::Chain,
+    record::Record,
+    tokens::{check_counts, check_redeemed, check_refused},
+};
+
+/// Who puts entries on boards.
+const ACTOR: &str = "service/elections";
+
+/// What was found to be right.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    pub election: Id<Election>,
+    /// Nothing before all is decided.
+    pub manifest: Option<Manifest>,
+    pub hash: Option<Hex<32>>,
+    pub entries: usize,
+    pub votes: usize,
+    /// Votes that count: one for each voter's key.
+    pub standing: usize,
+    pub refused: usize,
+    /// Votes that the board says nothing of yet.
+    pub unchecked: usize,
+    pub mixes: usize,
+    /// What is to be decrypted, if all is mixed.
+    pub lists: Vec<ListRows>,
+    pub decrypted_by: Vec<u16>,
+    pub lied: Vec<u16>,
+    /// Nothing before the votes are counted.
+    pub results: Option<Vec<ContestResult>>,
+    pub published: bool,
+    pub abandoned: bool,
+}
+
+/// One entry, taken apart.
+struct Said {
+    index: u64,
+    event: Event,
+}
+
+/// Checks all of a record.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(record: &Record) -> Result<Checked, Wrong> {
+    let said = read(record)?;
+    let mut rest = said.as_slice();
+    let agreed = before_voting(&mut rest)?;
+    let mut checked = Checked::begun(record, agreed.election);
+    let Some((manifest, hash, keys)) = agreed.decided else {
+        checked.abandoned = agreed.abandoned;
+        return Ok(checked);
+    };
+    let none = Vec::new();
+    let pollings: Vec<Polling<Ristretto>> = match &keys {
+        Some(keys) => manifest
+            .pollings(&hash, *keys.key())
+            .ok_or_else(|| Wrong::whole("the manifest's contests cannot be voted on"))?,
+        None => none,
+    };
+    let terms = Terms { manifest: &manifest, hash: hash.0, pollings: &pollings };
+    let voted = voting(&terms, &mut rest, &mut checked)?;
+    if let Some(closed) = &voted.closed {
+        let tally = Tally { record, manifest: &manifest, hash, keys: keys.as_ref(), voted: &voted, closed };
+        tally.check(rest, &mut checked)?;
+    } else if let Some(said) = rest.first() {
+        return Err(Wrong::at(said.index, "this has no place before the election is closed"));
+    }
+    (checked.manifest, checked.hash) = (Some(manifest), Some(hash));
+    Ok(checked)
+}
+
+impl Checked {
+    fn begun(record: &Record, election: Id<Election>) -> Self {
+        Self {
+            election,
+            manifest: None,
+            hash: None,
+            entries: record.size(),
+            votes: 0,
+            standing: 0,
+            refused: 0,
+            unchecked: 0,
+            mixes: 0,
+            lists: Vec::new(),
+            decrypted_by: Vec::new(),
+            lied: Vec::new(),
+            results: None,
+            published: false,
+            abandoned: false,
+        }
+    }
+}
+
+/// Takes all entries apart: they are numbered, their times never go back, and nobody is named.
+fn read(record: &Record) -> Result<Vec<Said>, Wrong> {
+    let mut last_at = 0;
+    let entry = |(place, bytes): (usize, &Vec<u8>)| {
+        let index = place as u64;
+        let leaf = Leaf::read(bytes).map_err(|error| Wrong::at(index, error.to_string()))?;
+        if leaf.index != index {
+            return Err(Wrong::at(index, format!("it says that it is entry {}", leaf.index)));
+        }
+        if leaf.at_ms < last_at || leaf.at_ms % 60_000 != 0 {
+            return Err(Wrong::at(index, "its time goes back, or is not cut to the minute"));
+        }
+        last_at = leaf.at_ms;
+        if leaf.actor != ACTOR || !leaf.subject.is_empty() {
+            return Err(Wrong::at(index, "it names somebody"));
+        }
+        let event = Event::read(leaf.command, leaf.body);
+        Ok(Said { index, event: event.map_err(|error| Wrong::at(index, error.to_string()))? })
+    };
+    record.leaves.iter().enumerate().map(entry).collect()
+}
+
+/// What was agreed upon before the first vote.
+struct Agreed {
+    election: Id<Election>,
+    decided: Option<(Manifest, Hex<32>, Option<TrusteeKeys<Ristretto>>)>,
+    abandoned: bool,
+}
+
+fn before_voting(rest: &mut &[Said]) -> Result<Agreed, Wrong> {
+    let (mut attempt, mut attempts, mut election): (Option<Attempt>, u16, Option<Id<Election>>) =
+        (None, 0, None);
+    while let Some((said, others)) = rest.split_first() {
+        *rest = others;
+        let index = said.index;
+        let wrong = |what: String| Wrong::at(index, what);
+        match (&said.event, attempt.as_mut()) {
+            (Event::BeginCeremony(begun), None) => {
+                if begun.attempt != attempts + 1 || election.is_some_and(|known| known != begun.election) {
+                    return Err(wrong("a ceremony begins out of order".to_owned()));
+                }
+                (attempts, election) = (begun.attempt, Some(begun.election));
+                attempt = Some(Attempt::new(begun.clone()));
+            }
+            (Event::Said(part), Some(attempt)) => attempt.hear(part.clone()).map_err(wrong)?,
+            (Event::Void(void), Some(_)) if void.attempt == attempts => attempt = None,
+            (Event::Defined(defined), _) => {
+                let decided = decide(&defined.manifest, attempt.as_ref()).map_err(wrong)?;
+                if election.is_some_and(|known| known != decided.0.election_id) {
+                    return Err(wrong("the manifest is another election's".to_owned()));
+                }
+                return Ok(Agreed {
+                    election: decided.0.election_id,
+                    decided: Some(decided),
+                    abandoned: false,
+                });
+            }
+            (Event::Abandoned(_), _) if others.is_empty() => {
+                let election = election.ok_or_else(|| wrong("nothing was ever begun".to_owned()))?;
+                return Ok(Agreed { election, decided: None, abandoned: true });
+            }
+            _ => return Err(wrong("this has no place before all is decided".to_owned())),
+        }
+    }
+    let election = election.ok_or_else(|| Wrong::whole("there is nothing in this record"))?;
+    Ok(Agreed { election, decided: None, abandoned: false })
+}
+
+/// The manifest and the keys, which the ceremony made.
+fn decide(
+    text: &str,
+    attempt: Option<&Attempt>,
+) -> Result<(Manifest, Hex<32>, Option<TrusteeKeys<Ristretto>>), String> {
+    let manifest: Manifest =
+        serde_json::from_str(text).map_err(|error| format!("the manifest cannot be read: {error}"))?;
+    if manifest.protocol != PROTOCOL {
+        return Err("the manifest is of another protocol".to_owned());
+    }
+    manifest.definition().check().map_err(|error| format!("the manifest: {error}"))?;
+    let hash = Manifest::hash(text);
+    if !manifest.secret {
+        let open = attempt.is_none()
+            && manifest.keys.is_none()
+            && manifest.trustees.is_none()
+            && manifest.issuers.iter().all(|issuer| issuer.key.is_none());
+        let what = "an election that is not secret has neither trustees nor issuers' keys";
+        return if open { Ok((manifest, hash, None)) } else { Err(what.to_owned()) };
+    }
+    let attempt = attempt.ok_or("an election with secret votes has a ceremony")?;
+    let keys = attempt.keys()?;
+    let named = manifest.trustees.as_ref().is_some_and(|trustees| {
+        trustees.names == attempt.begun.trustees && trustees.threshold == attempt.begun.threshold
+    });
+    if !named || manifest.attempt != Some(attempt.begun.attempt) {
+        return Err("the manifest names other trustees than made the key".to_owned());
+    }
+    if manifest.trustee_keys().as_ref() != Some(&keys) {
+        return Err("the manifest's keys are not those that the trustees made".to_owned());
+    }
+    if manifest.issuers.iter().any(|issuer| issuer.key.is_none()) {
+        return Err("the manifest lacks an issuer's key".to_owned());
+    }
+    Ok((manifest, hash, Some(keys)))
+}
+
+/// The votes, and what came of them.
+struct Voted {
+    roll: RollCall<Vote>,
+    /// Votes that were refused for their tokens.
+    for_token: BTreeSet<u64>,
+    votes: BTreeMap<u64, Vote>,
+    closed: Option<(u64, Closed)>,
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what has no place here is wrong, new kinds of entries too"
+)]
+fn voting(terms: &Terms<'_>, rest: &mut &[Said], checked: &mut Checked) -> Result<Voted, Wrong> {
+    let mut voted =
+        Voted { roll: RollCall::default(), for_token: BTreeSet::new(), votes: BTreeMap::new(), closed: None };
+    let (mut open, mut trackers, mut checked_to) = (false, BTreeSet::new(), BTreeMap::<u64, u64>::new());
+    while let Some((said, others)) = rest.split_first() {
+        let index = said.index;
+        match &said.event {
+            Event::Opened(_) if !open && voted.closed.is_none() => open = true,
+            Event::BallotEntry(vote) if open => {
+                if !trackers.insert(vote.tracker()) {
+                    return Err(Wrong::at(index, "a vote stands there twice"));
+                }
+                let vote = vote.clone();
+                voted.roll.vote(index, vote.voter.0, Vote::Secret(vote.clone()));
+                voted.votes.insert(index, Vote::Secret(vote));
+            }
+            Event::OpenBallotEntry(vote) if open => {
+                if !trackers.insert(vote.tracker()) {
+                    return Err(Wrong::at(index, "a vote stands there twice"));
+                }
+                let vote = vote.clone();
+                voted.roll.vote(index, vote.voter.0, Vote::Open(vote.clone()));
+                voted.votes.insert(index, Vote::Open(vote));
+            }
+            Event::Verdicts(verdicts) => {
+                let before = checked_to.range(..verdicts.to).next_back();
+                if before.is_some_and(|(_, to)| *to > verdicts.from) {
+                    return Err(Wrong::at(index, "verdicts about votes that were checked before"));
+                }
+                checked_to.insert(verdicts.from, verdicts.to);
+                terms.check_verdicts(index, verdicts, &voted.votes)?;
+                let tokens = verdicts.refused.iter().filter(|one| one.reason == WhyRefused::Token);
+                voted.for_token.extend(tokens.map(|refused| refused.index));
+                voted.roll.verdicts(verdicts);
+                checked.refused += verdicts.refused.len();
+            }
+            Event::Closed(closed) if open => {
+                open = false;
+                voted.closed = Some((index, closed.clone()));
+            }
+            Event::Abandoned(_) if others.is_empty() => checked.abandoned = true,
+            _ if voted.closed.is_some() => break,
+            _ => return Err(Wrong::at(index, "this has no place while votes are taken")),
+        }
+        *rest = others;
+    }
+    checked.votes = voted.votes.len();
+    checked.standing = voted.roll.standing().len();
+    checked.unchecked = voted.roll.unchecked();
+    Ok(voted)
+}
+
+/// What follows when no votes are taken any more.
+struct Tally<'t> {
+    record: &'t Record,
+    manifest: &'t Manifest,
+    hash: Hex<32>,
+    keys: Option<&'t TrusteeKeys<Ristretto>>,
+    voted: &'t Voted,
+    closed: &'t (u64, Closed),
+}
+
+impl Tally<'_> {
+    fn check(&self, rest: &[Said], checked: &mut Checked) -> Result<(), Wrong> {
+        let Some(first) = rest.first() else { return Ok(()) };
+        if checked.unchecked > 0 && !checked.abandoned {
+            let what = format!("the tally begins, and of {} votes nothing was said", checked.unchecked);
+            return Err(Wrong::at(first.index, what));
+        }
+        match self.keys {
+            Some(keys) => self.check_secret(keys, rest, checked),
+            None => self.check_open(rest, checked),
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what has no place here is wrong, new kinds of entries too"
+    )]
+    fn check_open(&self, rest: &[Said], checked: &mut Checked) -> Result<(), Wrong> {
+        let standing = self.voted.roll.standing();
+        let votes: Vec<_> = standing
+            .iter()
+            .filter_map(|vote| match vote.vote {
+                Vote::Open(entry) => Some(entry),
+                Vote::Secret(_) => None,
+            })
+            .collect();
+        for issued in &self.closed.1.issued {
+            let count = votes.iter().filter(|vote| vote.weight == issued.weight).count() as u64;
+            if count > issued.issued {
+                return Err(Wrong::at(self.closed.0, "more voted than got a token"));
+            }
+        }
+        for said in rest {
+            match &said.event {
+                Event::Counted(counted) if checked.results.is_none() => {
+                    let lists = open_answers(self.manifest, &votes);
+                    self.counted(said.index, counted, &lists, checked)?;
+                }
+                event => end(said.index, event, checked)?,
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what has no place here is wrong, new kinds of entries too"
+    )]
+    fn check_secret(
+        &self,
+        keys: &TrusteeKeys<Ristretto>,
+        rest: &[Said],
+        checked: &mut Checked,
+    ) -> Result<(), Wrong> {
+        let standing = self.voted.roll.standing();
+        let votes: Vec<_> = standing
+            .iter()
+            .filter_map(|vote| match vote.vote {
+                Vote::Secret(entry) => Some(entry),
+                Vote::Open(_) => None,
+            })
+            .collect();
+        let whole = |index: u64| move |what: String| Wrong::at(index, what);
+        check_counts(&self.closed.1, &votes).map_err(whole(self.closed.0))?;
+        let chain = Chain::begin(self.record, self.manifest, self.hash.0, keys, &votes);
+        let mut chain = chain.map_err(Wrong::whole)?;
+        let (mut redeemed, mut refused_proven) = (BTreeSet::new(), self.voted.for_token.is_empty());
+        for said in rest {
+            let wrong = whole(said.index);
+            match &said.event {
+                Event::Mixed(mixed) if checked.lists.is_empty() => {
+                    chain.mixed(mixed).map_err(wrong)?;
+                    checked.mixes += 1;
+                }
+                Event::Redeemed(proven) => {
+                    let multiples = self.record.blob(&proven.multiples)?;
+                    check_redeemed(self.manifest, proven, &multiples, &votes).map_err(wrong)?;
+                    redeemed.insert(proven.weight);
+                }
+                Event::RefusedTokens(proven) => {
+                    self.refused_tokens(&self.record.blob(&proven.tokens)?).map_err(wrong)?;
+                    refused_proven = true;
+                }
+                Event::Decrypting(Decrypting { lists }) => {
+                    let all = self.manifest.issuers.iter().all(|issuer| redeemed.contains(&issuer.weight));
+                    if !all || !refused_proven {
+                        return Err(wrong("the issuer has not proven all tokens".to_owned()));
+                    }
+                    chain.decrypting(lists).map_err(wrong)?;
+                    checked.lists.clone_from(lists);
+                }
+                Event::Decrypted(part) => chain.decrypted(part).map_err(wrong)?,
+                Event::Lied(lied) => chain.lied(lied).map_err(wrong)?,
+                Event::Counted(counted) if checked.results.is_none() => {
+                    let lists = decrypted_answers(&chain, counted).map_err(wrong)?;
+                    self.counted(said.index, counted, &lists, checked)?;
+                }
+                event => end(said.index, event, checked)?,
+            }
+        }
+        checked.decrypted_by = chain.partials.keys().copied().collect();
+        checked.lied = chain.lied;
+        Ok(())
+    }
+
+    fn refused_tokens(&self, json: &[u8]) -> Result<(), String> {
+        let proven: Vec<RefusedToken> =
+            serde_json::from_slice(json).map_err(|_| "refused tokens cannot be read".to_owned())?;
+        let indexes: BTreeSet<u64> = proven.iter().map(|refused| refused.index).collect();
+        if indexes != self.voted.for_token {
+            return Err("other tokens are proven than were refused".to_owned());
+        }
+        for refused in &proven {
+            let Some(Vote::Secret(vote)) = self.voted.votes.get(&refused.index) else {
+                return Err("a token is proven where no vote stands".to_owned());
+            };
+            check_refused(self.manifest, refused, vote)?;
+        }
+        Ok(())
+    }
+
+    fn counted(
+        &self,
+        index: u64,
+        counted: &Counted,
+        lists: &BTreeMap<u32, Vec<Option<mixnet::Answer>>>,
+        checked: &mut Checked,
+    ) -> Result<(), Wrong> {
+        let place = usize::try_from(self.closed.0).unwrap_or(usize::MAX);
+        let seed = self.record.hashes.get(place).map(|hash| hash.0);
+        let seed = seed.ok_or_else(|| Wrong::at(index, "nothing was closed"))?;
+        let results = check_count(self.record, self.manifest, lists, counted, &seed);
+        checked.results = Some(results.map_err(|what| Wrong::at(index, what))?);
+        Ok(())
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what has no place here is wrong, new kinds of entries too"
+)]
+/// What may come at the very end.
+fn end(index: u64, event: &Event, checked: &mut Checked) -> Result<(), Wrong> {
+    match event {
+        Event::Published(_) if checked.results.is_some() && !checked.published => checked.published = true,
+        Event::Abandoned(_) if checked.results.is_none() && !checked.abandoned => checked.abandoned = true,
+        _ => return Err(Wrong::at(index, "this has no place here")),
+    }
+    Ok(())
+}
