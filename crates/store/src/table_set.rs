@@ -143,7 +143,7 @@ impl<R: Row> TableSet<R> {
         } else {
             if let Some(engine) = engine {
                 // So many that rows deleted in memory cannot hide those behind them.
-                let limit = scan.limit + self.changed.len() + self.overlay.len();
+                let limit = scan.limit.saturating_add(self.changed.len() + self.overlay.len());
                 let (sql, values) = scan.statement(R::TABLE, limit);
                 found.extend(engine.rows::<R>(&sql, &values)?.into_iter().map(|row| (row.key(), Some(row))));
             }

@@ -189,7 +189,7 @@ export function tell(error: unknown): void {
   root().prepend(summary);
   if (group) {
     group.classList.add("govuk-form-group--error");
-    const before = group.querySelector(".govuk-radios, .govuk-checkboxes, input, select, textarea");
+    const before = group.querySelector(".govuk-radios, .govuk-checkboxes, .mark-row, input, select, textarea");
     before?.before(
       h("p", { class: "govuk-error-message" }, h("span", { class: "govuk-visually-hidden" }, "Error: "), text),
     );

@@ -176,7 +176,9 @@ function bodyOf(values: FormData, contests: HTMLElement): object {
   const title = texts(value("title").split("\n"), language);
   if (Object.keys(title).length === 0) throw new Invalid("title", "Enter a title");
   const description = texts(value("description").split("\n"), language);
+  // In the order in which the page asks, so that the first thing that is wrong is told first.
   const owns = [...contests.querySelectorAll<HTMLElement>("[data-contest]")].map((each) => each.dataset["contest"]!);
+  const bodies = owns.map((own, at) => contestOf(own, at, value, language));
   const persons = [...root().querySelectorAll<HTMLElement>("[data-trustee]")]
     .map(({ dataset }) => dataset["trustee"]!)
     .map((at) => ({ userId: value(`trustee-user-${at}`), name: value(`trustee-name-${at}`) || value(`trustee-user-${at}`) }))
@@ -192,7 +194,7 @@ function bodyOf(values: FormData, contests: HTMLElement): object {
     secret,
     weights,
     mixers: number(value("mixers"), "mixers"),
-    contests: owns.map((own, at) => contestOf(own, at, value, language)),
+    contests: bodies,
     ...(secret ? { trustees } : {}),
   };
 }

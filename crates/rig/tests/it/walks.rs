@@ -1,8 +1,9 @@
 //! Pages as people use them: in a browser, by keyboard and pointer, with nothing known of how they are made.
 
 mod console;
+mod election;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use peers::Browser;
 use thirtyfour::{ChromiumLikeCapabilities, prelude::*};
@@ -14,13 +15,21 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Somebody in front of a browser of their own.
 pub(crate) struct Walker {
     pub(crate) page: WebDriver,
-    _browser: Browser,
+    browser: Arc<Browser>,
 }
 
 impl Walker {
     /// Opens a browser as large as a desktop's window.
     pub(crate) async fn new() -> Self {
-        let browser = Browser::start().expect("a browser");
+        Self::with(Arc::new(Browser::start().expect("a browser"))).await
+    }
+
+    /// Somebody else, on a device that knows nothing of the first.
+    pub(crate) async fn another(&self) -> Self {
+        Self::with(self.browser.clone()).await
+    }
+
+    async fn with(browser: Arc<Browser>) -> Self {
         let mut wanted = DesiredCapabilities::chrome();
         for argument in Browser::arguments() {
             wanted.add_arg(argument).expect("an argument");
@@ -34,7 +43,7 @@ impl Walker {
             }
         };
         page.set_window_rect(0, 0, 1200, 1000).await.expect("a window");
-        Self { page, _browser: browser }
+        Self { page, browser }
     }
 
     pub(crate) async fn go(&self, address: &str) {
@@ -84,9 +93,36 @@ impl Walker {
 
     /// Fills in a field, by its identifier.
     pub(crate) async fn fill(&self, id: &str, text: &str) {
-        let field = self.see(&format!("[id={id:?}]")).await;
+        self.fill_at(&format!("[id={id:?}]"), text).await;
+    }
+
+    /// Fills in a field.
+    pub(crate) async fn fill_at(&self, css: &str, text: &str) {
+        let field = self.see(css).await;
         field.clear().await.expect("it can be emptied");
         field.send_keys(text).await.expect("it takes text");
+    }
+
+    /// Chooses what a list calls so.
+    pub(crate) async fn choose(&self, css: &str, value: &str) {
+        self.see(&format!("{css} option[value={value:?}]")).await.click().await.expect("it can be chosen");
+    }
+
+    /// Chooses the radio button or box that is labelled so.
+    pub(crate) async fn mark(&self, label: &str) {
+        let path = format!("//label[normalize-space(.)={label:?}]");
+        let found = self.page.query(By::XPath(&path)).wait(PATIENCE, LOOK_EVERY).first().await;
+        let Ok(found) = found else {
+            panic!("nothing is labelled {label:?}; the page says:\n{}", self.text().await)
+        };
+        found.scroll_into_view().await.expect("it can be scrolled to");
+        found.click().await.expect("it can be marked");
+    }
+
+    /// An attribute of an element that is to be seen.
+    pub(crate) async fn told(&self, css: &str, attribute: &str) -> String {
+        let found = self.see(css).await.attr(attribute).await.expect("it is still there");
+        found.unwrap_or_else(|| panic!("{css} has no {attribute}"))
     }
 
     /// Keeps a picture of the whole page, for whoever wants to look, where `HOLDFAST_PICTURES` says.

@@ -229,6 +229,8 @@ on_both_engines! {
         let scan = Scan { prefix: vec![Cell::Text("Kiel".into())], below: Some(Cell::Integer(9)), limit: 3 };
         let found = batch.tx().scan::<Night>(&scan).expect("it scans");
         assert_eq!(found, [night(1, 7), night(3, 8), night(4, 9)]);
+        let all = Scan { prefix: vec![Cell::Text("Kiel".into())], below: None, limit: usize::MAX };
+        assert_eq!(batch.tx().scan::<Night>(&all).expect("it scans").len(), 4);
     }
 }
 
