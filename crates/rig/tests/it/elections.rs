@@ -81,7 +81,7 @@ async fn a_whole_election(folder: &Folder, options: &ServerOptions) {
     let at_url = town.verify_election(Some(&saved));
     assert!(at_url.success, "{}", at_url.text);
     assert!(at_url.text.contains("the results are published"), "{}", at_url.text);
-    let in_folder = town.verify_saved(&saved);
+    let in_folder = town::verify_saved(&saved);
     assert!(in_folder.success, "{}", in_folder.text);
     town.server.stop().expect("it stops");
 }

@@ -137,7 +137,8 @@ impl Town {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("the election is {found} and not {state}");
+        let ceremony = self.officer.get(&self.path("/ceremony")).await.expect("an answer").json();
+        panic!("the election is {found} and not {state}: {ceremony}");
     }
 
     /// So many trustees, each a process of their own.
@@ -307,12 +308,12 @@ impl Town {
         }
         verdict(command)
     }
+}
 
-    pub(super) fn verify_saved(&self, folder: &Path) -> Verdict {
-        let mut command = rig::command();
-        command.arg("verify-election").arg(folder);
-        verdict(command)
-    }
+pub(super) fn verify_saved(folder: &Path) -> Verdict {
+    let mut command = rig::command();
+    command.arg("verify-election").arg(folder);
+    verdict(command)
 }
 
 fn verdict(mut command: std::process::Command) -> Verdict {
