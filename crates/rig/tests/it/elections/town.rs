@@ -284,6 +284,18 @@ impl Town {
         text
     }
 
+    /// The results, once the node that is asked knows that they are published.
+    pub(super) async fn results(&self) -> Value {
+        for _ in 0..600 {
+            let answer = self.client.get(&self.public("/results")).await.expect("an answer");
+            if answer.status == 200 {
+                return answer.json();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the results are not published");
+    }
+
     /// Waits until a checkpoint covers all that stands on the board.
     pub(super) async fn until_signed(&self) {
         for _ in 0..600 {
