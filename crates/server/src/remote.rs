@@ -31,6 +31,15 @@ pub(crate) struct Remote {
     token: Option<String>,
 }
 
+/// The server said no.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: the server answered {status}: {detail}")]
+pub(crate) struct Refused {
+    what: String,
+    pub(crate) status: u16,
+    detail: String,
+}
+
 /// What it answered.
 pub(crate) struct Said {
     pub(crate) status: u16,
@@ -50,7 +59,7 @@ impl Said {
         }
         let problem = self.json().unwrap_or_default();
         let detail = problem["detail"].as_str().unwrap_or("without saying why").to_owned();
-        bail!("{what}: the server answered {}: {detail}", self.status)
+        Err(Refused { what: what.to_owned(), status: self.status, detail }.into())
     }
 }
 

@@ -10,10 +10,13 @@ use clock::Clock;
 use ids::Id;
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
-use trustee::{CeremonyView, Next, Safe, decrypt};
+use trustee::{CeremonyView, Next, Safe, TrusteeError, decrypt};
 use verifier::Record;
 
-use crate::{remote::Remote, verify_election::fetch};
+use crate::{
+    remote::{Refused, Remote},
+    verify_election::fetch,
+};
 
 /// Bytes of a piece of what is uploaded.
 const PIECE_BYTES: usize = 512 * 1024;
@@ -51,6 +54,14 @@ pub struct TrusteeOptions {
 pub fn trustee(options: &TrusteeOptions) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(Keeper::begin(options)?.follow())
+}
+
+/// Would trying again change nothing?
+fn is_final(error: &anyhow::Error) -> bool {
+    let refused = error.downcast_ref::<Refused>().is_some_and(|refused| {
+        (400..500).contains(&refused.status) && !matches!(refused.status, 401 | 404 | 429)
+    });
+    refused || error.downcast_ref::<TrusteeError>().is_some()
 }
 
 /// A trustee at work.
@@ -96,36 +107,47 @@ impl<'o> Keeper<'o> {
     async fn follow(mut self) -> anyhow::Result<()> {
         self.sign_in().await?;
         loop {
-            let said = self.remote.get(&self.path("")).await?;
-            if said.status == 401 {
-                self.sign_in().await?;
-                continue;
-            }
-            let election = said.ok("the election")?.json()?;
-            if let Some(keys) = election["board"]["keys"].as_array() {
-                let keys: Vec<_> = keys.iter().filter_map(|key| key.as_str().map(str::to_owned)).collect();
-                self.safe.board_keys(&keys)?;
-            }
-            let state = election["state"].as_str().unwrap_or_default().to_owned();
-            match state.as_str() {
-                "ceremony" => self.take_part().await?,
-                "decrypting" => {
-                    self.decrypt().await?;
-                    self.tell("this trustee's part of the decryption was taken; there is nothing left to do");
-                    return Ok(());
-                }
-                "counted" | "published" | "abandoned" => {
-                    self.tell(&format!("the election is {state}; there is nothing left to do"));
-                    return Ok(());
-                }
-                _ if self.options.until_ready && state != "draft" => {
-                    self.tell("the key is made; come again when the votes are to be decrypted");
-                    return Ok(());
-                }
-                _ => self.tell(&format!("the election is {state}; waiting")),
+            match self.look().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) if is_final(&error) => return Err(error),
+                Err(error) => self.tell(&format!("{error:#}; trying again")),
             }
             tokio::time::sleep(Duration::from_millis(self.options.poll_ms)).await;
         }
+    }
+
+    /// Looks how the election stands, and does what is to be done. Is that all?
+    async fn look(&mut self) -> anyhow::Result<bool> {
+        let said = self.remote.get(&self.path("")).await?;
+        if said.status == 401 {
+            self.sign_in().await?;
+            return Ok(false);
+        }
+        let election = said.ok("the election")?.json()?;
+        if let Some(keys) = election["board"]["keys"].as_array() {
+            let keys: Vec<_> = keys.iter().filter_map(|key| key.as_str().map(str::to_owned)).collect();
+            self.safe.board_keys(&keys).map_err(TrusteeError::from)?;
+        }
+        let state = election["state"].as_str().unwrap_or_default().to_owned();
+        match state.as_str() {
+            "ceremony" => self.take_part().await?,
+            "decrypting" => {
+                self.decrypt().await?;
+                self.tell("this trustee's part of the decryption was taken; there is nothing left to do");
+                return Ok(true);
+            }
+            "counted" | "published" | "abandoned" => {
+                self.tell(&format!("the election is {state}; there is nothing left to do"));
+                return Ok(true);
+            }
+            _ if self.options.until_ready && state != "draft" => {
+                self.tell("the key is made; come again when the votes are to be decrypted");
+                return Ok(true);
+            }
+            _ => self.tell(&format!("the election is {state}; waiting")),
+        }
+        Ok(false)
     }
 
     async fn take_part(&mut self) -> anyhow::Result<()> {

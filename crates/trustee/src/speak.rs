@@ -191,7 +191,8 @@ impl Safe {
 
     /// The key is made: is it the one that this trustee has a share of?
     fn conclude(&mut self, view: &CeremonyView) -> Result<Next, TrusteeError> {
-        let shown = view.keys.as_ref().ok_or_else(|| missing("the keys"))?;
+        // Everybody has approved, and the server is about to say what came of it.
+        let Some(shown) = view.keys.as_ref() else { return Ok(Next::Wait) };
         let shown = hex::decode(shown).map_err(|error| TrusteeError::View(error.to_string()))?;
         let keys = mixnet::TrusteeKeys::<Ristretto>::from_bytes(&shown).map_err(unreadable)?;
         let share = self.share(view.attempt).ok_or(TrusteeError::NoShare)?;

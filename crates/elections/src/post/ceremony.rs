@@ -33,6 +33,9 @@ impl Rule for BeginCeremony {
     }
 }
 
+/// What can be said in one attempt: each step by each trustee.
+const SAID_MAX: usize = CeremonyStep::ALL.len() * mixnet::TRUSTEES_MAX as usize;
+
 /// What must have been said by all before this is.
 const fn before(step: CeremonyStep) -> Option<CeremonyStep> {
     match step {
@@ -64,7 +67,7 @@ impl Rule for Said {
         }
         if let Some(before) = before(self.step) {
             let prefix = vec![self.attempt.cell()];
-            let said = tx.scan::<SaidRow>(&Scan { prefix, below: None, limit: usize::MAX })?;
+            let said = tx.scan::<SaidRow>(&Scan { prefix, below: None, limit: SAID_MAX })?;
             let spoke = said.iter().filter(|row| row.step == before as u8).count();
             if spoke < usize::from(state.trustees) {
                 return Err(PostError::NotTheStep);

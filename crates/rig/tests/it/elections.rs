@@ -1,6 +1,7 @@
 //! A whole election, through the public API and the binary's own roles alone.
 
 mod attacks;
+mod forgeries;
 mod town;
 
 use std::time::Duration;
@@ -53,7 +54,17 @@ fn check_results(results: &Value) {
 }
 
 async fn a_whole_election(folder: &Folder, options: &ServerOptions) {
+    a_whole_election_with(folder, options, rig::Server::client).await;
+}
+
+/// Voters and observers go to another node, if there is one.
+async fn a_whole_election_with(
+    folder: &Folder,
+    options: &ServerOptions,
+    other: impl FnOnce(&rig::Server) -> rig::Client,
+) {
     let mut town = Town::start(folder, options).await;
+    town.client = other(&town.server);
     town.create(&council(2, 3)).await;
     town.enrol(5).await;
     town.step("ceremony", 202).await;
@@ -73,7 +84,7 @@ async fn a_whole_election(folder: &Folder, options: &ServerOptions) {
     let early = town.client.get(&town.path("/results")).await.expect("an answer");
     assert_eq!((early.status, early.problem()), (404, "elections/not-published".to_owned()));
     town.step("publication", 200).await;
-    let results = town.client.get(&town.public("/results")).await.expect("an answer").json();
+    let results = town.results().await;
     check_results(&results);
     assert_eq!((&results["decryptedBy"], &results["absent"]), (&json!([1, 2]), &json!([3])));
     town.until_signed().await;
@@ -81,7 +92,7 @@ async fn a_whole_election(folder: &Folder, options: &ServerOptions) {
     let at_url = town.verify_election(Some(&saved));
     assert!(at_url.success, "{}", at_url.text);
     assert!(at_url.text.contains("the results are published"), "{}", at_url.text);
-    let in_folder = town.verify_saved(&saved);
+    let in_folder = town::verify_saved(&saved);
     assert!(in_folder.success, "{}", in_folder.text);
     town.server.stop().expect("it stops");
 }
@@ -90,6 +101,27 @@ async fn a_whole_election(folder: &Folder, options: &ServerOptions) {
 async fn officers_trustees_voters_and_observers_hold_an_election() {
     let folder = Folder::new();
     a_whole_election(&folder, &town::options("")).await;
+}
+
+#[tokio::test]
+async fn two_nodes_that_share_a_database_hold_one_election() {
+    let database = peers::fresh_database().expect("a database");
+    let (folder, other) = (Folder::new(), Folder::new());
+    let options = ServerOptions {
+        keys: Some(folder.data().join("keys")),
+        database: Some(database),
+        ..town::options("")
+    };
+    let second = std::cell::OnceCell::new();
+    let started = |first: &rig::Server| {
+        let node = rig::Server::start_with(&other.data(), &options).expect("it starts");
+        let client = node.client();
+        assert_ne!(node.public, first.public);
+        assert!(second.set(node).is_ok());
+        client
+    };
+    a_whole_election_with(&folder, &options, started).await;
+    second.into_inner().expect("it was started").stop().expect("it stops");
 }
 
 #[tokio::test]

@@ -137,7 +137,8 @@ impl Town {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("the election is {found} and not {state}");
+        let ceremony = self.officer.get(&self.path("/ceremony")).await.expect("an answer").json();
+        panic!("the election is {found} and not {state}: {ceremony}");
     }
 
     /// So many trustees, each a process of their own.
@@ -283,6 +284,18 @@ impl Town {
         text
     }
 
+    /// The results, once the node that is asked knows that they are published.
+    pub(super) async fn results(&self) -> Value {
+        for _ in 0..600 {
+            let answer = self.client.get(&self.public("/results")).await.expect("an answer");
+            if answer.status == 200 {
+                return answer.json();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the results are not published");
+    }
+
     /// Waits until a checkpoint covers all that stands on the board.
     pub(super) async fn until_signed(&self) {
         for _ in 0..600 {
@@ -307,12 +320,12 @@ impl Town {
         }
         verdict(command)
     }
+}
 
-    pub(super) fn verify_saved(&self, folder: &Path) -> Verdict {
-        let mut command = rig::command();
-        command.arg("verify-election").arg(folder);
-        verdict(command)
-    }
+pub(super) fn verify_saved(folder: &Path) -> Verdict {
+    let mut command = rig::command();
+    command.arg("verify-election").arg(folder);
+    verdict(command)
 }
 
 fn verdict(mut command: std::process::Command) -> Verdict {

@@ -1,0 +1,199 @@
+//! A server that forges its own record, and signs the forgery: whoever checks it finds out.
+
+use std::{fs, path::Path};
+
+use board::{Event, Hex, sha256};
+use ledger::{
+    checkpoint::{Checkpoint, LogKeys},
+    merkle::{Frontier, leaf_hash},
+    note::KeyName,
+};
+use seal::SigningKeys;
+use serde_json::{Value, json};
+
+use super::{
+    for_one, ranked,
+    town::{self, Town, council, verify_saved},
+};
+use crate::Folder;
+
+/// The entries of a record, to be forged.
+struct Forger {
+    entries: Vec<Vec<u8>>,
+}
+
+impl Forger {
+    fn read(folder: &Path) -> Self {
+        let bytes = fs::read(folder.join(verifier::ENTRIES)).expect("entries");
+        let mut rest = bytes.as_slice();
+        let mut entries = Vec::new();
+        while let Some((length, more)) = rest.split_first_chunk::<2>() {
+            let (entry, more) = more.split_at(usize::from(u16::from_be_bytes(*length)));
+            entries.push(entry.to_vec());
+            rest = more;
+        }
+        Self { entries }
+    }
+
+    /// The places of entries of a kind.
+    fn places(&self, kind: &str) -> Vec<usize> {
+        let of_kind = |entry: &&Vec<u8>| verifier::Leaf::read(entry).expect("a leaf").command == kind;
+        let all = self.entries.iter().enumerate();
+        all.filter(|(_, entry)| of_kind(entry)).map(|(place, _)| place).collect()
+    }
+
+    fn body(&self, place: usize) -> Value {
+        let leaf = verifier::Leaf::read(&self.entries[place]).expect("a leaf");
+        serde_json::from_slice(leaf.body).expect("JSON")
+    }
+
+    /// Another body in the place of an entry's own.
+    fn rewrite(&mut self, place: usize, body: &Value) {
+        let entry = &self.entries[place];
+        let leaf = verifier::Leaf::read(entry).expect("a leaf");
+        let body = serde_json::to_vec(body).expect("JSON");
+        Event::read(leaf.command, &body).expect("still an entry");
+        let behind = 4 + 32;
+        let begin = entry.len() - behind - leaf.body.len() - 4;
+        let length = u32::try_from(body.len()).expect("short").to_be_bytes();
+        let end = &entry[entry.len() - behind..];
+        self.entries[place] = [&entry[..begin], &length, &body, end].concat();
+    }
+
+    /// Writes the record, signed by these keys as if they were the server's.
+    fn write(&self, from: &Path, to: &Path, keys: &SigningKeys) {
+        assert!(
+            std::process::Command::new("cp")
+                .arg("-a")
+                .arg(from)
+                .arg(to)
+                .status()
+                .is_ok_and(|done| done.success())
+        );
+        let mut tree = Frontier::new();
+        let mut bytes = Vec::new();
+        for entry in &self.entries {
+            tree.append(leaf_hash(entry));
+            bytes.extend(u16::try_from(entry.len()).expect("short").to_be_bytes());
+            bytes.extend(entry);
+        }
+        let note = fs::read_to_string(from.join(verifier::CHECKPOINT)).expect("a checkpoint");
+        let origin = note.lines().next().expect("an origin");
+        let checkpoint = Checkpoint::new(origin, tree.size(), tree.root(), Vec::new()).expect("a checkpoint");
+        let note = checkpoint.sign(keys, clock::Clock::System.now()).expect("it signs").to_string();
+        let log_keys = LogKeys::of(&KeyName::new(origin).expect("a name"), keys);
+        fs::write(to.join(verifier::ENTRIES), bytes).expect("written");
+        fs::write(to.join(verifier::CHECKPOINT), note).expect("written");
+        let keys = format!("{}\n{}", log_keys.ed25519(), log_keys.ml_dsa_44());
+        fs::write(to.join(verifier::KEYS), keys).expect("written");
+    }
+}
+
+/// The record of a whole election of three voters, one of whom voted twice.
+async fn record(folder: &Folder) -> std::path::PathBuf {
+    let mut town = Town::start(folder, &town::options("")).await;
+    town.create(&council(2, 3)).await;
+    town.enrol(3).await;
+    town.step("ceremony", 202).await;
+    let trustees = town.trustees(3, true);
+    town.until_state("ready").await;
+    trustees.into_iter().for_each(town::ended_well);
+    town.step("opening", 200).await;
+    let voters = town.voters(3).await;
+    for place in [0, 1, 2, 0] {
+        let tracker = town.cast(&voters[place], &[for_one(u8::from(place == 1)), ranked([1, 2, 3])]).await;
+        town.until_ballot(&tracker, "CONFIRMED").await;
+    }
+    town.step("closing", 200).await;
+    town.step("tally", 202).await;
+    town.until_state("decrypting").await;
+    let trustees = town.trustees(2, false);
+    town.until_state("counted").await;
+    trustees.into_iter().for_each(town::ended_well);
+    town.step("publication", 200).await;
+    town.until_signed().await;
+    let saved = folder.data().with_file_name("saved");
+    let verified = town.verify_election(Some(&saved));
+    assert!(verified.success, "{}", verified.text);
+    town.server.stop().expect("it stops");
+    saved
+}
+
+/// A forgery, and what whoever checks it says.
+fn check(folder: &Folder, saved: &Path, name: &str, expected: &str, forge: impl FnOnce(&mut Forger)) {
+    let keys = SigningKeys::from_seeds(&[1; 32], &[2; 32]);
+    let mut forger = Forger::read(saved);
+    forge(&mut forger);
+    let forged = folder.data().with_file_name(name);
+    forger.write(saved, &forged, &keys);
+    let verdict = verify_saved(&forged);
+    assert!(!verdict.success && verdict.text.contains(expected), "{name}: {}", verdict.text);
+}
+
+#[tokio::test]
+async fn a_server_that_forges_its_record_and_signs_the_forgery_is_found_out() {
+    let folder = Folder::new();
+    let saved = record(&folder).await;
+    // The forger's own signature is good, so nothing but what was forged can give it away.
+    let honest = folder.data().with_file_name("honest");
+    Forger::read(&saved).write(&saved, &honest, &SigningKeys::from_seeds(&[1; 32], &[2; 32]));
+    assert!(verify_saved(&honest).success);
+    check(&folder, &saved, "a-dropped-ballot", "it says that it is entry", |forger| {
+        let ballot = forger.places("election/ballot")[1];
+        forger.entries.remove(ballot);
+    });
+    check(&folder, &saved, "swapped-ballots", "its voter did not sign it", |forger| {
+        let places = forger.places("election/ballot");
+        let (first, second) = (forger.body(places[0]), forger.body(places[1]));
+        let mut mixed = first;
+        mixed["ballots"] = second["ballots"].clone();
+        forger.rewrite(places[0], &mixed);
+    });
+    check(&folder, &saved, "a-ballot-refused-for-nothing", "but it holds", |forger| {
+        let place = forger.places("election/verdicts")[0];
+        let mut body = forger.body(place);
+        body["refused"] = json!([{"index": forger.places("election/ballot")[0], "reason": "proof"}]);
+        forger.rewrite(place, &body);
+    });
+    check(&folder, &saved, "stuffing", "only 2 tokens were given out", |forger| {
+        let place = forger.places("election/closed")[0];
+        forger.rewrite(place, &json!({"issued": [{"weight": 1, "issued": 2}]}));
+    });
+    check(&folder, &saved, "a-lying-mixer", "mixer 2", |forger| {
+        let mixes = forger.places("election/mixed");
+        let first = forger.body(mixes[0]);
+        let place = *mixes
+            .iter()
+            .find(|place| {
+                let body = forger.body(**place);
+                body["list"] == first["list"] && body["mixer"] == 2
+            })
+            .expect("a second mixer");
+        let mut body = forger.body(place);
+        // It puts out what went in.
+        body["output"] = first["output"].clone();
+        forger.rewrite(place, &body);
+    });
+    check(&folder, &saved, "another-result", "not what the answers add up to", |forger| {
+        let place = forger.places("election/counted")[0];
+        let mut body = forger.body(place);
+        let hash: Hex<32> = serde_json::from_value(body["results"].clone()).expect("a hash");
+        let results = fs::read(verifier::blob_file(&saved, &hash)).expect("results");
+        let results =
+            String::from_utf8(results).expect("text").replacen("\"elected\":[0]", "\"elected\":[1]", 1);
+        let forged = sha256(results.as_bytes());
+        fs::write(verifier::blob_file(&saved, &forged), results).expect("written");
+        body["results"] = json!(forged);
+        forger.rewrite(place, &body);
+    });
+    let mut garbled = Forger::read(&saved);
+    garbled.entries[0].truncate(7);
+    let nonsense = folder.data().with_file_name("nonsense");
+    garbled.write(&saved, &nonsense, &SigningKeys::from_seeds(&[1; 32], &[2; 32]));
+    assert!(!verify_saved(&nonsense).success);
+    // With the server's own keys, which were learned elsewhere, no forgery comes so far.
+    let keys = fs::read_to_string(saved.join(verifier::KEYS)).expect("keys");
+    let known: Vec<String> = keys.lines().map(str::to_owned).collect();
+    let refused = verifier::Record::open(&honest, Some(&known)).expect_err("other keys signed it");
+    assert!(refused.to_string().contains("not signed"), "{refused}");
+}
