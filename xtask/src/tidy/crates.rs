@@ -32,6 +32,8 @@ const ORDER: &[&str] = &[
     "identity",
     "elections",
     "console",
+    "load",
+    "drill",
     "server",
     "rig",
     "bench",

@@ -1,0 +1,299 @@
+//! A drill from its first question to its report.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::{Context, bail, ensure};
+use clock::Clock;
+
+use load::{
+    history::{Commands, Historian},
+    journey::Journey,
+    people::People,
+    target::Target,
+};
+
+use crate::{
+    attack, checklist,
+    client::{Client, Keeper},
+    compliance, cost,
+    faults::{self, Broken},
+    ground::{self, Ground, Staff},
+    invariants,
+    local::{self, Local},
+    observer::{Observer, Seen},
+    options::DrillOptions,
+    preflight,
+    profile::Profile,
+    report::{
+        self, Area, FORM, Finding, Flow, HEAT_MS, KneeResult, LoadResult, Machine, Moment, Report, RunInfo,
+        Signer, Timeline, Verdict, targets,
+    },
+    screen::{Screen, say},
+    volume,
+};
+
+/// Parts that a drill has.
+const PARTS: usize = 6;
+
+/// Does what was asked for. False if the target did not hold, or something on the checklist is not well.
+///
+/// # Errors
+/// When the drill itself cannot go on.
+pub fn drill(options: &DrillOptions) -> anyhow::Result<bool> {
+    if let Some(folder) = &options.check_report {
+        let told = report::check_report(folder, options.report_key.as_deref())?;
+        writeln!(std::io::stdout(), "{told}")?;
+        return Ok(true);
+    }
+    if options.checklist {
+        return print_checklist(options);
+    }
+    ensure!(
+        options.local || options.target.is_some(),
+        "name a target with --target, or start one with --local"
+    );
+    let history = tempfile::tempdir().context("cannot make a folder for the history")?;
+    let machine = preflight::machine();
+    let found = preflight::findings(&machine, options.local, history.path());
+    tell(&machine, &found);
+    agree(options)?;
+    let began_at = Clock::System.now();
+    let mut ground = prepare(options, history.path())?;
+    let signer = signer(options, &ground)?;
+    let observer = Observer::begin(&ground.client)?;
+    let parts = Parts::run(&mut ground, observer)?;
+    ground.screen.end();
+    let report = gather(options, &ground, parts, (machine, found), began_at.to_string(), &signer);
+    say(&format!("\n{}", report.verdict.summary));
+    if let Some(folder) = &options.report {
+        report::write(&report, folder, &signer)?;
+        say(&format!("The report is in {}; it is signed with {}", folder.display(), report.signed_by.whose));
+    }
+    Ok(report.verdict.held)
+}
+
+fn print_checklist(options: &DrillOptions) -> anyhow::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = |url: &str| Target::read(url, options.ca_file.as_deref()).map(|target| Client::new(&target));
+    let target = client(options.target.as_deref().context("a checklist is for a target")?)?;
+    let operators = options.operators.as_deref().map(client).transpose()?;
+    runtime.block_on(checklist::print(&target, operators.as_ref()))
+}
+
+fn tell(machine: &Machine, found: &[Finding]) {
+    say(&format!(
+        "{} cores ({}), {} GiB, Linux {}, {} descriptors a process, load {:.1} before",
+        machine.cores,
+        machine.processor,
+        machine.memory_bytes >> 30,
+        machine.kernel,
+        machine.descriptors_max,
+        machine.busy_before
+    ));
+    for Finding { name, possible, detail } in found {
+        say(&format!("  {} {name}: {detail}", if *possible { "can   " } else { "cannot" }));
+    }
+}
+
+/// Nothing is done to somebody's deployment that they did not agree to.
+fn agree(options: &DrillOptions) -> anyhow::Result<()> {
+    let Some(target) = options.target.as_ref().filter(|_| !options.yes) else { return Ok(()) };
+    ensure!(
+        std::io::stdin().is_terminal(),
+        "people will be registered at {target}, it will be loaded and attacked: say --yes if that is agreed"
+    );
+    say(&format!(
+        "People will be registered at {target}; it will be loaded up to its limit, and attacked. Is it yours, and does \
+         everybody know? Type yes:"
+    ));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    if answer.trim() == "yes" { Ok(()) } else { bail!("nothing was done") }
+}
+
+fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut screen = Screen::new(PARTS);
+    screen.part("Prepare", "volume");
+    let local = options.local.then(|| Local::start("", None)).transpose()?;
+    let target = match (&local, &options.target) {
+        (Some(local), _) => Target::at(local.public),
+        (None, Some(url)) => Target::read(url, options.ca_file.as_deref())?,
+        (None, None) => bail!("there is no target"),
+    };
+    let journeys = match &options.journeys {
+        Some(folder) => Journey::in_folder(folder)?,
+        None => Journey::built_in()?,
+    };
+    let commands = Commands::of(
+        journeys.iter().flat_map(Journey::commands).chain(["identity/sign-in", "identity/register-person"]),
+    );
+    let stopwatch = ground::stopwatch();
+    let keeper = Keeper::new(Historian::in_folder(history, "callers", &commands)?, stopwatch.clone());
+    let client = Client::new(&target).with_keeper(&keeper);
+    let profile = options.profile.profile();
+    let seed = options.seed.unwrap_or_else(|| u64::from_le_bytes(Clock::System.random()));
+    let names = format!("drill-{:08x}", u32::from_le_bytes(Clock::System.random()));
+    let before = runtime.block_on(crate::observer::look(&client));
+    let from_index = match &local {
+        Some(_) => 0,
+        None => before.map_or(0, |seen| seen.checkpoint.size()),
+    };
+    let (staff, people) = runtime.block_on(populate(options, &client, local.as_ref(), &profile, &names))?;
+    let journeys = journeys.into_iter().map(Arc::new).collect();
+    Ok(Ground {
+        runtime,
+        target,
+        client,
+        local,
+        profile,
+        journeys,
+        people: Arc::new(people),
+        staff,
+        history: history.to_owned(),
+        commands,
+        keeper,
+        seed,
+        names,
+        checks: Vec::new(),
+        screen,
+        stopwatch,
+        loads: 0,
+        from_index,
+    })
+}
+
+async fn populate(
+    options: &DrillOptions,
+    client: &Client,
+    local: Option<&Local>,
+    profile: &Profile,
+    names: &str,
+) -> anyhow::Result<(Staff, People)> {
+    let staff = match local {
+        Some(local) => ground::staff(client, local).await?,
+        None => {
+            let given = |path: &Option<std::path::PathBuf>| {
+                let token = path.as_ref().map(std::fs::read_to_string).transpose();
+                token.map(|token| token.map(|token| client.with_token(token.trim())))
+            };
+            Staff {
+                administrator: given(&options.administrator_token_file)?,
+                auditor: given(&options.auditor_token_file)?,
+            }
+        }
+    };
+    Ok((staff, ground::people(client, profile, names).await?))
+}
+
+fn signer(options: &DrillOptions, ground: &Ground) -> anyhow::Result<Signer> {
+    match (&options.key, &ground.local) {
+        (Some(path), _) => Signer::in_file(path),
+        (None, Some(local)) => Signer::of_ledger(&local.data().join("keys"), local::NAME),
+        (None, None) => Signer::once(&ground.names),
+    }
+}
+
+/// What the parts came to.
+struct Parts {
+    loads: Vec<LoadResult>,
+    knees: Vec<KneeResult>,
+    broken: Option<Broken>,
+    flow: Flow,
+}
+
+impl Parts {
+    fn run(ground: &mut Ground, observer: Observer) -> anyhow::Result<Self> {
+        ground.screen.part("Volume", "failure");
+        let (loads, knees) = volume::run(ground)?;
+        ground.screen.part("Failure", "attack");
+        let broken = match ground.local.is_some() {
+            true => Some(faults::run(ground)?),
+            false => {
+                let title = "Nodes and networks may fail";
+                let why = "only for a deployment that the drill starts itself (--local)";
+                ground.skipped(Area::Failure, "failure/faults", title, why);
+                None
+            }
+        };
+        ground.screen.part("Attack", "compliance");
+        attack::run(ground)?;
+        ground.screen.part("Compliance", "what was promised");
+        compliance::run(ground)?;
+        ground.screen.part("What was promised", "the report");
+        let seen: Vec<Seen> = observer.end();
+        let mut flow = invariants::run(ground, &seen)?;
+        let refused = |loads: &[LoadResult]| loads.iter().map(|load| load.counts.refused).sum::<u64>();
+        flow.refused = refused(&loads) + broken.as_ref().map_or(0, |broken| broken.ran.record.counts.refused);
+        Ok(Self { loads, knees, broken, flow })
+    }
+}
+
+fn gather(
+    options: &DrillOptions,
+    ground: &Ground,
+    parts: Parts,
+    (machine, found): (Machine, Vec<Finding>),
+    began_at: String,
+    signer: &Signer,
+) -> Report {
+    let Parts { loads, knees, broken, flow } = parts;
+    let faults = broken.as_ref().map_or_else(Vec::new, |broken| broken.faults.clone());
+    let seen = targets::Seen {
+        loads: &loads,
+        knees: &knees,
+        faults: &faults,
+        checks: &ground.checks,
+        cores: machine.cores,
+        held_connections: ground.profile.held_connections,
+    };
+    let mut checks = ground.checks.clone();
+    checks.sort_by_key(|check| check.area);
+    Report {
+        form: FORM,
+        run: RunInfo {
+            id: ground.names.clone(),
+            began_at,
+            took_s: ground.stopwatch.elapsed().as_secs_f64(),
+            profile: ground.profile.name.to_owned(),
+            seed: ground.seed,
+            target: ground.target.url(),
+            local: ground.local.is_some(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: options.commit.clone(),
+        },
+        verdict: Verdict::of(&checks),
+        targets: targets::rows(&seen),
+        cost: options.cost_load.and_then(|load| cost::of(&knees, load, options.node_price)),
+        configuration: serde_json::to_value(&ground.profile).unwrap_or_default(),
+        signed_by: signer.public(),
+        checks,
+        timeline: broken.map_or_else(Timeline::default, timeline),
+        faults,
+        loads,
+        knees,
+        acknowledgements: flow,
+        machine,
+        preflight: found,
+    }
+}
+
+/// The run during which things were broken, second by second.
+fn timeline(broken: Broken) -> Timeline {
+    let moment = |second: &load::Second| {
+        let ms = |quantile| load::milliseconds(second.latency_us.value_at_quantile(quantile));
+        let mut heat = vec![0; HEAT_MS.len() + 1];
+        for value in second.latency_us.iter_recorded() {
+            let took = load::milliseconds(value.value_iterated_to());
+            let row = HEAT_MS.iter().position(|end| took <= *end).unwrap_or(HEAT_MS.len());
+            heat[row] += value.count_at_value();
+        }
+        let [p50_ms, p99_ms, max_ms] = [ms(0.5), ms(0.99), ms(1.0)];
+        Moment { counts: second.counts, answered: second.answered, p50_ms, p99_ms, max_ms, heat }
+    };
+    Timeline { seconds: broken.ran.record.seconds.iter().map(moment).collect(), bands: broken.bands }
+}
