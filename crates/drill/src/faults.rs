@@ -85,7 +85,13 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
     let (mut faults, mut bands) = (Vec::new(), Vec::new());
     for fault in FAULTS {
         ground.screen.doing(fault.title);
-        let result = one(ground, &fault, &proxy, &probe, &stopwatch)?;
+        let result = match one(ground, &fault, &proxy, &probe, &stopwatch) {
+            Ok(result) => result,
+            Err(error) => {
+                live.stop();
+                return Err(error);
+            }
+        };
         bands.push(Band { name: fault.name.to_owned(), from_s: result.from_s, to_s: result.to_s });
         told(ground, &result);
         faults.push(result);

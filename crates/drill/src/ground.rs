@@ -44,6 +44,8 @@ pub(crate) struct Ground {
     pub(crate) target: Target,
     pub(crate) client: Client,
     pub(crate) local: Option<Local>,
+    /// Nobody else uses the target.
+    pub(crate) alone: bool,
     pub(crate) profile: Profile,
     pub(crate) journeys: Vec<Arc<Journey>>,
     pub(crate) people: Arc<People>,

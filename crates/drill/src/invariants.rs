@@ -8,16 +8,16 @@ mod own_writes;
 mod receipts;
 mod updates;
 
-use crate::{ground::Ground, observer::Seen, report::Flow};
+use crate::{ground::Ground, observer::Observer, report::Flow};
 
-/// Checks all of them.
-pub(crate) fn run(ground: &mut Ground, seen: &[Seen]) -> anyhow::Result<Flow> {
+/// Checks all of them; whoever watched the checkpoints until now is asked what they saw.
+pub(crate) fn run(ground: &mut Ground, observer: Observer) -> anyhow::Result<Flow> {
     own_writes::check(ground)?;
     updates::check(ground)?;
     ended::check(ground)?;
     let mut flow = kept::check(ground)?;
     audit::check(ground)?;
     flow.proven = receipts::check(ground)?;
-    checkpoints::check(ground, seen)?;
+    checkpoints::check(ground, observer.end())?;
     Ok(flow)
 }

@@ -55,13 +55,23 @@ impl Observer {
         Ok(Self { seen, over, thread: Some(thread) })
     }
 
-    /// Ends, and tells what was seen, in the order in which it was seen.
-    pub(crate) fn end(mut self) -> Vec<Seen> {
+    fn stop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
+    }
+
+    /// Ends, and tells what was seen, in the order in which it was seen.
+    pub(crate) fn end(mut self) -> Vec<Seen> {
+        self.stop();
         std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

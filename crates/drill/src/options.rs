@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::profile::ProfileName;
+use crate::{profile::ProfileName, report::Area};
 
 /// Which target, how hard, and where the report goes.
 #[derive(Debug, Clone, Args)]
@@ -15,6 +15,12 @@ pub struct DrillOptions {
     /// Start a deployment in a temporary folder, and break that one too.
     #[arg(long)]
     pub(crate) local: bool,
+    /// More settings (TOML) for the deployment that is started: how it would be run.
+    #[arg(long, value_name = "FILE", requires = "local")]
+    pub(crate) settings: Option<PathBuf>,
+    /// Only these parts.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
+    pub(crate) only: Vec<Area>,
     /// How hard and how long.
     #[arg(long, value_enum, default_value = "smoke")]
     pub(crate) profile: ProfileName,
@@ -24,6 +30,9 @@ pub struct DrillOptions {
     /// Where the report is written.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) report: Option<PathBuf>,
+    /// Nobody else uses the target meanwhile: whatever happens there more often than was asked for is a fault.
+    #[arg(long)]
+    pub(crate) alone: bool,
     /// Ask nothing before people are registered at a target and it is attacked.
     #[arg(long)]
     pub(crate) yes: bool,

@@ -12,22 +12,20 @@ use clock::Clock;
 use load::{
     history::{Commands, Historian},
     journey::Journey,
-    people::People,
     target::Target,
 };
 
 use crate::{
     attack, checklist,
-    client::{Client, Keeper},
+    client::{Client, Keeper, expect},
     compliance, cost,
     faults::{self, Broken},
     ground::{self, Ground, Staff},
     invariants,
     local::{self, Local},
-    observer::{Observer, Seen},
+    observer::Observer,
     options::DrillOptions,
     preflight,
-    profile::Profile,
     report::{
         self, Area, FORM, Finding, Flow, HEAT_MS, KneeResult, LoadResult, Machine, Moment, Report, RunInfo,
         Signer, Timeline, Verdict, targets,
@@ -65,7 +63,7 @@ pub fn drill(options: &DrillOptions) -> anyhow::Result<bool> {
     let mut ground = prepare(options, history.path())?;
     let signer = signer(options, &ground)?;
     let observer = Observer::begin(&ground.client)?;
-    let parts = Parts::run(&mut ground, observer)?;
+    let parts = Parts::run(&mut ground, observer, &options.only);
     ground.screen.end();
     let report = gather(options, &ground, parts, (machine, found), began_at.to_string(), &signer);
     say(&format!("\n{}", report.verdict.summary));
@@ -119,7 +117,9 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut screen = Screen::new(PARTS);
     screen.part("Prepare", "volume");
-    let local = options.local.then(|| Local::start("", None)).transpose()?;
+    let settings = options.settings.as_ref().map(std::fs::read_to_string).transpose();
+    let settings = settings.context("cannot read the settings")?.unwrap_or_default();
+    let local = options.local.then(|| Local::start(&settings, None)).transpose()?;
     let target = match (&local, &options.target) {
         (Some(local), _) => Target::at(local.public),
         (None, Some(url)) => Target::read(url, options.ca_file.as_deref())?,
@@ -138,17 +138,21 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     let profile = options.profile.profile();
     let seed = options.seed.unwrap_or_else(|| u64::from_le_bytes(Clock::System.random()));
     let names = format!("drill-{:08x}", u32::from_le_bytes(Clock::System.random()));
-    let before = runtime.block_on(crate::observer::look(&client));
+    let staff = match &local {
+        Some(local) => runtime.block_on(ground::staff(&client, local))?,
+        None => given(options, &client)?,
+    };
     let from_index = match &local {
         Some(_) => 0,
-        None => before.map_or(0, |seen| seen.checkpoint.size()),
+        None => runtime.block_on(end_of_ledger(&client, &staff))?,
     };
-    let (staff, people) = runtime.block_on(populate(options, &client, local.as_ref(), &profile, &names))?;
+    let people = runtime.block_on(ground::people(&client, &profile, &names))?;
     let journeys = journeys.into_iter().map(Arc::new).collect();
     Ok(Ground {
         runtime,
         target,
         client,
+        alone: options.alone || local.is_some(),
         local,
         profile,
         journeys,
@@ -167,27 +171,30 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     })
 }
 
-async fn populate(
-    options: &DrillOptions,
-    client: &Client,
-    local: Option<&Local>,
-    profile: &Profile,
-    names: &str,
-) -> anyhow::Result<(Staff, People)> {
-    let staff = match local {
-        Some(local) => ground::staff(client, local).await?,
-        None => {
-            let given = |path: &Option<std::path::PathBuf>| {
-                let token = path.as_ref().map(std::fs::read_to_string).transpose();
-                token.map(|token| token.map(|token| client.with_token(token.trim())))
-            };
-            Staff {
-                administrator: given(&options.administrator_token_file)?,
-                auditor: given(&options.auditor_token_file)?,
-            }
-        }
+/// Those of the staff whose tokens were given.
+fn given(options: &DrillOptions, client: &Client) -> anyhow::Result<Staff> {
+    let read = |path: &Option<std::path::PathBuf>| {
+        let token = path.as_ref().map(std::fs::read_to_string).transpose().context("cannot read a token")?;
+        anyhow::Ok(token.map(|token| client.with_token(token.trim())))
     };
-    Ok((staff, ground::people(client, profile, names).await?))
+    Ok(Staff {
+        administrator: read(&options.administrator_token_file)?,
+        auditor: read(&options.auditor_token_file)?,
+    })
+}
+
+/// How many entries there are before anything is asked for. Checkpoints are a little behind, an auditor is not.
+async fn end_of_ledger(client: &Client, staff: &Staff) -> anyhow::Result<u64> {
+    let mut end = crate::observer::look(client).await.map_or(0, |seen| seen.checkpoint.size());
+    let Some(auditor) = &staff.auditor else { return Ok(end) };
+    loop {
+        let answer = auditor.get(&format!("/ledger/identity/entries?from={end}")).await?;
+        let body = expect(answer, 200, "reading the audit trail")?.json();
+        match body["next"].as_u64() {
+            Some(next) if next > end => end = next,
+            _ => return Ok(end),
+        }
+    }
 }
 
 fn signer(options: &DrillOptions, ground: &Ground) -> anyhow::Result<Signer> {
@@ -207,30 +214,55 @@ struct Parts {
 }
 
 impl Parts {
-    fn run(ground: &mut Ground, observer: Observer) -> anyhow::Result<Self> {
-        ground.screen.part("Volume", "failure");
-        let (loads, knees) = volume::run(ground)?;
-        ground.screen.part("Failure", "attack");
-        let broken = match ground.local.is_some() {
-            true => Some(faults::run(ground)?),
-            false => {
-                let title = "Nodes and networks may fail";
-                let why = "only for a deployment that the drill starts itself (--local)";
-                ground.skipped(Area::Failure, "failure/faults", title, why);
-                None
-            }
-        };
-        ground.screen.part("Attack", "compliance");
-        attack::run(ground)?;
-        ground.screen.part("Compliance", "what was promised");
-        compliance::run(ground)?;
-        ground.screen.part("What was promised", "the report");
-        let seen: Vec<Seen> = observer.end();
-        let mut flow = invariants::run(ground, &seen)?;
-        let refused = |loads: &[LoadResult]| loads.iter().map(|load| load.counts.refused).sum::<u64>();
-        flow.refused = refused(&loads) + broken.as_ref().map_or(0, |broken| broken.ran.record.counts.refused);
-        Ok(Self { loads, knees, broken, flow })
+    fn run(ground: &mut Ground, observer: Observer, only: &[Area]) -> Self {
+        let wanted = |area: Area| only.is_empty() || only.contains(&area);
+        let mut parts = Self { loads: Vec::new(), knees: Vec::new(), broken: None, flow: Flow::default() };
+        if wanted(Area::Volume) {
+            ground.screen.part("Volume", "failure");
+            (parts.loads, parts.knees) = attempt(ground, Area::Volume, volume::run).unwrap_or_default();
+        }
+        if wanted(Area::Failure) && ground.local.is_some() {
+            ground.screen.part("Failure", "attack");
+            parts.broken = attempt(ground, Area::Failure, faults::run);
+        } else if wanted(Area::Failure) {
+            let title = "Nodes and networks may fail";
+            let why = "only for a deployment that the drill starts itself (--local)";
+            ground.skipped(Area::Failure, "failure/faults", title, why);
+        }
+        if wanted(Area::Attack) {
+            ground.screen.part("Attack", "compliance");
+            attempt(ground, Area::Attack, attack::run).unwrap_or_default();
+        }
+        if wanted(Area::Compliance) {
+            ground.screen.part("Compliance", "what was promised");
+            attempt(ground, Area::Compliance, compliance::run).unwrap_or_default();
+        }
+        if wanted(Area::Invariants) {
+            ground.screen.part("What was promised", "the report");
+            let check = |ground: &mut Ground| invariants::run(ground, observer);
+            parts.flow = attempt(ground, Area::Invariants, check).unwrap_or_default();
+        }
+        let refused: u64 = parts.loads.iter().map(|load| load.counts.refused).sum();
+        let meanwhile = parts.broken.as_ref().map_or(0, |broken| broken.ran.record.counts.refused);
+        parts.flow.refused = refused + meanwhile;
+        parts
     }
+}
+
+/// Does a part; one that cannot go on has failed, and the others are tried all the same.
+fn attempt<T>(
+    ground: &mut Ground,
+    area: Area,
+    part: impl FnOnce(&mut Ground) -> anyhow::Result<T>,
+) -> Option<T> {
+    let done = part(ground);
+    if let Err(error) = &done {
+        let name = format!("{}/goes-on", area.title().to_lowercase().replace(' ', "-"));
+        let said = ground.local.as_ref().map(Local::said).unwrap_or_default();
+        let title = format!("{}: the target could be asked to the end", area.title());
+        ground.judged(area, &name, &title, said, vec![format!("{error:#}")]);
+    }
+    done.ok()
 }
 
 fn gather(

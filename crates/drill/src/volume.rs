@@ -79,7 +79,9 @@ fn search(
 ) -> anyhow::Result<KneeResult> {
     let journey = ground.journey(volume.journey)?;
     while let Some(rate) = search.next() {
-        let shape = Shape::Open { phases: vec![Phase::constant(rate, seconds)], spacing: Spacing::Poisson };
+        // At even distances: in a short trial chance would bring a tenth more or less.
+        let phases = vec![Phase::constant(rate, seconds)];
+        let shape = Shape::Open { phases, spacing: Spacing::Constant };
         let mut load = ground.load(vec![(std::sync::Arc::clone(&journey), 1)], shape);
         load.patience = SEARCH_PATIENCE;
         let ran = ground.run(&format!("{} at {rate:.0} a second", journey.title), load)?;

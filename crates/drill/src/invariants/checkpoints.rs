@@ -20,9 +20,8 @@ const NAME: &str = "invariants/checkpoints";
 const TITLE: &str = "Every checkpoint that was seen is signed, and takes back nothing of the one before";
 const TOLD_MAX: usize = 5;
 
-pub(super) fn check(ground: &mut Ground, seen: &[Seen]) -> anyhow::Result<()> {
+pub(super) fn check(ground: &mut Ground, mut seen: Vec<Seen>) -> anyhow::Result<()> {
     let mut against = Vec::new();
-    let mut seen = seen.to_vec();
     seen.push(ground.block_on(look(&ground.client)).context("there is no newest checkpoint")?);
     let mut signed = "whose signatures were not checked: its keys were not given".to_owned();
     if let Some(log) = log_keys(ground)? {

@@ -29,9 +29,7 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<Flow> {
         ground.skipped(Area::Invariants, NAME, TITLE, "no auditor's token was given (--auditor-token-file)");
         return Ok(Flow::default());
     };
-    // Nobody else uses what the drill started itself.
-    let alone = ground.local.is_some();
-    let checked = compare(sort(&files(ground)?)?, entries, &ground.commands, alone)?;
+    let checked = compare(sort(&files(ground)?)?, entries, &ground.commands, ground.alone)?;
     let flow = flow(&checked);
     let detail = format!(
         "{} acknowledgements and {} questions without an answer were compared with {} entries",

@@ -109,13 +109,18 @@ pub(crate) enum Outcome {
 }
 
 /// Which part of the drill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Area {
+    /// How much it bears.
     Volume,
+    /// Is everything that was promised kept?
     Invariants,
+    /// What happens when something breaks.
     Failure,
+    /// What strangers try.
     Attack,
+    /// What the law asks for.
     Compliance,
 }
 

@@ -6,6 +6,7 @@ mod caching;
 mod console;
 mod crashes;
 mod damage;
+mod drills;
 mod encrypted;
 mod fleet;
 mod fleet_backups;

@@ -28,8 +28,8 @@ pub(super) fn targets(page: &mut String, report: &Report) {
         put(
             page,
             format_args!(
-                "<tr class='{class}'><th scope='row'>{}</th><td>{}</td><td class='figure'>{} <span class='mark'>{mark}</span></td>\
-             <td>{scope}</td></tr><tr class='under'><td colspan='4'>{}</td></tr>",
+                "<tr class='{class}'><th scope='row'>{}</th><td data-of='Target'>{}</td><td data-of='Achieved' class='figure'>{} <span class='mark'>{mark}</span></td>\
+             <td data-of='Scope'>{scope}</td></tr><tr class='under'><td colspan='4'>{}</td></tr>",
                 text(&row.metric),
                 text(&row.target),
                 text(&row.achieved),
