@@ -4,7 +4,8 @@ use std::{sync::Arc, thread, time::Duration};
 
 use clock::Clock;
 use load::{
-    Live, Load, Phase, Shape, Spacing, history::Commands, journey::Journey, people::People, target::Target,
+    Live, Load, Phase, Ran, Shape, Spacing, history::Commands, journey::Journey, people::People,
+    target::Target,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -62,37 +63,43 @@ fn serve() -> Target {
     Target::at(address.recv().expect("it listens"))
 }
 
+/// The generator may be judged by what it reports only while the machine has nothing else to do; a report that hides who
+/// waited (half a second, for one in twenty) is wrong every time, however often it is asked.
 #[test]
 fn a_server_that_stands_still_a_tenth_of_the_time_is_seen_to() {
+    let _alone = crate::alone();
     let target = serve();
     let journey = Arc::new(Journey::read(JOURNEY).expect("a journey"));
+    let mut seen = Vec::new();
     for _ in 0..ATTEMPTS_MAX {
-        let load = Load {
-            target: target.clone(),
-            journeys: vec![(Arc::clone(&journey), 1)],
-            people: Arc::new(People::default()),
-            shape: Shape::Open { phases: vec![Phase::constant(PER_S, 20.0)], spacing: Spacing::Constant },
-            threads: 1,
-            connections_max: 2000,
-            depth: 1,
-            http2: false,
-            patience: Duration::from_secs(20),
-            seed: 1,
-            names: "standstill".to_owned(),
-            history: None,
-            commands: Commands::default(),
-            from: Vec::new(),
-        };
-        let ran = load::run(&load, &Arc::new(Live::default())).expect("it runs");
-        if ran.record.lag_ms(99.0) > 5.0 {
-            continue;
-        }
+        let ran = run(&target, &journey);
         assert_eq!(ran.record.counts.good, 20_000, "{:?}", ran.record.wrong);
         let (p95, p99) = (ran.record.latency_ms(95.0), ran.record.latency_ms(99.0));
-        assert!((p95 - 500.0).abs() < 10.0, "p95 is {p95} ms, not 500");
-        assert!((p99 - 900.0).abs() < 18.0, "p99 is {p99} ms, not 900");
-        assert!(ran.record.latency_ms(50.0) < 100.0, "most were served at once");
-        return;
+        assert!(p95 > 490.0 && p99 > 882.0, "who waited is not seen: p95 {p95} ms, p99 {p99} ms");
+        if p95 < 510.0 && p99 < 918.0 {
+            return;
+        }
+        seen.push((p95, p99, ran.record.lag_ms(99.0)));
     }
-    panic!("the machine is too busy to measure anything on");
+    panic!("p95 is not 500 ms, or p99 not 900: {seen:?}");
+}
+
+fn run(target: &Target, journey: &Arc<Journey>) -> Ran {
+    let load = Load {
+        target: target.clone(),
+        journeys: vec![(Arc::clone(journey), 1)],
+        people: Arc::new(People::default()),
+        shape: Shape::Open { phases: vec![Phase::constant(PER_S, 20.0)], spacing: Spacing::Constant },
+        threads: 1,
+        connections_max: 2000,
+        depth: 1,
+        http2: false,
+        patience: Duration::from_secs(60),
+        seed: 1,
+        names: "standstill".to_owned(),
+        history: None,
+        commands: Commands::default(),
+        from: Vec::new(),
+    };
+    load::run(&load, &Arc::new(Live::default())).expect("it runs")
 }
