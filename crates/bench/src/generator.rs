@@ -80,6 +80,7 @@ fn once(nginx: &Nginx, shape: Shape, depth: usize) -> anyhow::Result<Ran> {
         patience: Duration::from_secs(10),
         seed: 1,
         names: "bench".to_owned(),
+        election: String::new(),
         history: None,
         commands: Commands::default(),
         from: Vec::<Ipv4Addr>::new(),

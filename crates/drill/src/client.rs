@@ -177,13 +177,15 @@ impl Client {
         let mut historian = historian.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Some(answer) if answer.status < 300 => {
-                let index =
-                    answer.json().pointer("/receipt/index").and_then(Value::as_u64).unwrap_or_default();
+                let body = answer.json();
+                let index = body["receipt"]["index"].as_u64().unwrap_or_default();
                 if !known.lock().unwrap_or_else(PoisonError::into_inner).insert((question, index)) {
                     return;
                 }
                 // Whether a success has a receipt is judged by whoever asked.
-                historian.take(command, &answer.json(), None, stopwatch.elapsed()).unwrap_or_default();
+                historian
+                    .take(command, &body["receipt"], body["personId"].as_str(), stopwatch.elapsed())
+                    .unwrap_or_default();
             }
             Some(answer) if !may_have_happened(answer.status, &answer.bytes) => {}
             Some(_) | None => historian.unknown(command, stopwatch.elapsed()),

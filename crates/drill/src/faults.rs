@@ -72,6 +72,9 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
     let behind = Target { address: proxy.address, ..ground.target.clone() };
     let mut journeys = vec![(ground.journey("sign-in-device")?, 3), (ground.journey("register")?, 1)];
     journeys.push((ground.journey("validate-session")?, 4));
+    if ground.election.is_some() {
+        journeys.push((ground.journey("vote")?, 3));
+    }
     let phases = vec![Phase::constant(ground.profile.fault_per_s, LONG_S)];
     let mut load = ground.load(journeys, Shape::Open { phases, spacing: Spacing::Poisson });
     load.target = behind.clone();
@@ -82,10 +85,12 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
     let people = Arc::clone(&ground.people);
     let probe = Probe::begin(&client, &people, &stopwatch)?;
     pause::sleep(BETWEEN);
+    // What is usual is what was before anything was broken.
+    let before = usual(&probe.since(Duration::ZERO));
     let (mut faults, mut bands) = (Vec::new(), Vec::new());
     for fault in FAULTS {
         ground.screen.doing(fault.title);
-        let result = match one(ground, &fault, &proxy, &probe, &stopwatch) {
+        let result = match one(ground, &fault, &proxy, &probe, &stopwatch, before) {
             Ok(result) => result,
             Err(error) => {
                 live.stop();
@@ -127,8 +132,8 @@ fn one(
     proxy: &Proxy,
     probe: &Probe,
     stopwatch: &clock::Stopwatch,
+    before: Duration,
 ) -> anyhow::Result<FaultResult> {
-    let before = usual(&probe.since(Duration::ZERO));
     let from = stopwatch.elapsed();
     (fault.begin)(ground, proxy).with_context(|| format!("cannot bring about: {}", fault.title))?;
     pause::sleep(Duration::from_millis(ground.profile.fault_ms));

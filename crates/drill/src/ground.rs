@@ -37,6 +37,8 @@ pub(crate) const PASSWORD: &str = "kelp holds fast in winter storms";
 pub(crate) struct Staff {
     pub(crate) administrator: Option<Client>,
     pub(crate) auditor: Option<Client>,
+    /// Whoever holds elections.
+    pub(crate) officer: Option<Client>,
 }
 
 pub(crate) struct Ground {
@@ -50,6 +52,8 @@ pub(crate) struct Ground {
     pub(crate) journeys: Vec<Arc<Journey>>,
     pub(crate) people: Arc<People>,
     pub(crate) staff: Staff,
+    /// The election that people vote in, if one could be opened.
+    pub(crate) election: Option<String>,
     /// Where acknowledgements are kept.
     pub(crate) history: PathBuf,
     /// Every command that a journey has acknowledged.
@@ -129,6 +133,7 @@ impl Ground {
             patience: Duration::from_millis(self.profile.patience_ms),
             seed: self.seed ^ u64::from(self.loads),
             names: format!("{}-{}", self.names, self.loads),
+            election: self.election.clone().unwrap_or_default(),
             history: Some(self.history.clone()),
             commands: self.commands.clone(),
             from: Vec::new(),
@@ -228,15 +233,19 @@ pub(crate) async fn people(client: &Client, profile: &Profile, names: &str) -> a
     Ok(people)
 }
 
-/// The administrator of a local deployment, and an auditor whom they register.
+/// The administrator of a local deployment, and those whom they register: an auditor, and an officer of elections.
 pub(crate) async fn staff(client: &Client, local: &Local) -> anyhow::Result<Staff> {
     let token = sign_in(client, "administrator", &local.first_password()?).await?;
     let administrator = client.with_token(&token);
-    let body =
-        json!({"userId": "drill-auditor", "password": PASSWORD, "kind": "government", "roles": ["auditor"]});
-    expect(administrator.post("/api/v1/persons", &body).await?, 201, "registering an auditor")?;
-    let auditor = client.with_token(&sign_in(client, "drill-auditor", PASSWORD).await?);
-    Ok(Staff { administrator: Some(administrator), auditor: Some(auditor) })
+    let mut registered = Vec::new();
+    for role in ["auditor", "officer"] {
+        let user = format!("drill-{role}");
+        let body = json!({"userId": user, "password": PASSWORD, "kind": "government", "roles": [role]});
+        expect(administrator.post("/api/v1/persons", &body).await?, 201, "registering staff")?;
+        registered.push(client.with_token(&sign_in(client, &user, PASSWORD).await?));
+    }
+    let officer = registered.pop();
+    Ok(Staff { administrator: Some(administrator), auditor: registered.pop(), officer })
 }
 
 /// A stopwatch of the system.

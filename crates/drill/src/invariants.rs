@@ -7,6 +7,7 @@ mod kept;
 mod own_writes;
 mod receipts;
 mod updates;
+mod votes;
 
 use crate::{ground::Ground, observer::Observer, report::Flow};
 
@@ -19,5 +20,6 @@ pub(crate) fn run(ground: &mut Ground, observer: Observer) -> anyhow::Result<Flo
     audit::check(ground)?;
     flow.proven = receipts::check(ground)?;
     checkpoints::check(ground, observer.end())?;
+    votes::check(ground)?;
     Ok(flow)
 }

@@ -8,6 +8,7 @@ mod checklist;
 mod client;
 mod compliance;
 mod cost;
+mod election;
 mod faults;
 mod ground;
 mod invariants;

@@ -48,6 +48,9 @@ pub struct DrillOptions {
     /// A file with the token of an administrator at the target.
     #[arg(long, value_name = "FILE")]
     pub(crate) administrator_token_file: Option<PathBuf>,
+    /// A file with the token of an officer at the target, who holds an election for the drill.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) officer_token_file: Option<PathBuf>,
     /// A file with the drill's own key; made if there is none.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,

@@ -18,7 +18,7 @@ use load::{
 use crate::{
     attack, checklist,
     client::{Client, Keeper, expect},
-    compliance, cost,
+    compliance, cost, election,
     faults::{self, Broken},
     ground::{self, Ground, Staff},
     invariants,
@@ -147,6 +147,10 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
         None => runtime.block_on(end_of_ledger(&client, &staff))?,
     };
     let people = runtime.block_on(ground::people(&client, &profile, &names))?;
+    let election = match &staff.officer {
+        Some(officer) => Some(runtime.block_on(election::open(officer, &people, &names))?),
+        None => None,
+    };
     let journeys = journeys.into_iter().map(Arc::new).collect();
     Ok(Ground {
         runtime,
@@ -158,6 +162,7 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
         journeys,
         people: Arc::new(people),
         staff,
+        election,
         history: history.to_owned(),
         commands,
         keeper,
@@ -180,6 +185,7 @@ fn given(options: &DrillOptions, client: &Client) -> anyhow::Result<Staff> {
     Ok(Staff {
         administrator: read(&options.administrator_token_file)?,
         auditor: read(&options.auditor_token_file)?,
+        officer: read(&options.officer_token_file)?,
     })
 }
 

@@ -19,6 +19,11 @@ const SEARCH_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<(Vec<LoadResult>, Vec<KneeResult>)> {
     let (mut loads, mut knees) = (Vec::new(), Vec::new());
     for volume in ground.profile.volumes.clone() {
+        if volume.journey == "vote" && ground.election.is_none() {
+            let why = "no officer's token was given (--officer-token-file), so there is no election";
+            ground.skipped(Area::Volume, "volume/vote", "Vote: served at the rate that is asked for", why);
+            continue;
+        }
         loads.push(one(ground, &volume)?);
         if let Some(knee) = volume.knee {
             knees.push(search(ground, &volume, Search::new(knee), knee.p99_ms_max, knee.seconds)?);

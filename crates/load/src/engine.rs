@@ -242,7 +242,7 @@ impl<'l> Engine<'l> {
         let base = self.name.len();
         write!(self.name, "{}", visit.number).expect("a string takes any text");
         let person = self.load.people.one(journey.people, visit.drawn);
-        let source = Source { person, fresh: &self.name, kept: &visit.kept };
+        let source = Source { person, fresh: &self.name, election: &self.load.election, kept: &visit.kept };
         journey.steps[visit.step].write(&self.load.target.host, &source, connection.out());
         self.name.truncate(base);
         self.record.requests += 1;

@@ -10,5 +10,5 @@ mod sorted;
 
 pub use acknowledgement::{Acknowledgement, BYTES, Commands};
 pub use check::{Breach, Checked, Stands, check};
-pub use historian::{EXTENSION, Historian, may_have_happened};
+pub use historian::{EXTENSION, Historian, VOTES_EXTENSION, may_have_happened};
 pub use sorted::{Sorted, sort};

@@ -9,13 +9,14 @@ pub use text::{Source, Text};
 use crate::people::Kind;
 
 /// The journeys that come with the program.
-const BUILT_IN: [&str; 6] = [
+const BUILT_IN: [&str; 7] = [
     include_str!("../journeys/validate-session.toml"),
     include_str!("../journeys/sign-in-password.toml"),
     include_str!("../journeys/sign-in-device.toml"),
     include_str!("../journeys/register.toml"),
     include_str!("../journeys/read-receipt.toml"),
     include_str!("../journeys/sign-out.toml"),
+    include_str!("../journeys/vote.toml"),
 ];
 
 /// Steps of one journey, at most.
@@ -50,6 +51,13 @@ struct WrittenStep {
     /// The ledger's command that a good answer says has happened; its receipt is in the answer.
     #[serde(default)]
     acknowledges: Option<String>,
+    /// Where in the answer the receipt is, as a JSON pointer.
+    #[serde(default = "receipt")]
+    receipt: String,
+}
+
+fn receipt() -> String {
+    "/receipt".to_owned()
 }
 
 /// What a caller does.
@@ -73,6 +81,7 @@ pub struct Step {
     /// JSON pointers, in the order of the places that they are kept at.
     pub(crate) keep: Vec<String>,
     pub(crate) acknowledges: Option<String>,
+    pub(crate) receipt: String,
 }
 
 impl Journey {
@@ -126,7 +135,7 @@ impl Journey {
 
 impl Step {
     fn of(written: WrittenStep, kept: &mut Vec<String>) -> anyhow::Result<Self> {
-        let WrittenStep { method, path, fields, body, expect, keep, acknowledges } = written;
+        let WrittenStep { method, path, fields, body, expect, keep, acknowledges, receipt } = written;
         ensure!(!expect.is_empty(), "a step says which statuses it expects");
         let path = Text::read(&path, kept)?;
         let mut read = Vec::new();
@@ -140,7 +149,7 @@ impl Step {
             kept.push(name);
             pointers.push(pointer);
         }
-        Ok(Self { method, path, fields: read, body, expect, keep: pointers, acknowledges })
+        Ok(Self { method, path, fields: read, body, expect, keep: pointers, acknowledges, receipt })
     }
 
     /// The request as HTTP/1.1 has it, behind what is in `out` already.

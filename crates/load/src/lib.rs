@@ -60,6 +60,8 @@ pub struct Load {
     pub seed: u64,
     /// What names of new things begin with; no two runs on one target may have the same.
     pub names: String,
+    /// The election that journeys vote in; empty if there is none.
+    pub election: String,
     /// Where acknowledgements are kept, one file a thread; nowhere if there is none.
     pub history: Option<PathBuf>,
     /// The commands that may be acknowledged, of all loads with one history.

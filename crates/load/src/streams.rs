@@ -180,7 +180,7 @@ impl Shared {
         let mut kept = Vec::new();
         for (index, step) in journey.steps.iter().enumerate() {
             *at = index;
-            let source = Source { person, fresh: &fresh, kept: &kept };
+            let source = Source { person, fresh: &fresh, election: &self.load.election, kept: &kept };
             let mut request = Request::builder().method(step.method.as_str());
             for (name, value) in &step.fields {
                 request = request.header(name, value.filled(&source));

@@ -20,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const POSTGRES: (&str, &str) =
     ("failure/postgresql", "A PostgreSQL that crashes or stands still loses nothing, and service comes back");
 const REDIS: (&str, &str) = ("failure/redis", "A Redis that crashes or stands still stops nobody");
+/// A node leaves a database alone for half a minute that did not answer: it may take as long to notice that it does.
+const PATIENCE: Duration = Duration::from_secs(45);
 /// Of what is asked while Redis is away, so much may fail: what was on its way to it.
 const FAILED_SHARE_MAX: usize = 10;
 
@@ -41,7 +43,6 @@ struct Fleet {
     probe: Probe,
     stopwatch: Stopwatch,
     broken: Duration,
-    patience: Duration,
 }
 
 /// Breaks both, with a node of its own that uses them.
@@ -99,7 +100,6 @@ impl Fleet {
             probe: Probe::begin(&client, &people, &stopwatch)?,
             stopwatch,
             broken: Duration::from_millis(ground.profile.fault_ms),
-            patience: Duration::from_millis(ground.profile.recovery_ms_max),
         })
     }
 
@@ -146,7 +146,7 @@ impl Fleet {
 
     /// How many were asked meanwhile, how many of them had no good answer, and when it was well again.
     fn watch(&self, from: Duration, to: Duration) -> (usize, usize, Option<u128>) {
-        while self.probe.well_since(to).is_none() && self.stopwatch.elapsed() < to + self.patience {
+        while self.probe.well_since(to).is_none() && self.stopwatch.elapsed() < to + PATIENCE {
             pause::sleep(LOOK_EVERY);
         }
         let asked: Vec<_> = self.probe.since(from).into_iter().filter(|asked| asked.at < to).collect();

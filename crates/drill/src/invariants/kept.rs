@@ -13,11 +13,11 @@ use crate::{
 const NAME: &str = "invariants/acknowledged";
 const TITLE: &str = "Every acknowledged change stands in the ledger, once, as it was acknowledged";
 
-/// The files of this run's history.
-pub(super) fn files(ground: &Ground) -> anyhow::Result<Vec<PathBuf>> {
+/// The files of this run's history that are called so.
+pub(super) fn files(ground: &Ground, called: &str) -> anyhow::Result<Vec<PathBuf>> {
     let files = std::fs::read_dir(&ground.history)?;
     let mut paths = files.map(|file| Ok(file?.path())).collect::<std::io::Result<Vec<_>>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == called));
     paths.sort();
     Ok(paths)
 }
@@ -29,7 +29,7 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<Flow> {
         ground.skipped(Area::Invariants, NAME, TITLE, "no auditor's token was given (--auditor-token-file)");
         return Ok(Flow::default());
     };
-    let checked = compare(sort(&files(ground)?)?, entries, &ground.commands, ground.alone)?;
+    let checked = compare(sort(&files(ground, EXTENSION)?)?, entries, &ground.commands, ground.alone)?;
     let flow = flow(&checked);
     let detail = format!(
         "{} acknowledgements and {} questions without an answer were compared with {} entries",
@@ -65,7 +65,7 @@ fn flow(checked: &Checked) -> Flow {
     }
 }
 
-fn said(breach: &Breach) -> String {
+pub(super) fn said(breach: &Breach) -> String {
     match breach {
         Breach::Lost { index, command } => {
             format!("{command} was acknowledged as entry {index}, and is not there")

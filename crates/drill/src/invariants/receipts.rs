@@ -10,7 +10,7 @@ use ledger::{
 use serde_json::Value;
 
 use super::{checkpoints::log_keys, kept::files};
-use load::history::{Acknowledgement, sort};
+use load::history::{Acknowledgement, EXTENSION, sort};
 
 use crate::{client::Client, ground::Ground, report::Area};
 
@@ -26,7 +26,7 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<u64> {
         ground.skipped(Area::Invariants, NAME, TITLE, "no auditor's token was given (--auditor-token-file)");
         return Ok(0);
     };
-    let (files, log) = (files(ground)?, log_keys(ground)?);
+    let (files, log) = (files(ground, EXTENSION)?, log_keys(ground)?);
     let all = sort(&files)?.filter(|one| one.as_ref().is_ok_and(|one| one.index.is_some())).count();
     let every = all.div_ceil(ground.profile.proofs_max.max(1)).max(1);
     let (mut against, mut proven) = (Vec::new(), 0);

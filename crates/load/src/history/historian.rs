@@ -16,8 +16,14 @@ use super::{Acknowledgement, Commands};
 use crate::{Load, journey::Step, people::Person};
 
 const BUFFER_BYTES: usize = 256 << 10;
-/// What the files of a history are called.
+/// What the files of a history are called: of the ledger of people, and of the board of an election.
 pub const EXTENSION: &str = "acknowledged";
+pub const VOTES_EXTENSION: &str = "voted";
+
+/// Votes stand on a board of their own, with places of their own.
+fn is_vote(command: &str) -> bool {
+    command.starts_with("election/")
+}
 
 /// May what was asked for have happened all the same? Something failed inside, or the target says itself that it does
 /// not know; a refusal says that nothing happened.
@@ -29,6 +35,7 @@ pub fn may_have_happened(status: u16, body: &[u8]) -> bool {
 #[derive(Debug)]
 pub struct Historian {
     file: Option<BufWriter<File>>,
+    votes: Option<BufWriter<File>>,
     commands: Commands,
     /// The first thing that went wrong with the file.
     failed: Option<std::io::Error>,
@@ -39,20 +46,21 @@ impl Historian {
     pub fn open(load: &Load, number: usize) -> anyhow::Result<Self> {
         match &load.history {
             Some(folder) => Self::in_folder(folder, &format!("{}-{number}", load.names), &load.commands),
-            None => Ok(Self { file: None, commands: load.commands.clone(), failed: None }),
+            None => Ok(Self { file: None, votes: None, commands: load.commands.clone(), failed: None }),
         }
     }
 
     /// Opens a file of this name.
     pub fn in_folder(folder: &Path, name: &str, commands: &Commands) -> anyhow::Result<Self> {
-        let open = || {
+        let open = |extension: &str| {
             std::fs::create_dir_all(folder)?;
-            let path = folder.join(format!("{name}.{EXTENSION}"));
+            let path = folder.join(format!("{name}.{extension}"));
             let file = File::options().create(true).append(true).open(path)?;
             anyhow::Ok(BufWriter::with_capacity(BUFFER_BYTES, file))
         };
-        let file = Some(open().context("cannot keep a history")?);
-        Ok(Self { file, commands: commands.clone(), failed: None })
+        let file = Some(open(EXTENSION).context("cannot keep a history")?);
+        let votes = Some(open(VOTES_EXTENSION).context("cannot keep a history")?);
+        Ok(Self { file, votes, commands: commands.clone(), failed: None })
     }
 
     /// Takes from a good answer what later steps need, and what it acknowledges. Nothing if it lacks either.
@@ -70,14 +78,24 @@ impl Historian {
             kept.push(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         }
         let Some(command) = &step.acknowledges else { return Some(()) };
-        self.take(command, &answer, person.map(|person| person.id.as_str()), now)
+        let receipt = answer.pointer(&step.receipt)?;
+        let subject =
+            answer.get("personId").and_then(Value::as_str).or(person.map(|person| person.id.as_str()));
+        // Whose vote it is stands nowhere but in their own hands.
+        let subject = subject.filter(|_| !is_vote(command));
+        self.take(command, receipt, subject, now)
     }
 
-    /// Keeps what an answer acknowledges. Nothing if it has no receipt.
-    pub fn take(&mut self, command: &str, answer: &Value, person: Option<&str>, now: Duration) -> Option<()> {
-        let index = answer.pointer("/receipt/index")?.as_u64()?;
-        let leaf = Hash::from_base64(answer.pointer("/receipt/leafHash")?.as_str()?).ok()?;
-        let subject = answer.get("personId").and_then(Value::as_str).or(person);
+    /// Keeps what a receipt acknowledges. Nothing if it is none.
+    pub fn take(
+        &mut self,
+        command: &str,
+        receipt: &Value,
+        subject: Option<&str>,
+        now: Duration,
+    ) -> Option<()> {
+        let index = receipt.get("index")?.as_u64()?;
+        let leaf = Hash::from_base64(receipt.get("leafHash")?.as_str()?).ok()?;
         let subject = subject.and_then(|subject| Uuid::parse_str(subject).ok()).unwrap_or_default();
         self.keep(command, now, Some(index), leaf, subject);
         Some(())
@@ -89,7 +107,8 @@ impl Historian {
     }
 
     fn keep(&mut self, command: &str, now: Duration, index: Option<u64>, leaf: Hash, subject: Uuid) {
-        let Some(file) = &mut self.file else { return };
+        let kept = if is_vote(command) { &mut self.votes } else { &mut self.file };
+        let Some(file) = kept else { return };
         let command = self.commands.number(command).unwrap_or(u8::MAX);
         let at_ms = u32::try_from(now.as_millis()).unwrap_or(u32::MAX);
         let bytes = Acknowledgement { command, at_ms, index, leaf, subject }.to_bytes();
@@ -100,7 +119,7 @@ impl Historian {
 
     /// Writes what is left.
     pub fn finish(&mut self) -> anyhow::Result<()> {
-        if let Some(file) = &mut self.file {
+        for file in self.file.iter_mut().chain(&mut self.votes) {
             file.flush().context("cannot keep the history")?;
         }
         self.failed.take().map_or(Ok(()), |error| Err(error).context("cannot keep the history"))

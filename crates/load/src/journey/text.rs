@@ -29,6 +29,8 @@ enum Place {
     ReceiptIndex,
     /// A name that nobody else has.
     Fresh,
+    /// The election that this run votes in.
+    Election,
     /// The signature of the person's device over what was kept as the place says.
     Signature(usize),
     Kept(usize),
@@ -40,6 +42,7 @@ pub struct Source<'s> {
     pub(crate) person: Option<&'s Person>,
     /// Names this caller alone.
     pub(crate) fresh: &'s str,
+    pub election: &'s str,
     pub(crate) kept: &'s [String],
 }
 
@@ -55,6 +58,7 @@ impl Text {
             ("public-key", Place::PublicKey),
             ("receipt-index", Place::ReceiptIndex),
             ("fresh", Place::Fresh),
+            ("election", Place::Election),
         ]);
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -102,6 +106,9 @@ impl Place {
         if let Self::Fresh = self {
             return out.extend_from_slice(source.fresh.as_bytes());
         }
+        if let Self::Election = self {
+            return out.extend_from_slice(source.election.as_bytes());
+        }
         if let Self::Kept(at) = self {
             return out.extend_from_slice(kept(at).as_bytes());
         }
@@ -115,7 +122,7 @@ impl Place {
             Self::PublicKey => out.extend_from_slice(person.public_key().as_bytes()),
             Self::ReceiptIndex => out.extend_from_slice(person.receipt_index.to_string().as_bytes()),
             Self::Signature(at) => out.extend_from_slice(person.sign("sign-in", kept(at)).as_bytes()),
-            Self::Fresh | Self::Kept(_) => {}
+            Self::Fresh | Self::Election | Self::Kept(_) => {}
         }
     }
 }
@@ -139,7 +146,7 @@ mod tests {
         let kept = ["challenge".to_owned()];
         let text =
             Text::read("{\"a\": {\"user\": \"{fresh}\"}, \"c\": \"{challenge}\"}", &kept).expect("known");
-        let source = Source { person: None, fresh: "ada", kept: &["abc".to_owned()] };
+        let source = Source { person: None, fresh: "ada", election: "", kept: &["abc".to_owned()] };
         assert_eq!(text.filled(&source), "{\"a\": {\"user\": \"ada\"}, \"c\": \"abc\"}");
     }
 }

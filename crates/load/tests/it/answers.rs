@@ -72,6 +72,7 @@ fn run(journey: &str, change: impl FnOnce(&mut Load)) -> Ran {
         patience: Duration::from_secs(30),
         seed: 3,
         names: "answers".to_owned(),
+        election: String::new(),
         history: None,
         commands: Commands::of(["a/b"]),
         from: Vec::new(),

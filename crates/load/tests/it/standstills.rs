@@ -97,6 +97,7 @@ fn run(target: &Target, journey: &Arc<Journey>) -> Ran {
         patience: Duration::from_secs(60),
         seed: 1,
         names: "standstill".to_owned(),
+        election: String::new(),
         history: None,
         commands: Commands::default(),
         from: Vec::new(),
