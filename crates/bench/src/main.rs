@@ -5,6 +5,8 @@ mod cache;
 mod changes;
 mod device_sign_in;
 mod figures;
+mod generator;
+mod history;
 mod jobs;
 mod layers;
 mod ledger;
@@ -82,6 +84,10 @@ enum Name {
     Mix,
     /// Large sums of multiples, beside curve25519-dalek's own.
     Sums,
+    /// The drill's load generator, beside wrk.
+    Generator,
+    /// Ten million acknowledgements compared with the ledger.
+    History,
     /// Blind tokens issued and redeemed, beside RSA signatures.
     VotingTokens,
 }
@@ -108,6 +114,8 @@ fn main() -> anyhow::Result<()> {
         Name::BallotCheck => ballot_check::run(arguments.quick)?,
         Name::Mix => mix::run(arguments.quick)?,
         Name::Sums => sums::run(arguments.quick)?,
+        Name::Generator => generator::run(arguments.quick)?,
+        Name::History => history::run(arguments.quick)?,
         Name::VotingTokens => voting_tokens::run(arguments.quick)?,
     };
     figures.print(arguments.json)

@@ -15,7 +15,7 @@ pub use client::{Answer, Client};
 pub use device::Device;
 pub use events::Events;
 pub use gateway::Gateway;
-pub use server::{Outcome, Server, ServerOptions, run};
+pub use server::{Outcome, Server, ServerOptions, run, run_alone};
 pub use worker::Worker;
 
 /// Is this the long run of the tests?

@@ -219,6 +219,16 @@ pub fn run(arguments: &[&str], data: &Path, options: &ServerOptions) -> anyhow::
     Ok(Outcome { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }
 
+/// Runs `holdfast` with nothing but these arguments, to its end.
+///
+/// # Errors
+/// When it cannot be run.
+pub fn run_alone(arguments: &[&str]) -> anyhow::Result<Outcome> {
+    let output = Command::new(holdfast()).args(arguments).stdin(std::process::Stdio::null()).output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Outcome { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+}
+
 fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     let (public, admin) = line.strip_prefix("holdfast serves ")?.split_once(" (operators: ")?;
     Some((public.parse().ok()?, admin.strip_suffix(')')?.parse().ok()?))

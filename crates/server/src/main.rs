@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use drill::DrillOptions;
 use server::{
     BackupOptions, CheckConfigOptions, GatewayOptions, RepairOptions, RestoreOptions, ServeOptions,
     TrusteeOptions, VerifyElectionOptions, VerifyOptions, WorkOptions,
@@ -37,6 +38,8 @@ enum Role {
     Restore(RestoreOptions),
     /// Build a damaged database anew, from its own ledger and from a backup.
     Repair(RepairOptions),
+    /// Drill a deployment: load, faults, attacks, compliance, and a signed report of what held.
+    Drill(Box<DrillOptions>),
     /// Print the settings that `serve` would use, and whether they can be.
     CheckConfig(CheckConfigOptions),
     /// Print the description of the API (OpenAPI 3.1).
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Role::Backup(options) => server::backup(&options),
         Role::Restore(options) => server::restore(&options),
         Role::Repair(options) => server::repair(&options),
+        Role::Drill(options) => server::run_drill(&options),
         Role::CheckConfig(options) => server::check_config(&options),
         Role::Openapi => server::print_openapi(),
     };

@@ -34,6 +34,8 @@ const ORDER: &[&str] = &[
     "identity",
     "elections",
     "console",
+    "load",
+    "drill",
     "server",
     "rig",
     "bench",

@@ -6,6 +6,7 @@ mod caching;
 mod console;
 mod crashes;
 mod damage;
+mod drills;
 mod elections;
 mod encrypted;
 mod fleet;

@@ -1,0 +1,58 @@
+//! A flood: a few networks that ask more than all honest people together. They are held back, the honest are served.
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use load::{Live, Phase, Shape, Spacing, float};
+
+use crate::{
+    ground::{Ground, in_background},
+    report::{Area, Outcome},
+};
+
+const NAME: &str = "attack/flood";
+const TITLE: &str = "Honest people are served while a few networks flood the target";
+const HONEST_PER_S: f64 = 50.0;
+/// Addresses that the flood comes from.
+const ADDRESSES: u8 = 4;
+const GOOD_SHARE_MIN: f64 = 0.95;
+
+pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
+    if ground.local.is_none() {
+        let why = "a flood is for a deployment that the drill starts itself: a provider between would take it for a real one";
+        ground.skipped(Area::Attack, NAME, TITLE, why);
+        return Ok(());
+    }
+    let seconds = float(ground.profile.attack_ms) / 1000.0;
+    let constant =
+        |per_s| Shape::Open { phases: vec![Phase::constant(per_s, seconds)], spacing: Spacing::Poisson };
+    let journey = ground.journey("validate-session")?;
+    let honest = ground.load(vec![(Arc::clone(&journey), 1)], constant(HONEST_PER_S));
+    let mut flood = ground.load(vec![(journey, 1)], constant(ground.profile.flood_per_s));
+    flood.from = (1..=ADDRESSES).map(|last| Ipv4Addr::new(127, 66, 250, last)).collect();
+    flood.threads = 1;
+    flood.patience = std::time::Duration::from_secs(2);
+    let live = Arc::new(Live::default());
+    let (flood, honest) = (in_background(flood, &live)?, in_background(honest, &Arc::default())?);
+    ground.screen.follow("a flood", &live, || honest.is_finished() && flood.is_finished());
+    let panicked = |_| anyhow::anyhow!("the load panicked");
+    let (flood, honest) = (flood.join().map_err(panicked)??, honest.join().map_err(panicked)??);
+    let counts = honest.record.counts;
+    let share = float(counts.good) / float(counts.offered.max(1));
+    let detail = format!(
+        "{} requests from {ADDRESSES} addresses, of which {} were turned away; {} of {} honest ones were served, p99 {:.0} ms",
+        flood.record.counts.offered,
+        flood.record.counts.offered - flood.record.counts.good,
+        counts.good,
+        counts.offered,
+        honest.record.latency_ms(99.0)
+    );
+    let against: Vec<_> = (share < GOOD_SHARE_MIN)
+        .then(|| format!("only {:.1} % were served", share * 100.0))
+        .into_iter()
+        .collect();
+    match honest.invalid() {
+        Some(why) => ground.found(Area::Attack, NAME, TITLE, Outcome::Invalid, why, against),
+        None => ground.judged(Area::Attack, NAME, TITLE, detail, against),
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Texts that mean something to some machine, where a name, a number or a password belongs.
+
+use serde_json::json;
+
+use super::{lines, raw};
+use crate::{ground::Ground, report::Area};
+
+const LIST: &str = include_str!("../../lists/injections.txt");
+const NAME: &str = "attack/injections";
+const TITLE: &str = "Injections get nothing, and break nothing";
+const TOLD_MAX: usize = 5;
+
+pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
+    if ground.target.trust.is_some() {
+        ground.skipped(
+            Area::Attack,
+            NAME,
+            TITLE,
+            "these are sent as bytes, which an encrypted target does not take",
+        );
+        return Ok(());
+    }
+    let (mut against, mut sent) = (Vec::new(), 0);
+    for (number, text) in lines(LIST).enumerate() {
+        // Each from a network of its own, so that no limit hides what the rest would do.
+        let from = raw::address(ground, u8::try_from(number % 100)?);
+        let body = json!({"userId": text, "credentials": text}).to_string();
+        let kind = "content-type: application/json\r\n";
+        let escaped: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        for request in [
+            raw::request("POST", "/api/v1/authenticate", kind, &body),
+            raw::request("GET", &format!("/ledger/identity/consistency?from={escaped}&to=1"), "", ""),
+            raw::request("GET", &format!("/ledger/{escaped}/checkpoint"), "", ""),
+            raw::request("GET", "/api/v1/session", &format!("authorization: Bearer {escaped}\r\n"), ""),
+        ] {
+            sent += 1;
+            let answer = raw::ask(&ground.target, from, &request)?;
+            match raw::status(&answer) {
+                Some(400..=499) => {}
+                Some(503) => {}
+                status => against.push(format!("{text} gave {status:?}")),
+            }
+        }
+    }
+    against.truncate(TOLD_MAX);
+    ground.judged(Area::Attack, NAME, TITLE, format!("{sent} requests, all to be refused with 4xx"), against);
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Requests that are none: none is served, none is answered with a failure of the target, and it serves on.
+
+use super::{lines, raw};
+use crate::{ground::Ground, report::Area};
+
+const LIST: &str = include_str!("../../lists/malformed.txt");
+const NAME: &str = "attack/malformed";
+const TITLE: &str = "Requests that are malformed are refused, and nobody notices";
+const TOLD_MAX: usize = 5;
+
+pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
+    if ground.target.trust.is_some() {
+        ground.skipped(
+            Area::Attack,
+            NAME,
+            TITLE,
+            "these are sent as bytes, which an encrypted target does not take",
+        );
+        return Ok(());
+    }
+    let (mut against, mut sent) = (Vec::new(), 0);
+    for (number, line) in lines(LIST).enumerate() {
+        let from = raw::address(ground, 100 + u8::try_from(number % 50)?);
+        let answer = raw::ask(&ground.target, from, &unescaped(line))?;
+        sent += 1;
+        // No answer but the end of the connection is one too.
+        if let Some(status @ (100..=399 | 500 | 502 | 504)) = raw::status(&answer) {
+            against.push(format!("{line} gave {status}"));
+        }
+        let health = ground.block_on(ground.client.get("/health"));
+        if health.as_ref().map_or(0, |answer| answer.status) != 200 {
+            against.push(format!("after {line} /health does not answer"));
+        }
+    }
+    against.truncate(TOLD_MAX);
+    ground.judged(Area::Attack, NAME, TITLE, format!("{sent} malformed requests"), against);
+    Ok(())
+}
+
+/// A line of the list as bytes.
+fn unescaped(line: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = line.as_bytes();
+    while let [first, after @ ..] = rest {
+        let (byte, left) = match (first, after) {
+            (b'\\', [b'r', left @ ..]) => (b'\r', left),
+            (b'\\', [b'n', left @ ..]) => (b'\n', left),
+            (b'\\', [b'0', left @ ..]) => (0, left),
+            (b'\\', [b'x', high, low, left @ ..]) => {
+                let digit =
+                    |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                (digit(*high).unwrap_or_default() << 4 | digit(*low).unwrap_or_default(), left)
+            }
+            (byte, left) => (*byte, left),
+        };
+        bytes.push(byte);
+        rest = left;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_stand_for_bytes() {
+        assert_eq!(unescaped("a\\r\\n\\x16\\xff\\0\\q"), b"a\r\n\x16\xff\0\\q");
+        assert!(lines(LIST).count() > 20);
+    }
+}

@@ -1,0 +1,137 @@
+//! Every route that the target describes, tried by those who may not.
+
+use http::Method;
+use serde_json::Value;
+
+use crate::{
+    client::Client,
+    ground::{Ground, device, sign_in_device},
+    report::{Area, Outcome},
+};
+
+const NAME: &str = "attack/privileges";
+const TITLE: &str = "Every route refuses those who may not";
+const TOLD_MAX: usize = 8;
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+/// What a caller may do to themselves and nobody else, so that asking for it with one's own token is well.
+const OWN: [&str; 3] = ["/api/v1/session", "/api/v1/sessions", "/api/v1/sessions/{session_id}"];
+
+/// A route of the description.
+struct Route {
+    method: String,
+    path: String,
+    /// It says that it wants a token.
+    guarded: bool,
+    /// A body that it takes, by its own example.
+    body: Option<Value>,
+}
+
+pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
+    let described = ground.block_on(ground.client.get("/openapi.json"));
+    let described = described.ok().filter(|answer| answer.status == 200).map(|answer| answer.json());
+    let Some(described) = described else {
+        ground.skipped(Area::Attack, NAME, TITLE, "the target does not describe its routes at /openapi.json");
+        return Ok(());
+    };
+    let routes = routes(&described);
+    let victim = ground.people.citizens.first().map(|person| person.id.clone()).unwrap_or_default();
+    let name = ground.name("stranger");
+    let stranger = ground.block_on(device(&ground.client, &name))?;
+    let nobody = ground.client.without_keeper();
+    let (mut against, mut tried, mut unread) = (Vec::new(), 0, 0);
+    for route in &routes {
+        if !route.guarded {
+            continue;
+        }
+        let path = filled(&route.path, &victim);
+        tried += 1;
+        for (who, caller) in
+            [("nobody", nobody.clone()), ("a token that is none", nobody.with_token("drill-no-such-token"))]
+        {
+            let status = ground.block_on(ask(&caller, route, &path))?;
+            if !is_refused(status) {
+                against.push(format!("{who} got {status} from {} {}", route.method, route.path));
+            }
+            // What it says of the body's form it may say to anybody.
+            unread += usize::from(!matches!(status, 401 | 503));
+        }
+        if OWN.contains(&route.path.as_str()) {
+            continue;
+        }
+        // A token of somebody, for what is somebody else's or the operators'.
+        let token = ground.block_on(sign_in_device(&ground.client, &stranger))?.text("/token");
+        let status = ground.block_on(ask(&nobody.with_token(&token), route, &path))?;
+        if !is_refused(status) {
+            against.push(format!("a stranger got {status} from {} {}", route.method, route.path));
+        }
+    }
+    against.truncate(TOLD_MAX);
+    let detail = format!(
+        "{tried} guarded routes of {} were tried by nobody, with a false token, and by a stranger; {unread} times the \
+         request's form was refused before anybody was asked for",
+        routes.len()
+    );
+    let outcome = match (tried, against.is_empty()) {
+        (0, _) => Outcome::Invalid,
+        (_, true) => Outcome::Passed,
+        (_, false) => Outcome::Failed,
+    };
+    ground.found(Area::Attack, NAME, TITLE, outcome, detail, against);
+    Ok(())
+}
+
+/// Whoever may not gets 4xx, or is told to come later.
+fn is_refused(status: u16) -> bool {
+    (400..500).contains(&status) || status == 503
+}
+
+fn routes(described: &Value) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for (path, operations) in described["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in operations.as_object().into_iter().flatten() {
+            if METHODS.contains(&method.as_str()) {
+                let guarded = operation["security"].as_array().is_some_and(|security| !security.is_empty());
+                let body = example(described, operation);
+                routes.push(Route { method: method.to_uppercase(), path: path.clone(), guarded, body });
+            }
+        }
+    }
+    routes
+}
+
+/// The example of a route's body, where the description has one.
+fn example(described: &Value, operation: &Value) -> Option<Value> {
+    let schema = operation.pointer("/requestBody/content/application~1json/schema")?;
+    let named = schema["$ref"].as_str().and_then(|path| described.pointer(path.strip_prefix('#')?));
+    let example = &named.unwrap_or(schema)["example"];
+    (!example.is_null()).then(|| example.clone())
+}
+
+/// A path with somebody's identifier in its places.
+fn filled(path: &str, victim: &str) -> String {
+    let mut filled = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, behind) = after.split_once('}').unwrap_or((after, ""));
+        filled.push_str(before);
+        filled.push_str(match name {
+            "service" => "identity",
+            "index" => "0",
+            "queue" => "erasures",
+            "room" => "room",
+            _ => victim,
+        });
+        rest = behind;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+async fn ask(client: &Client, route: &Route, path: &str) -> anyhow::Result<u16> {
+    let method: Method = route.method.parse()?;
+    let (kind, body) = match &route.body {
+        Some(body) => ("application/json", serde_json::to_vec(body)?),
+        None => ("", Vec::new()),
+    };
+    Ok(client.send_bytes(method, path, kind, body).await?.status)
+}

@@ -1,0 +1,79 @@
+//! Bytes as they are, from an address of one's own.
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use anyhow::Context;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use load::target::Target;
+
+use crate::ground::Ground;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// Where an attacker of a local target comes from: each number is a network of its own. Elsewhere the machine's own.
+pub(super) fn address(ground: &Ground, number: u8) -> Option<Ipv4Addr> {
+    ground.local.as_ref().map(|_| Ipv4Addr::new(127, 66, number, 1))
+}
+
+/// Connects from an address.
+pub(super) fn connect(target: &Target, from: Option<Ipv4Addr>) -> anyhow::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(target.address), Type::STREAM, Some(Protocol::TCP))?;
+    if let Some(from) = from {
+        socket.bind(&SocketAddr::from((from, 0)).into())?;
+    }
+    socket.connect_timeout(&target.address.into(), PATIENCE).context("cannot connect")?;
+    let stream: TcpStream = socket.into();
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Sends bytes, and reads until the target ends the connection, or has answered; what it said.
+pub(super) fn ask(target: &Target, from: Option<Ipv4Addr>, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut stream = connect(target, from)?;
+    // The target may refuse before it has read all.
+    drop(stream.write_all(bytes));
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    while answer.len() < ANSWER_BYTES_MAX {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => answer.extend_from_slice(&buffer[..count]),
+        }
+        if is_whole(&answer) {
+            break;
+        }
+    }
+    Ok(answer)
+}
+
+/// The status of an answer; nothing if there was none.
+pub(super) fn status(answer: &[u8]) -> Option<u16> {
+    answer.starts_with(b"HTTP/1.").then_some(())?;
+    std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    length.is_some_and(|length| body.len() >= length)
+}
+
+/// A request as bytes, after which the connection ends.
+pub(super) fn request(method: &str, path: &str, fields: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: drill.invalid\r\nconnection: close\r\ncontent-length: {length}\r\n{fields}\r\n{body}"
+    )
+    .into_bytes()
+}

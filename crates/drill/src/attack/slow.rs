@@ -1,0 +1,64 @@
+//! Callers who send their request a byte at a time, to keep a place that others need.
+
+use std::{io::Write, time::Duration};
+
+use super::raw;
+use load::{Live, Phase, Shape, Spacing, float};
+
+use crate::{
+    ground::{Ground, in_background, stopwatch},
+    pause,
+    report::{Area, Outcome},
+};
+
+const NAME: &str = "attack/slow";
+const TITLE: &str = "Callers who send a byte at a time keep nobody else from being served";
+const SLOW: usize = 300;
+const EVERY: Duration = Duration::from_millis(200);
+const HONEST_PER_S: f64 = 50.0;
+const GOOD_SHARE_MIN: f64 = 0.99;
+
+pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
+    let seconds = float(ground.profile.attack_ms) / 1000.0;
+    let phases = vec![Phase::constant(HONEST_PER_S, seconds)];
+    let journey = ground.journey("validate-session")?;
+    let load = ground.load(vec![(journey, 1)], Shape::Open { phases, spacing: Spacing::Poisson });
+    let target = ground.target.clone();
+    let mut slow = Vec::new();
+    for number in 0..SLOW {
+        let from = raw::address(ground, 150 + u8::try_from(number % 40)?);
+        slow.extend(raw::connect(&target, from).ok());
+    }
+    let began = slow.len();
+    let live = std::sync::Arc::new(Live::default());
+    let running = in_background(load, &live)?;
+    let stopwatch = stopwatch();
+    let text =
+        b"POST /api/v1/authenticate HTTP/1.1\r\nhost: drill.invalid\r\ncontent-length: 100000\r\nx-slow: ";
+    let mut at = 0;
+    while stopwatch.elapsed().as_secs_f64() < seconds {
+        let byte = *text.get(at).unwrap_or(&b'a');
+        slow.retain_mut(|stream| stream.write_all(&[byte]).is_ok());
+        at += 1;
+        pause::sleep(EVERY);
+    }
+    let ran = running.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
+    let counts = ran.record.counts;
+    let share = float(counts.good) / float(counts.offered.max(1));
+    let detail = format!(
+        "{began} slow callers, of whom the target had sent away {} in the end; {} of {} honest ones were served, p99 {:.0} ms",
+        began - slow.len(),
+        counts.good,
+        counts.offered,
+        ran.record.latency_ms(99.0)
+    );
+    let against: Vec<_> = (share < GOOD_SHARE_MIN)
+        .then(|| format!("only {:.1} % were served", share * 100.0))
+        .into_iter()
+        .collect();
+    match ran.invalid() {
+        Some(why) => ground.found(Area::Attack, NAME, TITLE, Outcome::Invalid, why, against),
+        None => ground.judged(Area::Attack, NAME, TITLE, detail, against),
+    }
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! A caller who takes their time: JSON out, JSON in, one connection that is made anew when it is lost.
+
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use clock::{Clock, Stopwatch};
+use http::{HeaderMap, Method, Request, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use load::{
+    dial::dial,
+    history::{Historian, may_have_happened},
+    target::Target,
+};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A connection that nobody used for longer may have ended with its node, unnoticed.
+const IDLE_MAX: Duration = Duration::from_millis(50);
+
+/// Somebody who calls the target.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) target: Target,
+    fields: Vec<(String, String)>,
+    patience: Duration,
+    keeper: Option<Keeper>,
+    line: Arc<Mutex<Option<Line>>>,
+}
+
+/// A connection, and since when nobody used it.
+#[derive(Debug)]
+struct Line {
+    sender: SendRequest<Full<Bytes>>,
+    idle: Stopwatch,
+}
+
+/// Keeps what is acknowledged to callers, as loads do of theirs.
+#[derive(Debug, Clone)]
+pub(crate) struct Keeper {
+    historian: Arc<std::sync::Mutex<Historian>>,
+    /// The same question may get the same answer again: that is one acknowledgement.
+    known: Arc<std::sync::Mutex<HashSet<(u64, u64)>>>,
+    stopwatch: Stopwatch,
+}
+
+impl Keeper {
+    pub(crate) fn new(historian: Historian, stopwatch: Stopwatch) -> Self {
+        Self { historian: Arc::new(historian.into()), known: Arc::default(), stopwatch }
+    }
+
+    /// Writes what is left of it.
+    pub(crate) fn finish(&self) -> anyhow::Result<()> {
+        self.historian.lock().unwrap_or_else(PoisonError::into_inner).finish()
+    }
+}
+
+/// Routes whose answers acknowledge a command.
+const ACKNOWLEDGE: [(&str, &str); 2] =
+    [("/api/v1/authenticate", "identity/sign-in"), ("/api/v1/persons", "identity/register-person")];
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) fields: HeaderMap,
+    pub(crate) bytes: Bytes,
+}
+
+impl Answer {
+    /// The body as JSON; null if it is none.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_default()
+    }
+
+    /// A member of the body, as text.
+    pub(crate) fn text(&self, pointer: &str) -> String {
+        self.json().pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+}
+
+impl Client {
+    pub(crate) fn new(target: &Target) -> Self {
+        let line = Arc::new(Mutex::new(None));
+        Self { target: target.clone(), fields: Vec::new(), patience: PATIENCE, keeper: None, line }
+    }
+
+    /// Somebody else with the same target.
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        let mut other = Self::new(&self.target);
+        other.patience = self.patience;
+        other.keeper.clone_from(&self.keeper);
+        other.fields.push((header::AUTHORIZATION.to_string(), format!("Bearer {token}")));
+        other
+    }
+
+    /// The same caller, who sends one more field.
+    pub(crate) fn with_field(&self, name: &str, value: &str) -> Self {
+        let mut other = Self { line: Arc::new(Mutex::new(None)), ..self.clone() };
+        other.fields.push((name.to_owned(), value.to_owned()));
+        other
+    }
+
+    /// The same caller, who waits no longer than this.
+    pub(crate) fn with_patience(&self, patience: Duration) -> Self {
+        Self { patience, line: Arc::new(Mutex::new(None)), ..self.clone() }
+    }
+
+    /// The same caller, of whom is kept what they are promised.
+    pub(crate) fn with_keeper(&self, keeper: &Keeper) -> Self {
+        Self { keeper: Some(keeper.clone()), line: Arc::new(Mutex::new(None)), ..self.clone() }
+    }
+
+    /// The same caller, of whom nothing is kept.
+    pub(crate) fn without_keeper(&self) -> Self {
+        Self { keeper: None, line: Arc::new(Mutex::new(None)), ..self.clone() }
+    }
+
+    /// The same caller on another way to the target.
+    pub(crate) fn at(&self, target: &Target) -> Self {
+        Self { target: target.clone(), line: Arc::new(Mutex::new(None)), ..self.clone() }
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// When no answer comes in time.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
+        let (kind, body) = match body {
+            Some(body) => ("application/json", serde_json::to_vec(body)?),
+            None => ("", Vec::new()),
+        };
+        self.send_bytes(method, path, kind, body).await
+    }
+
+    /// Sends a request with any body.
+    ///
+    /// # Errors
+    /// When no answer comes in time.
+    pub(crate) async fn send_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Answer> {
+        let told = format!("{method} {path}");
+        let mut hasher = DefaultHasher::new();
+        body.hash(&mut hasher);
+        let question = hasher.finish();
+        let acknowledges = ACKNOWLEDGE.iter().find(|(route, _)| method == Method::POST && *route == path);
+        let asked = tokio::time::timeout(self.patience, self.exchange(method, path, kind, body)).await;
+        let asked = asked.ok().with_context(|| format!("no answer to {told} in time")).flatten();
+        if let Some((_, command)) = acknowledges {
+            self.keep(command, question, asked.as_ref().ok());
+        }
+        asked.with_context(|| told.clone())
+    }
+
+    fn keep(&self, command: &str, question: u64, answer: Option<&Answer>) {
+        let Some(Keeper { historian, known, stopwatch }) = &self.keeper else { return };
+        let mut historian = historian.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Some(answer) if answer.status < 300 => {
+                let body = answer.json();
+                let index = body["receipt"]["index"].as_u64().unwrap_or_default();
+                if !known.lock().unwrap_or_else(PoisonError::into_inner).insert((question, index)) {
+                    return;
+                }
+                // Whether a success has a receipt is judged by whoever asked.
+                historian
+                    .take(command, &body["receipt"], body["personId"].as_str(), stopwatch.elapsed())
+                    .unwrap_or_default();
+            }
+            Some(answer) if !may_have_happened(answer.status, &answer.bytes) => {}
+            Some(_) | None => historian.unknown(command, stopwatch.elapsed()),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Answer> {
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.target.host);
+        if !kind.is_empty() {
+            request = request.header(header::CONTENT_TYPE, kind);
+        }
+        for (name, value) in &self.fields {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::from(body))?;
+        let mut line = self.line.lock().await;
+        let fresh = match line.as_mut() {
+            Some(line) => line.idle.elapsed() < IDLE_MAX && line.sender.ready().await.is_ok(),
+            None => false,
+        };
+        if !fresh {
+            *line = Some(Line { sender: self.connect().await?, idle: Clock::System.stopwatch() });
+        }
+        let used = line.as_mut().context("it was just made")?;
+        let answer = used.sender.send_request(request).await;
+        let collected = match answer {
+            Ok(answer) => {
+                let (parts, body) = answer.into_parts();
+                body.collect().await.map(|body| (parts, body.to_bytes()))
+            }
+            Err(error) => Err(error),
+        };
+        if collected.is_err() {
+            *line = None;
+        } else if let Some(line) = line.as_mut() {
+            line.idle = Clock::System.stopwatch();
+        }
+        let (parts, bytes) = collected?;
+        Ok(Answer { status: parts.status.as_u16(), fields: parts.headers, bytes })
+    }
+
+    async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+        let (stream, _) = dial(&self.target, true).await?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+}
+
+/// An answer that must have this status.
+pub(crate) fn expect(answer: Answer, status: u16, doing: &str) -> anyhow::Result<Answer> {
+    let text = String::from_utf8_lossy(&answer.bytes);
+    ensure!(answer.status == status, "{doing} gave {} and not {status}: {text}", answer.status);
+    Ok(answer)
+}

@@ -1,0 +1,204 @@
+//! Failure: what is done to a deployment while people use it, and how long it takes to come back.
+//!
+//! Only what the drill started itself is broken. Each fault is seen by a probe, or says that it was not exercised.
+
+mod disk;
+mod engines;
+mod network;
+mod node;
+mod pressure;
+
+use std::{sync::Arc, time::Duration};
+
+use load::{Live, Phase, Ran, Shape, Spacing, target::Target};
+
+use crate::{
+    ground::{Ground, in_background, stopwatch},
+    pause,
+    probe::{Asked, Probe},
+    proxy::Proxy,
+    report::{Area, Band, FaultResult, Outcome},
+};
+use anyhow::Context;
+
+/// How long it is well before the first fault, and between two.
+const BETWEEN: Duration = Duration::from_millis(800);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Longer than any run of faults.
+const LONG_S: f64 = 24.0 * 3600.0;
+
+/// How a fault is known to have bitten.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bite {
+    /// Questions asked meanwhile failed, or were only answered when it was over.
+    Stops,
+    /// Answers took at least this much longer than before.
+    SlowerBy(Duration),
+    /// Whatever changed was seen by the fault itself.
+    Told,
+}
+
+/// A fault that can be brought about and taken back.
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) bite: Bite,
+    pub(crate) begin: fn(&mut Ground, &Proxy) -> anyhow::Result<()>,
+    pub(crate) end: fn(&mut Ground, &Proxy) -> anyhow::Result<()>,
+}
+
+/// Everything that is tried on one node.
+const FAULTS: [Fault; 7] = [
+    node::KILLED,
+    node::PAUSED,
+    node::RESTARTED,
+    network::CUT,
+    network::SLOW,
+    network::LOSSY,
+    pressure::BUSY_MACHINE,
+];
+
+/// What came of all of it.
+pub(crate) struct Broken {
+    pub(crate) ran: Ran,
+    pub(crate) faults: Vec<FaultResult>,
+    pub(crate) bands: Vec<Band>,
+}
+
+/// Breaks one thing after the other while people come all the time.
+pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
+    let public = ground.target.address;
+    let proxy = Proxy::before(public)?;
+    let behind = Target { address: proxy.address, ..ground.target.clone() };
+    let mut journeys = vec![(ground.journey("sign-in-device")?, 3), (ground.journey("register")?, 1)];
+    journeys.push((ground.journey("validate-session")?, 4));
+    if ground.election.is_some() {
+        journeys.push((ground.journey("vote")?, 3));
+    }
+    let phases = vec![Phase::constant(ground.profile.fault_per_s, LONG_S)];
+    let mut load = ground.load(journeys, Shape::Open { phases, spacing: Spacing::Poisson });
+    load.target = behind.clone();
+    let live = Arc::new(Live::default());
+    let stopwatch = stopwatch();
+    let running = in_background(load, &live)?;
+    let client = ground.client.at(&behind);
+    let people = Arc::clone(&ground.people);
+    let probe = Probe::begin(&client, &people, &stopwatch)?;
+    pause::sleep(BETWEEN);
+    // What is usual is what was before anything was broken.
+    let before = usual(&probe.since(Duration::ZERO));
+    let (mut faults, mut bands) = (Vec::new(), Vec::new());
+    for fault in FAULTS {
+        ground.screen.doing(fault.title);
+        let result = match one(ground, &fault, &proxy, &probe, &stopwatch, before) {
+            Ok(result) => result,
+            Err(error) => {
+                live.stop();
+                return Err(error);
+            }
+        };
+        bands.push(Band { name: fault.name.to_owned(), from_s: result.from_s, to_s: result.to_s });
+        told(ground, &result);
+        faults.push(result);
+        pause::sleep(BETWEEN);
+    }
+    live.stop();
+    drop(probe);
+    let ran = running.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
+    if !ran.record.wrong.is_empty() && ran.record.counts.wrong > 0 {
+        let detail = "an answer while things are broken is right or says that it cannot be given";
+        ground.judged(Area::Failure, "failure/answers", detail, "", ran.record.wrong.clone());
+    }
+    disk::full(ground)?;
+    engines::run(ground)?;
+    ground.skipped(
+        Area::Failure,
+        "failure/clock",
+        "A clock that jumps loses nothing",
+        "the target has no way to have its clock set, and the machine's belongs to others too",
+    );
+    ground.skipped(
+        Area::Failure,
+        "failure/memory",
+        "A machine short of memory loses nothing",
+        "needs a memory limit of the node's own (cgroup), which the drill does not set up",
+    );
+    Ok(Broken { ran, faults, bands })
+}
+
+fn one(
+    ground: &mut Ground,
+    fault: &Fault,
+    proxy: &Proxy,
+    probe: &Probe,
+    stopwatch: &clock::Stopwatch,
+    before: Duration,
+) -> anyhow::Result<FaultResult> {
+    let from = stopwatch.elapsed();
+    (fault.begin)(ground, proxy).with_context(|| format!("cannot bring about: {}", fault.title))?;
+    pause::sleep(Duration::from_millis(ground.profile.fault_ms));
+    let to = stopwatch.elapsed();
+    (fault.end)(ground, proxy).with_context(|| format!("cannot take back: {}", fault.title))?;
+    let patience = Duration::from_millis(ground.profile.recovery_ms_max);
+    let mut well = None;
+    while well.is_none() && stopwatch.elapsed() < to + patience {
+        pause::sleep(LOOK_EVERY);
+        well = probe.well_since(to);
+    }
+    let during: Vec<_> =
+        probe.since(from).into_iter().filter(|asked| asked.at < to.saturating_sub(LOOK_EVERY)).collect();
+    let (bit, seen) = bitten(fault.bite, &during, before, to);
+    let recovered = well.map(|at| at.saturating_sub(to));
+    let outcome = match (bit, recovered) {
+        (false, _) => Outcome::NotExercised,
+        (true, None) => Outcome::Failed,
+        (true, Some(_)) => Outcome::Passed,
+    };
+    Ok(FaultResult {
+        name: fault.name.to_owned(),
+        title: fault.title.to_owned(),
+        outcome,
+        from_s: from.as_secs_f64(),
+        to_s: to.as_secs_f64(),
+        bit: seen,
+        recovered_ms: recovered.map(|time| time.as_secs_f64() * 1000.0),
+    })
+}
+
+/// The median of good answers.
+fn usual(asked: &[Asked]) -> Duration {
+    let mut took: Vec<_> = asked.iter().filter(|asked| asked.good).map(|asked| asked.took).collect();
+    took.sort();
+    took.get(took.len() / 2).copied().unwrap_or_default()
+}
+
+/// Did the probe see it, and what?
+fn bitten(bite: Bite, during: &[Asked], before: Duration, to: Duration) -> (bool, String) {
+    let all = during.len();
+    match bite {
+        Bite::Stops => {
+            // What is asked while nothing passes is answered afterwards, or never.
+            let served = during.iter().filter(|asked| asked.good && asked.at + asked.took < to).count();
+            let stopped = all - served;
+            (stopped * 2 > all, format!("{stopped} of {all} questions had no good answer meanwhile"))
+        }
+        Bite::SlowerBy(least) => {
+            let now = usual(during);
+            let text = format!("answers took {} ms, before {} ms", now.as_millis(), before.as_millis());
+            // Some of what was asked may still be on its way, which is slower still.
+            (now >= before + least || (all == 0 && !before.is_zero()), text)
+        }
+        Bite::Told => (true, format!("{all} questions were asked meanwhile")),
+    }
+}
+
+fn told(ground: &mut Ground, result: &FaultResult) {
+    let recovery_max = ground.profile.recovery_ms_max;
+    let (detail, against) = match (result.outcome, result.recovered_ms) {
+        (Outcome::NotExercised, _) => (format!("the probe saw nothing of it: {}", result.bit), Vec::new()),
+        (_, Some(ms)) => (format!("{}; well again {ms:.0} ms after it was over", result.bit), Vec::new()),
+        (_, None) => (result.bit.clone(), vec![format!("not well again within {recovery_max} ms")]),
+    };
+    let name = format!("failure/{}", result.name);
+    ground.found(Area::Failure, &name, &result.title, result.outcome, detail, against);
+}

@@ -1,0 +1,36 @@
+//! A machine that is busy with something else.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Bite, Fault};
+use crate::{ground::Ground, proxy::Proxy};
+
+/// Threads that want each core, besides the node and the generator.
+const THREADS_PER_CORE: usize = 2;
+
+static BUSY: AtomicBool = AtomicBool::new(false);
+
+/// Every core is wanted by others too.
+pub(super) const BUSY_MACHINE: Fault = Fault {
+    name: "busy-machine",
+    title: "A machine that others use too serves more slowly, and no worse",
+    bite: Bite::Told,
+    begin: |_: &mut Ground, _: &Proxy| {
+        BUSY.store(true, Ordering::Relaxed);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        for number in 0..cores * THREADS_PER_CORE {
+            let work = || {
+                let mut sum = 1_u64;
+                while BUSY.load(Ordering::Relaxed) {
+                    sum = std::hint::black_box(sum.wrapping_mul(6_364_136_223_846_793_005) ^ (sum >> 7));
+                }
+            };
+            std::thread::Builder::new().name(format!("drill-busy-{number}")).spawn(work)?;
+        }
+        Ok(())
+    },
+    end: |_: &mut Ground, _: &Proxy| {
+        BUSY.store(false, Ordering::Relaxed);
+        Ok(())
+    },
+};

@@ -1,0 +1,254 @@
+//! What every part of a drill stands on: the target, the people who are played, and what was found so far.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use clock::{Clock, Stopwatch};
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use load::{
+    Live, Load, Ran, Shape,
+    history::Commands,
+    journey::Journey,
+    people::{Device, People, Person, public_key},
+    target::Target,
+};
+
+use crate::{
+    client::{Client, Keeper, expect},
+    local::Local,
+    profile::Profile,
+    report::{Area, Check, Outcome},
+    screen::Screen,
+};
+
+/// A password that nobody guesses.
+pub(crate) const PASSWORD: &str = "kelp holds fast in winter storms";
+
+/// Those of the operators who are known to the drill.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Staff {
+    pub(crate) administrator: Option<Client>,
+    pub(crate) auditor: Option<Client>,
+    /// Whoever holds elections.
+    pub(crate) officer: Option<Client>,
+}
+
+pub(crate) struct Ground {
+    pub(crate) runtime: Runtime,
+    pub(crate) target: Target,
+    pub(crate) client: Client,
+    pub(crate) local: Option<Local>,
+    /// Nobody else uses the target.
+    pub(crate) alone: bool,
+    pub(crate) profile: Profile,
+    pub(crate) journeys: Vec<Arc<Journey>>,
+    pub(crate) people: Arc<People>,
+    pub(crate) staff: Staff,
+    /// The election that people vote in, if one could be opened.
+    pub(crate) election: Option<String>,
+    /// Where acknowledgements are kept.
+    pub(crate) history: PathBuf,
+    /// Every command that a journey has acknowledged.
+    pub(crate) commands: Commands,
+    /// Keeps what is acknowledged outside of loads.
+    pub(crate) keeper: Keeper,
+    pub(crate) seed: u64,
+    /// What every name that this run makes begins with.
+    pub(crate) names: String,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) screen: Screen,
+    pub(crate) stopwatch: Stopwatch,
+    /// Numbers runs of load, so that their names differ.
+    pub(crate) loads: u32,
+    /// The first entry of the ledger that this run may have made.
+    pub(crate) from_index: u64,
+}
+
+impl Ground {
+    /// Keeps what a check came to.
+    pub(crate) fn found(
+        &mut self,
+        area: Area,
+        name: &str,
+        title: &str,
+        outcome: Outcome,
+        detail: impl Into<String>,
+        evidence: Vec<String>,
+    ) {
+        let check = Check {
+            area,
+            name: name.to_owned(),
+            title: title.to_owned(),
+            outcome,
+            detail: detail.into(),
+            evidence,
+        };
+        self.screen.check(&check);
+        self.checks.push(check);
+    }
+
+    /// A check that passes if nothing speaks against it.
+    pub(crate) fn judged(
+        &mut self,
+        area: Area,
+        name: &str,
+        title: &str,
+        detail: impl Into<String>,
+        against: Vec<String>,
+    ) {
+        let outcome = if against.is_empty() { Outcome::Passed } else { Outcome::Failed };
+        self.found(area, name, title, outcome, detail, against);
+    }
+
+    /// A check that cannot be made here.
+    pub(crate) fn skipped(&mut self, area: Area, name: &str, title: &str, why: impl Into<String>) {
+        self.found(area, name, title, Outcome::NotExercised, why, Vec::new());
+    }
+
+    pub(crate) fn journey(&self, name: &str) -> anyhow::Result<Arc<Journey>> {
+        let found = self.journeys.iter().find(|journey| journey.name == name);
+        found.cloned().with_context(|| format!("there is no journey {name}"))
+    }
+
+    /// A load of this profile.
+    pub(crate) fn load(&mut self, journeys: Vec<(Arc<Journey>, u32)>, shape: Shape) -> Load {
+        self.loads += 1;
+        Load {
+            target: self.target.clone(),
+            journeys,
+            people: Arc::clone(&self.people),
+            shape,
+            threads: self.profile.threads,
+            connections_max: self.profile.connections_max,
+            depth: 1,
+            http2: false,
+            patience: Duration::from_millis(self.profile.patience_ms),
+            seed: self.seed ^ u64::from(self.loads),
+            names: format!("{}-{}", self.names, self.loads),
+            election: self.election.clone().unwrap_or_default(),
+            history: Some(self.history.clone()),
+            commands: self.commands.clone(),
+            from: Vec::new(),
+        }
+    }
+
+    /// Runs a load to its end, and shows how it goes.
+    pub(crate) fn run(&self, what: &str, load: Load) -> anyhow::Result<Ran> {
+        let live = Arc::new(Live::default());
+        let running = in_background(load, &live)?;
+        self.screen.follow(what, &live, || running.is_finished());
+        running.join().map_err(|_| anyhow!("the load panicked"))?
+    }
+
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Somebody who was registered, by a name of this run.
+    pub(crate) fn name(&self, name: &str) -> String {
+        format!("{}-{name}", self.names)
+    }
+}
+
+/// Runs a load on threads of its own.
+pub(crate) fn in_background(load: Load, live: &Arc<Live>) -> anyhow::Result<JoinHandle<anyhow::Result<Ran>>> {
+    let live = Arc::clone(live);
+    let run = move || load::run(&load, &live);
+    thread::Builder::new().name("drill-load".to_owned()).spawn(run).context("cannot start a thread")
+}
+
+/// Registers somebody with a password, and signs them in.
+pub(crate) async fn citizen(client: &Client, user: &str) -> anyhow::Result<Person> {
+    let body = json!({"userId": user, "password": PASSWORD});
+    let registered = expect(client.post("/api/v1/persons", &body).await?, 201, "a registration")?;
+    let token = sign_in(client, user, PASSWORD).await?;
+    Ok(Person {
+        user: user.to_owned(),
+        password: PASSWORD.to_owned(),
+        token,
+        id: registered.text("/personId"),
+        receipt_index: registered.json()["receipt"]["index"].as_u64().context("a receipt has an index")?,
+        device: None,
+    })
+}
+
+/// Registers somebody with a device.
+pub(crate) async fn device(client: &Client, user: &str) -> anyhow::Result<Person> {
+    let key = Ed25519KeyPair::generate()?;
+    let told = json!({"algorithm": "Ed25519", "publicKey": public_key(&key), "label": "drill"});
+    let body = json!({"userId": user, "deviceKey": told});
+    let registered = expect(client.post("/api/v1/persons", &body).await?, 201, "a registration")?;
+    Ok(Person {
+        user: user.to_owned(),
+        id: registered.text("/personId"),
+        receipt_index: registered.json()["receipt"]["index"].as_u64().context("a receipt has an index")?,
+        device: Some(Device { key, key_id: registered.text("/keyId") }),
+        ..Person::default()
+    })
+}
+
+/// Signs somebody in with a password: their token.
+pub(crate) async fn sign_in(client: &Client, user: &str, password: &str) -> anyhow::Result<String> {
+    let body = json!({"userId": user, "credentials": password});
+    let answer = expect(client.post("/api/v1/authenticate", &body).await?, 200, "a sign-in")?;
+    Ok(answer.text("/token"))
+}
+
+/// Signs somebody in with their device: the whole answer.
+pub(crate) async fn sign_in_device(
+    client: &Client,
+    person: &Person,
+) -> anyhow::Result<crate::client::Answer> {
+    let challenge =
+        expect(client.send(http::Method::POST, "/api/v1/challenges", None).await?, 201, "a challenge")?;
+    let body = signed(person, &challenge.text("/challenge"));
+    client.post("/api/v1/authenticate", &body).await
+}
+
+/// The body of a sign-in over a challenge.
+pub(crate) fn signed(person: &Person, challenge: &str) -> serde_json::Value {
+    json!({"userId": person.user, "credentials": {
+        "type": "device-key", "keyId": person.key_id(), "challenge": challenge,
+        "signature": person.sign("sign-in", challenge),
+    }})
+}
+
+/// Registers everybody whom the profile wants, and those of the staff whom a local deployment lets be made.
+pub(crate) async fn people(client: &Client, profile: &Profile, names: &str) -> anyhow::Result<People> {
+    let mut people = People::default();
+    for number in 0..profile.citizens {
+        people.citizens.push(citizen(client, &format!("{names}-citizen-{number}")).await?);
+    }
+    for number in 0..profile.devices {
+        people.devices.push(device(client, &format!("{names}-device-{number}")).await?);
+    }
+    Ok(people)
+}
+
+/// The administrator of a local deployment, and those whom they register: an auditor, and an officer of elections.
+pub(crate) async fn staff(client: &Client, local: &Local) -> anyhow::Result<Staff> {
+    let token = sign_in(client, "administrator", &local.first_password()?).await?;
+    let administrator = client.with_token(&token);
+    let mut registered = Vec::new();
+    for role in ["auditor", "officer"] {
+        let user = format!("drill-{role}");
+        let body = json!({"userId": user, "password": PASSWORD, "kind": "government", "roles": [role]});
+        expect(administrator.post("/api/v1/persons", &body).await?, 201, "registering staff")?;
+        registered.push(client.with_token(&sign_in(client, &user, PASSWORD).await?));
+    }
+    let officer = registered.pop();
+    Ok(Staff { administrator: Some(administrator), auditor: registered.pop(), officer })
+}
+
+/// A stopwatch of the system.
+pub(crate) fn stopwatch() -> Stopwatch {
+    Clock::System.stopwatch()
+}

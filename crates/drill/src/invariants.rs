@@ -1,0 +1,25 @@
+//! What must hold whatever happens: checked afterwards, through public interfaces, against what was acknowledged.
+
+mod audit;
+mod checkpoints;
+mod ended;
+mod kept;
+mod own_writes;
+mod receipts;
+mod updates;
+mod votes;
+
+use crate::{ground::Ground, observer::Observer, report::Flow};
+
+/// Checks all of them; whoever watched the checkpoints until now is asked what they saw.
+pub(crate) fn run(ground: &mut Ground, observer: Observer) -> anyhow::Result<Flow> {
+    own_writes::check(ground)?;
+    updates::check(ground)?;
+    ended::check(ground)?;
+    let mut flow = kept::check(ground)?;
+    audit::check(ground)?;
+    flow.proven = receipts::check(ground)?;
+    checkpoints::check(ground, observer.end())?;
+    votes::check(ground)?;
+    Ok(flow)
+}

@@ -1,0 +1,49 @@
+//! A session that has ended has ended: its token is worth nothing from that moment on.
+
+use http::Method;
+
+use crate::{
+    client::Client,
+    ground::{Ground, device, sign_in_device},
+    report::Area,
+};
+
+const NAME: &str = "invariants/ended-sessions";
+const TITLE: &str = "A token is worth nothing from the moment on at which its session was ended";
+const ROUNDS: usize = 20;
+const TOLD_MAX: usize = 5;
+/// How often each dead token is tried.
+const TRIES: usize = 5;
+
+pub(super) fn check(ground: &mut Ground) -> anyhow::Result<()> {
+    let mut against = Vec::new();
+    let person = ground.block_on(device(&ground.client, &ground.name("ended")))?;
+    for round in 0..ROUNDS {
+        // One session, or all of them.
+        let path = if round % 4 == 3 { "/api/v1/sessions" } else { "/api/v1/session" };
+        let answer = ground.block_on(sign_in_device(&ground.client, &person))?;
+        let client = ground.client.with_token(&answer.text("/token"));
+        if let Err(error) = ground.block_on(end(&client, path, &mut against)) {
+            against.push(format!("{error:#}"));
+        }
+    }
+    against.truncate(TOLD_MAX);
+    let detail = format!("{ROUNDS} sessions were ended, and each token tried {TRIES} times afterwards");
+    ground.judged(Area::Invariants, NAME, TITLE, detail, against);
+    Ok(())
+}
+
+async fn end(client: &Client, path: &str, against: &mut Vec<String>) -> anyhow::Result<()> {
+    let before = client.get("/api/v1/session").await?;
+    if before.status != 200 {
+        against.push(format!("a new token gave {}", before.status));
+    }
+    crate::client::expect(client.send(Method::DELETE, path, None).await?, 204, "signing out")?;
+    for _ in 0..TRIES {
+        let after = client.get("/api/v1/session").await?;
+        if after.status != 401 {
+            against.push(format!("after DELETE {path} the token gave {}", after.status));
+        }
+    }
+    Ok(())
+}

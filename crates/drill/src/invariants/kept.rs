@@ -1,0 +1,82 @@
+//! Nothing that was acknowledged is lost, altered or doubled, and nothing happened that nobody asked for.
+
+use std::path::PathBuf;
+
+use super::audit::Entries;
+use load::history::{Breach, Checked, EXTENSION, check as compare, sort};
+
+use crate::{
+    ground::Ground,
+    report::{Area, Flow},
+};
+
+const NAME: &str = "invariants/acknowledged";
+const TITLE: &str = "Every acknowledged change stands in the ledger, once, as it was acknowledged";
+
+/// The files of this run's history that are called so.
+pub(super) fn files(ground: &Ground, called: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let files = std::fs::read_dir(&ground.history)?;
+    let mut paths = files.map(|file| Ok(file?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == called));
+    paths.sort();
+    Ok(paths)
+}
+
+/// Compares the whole history with the whole audit trail.
+pub(super) fn check(ground: &mut Ground) -> anyhow::Result<Flow> {
+    ground.keeper.finish()?;
+    let Some(entries) = Entries::of(ground) else {
+        ground.skipped(Area::Invariants, NAME, TITLE, "no auditor's token was given (--auditor-token-file)");
+        return Ok(Flow::default());
+    };
+    let checked = compare(sort(&files(ground, EXTENSION)?)?, entries, &ground.commands, ground.alone)?;
+    let flow = flow(&checked);
+    let detail = format!(
+        "{} acknowledgements and {} questions without an answer were compared with {} entries",
+        checked.acknowledged, checked.unknown, checked.entries
+    );
+    let mut against: Vec<_> = checked.told.iter().map(said).collect();
+    let untold = checked.breaches.saturating_sub(against.len() as u64);
+    if untold > 0 {
+        against.push(format!("and {untold} more"));
+    }
+    if checked.acknowledged == 0 {
+        against.push("nothing was acknowledged at all".to_owned());
+    }
+    ground.judged(Area::Invariants, NAME, TITLE, detail, against);
+    Ok(flow)
+}
+
+fn flow(checked: &Checked) -> Flow {
+    let count = |is: fn(&Breach) -> bool| checked.told.iter().filter(|breach| is(breach)).count() as u64;
+    let lost = count(|breach| matches!(breach, Breach::Lost { .. }));
+    let altered = count(|breach| matches!(breach, Breach::Altered { .. }));
+    let doubled = count(|breach| matches!(breach, Breach::Doubled { .. } | Breach::Unasked { .. }));
+    Flow {
+        asked: checked.acknowledged + checked.unknown,
+        acknowledged: checked.acknowledged,
+        unknown: checked.unknown,
+        refused: 0,
+        found: checked.acknowledged.saturating_sub(lost + altered),
+        lost,
+        altered,
+        doubled,
+        proven: 0,
+    }
+}
+
+pub(super) fn said(breach: &Breach) -> String {
+    match breach {
+        Breach::Lost { index, command } => {
+            format!("{command} was acknowledged as entry {index}, and is not there")
+        }
+        Breach::Altered { index, said, stands } => {
+            format!("entry {index} was acknowledged as {said}; there stands {stands}")
+        }
+        Breach::Doubled { index } => format!("entry {index} was acknowledged twice"),
+        Breach::Gap { after, next } => format!("behind entry {after} comes entry {next}"),
+        Breach::Unasked { command, stand, acknowledged, unknown } => format!(
+            "{command} stands there {stand} times; {acknowledged} were acknowledged, and {unknown} had no answer"
+        ),
+    }
+}

@@ -1,0 +1,84 @@
+//! Every receipt can be proven: the entry is in the tree that a signed checkpoint commits to.
+
+use anyhow::Context;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ledger::{
+    checkpoint::{Checkpoint, LogKeys},
+    merkle::{Hash, leaf_hash, verify_inclusion},
+    note::Note,
+};
+use serde_json::Value;
+
+use super::{checkpoints::log_keys, kept::files};
+use load::history::{Acknowledgement, EXTENSION, sort};
+
+use crate::{client::Client, ground::Ground, report::Area};
+
+const NAME: &str = "invariants/receipts";
+const TITLE: &str = "Every receipt's proof leads to a signed checkpoint";
+const TOLD_MAX: usize = 5;
+/// How often a receipt is asked for until a checkpoint covers it.
+const TRIES: u32 = 40;
+
+/// Checks the proofs of as many receipts as the profile allows, spread over all of them.
+pub(super) fn check(ground: &mut Ground) -> anyhow::Result<u64> {
+    let Some(auditor) = ground.staff.auditor.clone() else {
+        ground.skipped(Area::Invariants, NAME, TITLE, "no auditor's token was given (--auditor-token-file)");
+        return Ok(0);
+    };
+    let (files, log) = (files(ground, EXTENSION)?, log_keys(ground)?);
+    let all = sort(&files)?.filter(|one| one.as_ref().is_ok_and(|one| one.index.is_some())).count();
+    let every = all.div_ceil(ground.profile.proofs_max.max(1)).max(1);
+    let (mut against, mut proven) = (Vec::new(), 0);
+    let known = sort(&files)?.filter(|one| one.as_ref().is_ok_and(|one| one.index.is_some()));
+    for (number, one) in known.enumerate() {
+        let one = one?;
+        // The last ones too: they are the youngest.
+        if number % every != 0 && number + 1 != all {
+            continue;
+        }
+        match ground.block_on(prove(&auditor, &one, log.as_ref())) {
+            Ok(()) => proven += 1,
+            Err(error) => against.push(format!("entry {}: {error:#}", one.index.unwrap_or_default())),
+        }
+    }
+    if all == 0 {
+        against.push("there is no receipt at all".to_owned());
+    }
+    let wrong = against.len();
+    against.truncate(TOLD_MAX);
+    let detail = format!("{proven} of {all} receipts were asked for with their proofs; {wrong} did not hold");
+    ground.judged(Area::Invariants, NAME, TITLE, detail, against);
+    Ok(proven)
+}
+
+async fn prove(auditor: &Client, one: &Acknowledgement, log: Option<&LogKeys>) -> anyhow::Result<()> {
+    let index = one.index.context("it was acknowledged")?;
+    let path = format!("/ledger/identity/receipts/{index}");
+    let mut tries = 0;
+    let body = loop {
+        let answer = auditor.get(&path).await?;
+        tries += 1;
+        // A checkpoint covers it within a second.
+        if answer.status == 200 || tries == TRIES {
+            break crate::client::expect(answer, 200, "asking for it")?.json();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    prove_body(&body, index, one.leaf, log)
+}
+
+/// Does what was answered prove that this leaf is entry `index`?
+fn prove_body(body: &Value, index: u64, leaf: Hash, log: Option<&LogKeys>) -> anyhow::Result<()> {
+    let text = |member: &str| body[member].as_str().with_context(|| format!("there is no {member}"));
+    let bytes = STANDARD.decode(text("leafBytes")?).context("the leaf's bytes are no base64")?;
+    anyhow::ensure!(leaf_hash(&bytes) == leaf, "its leaf is not the one that was acknowledged");
+    let proof: Vec<Hash> = serde_json::from_value(body["inclusionProof"].clone()).context("no proof")?;
+    let note = text("checkpoint")?.as_bytes();
+    let checkpoint = match log {
+        Some(log) => log.open(note, &[])?.checkpoint,
+        None => Checkpoint::parse(Note::parse(note)?.text())?,
+    };
+    verify_inclusion(leaf, index, checkpoint.size(), &proof, checkpoint.root())?;
+    Ok(())
+}

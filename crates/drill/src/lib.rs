@@ -1,0 +1,29 @@
+//! `holdfast drill`: the stress test of a deployment. It brings load, faults and attacks, asks for what the law asks for,
+//! checks that nothing that was acknowledged is lost, doubled or altered, and writes a report that others can read.
+//!
+//! It knows its target through its public interfaces alone, and does harm only to a deployment that it started itself.
+
+mod attack;
+mod checklist;
+mod client;
+mod compliance;
+mod cost;
+mod election;
+mod faults;
+mod ground;
+mod invariants;
+mod local;
+mod observer;
+mod options;
+mod pause;
+mod preflight;
+mod probe;
+mod profile;
+mod proxy;
+mod report;
+mod run;
+mod screen;
+mod volume;
+
+pub use options::DrillOptions;
+pub use run::drill;

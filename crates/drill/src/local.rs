@@ -1,0 +1,190 @@
+//! A deployment that the drill starts itself, from its own binary in a folder of its own: the only one it does harm to.
+
+use std::{
+    fs::{self, File},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, bail, ensure};
+use clock::Clock;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a start may take.
+const START_MAX: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Callers from this address are the drill's honest people: no limit of an address is meant for them, since one machine
+/// plays a whole country.
+pub(crate) const HONEST: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+/// Whose name the deployment has.
+pub(crate) const NAME: &str = "drill.invalid/holdfast";
+
+/// A node with files of its own. It is killed when dropped, or when the drill ends however it ends.
+#[derive(Debug)]
+pub(crate) struct Local {
+    binary: PathBuf,
+    folder: tempfile::TempDir,
+    data: PathBuf,
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    /// In the environment, where other users of the machine do not see it.
+    database: Option<String>,
+    child: Option<Child>,
+}
+
+impl Local {
+    /// Starts a node on free ports, with more settings if there are any.
+    ///
+    /// # Errors
+    /// When it does not start; the error holds what it said.
+    pub(crate) fn start(settings: &str, database: Option<String>) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("holdfast-drill-").tempdir()?;
+        let data = folder.path().join("data");
+        Self::start_with(folder, data, settings, database)
+    }
+
+    /// The same with its data elsewhere.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) fn start_at(data: PathBuf, settings: &str, database: Option<String>) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("holdfast-drill-").tempdir()?;
+        Self::start_with(folder, data, settings, database)
+    }
+
+    fn start_with(
+        folder: tempfile::TempDir,
+        data: PathBuf,
+        settings: &str,
+        database: Option<String>,
+    ) -> anyhow::Result<Self> {
+        let binary = std::env::current_exe().context("cannot find the drill's own program")?;
+        let port = || peers::free_port().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let (public, admin) = (port()?, port()?);
+        let text = format!(
+            "name = \"{NAME}\"\n[networks]\nallowed = [\"{HONEST}/32\"]\n\
+             [identity]\nregistrations = {{ burst = 100000000, interval-ms = 1 }}\n{settings}"
+        );
+        fs::write(folder.path().join("settings.toml"), text)?;
+        let mut local = Self { binary, folder, data, public, admin, database, child: None };
+        local.begin()?;
+        Ok(local)
+    }
+
+    /// Its folder of data.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Everything that it writes: data, settings, and what it said.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The file that holds the administrator's first password.
+    pub(crate) fn first_password(&self) -> anyhow::Result<String> {
+        fs::read_to_string(self.data().join("first-administrator-password"))
+            .context("the deployment told no password of its administrator")
+    }
+
+    /// Starts the process, and waits until it serves.
+    pub(crate) fn begin(&mut self) -> anyhow::Result<()> {
+        ensure!(self.child.is_none(), "the node runs already");
+        let said = File::options().create(true).append(true).open(self.folder.path().join("said.log"))?;
+        let mut command = Command::new("setpriv");
+        if Command::new("setpriv").arg("--version").output().is_ok_and(|output| output.status.success()) {
+            command.args(["--pdeathsig", "KILL", "--"]).arg(&self.binary);
+        } else {
+            command = Command::new(&self.binary);
+        }
+        command.arg("serve").arg("--data").arg(self.data());
+        command.arg("--config").arg(self.folder.path().join("settings.toml"));
+        command.arg("--listen").arg(self.public.to_string());
+        command.arg("--admin-listen").arg(self.admin.to_string());
+        if let Some(database) = &self.database {
+            command.env("HOLDFAST_DATABASE", database);
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn();
+        self.child = Some(child.context("cannot start a node")?);
+        let began = Clock::System.stopwatch();
+        while TcpStream::connect(self.public).is_err() {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            if ended.is_some() || began.elapsed() > START_MAX {
+                self.child = None;
+                bail!("the node does not start: {}", self.said());
+            }
+            crate::pause::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    /// The end of what it said.
+    pub(crate) fn said(&self) -> String {
+        let said = fs::read_to_string(self.folder.path().join("said.log")).unwrap_or_default();
+        let lines: Vec<_> = said.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        self.child.as_ref().and_then(|child| Pid::from_raw(i32::try_from(child.id()).ok()?))
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        kill_process(self.pid().context("no node runs")?, signal).context("cannot signal the node")
+    }
+
+    /// Ends it at once, as a crash does.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::KILL)?;
+        self.ended()
+    }
+
+    /// Stops it where it stands.
+    pub(crate) fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) -> anyhow::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Asks it to end, and waits until it has, in order.
+    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
+        self.ended()
+    }
+
+    fn ended(&mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.wait().context("cannot wait for the node")?;
+        }
+        Ok(())
+    }
+
+    /// Runs `holdfast verify` on its data; the node must not run. Its words if all is in order.
+    pub(crate) fn verify(&self) -> anyhow::Result<String> {
+        let mut command = Command::new(&self.binary);
+        command.arg("verify").arg(self.data()).arg("--config").arg(self.folder.path().join("settings.toml"));
+        if let Some(database) = &self.database {
+            command.env("HOLDFAST_DATABASE", database);
+        }
+        let output = command.output().context("cannot verify")?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        ensure!(output.status.success(), "{}", text(&output.stderr));
+        Ok(text(&output.stdout))
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}

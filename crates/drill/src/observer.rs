@@ -1,0 +1,99 @@
+//! Somebody who reads the newest checkpoint all the time, as a witness would: what a ledger once signed, it stands by.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::Context;
+use ledger::{checkpoint::Checkpoint, note::Note};
+
+use crate::client::Client;
+
+const EVERY: Duration = Duration::from_millis(250);
+/// Checkpoints that are kept, at most: then every second one is forgotten.
+const KEPT_MAX: usize = 4096;
+
+/// The path of the newest checkpoint.
+pub(crate) const PATH: &str = "/ledger/identity/checkpoint";
+
+/// A checkpoint as it was seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) note: String,
+    pub(crate) checkpoint: Checkpoint,
+}
+
+/// Watches until it is ended.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Observer {
+    pub(crate) fn begin(client: &Client) -> anyhow::Result<Self> {
+        let (seen, over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (client, kept, ended) = (client.with_patience(EVERY * 4), Arc::clone(&seen), Arc::clone(&over));
+        let watch = move || {
+            runtime.block_on(async {
+                while !ended.load(Ordering::Relaxed) {
+                    if let Ok(one) = look(&client).await {
+                        keep(&kept, one);
+                    }
+                    tokio::time::sleep(EVERY).await;
+                }
+            });
+        };
+        let thread = thread::Builder::new().name("drill-observer".to_owned()).spawn(watch)?;
+        Ok(Self { seen, over, thread: Some(thread) })
+    }
+
+    fn stop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+
+    /// Ends, and tells what was seen, in the order in which it was seen.
+    pub(crate) fn end(mut self) -> Vec<Seen> {
+        self.stop();
+        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn keep(kept: &Mutex<Vec<Seen>>, one: Seen) {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.last().is_none_or(|last| last.checkpoint != one.checkpoint) {
+        kept.push(one);
+    }
+    if kept.len() > KEPT_MAX {
+        let mut number = 0;
+        kept.retain(|_| {
+            number += 1;
+            number % 2 == 1
+        });
+    }
+}
+
+/// The newest checkpoint, as it is told.
+pub(crate) async fn look(client: &Client) -> anyhow::Result<Seen> {
+    let answer = client.get(PATH).await?;
+    anyhow::ensure!(answer.status == 200, "{PATH} gave {}", answer.status);
+    let note = String::from_utf8(answer.bytes.to_vec()).context("a checkpoint is text")?;
+    let checkpoint = Checkpoint::parse(Note::parse(note.as_bytes())?.text())?;
+    Ok(Seen { note, checkpoint })
+}

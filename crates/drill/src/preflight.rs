@@ -1,0 +1,97 @@
+//! Before anything begins: what machine this is, what can be tried on it, and what cannot.
+
+use std::{fs, net::Ipv4Addr, path::Path, process::Command};
+
+use rustix::process::{Resource, getrlimit};
+
+use crate::report::{Finding, Machine};
+
+/// The machine that the drill runs on.
+pub(crate) fn machine() -> Machine {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let after = |text: &str, label: &str| {
+        let line = text.lines().find(|line| line.starts_with(label)).unwrap_or_default();
+        line.split_once(':').map_or_else(String::new, |(_, value)| value.trim().to_owned())
+    };
+    let memory = after(&read("/proc/meminfo"), "MemTotal");
+    let memory_kib: u64 = memory.trim_end_matches(" kB").parse().unwrap_or_default();
+    Machine {
+        processor: after(&read("/proc/cpuinfo"), "model name"),
+        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        memory_bytes: memory_kib * 1024,
+        kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        descriptors_max: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+        busy_before: read("/proc/loadavg")
+            .split(' ')
+            .next()
+            .and_then(|load| load.parse().ok())
+            .unwrap_or_default(),
+    }
+}
+
+/// What can be tried.
+pub(crate) fn findings(machine: &Machine, local: bool, data: &Path) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut find = |name: &str, possible: bool, detail: &str| {
+        findings.push(Finding { name: name.to_owned(), possible, detail: detail.to_owned() });
+    };
+    find(
+        "load",
+        machine.cores > 1,
+        match machine.cores {
+            0 | 1 => "one core for the generator and whatever else runs here: figures are of little worth",
+            _ if local => {
+                "the generator shares its cores with the target: what is measured is less than the target could do alone"
+            }
+            _ => "the generator has this machine's cores",
+        },
+    );
+    find(
+        "many addresses",
+        local && std::net::TcpListener::bind((Ipv4Addr::new(127, 66, 0, 1), 0)).is_ok(),
+        "attackers of a local target come from addresses of their own (127.66.0.0/16)",
+    );
+    find(
+        "killing, pausing and restarting nodes",
+        local,
+        if local {
+            "the drill started the node"
+        } else {
+            "only for a deployment that the drill starts (--local)"
+        },
+    );
+    find(
+        "partition, delay and loss",
+        local,
+        if local {
+            "by a TCP proxy of the drill's own"
+        } else {
+            "only for a deployment that the drill starts (--local)"
+        },
+    );
+    let root = rustix::process::geteuid().is_root();
+    find("disk full", local && root, "needs the right to mount a small file system");
+    find(
+        "clock steps",
+        false,
+        "the target has no way to have its clock set, and the machine's belongs to others too",
+    );
+    let installed = |program: &str| Path::new(program).exists();
+    find(
+        "PostgreSQL and Redis",
+        local && installed("/usr/lib/postgresql/15/bin/postgres") && installed("/usr/bin/redis-server"),
+        "private instances, where Debian's packages are installed",
+    );
+    find("erasure down to the files", local, "only where the drill may read the target's files");
+    find("encryption in transit", true, "judged by what the target agrees to");
+    let free = Command::new("df").args(["--output=avail", "-k"]).arg(data).output();
+    let free = free.ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let kib: Option<u64> =
+        free.and_then(|text| text.lines().nth(1).and_then(|line| line.trim().parse().ok()));
+    find(
+        "room for the history",
+        kib.is_none_or(|kib| kib > 1 << 20),
+        &format!("{} MiB are free where acknowledgements are kept", kib.unwrap_or_default() / 1024),
+    );
+    findings
+}

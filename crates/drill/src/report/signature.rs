@@ -1,0 +1,92 @@
+//! The signature under a report: a C2SP signed note over the hash of its data.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, ensure};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use clock::Clock;
+use ledger::note::{KeyName, Note, Signature, VerifierKey};
+use seal::{Keys, SigningKeys};
+use sha2::{Digest, Sha256};
+
+use super::{Report, SignedBy};
+
+/// The first line of what is signed.
+const HEADING: &str = "holdfast drill report v1";
+
+/// A key to sign with, and whose it is.
+pub(crate) struct Signer {
+    keys: SigningKeys,
+    name: KeyName,
+    whose: String,
+}
+
+impl Signer {
+    /// With the key of a deployment's ledger, for a deployment whose keys the drill may read.
+    pub(crate) fn of_ledger(folder: &Path, deployment: &str) -> anyhow::Result<Self> {
+        let keys =
+            Keys::open_existing(folder, &Clock::System).context("cannot read the deployment's keys")?;
+        let name = KeyName::new(&format!("{deployment}/drill"))?;
+        let whose = "the ledger of the deployment that the drill started".to_owned();
+        Ok(Self { keys: keys.signing().clone(), name, whose })
+    }
+
+    /// With a key of the drill's own, kept in a file; made if there is none.
+    pub(crate) fn in_file(path: &Path) -> anyhow::Result<Self> {
+        if !path.exists() {
+            let seed: [u8; 32] = Clock::System.random();
+            fs::write(path, hex::encode(seed)).with_context(|| format!("cannot write {}", path.display()))?;
+            let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            fs::set_permissions(path, owner)?;
+        }
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut seed = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut seed).context("a drill's key is 64 hexadecimal digits")?;
+        let whose = format!("the drill's own, kept in {}", path.display());
+        Ok(Self { keys: SigningKeys::from_seeds(&seed, &seed), name: KeyName::new("holdfast-drill")?, whose })
+    }
+
+    /// With a key that is used this once and kept nowhere: it shows that report and signature belong together, not who
+    /// made them.
+    pub(crate) fn once(run: &str) -> anyhow::Result<Self> {
+        let (seed, other): ([u8; 32], [u8; 32]) = (Clock::System.random(), Clock::System.random());
+        let whose = "made for this one report and kept nowhere".to_owned();
+        let name = KeyName::new(&format!("holdfast-drill/{run}"))?;
+        Ok(Self { keys: SigningKeys::from_seeds(&seed, &other), name, whose })
+    }
+
+    /// The public half.
+    pub(crate) fn public(&self) -> SignedBy {
+        SignedBy {
+            key: VerifierKey::new(self.name.clone(), self.keys.ed25519()).to_string(),
+            whose: self.whose.clone(),
+        }
+    }
+
+    /// Signs the data of a report.
+    pub(crate) fn sign(&self, report: &Report, json: &[u8]) -> anyhow::Result<String> {
+        let text = text(report, json);
+        let key = VerifierKey::new(self.name.clone(), self.keys.ed25519());
+        let bytes = self.keys.sign_ed25519(text.as_bytes())?;
+        let signature = Signature { name: self.name.clone(), id: key.id(), bytes };
+        Ok(Note::new(text, vec![signature])?.to_string())
+    }
+}
+
+/// Is this the signature of this report, by its key? `expected` is the key that it must be, if the caller knows it.
+pub(super) fn check(report: &Report, json: &[u8], note: &[u8], expected: Option<&str>) -> anyhow::Result<()> {
+    if let Some(expected) = expected {
+        ensure!(expected == report.signed_by.key, "it was signed with another key: {}", report.signed_by.key);
+    }
+    let key: VerifierKey = report.signed_by.key.parse().context("the report names no key")?;
+    let note = Note::parse(note)?;
+    note.verify(&[key])?;
+    ensure!(note.text() == text(report, json), "the signature is for other data");
+    Ok(())
+}
+
+fn text(report: &Report, json: &[u8]) -> String {
+    let held = if report.verdict.held { "held" } else { "did not hold" };
+    let hash = STANDARD.encode(Sha256::digest(json));
+    format!("{HEADING}\n{}\nsha256 {hash}\n{held}\n", report.run.id)
+}

@@ -1,0 +1,207 @@
+//! The original guide's targets, and how far what was seen here reaches.
+
+use super::{Check, FaultResult, KneeResult, LoadResult, Outcome, Scope, TargetRow};
+use load::float;
+
+/// What the rows are made of.
+pub(crate) struct Seen<'s> {
+    pub(crate) loads: &'s [LoadResult],
+    pub(crate) knees: &'s [KneeResult],
+    pub(crate) faults: &'s [FaultResult],
+    pub(crate) checks: &'s [Check],
+    pub(crate) cores: usize,
+    pub(crate) held_connections: usize,
+}
+
+/// Every line, in the guide's order.
+pub(crate) fn rows(seen: &Seen<'_>) -> Vec<TargetRow> {
+    let mut rows = vec![throughput(seen), per_hour(seen)];
+    rows.push(concurrent(seen));
+    rows.extend(latencies(seen));
+    rows.push(errors(seen));
+    rows.push(availability(seen));
+    rows.push(row(
+        "Attack traffic",
+        "100 Gbit/s mitigated",
+        Scope::NotTested,
+        None,
+        "a flood of that size is a network provider's to bear; a flood of requests stands under Attack",
+        "–",
+    ));
+    rows.push(row(
+        "Failing nodes",
+        "half of all nodes",
+        Scope::NotTested,
+        None,
+        "one node was started here: killing and pausing it stands under Failure",
+        "–",
+    ));
+    rows.extend(of_checks(seen));
+    rows.push(row(
+        "Algorithms against quantum computers",
+        "all hold",
+        Scope::NotTested,
+        None,
+        "nobody can test this; which are used stands in the documentation of the ledger",
+        "–",
+    ));
+    rows
+}
+
+fn row(metric: &str, target: &str, scope: Scope, met: Option<bool>, note: &str, achieved: &str) -> TargetRow {
+    TargetRow {
+        metric: metric.to_owned(),
+        target: target.to_owned(),
+        achieved: achieved.to_owned(),
+        scope,
+        met,
+        note: note.to_owned(),
+    }
+}
+
+/// The largest rate that was found to hold, and of what.
+fn best<'s>(seen: &Seen<'s>) -> Option<(&'s KneeResult, f64)> {
+    let found = seen.knees.iter().filter_map(|knee| Some((knee, knee.found_per_s?)));
+    found.max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+fn throughput(seen: &Seen<'_>) -> TargetRow {
+    let (metric, target) = ("Throughput", "1,000,000 a second");
+    let Some((knee, found)) = best(seen) else {
+        return row(metric, target, Scope::NotTested, None, "no rate was found that holds", "–");
+    };
+    let least = if knee.at_least { "at least " } else { "" };
+    let achieved = format!("{least}{} a second", grouped(found));
+    let nodes = (1e6 / found).ceil().max(1.0);
+    let note = format!(
+        "{}, on {} cores that the generator shares; 1,000,000 / {} = {nodes:.0} such machines, if load divides evenly",
+        knee.title,
+        seen.cores,
+        grouped(found)
+    );
+    row(metric, target, Scope::Measured, Some(found >= 1e6), &note, &achieved)
+}
+
+fn per_hour(seen: &Seen<'_>) -> TargetRow {
+    let (metric, target) = ("Requests in an hour", "1,000,000,000");
+    let Some((_, found)) = best(seen) else {
+        return row(metric, target, Scope::NotTested, None, "no rate was found that holds", "–");
+    };
+    let hour = found * 3600.0;
+    let note = format!("{} a second × 3,600 s, if the rate holds that long", grouped(found));
+    row(metric, target, Scope::Extrapolated, Some(hour >= 1e9), &note, &grouped(hour))
+}
+
+fn concurrent(seen: &Seen<'_>) -> TargetRow {
+    let (metric, target) = ("People at once", "10,000,000");
+    let Some((knee, found)) = best(seen) else {
+        return row(metric, target, Scope::NotTested, None, "no rate was found that holds", "–");
+    };
+    // Whoever reads a page asks for something about twice a minute.
+    let people = found * 30.0;
+    let note = format!(
+        "{} of {} a second × 30 s between two questions of a person; {} connections were held open beside",
+        grouped(found),
+        knee.title,
+        grouped(float(seen.held_connections as u64))
+    );
+    row(metric, target, Scope::Extrapolated, Some(people >= 1e7), &note, &grouped(people))
+}
+
+fn latencies(seen: &Seen<'_>) -> Vec<TargetRow> {
+    let Some(load) = seen.loads.iter().find(|load| load.invalid.is_none()) else {
+        return vec![row("Latency (p50)", "10 ms", Scope::NotTested, None, "no load was valid", "–")];
+    };
+    let note = format!("{}, {}", load.title, load.shape);
+    let line = |metric: &str, target_ms: f64, found_ms: f64| {
+        let target = format!("{target_ms:.0} ms");
+        let achieved = format!("{found_ms:.2} ms");
+        row(metric, &target, Scope::Measured, Some(found_ms <= target_ms), &note, &achieved)
+    };
+    vec![line("Latency (p50)", 10.0, load.p50_ms), line("Latency (p99)", 100.0, load.p99_ms)]
+}
+
+fn errors(seen: &Seen<'_>) -> TargetRow {
+    let valid = seen.loads.iter().filter(|load| load.invalid.is_none());
+    let (offered, bad) = valid.fold((0, 0), |(offered, bad), load| {
+        (offered + load.counts.offered, bad + load.counts.offered - load.counts.good)
+    });
+    let (metric, target) = ("Error rate", "below 0.1 %");
+    if offered == 0 {
+        return row(metric, target, Scope::NotTested, None, "no load was valid", "–");
+    }
+    let percent = float(bad) / float(offered) * 100.0;
+    let note =
+        format!("{bad} of {} at the rates that were asked for; refusals count", grouped(float(offered)));
+    row(metric, target, Scope::Measured, Some(percent < 0.1), &note, &format!("{percent:.3} %"))
+}
+
+fn availability(seen: &Seen<'_>) -> TargetRow {
+    let (metric, target) = ("Availability", "99.99 %");
+    let worst = seen
+        .faults
+        .iter()
+        .filter_map(|fault| fault.recovered_ms)
+        .fold(None, |worst: Option<f64>, ms| Some(worst.map_or(ms, |worst| worst.max(ms))));
+    let Some(worst) = worst else {
+        return row(metric, target, Scope::NotTested, None, "nothing was broken in this run", "–");
+    };
+    // 99.99 % of a month of 30 days leaves 259.2 s.
+    let crashes = 259_200.0 / worst.max(1.0);
+    let achieved = format!("{crashes:.0} such faults a month");
+    let note = format!(
+        "30 days × 0.01 % = 259 s; the slowest of the faults took {:.1} s to recover from, besides its own length",
+        worst / 1000.0
+    );
+    row(metric, target, Scope::Extrapolated, None, &note, &achieved)
+}
+
+fn of_checks(seen: &Seen<'_>) -> Vec<TargetRow> {
+    [
+        ("Acknowledged changes that are lost", "none", "invariants/acknowledged"),
+        ("Subject access", "complete", "compliance/access"),
+        ("Right to be forgotten", "nothing is left", "compliance/erasure"),
+        ("Audit trail", "verified", "compliance/audit"),
+        ("Injections", "none gets anything", "attack/injections"),
+    ]
+    .into_iter()
+    .map(|(metric, target, name)| {
+        let check = seen.checks.iter().find(|check| check.name == name);
+        match check {
+            Some(check) if check.outcome == Outcome::Passed => {
+                row(metric, target, Scope::Measured, Some(true), &check.detail, "held")
+            }
+            Some(check) if check.outcome == Outcome::Failed => {
+                row(metric, target, Scope::Measured, Some(false), &check.detail, "did not hold")
+            }
+            Some(check) => row(metric, target, Scope::NotTested, None, &check.detail, "–"),
+            None => row(metric, target, Scope::NotTested, None, "not part of this run", "–"),
+        }
+    })
+    .collect()
+}
+
+/// A number with its thousands apart.
+pub(crate) fn grouped(number: f64) -> String {
+    let digits = format!("{:.0}", number.abs());
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if number < 0.0 { format!("-{text}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        for (number, text) in [(0.0, "0"), (999.4, "999"), (1000.0, "1,000"), (1_234_567.0, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

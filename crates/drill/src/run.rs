@@ -1,0 +1,337 @@
+//! A drill from its first question to its report.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::{Context, bail, ensure};
+use clock::Clock;
+
+use load::{
+    history::{Commands, Historian},
+    journey::Journey,
+    target::Target,
+};
+
+use crate::{
+    attack, checklist,
+    client::{Client, Keeper, expect},
+    compliance, cost, election,
+    faults::{self, Broken},
+    ground::{self, Ground, Staff},
+    invariants,
+    local::{self, Local},
+    observer::Observer,
+    options::DrillOptions,
+    preflight,
+    report::{
+        self, Area, FORM, Finding, Flow, HEAT_MS, KneeResult, LoadResult, Machine, Moment, Report, RunInfo,
+        Signer, Timeline, Verdict, targets,
+    },
+    screen::{Screen, say},
+    volume,
+};
+
+/// Parts that a drill has.
+const PARTS: usize = 6;
+
+/// Does what was asked for. False if the target did not hold, or something on the checklist is not well.
+///
+/// # Errors
+/// When the drill itself cannot go on.
+pub fn drill(options: &DrillOptions) -> anyhow::Result<bool> {
+    if let Some(folder) = &options.check_report {
+        let told = report::check_report(folder, options.report_key.as_deref())?;
+        writeln!(std::io::stdout(), "{told}")?;
+        return Ok(true);
+    }
+    if options.checklist {
+        return print_checklist(options);
+    }
+    ensure!(
+        options.local || options.target.is_some(),
+        "name a target with --target, or start one with --local"
+    );
+    let history = tempfile::tempdir().context("cannot make a folder for the history")?;
+    let machine = preflight::machine();
+    let found = preflight::findings(&machine, options.local, history.path());
+    tell(&machine, &found);
+    agree(options)?;
+    let began_at = Clock::System.now();
+    let mut ground = prepare(options, history.path())?;
+    let signer = signer(options, &ground)?;
+    let observer = Observer::begin(&ground.client)?;
+    let parts = Parts::run(&mut ground, observer, &options.only);
+    ground.screen.end();
+    let report = gather(options, &ground, parts, (machine, found), began_at.to_string(), &signer);
+    say(&format!("\n{}", report.verdict.summary));
+    if let Some(folder) = &options.report {
+        report::write(&report, folder, &signer)?;
+        say(&format!("The report is in {}; it is signed with {}", folder.display(), report.signed_by.whose));
+    }
+    Ok(report.verdict.held)
+}
+
+fn print_checklist(options: &DrillOptions) -> anyhow::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = |url: &str| Target::read(url, options.ca_file.as_deref()).map(|target| Client::new(&target));
+    let target = client(options.target.as_deref().context("a checklist is for a target")?)?;
+    let operators = options.operators.as_deref().map(client).transpose()?;
+    runtime.block_on(checklist::print(&target, operators.as_ref()))
+}
+
+fn tell(machine: &Machine, found: &[Finding]) {
+    say(&format!(
+        "{} cores ({}), {} GiB, Linux {}, {} descriptors a process, load {:.1} before",
+        machine.cores,
+        machine.processor,
+        machine.memory_bytes >> 30,
+        machine.kernel,
+        machine.descriptors_max,
+        machine.busy_before
+    ));
+    for Finding { name, possible, detail } in found {
+        say(&format!("  {} {name}: {detail}", if *possible { "can   " } else { "cannot" }));
+    }
+}
+
+/// Nothing is done to somebody's deployment that they did not agree to.
+fn agree(options: &DrillOptions) -> anyhow::Result<()> {
+    let Some(target) = options.target.as_ref().filter(|_| !options.yes) else { return Ok(()) };
+    ensure!(
+        std::io::stdin().is_terminal(),
+        "people will be registered at {target}, it will be loaded and attacked: say --yes if that is agreed"
+    );
+    say(&format!(
+        "People will be registered at {target}; it will be loaded up to its limit, and attacked. Is it yours, and does \
+         everybody know? Type yes:"
+    ));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    if answer.trim() == "yes" { Ok(()) } else { bail!("nothing was done") }
+}
+
+fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut screen = Screen::new(PARTS);
+    screen.part("Prepare", "volume");
+    let settings = options.settings.as_ref().map(std::fs::read_to_string).transpose();
+    let settings = settings.context("cannot read the settings")?.unwrap_or_default();
+    let local = options.local.then(|| Local::start(&settings, None)).transpose()?;
+    let target = match (&local, &options.target) {
+        (Some(local), _) => Target::at(local.public),
+        (None, Some(url)) => Target::read(url, options.ca_file.as_deref())?,
+        (None, None) => bail!("there is no target"),
+    };
+    let journeys = match &options.journeys {
+        Some(folder) => Journey::in_folder(folder)?,
+        None => Journey::built_in()?,
+    };
+    let commands = Commands::of(
+        journeys.iter().flat_map(Journey::commands).chain(["identity/sign-in", "identity/register-person"]),
+    );
+    let stopwatch = ground::stopwatch();
+    let keeper = Keeper::new(Historian::in_folder(history, "callers", &commands)?, stopwatch.clone());
+    let client = Client::new(&target).with_keeper(&keeper);
+    let profile = options.profile.profile();
+    let seed = options.seed.unwrap_or_else(|| u64::from_le_bytes(Clock::System.random()));
+    let names = format!("drill-{:08x}", u32::from_le_bytes(Clock::System.random()));
+    let staff = match &local {
+        Some(local) => runtime.block_on(ground::staff(&client, local))?,
+        None => given(options, &client)?,
+    };
+    let from_index = match &local {
+        Some(_) => 0,
+        None => runtime.block_on(end_of_ledger(&client, &staff))?,
+    };
+    let people = runtime.block_on(ground::people(&client, &profile, &names))?;
+    let election = match &staff.officer {
+        Some(officer) => Some(runtime.block_on(election::open(officer, &people, &names))?),
+        None => None,
+    };
+    let journeys = journeys.into_iter().map(Arc::new).collect();
+    Ok(Ground {
+        runtime,
+        target,
+        client,
+        alone: options.alone || local.is_some(),
+        local,
+        profile,
+        journeys,
+        people: Arc::new(people),
+        staff,
+        election,
+        history: history.to_owned(),
+        commands,
+        keeper,
+        seed,
+        names,
+        checks: Vec::new(),
+        screen,
+        stopwatch,
+        loads: 0,
+        from_index,
+    })
+}
+
+/// Those of the staff whose tokens were given.
+fn given(options: &DrillOptions, client: &Client) -> anyhow::Result<Staff> {
+    let read = |path: &Option<std::path::PathBuf>| {
+        let token = path.as_ref().map(std::fs::read_to_string).transpose().context("cannot read a token")?;
+        anyhow::Ok(token.map(|token| client.with_token(token.trim())))
+    };
+    Ok(Staff {
+        administrator: read(&options.administrator_token_file)?,
+        auditor: read(&options.auditor_token_file)?,
+        officer: read(&options.officer_token_file)?,
+    })
+}
+
+/// How many entries there are before anything is asked for. Checkpoints are a little behind, an auditor is not.
+async fn end_of_ledger(client: &Client, staff: &Staff) -> anyhow::Result<u64> {
+    let mut end = crate::observer::look(client).await.map_or(0, |seen| seen.checkpoint.size());
+    let Some(auditor) = &staff.auditor else { return Ok(end) };
+    loop {
+        let answer = auditor.get(&format!("/ledger/identity/entries?from={end}")).await?;
+        let body = expect(answer, 200, "reading the audit trail")?.json();
+        match body["next"].as_u64() {
+            Some(next) if next > end => end = next,
+            _ => return Ok(end),
+        }
+    }
+}
+
+fn signer(options: &DrillOptions, ground: &Ground) -> anyhow::Result<Signer> {
+    match (&options.key, &ground.local) {
+        (Some(path), _) => Signer::in_file(path),
+        (None, Some(local)) => Signer::of_ledger(&local.data().join("keys"), local::NAME),
+        (None, None) => Signer::once(&ground.names),
+    }
+}
+
+/// What the parts came to.
+struct Parts {
+    loads: Vec<LoadResult>,
+    knees: Vec<KneeResult>,
+    broken: Option<Broken>,
+    flow: Flow,
+}
+
+impl Parts {
+    fn run(ground: &mut Ground, observer: Observer, only: &[Area]) -> Self {
+        let wanted = |area: Area| only.is_empty() || only.contains(&area);
+        let mut parts = Self { loads: Vec::new(), knees: Vec::new(), broken: None, flow: Flow::default() };
+        if wanted(Area::Volume) {
+            ground.screen.part("Volume", "failure");
+            (parts.loads, parts.knees) = attempt(ground, Area::Volume, volume::run).unwrap_or_default();
+        }
+        if wanted(Area::Failure) && ground.local.is_some() {
+            ground.screen.part("Failure", "attack");
+            parts.broken = attempt(ground, Area::Failure, faults::run);
+        } else if wanted(Area::Failure) {
+            let title = "Nodes and networks may fail";
+            let why = "only for a deployment that the drill starts itself (--local)";
+            ground.skipped(Area::Failure, "failure/faults", title, why);
+        }
+        if wanted(Area::Attack) {
+            ground.screen.part("Attack", "compliance");
+            attempt(ground, Area::Attack, attack::run).unwrap_or_default();
+        }
+        if wanted(Area::Compliance) {
+            ground.screen.part("Compliance", "what was promised");
+            attempt(ground, Area::Compliance, compliance::run).unwrap_or_default();
+        }
+        if wanted(Area::Invariants) {
+            ground.screen.part("What was promised", "the report");
+            let check = |ground: &mut Ground| invariants::run(ground, observer);
+            parts.flow = attempt(ground, Area::Invariants, check).unwrap_or_default();
+        }
+        let refused: u64 = parts.loads.iter().map(|load| load.counts.refused).sum();
+        let meanwhile = parts.broken.as_ref().map_or(0, |broken| broken.ran.record.counts.refused);
+        parts.flow.refused = refused + meanwhile;
+        parts
+    }
+}
+
+/// Does a part; one that cannot go on has failed, and the others are tried all the same.
+fn attempt<T>(
+    ground: &mut Ground,
+    area: Area,
+    part: impl FnOnce(&mut Ground) -> anyhow::Result<T>,
+) -> Option<T> {
+    let done = part(ground);
+    if let Err(error) = &done {
+        let name = format!("{}/goes-on", area.title().to_lowercase().replace(' ', "-"));
+        let said = ground.local.as_ref().map(Local::said).unwrap_or_default();
+        let title = format!("{}: the target could be asked to the end", area.title());
+        ground.judged(area, &name, &title, said, vec![format!("{error:#}")]);
+    }
+    done.ok()
+}
+
+fn gather(
+    options: &DrillOptions,
+    ground: &Ground,
+    parts: Parts,
+    (machine, found): (Machine, Vec<Finding>),
+    began_at: String,
+    signer: &Signer,
+) -> Report {
+    let Parts { loads, knees, broken, flow } = parts;
+    let faults = broken.as_ref().map_or_else(Vec::new, |broken| broken.faults.clone());
+    let seen = targets::Seen {
+        loads: &loads,
+        knees: &knees,
+        faults: &faults,
+        checks: &ground.checks,
+        cores: machine.cores,
+        held_connections: ground.profile.held_connections,
+    };
+    let mut checks = ground.checks.clone();
+    checks.sort_by_key(|check| check.area);
+    Report {
+        form: FORM,
+        run: RunInfo {
+            id: ground.names.clone(),
+            began_at,
+            took_s: ground.stopwatch.elapsed().as_secs_f64(),
+            profile: ground.profile.name.to_owned(),
+            seed: ground.seed,
+            target: ground.target.url(),
+            local: ground.local.is_some(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: options.commit.clone(),
+        },
+        verdict: Verdict::of(&checks),
+        targets: targets::rows(&seen),
+        cost: options.cost_load.and_then(|load| cost::of(&knees, load, options.node_price)),
+        configuration: serde_json::to_value(&ground.profile).unwrap_or_default(),
+        signed_by: signer.public(),
+        checks,
+        timeline: broken.map_or_else(Timeline::default, timeline),
+        faults,
+        loads,
+        knees,
+        acknowledgements: flow,
+        machine,
+        preflight: found,
+    }
+}
+
+/// The run during which things were broken, second by second.
+fn timeline(broken: Broken) -> Timeline {
+    let moment = |second: &load::Second| {
+        let ms = |quantile| load::milliseconds(second.latency_us.value_at_quantile(quantile));
+        let mut heat = vec![0; HEAT_MS.len() + 1];
+        for value in second.latency_us.iter_recorded() {
+            let took = load::milliseconds(value.value_iterated_to());
+            let row = HEAT_MS.iter().position(|end| took <= *end).unwrap_or(HEAT_MS.len());
+            heat[row] += value.count_at_value();
+        }
+        let [p50_ms, p99_ms, max_ms] = [ms(0.5), ms(0.99), ms(1.0)];
+        Moment { counts: second.counts, answered: second.answered, p50_ms, p99_ms, max_ms, heat }
+    };
+    Timeline { seconds: broken.ran.record.seconds.iter().map(moment).collect(), bands: broken.bands }
+}

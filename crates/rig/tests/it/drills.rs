@@ -1,0 +1,130 @@
+//! The drill itself: a clean deployment raises no alarm, and what lies on the way to one is found out.
+
+mod liar;
+
+use std::path::Path;
+
+use liar::{LIES, Lie};
+use rig::{Outcome, Server, ServerOptions, long_run};
+use serde_json::{Value, json};
+
+use crate::{Folder, MANY_COME, PASSWORD};
+
+/// Runs `holdfast drill` with these arguments.
+fn drill(arguments: &[&str], report: &Path) -> Outcome {
+    let report = report.display().to_string();
+    let arguments: Vec<_> = ["drill"].iter().chain(arguments).copied().chain(["--report", &report]).collect();
+    rig::run_alone(&arguments).expect("it runs")
+}
+
+fn read(report: &Path) -> Value {
+    let text = std::fs::read(report.join("report.json")).expect("a report was written");
+    serde_json::from_slice(&text).expect("it is JSON")
+}
+
+/// The checks that failed, by name.
+fn failed(report: &Value) -> Vec<String> {
+    let checks = report["checks"].as_array().expect("checks");
+    let failed = checks.iter().filter(|check| check["outcome"] == "failed");
+    failed.map(|check| format!("{}: {}: {}", check["name"], check["detail"], check["evidence"])).collect()
+}
+
+/// One run in the usual tests, twenty in the long ones.
+#[test]
+fn a_deployment_that_is_in_order_raises_no_alarm() {
+    let runs = if long_run() { 20 } else { 1 };
+    for run in 0..runs {
+        let folder = tempfile::tempdir().expect("a folder");
+        let outcome =
+            drill(&["--local", "--seed", &run.to_string(), "--cost-load", "1000000"], folder.path());
+        let report = read(folder.path());
+        assert_eq!(failed(&report), Vec::<String>::new(), "{}", outcome.stderr);
+        assert!(outcome.status.success(), "{}", outcome.stderr);
+        for area in ["volume", "invariants", "failure", "attack", "compliance"] {
+            let checks = report["checks"].as_array().expect("checks");
+            let held = checks.iter().filter(|check| check["area"] == area && check["outcome"] == "passed");
+            assert!(held.count() > 2, "{area} was hardly tried");
+        }
+        let checked = folder.path().display().to_string();
+        let checked = rig::run_alone(&["drill", "--check-report", &checked]).expect("it runs");
+        assert!(checked.status.success(), "{}", checked.stderr);
+        let page = std::fs::metadata(folder.path().join("report.html")).expect("a page was written");
+        assert!(page.len() < 2 << 20, "the page has {} bytes", page.len());
+    }
+}
+
+/// The part of a drill that must notice a lie.
+fn notices(lie: Lie) -> (&'static str, &'static str) {
+    match lie {
+        Lie::Forgets | Lie::GivesOneReceiptTwice | Lie::DropsAnEntry => {
+            ("invariants", "invariants/acknowledged")
+        }
+        Lie::LosesAnUpdate => ("invariants", "invariants/updates"),
+        Lie::ForgesAReceipt => ("invariants", "invariants/receipts"),
+        Lie::ShowsWhatWas => ("invariants", "invariants/own-writes"),
+        Lie::LetsTheEndedPass => ("invariants", "invariants/ended-sessions"),
+        Lie::TakesBack => ("invariants", "invariants/checkpoints"),
+        Lie::DoesItTwice => ("invariants", "invariants/acknowledged"),
+        Lie::TakesItAgain => ("attack", "attack/replay"),
+    }
+}
+
+/// A server, and files with the tokens of an administrator and an auditor.
+async fn honest(folder: &Folder) -> (Server, Vec<String>) {
+    let options = ServerOptions { settings: MANY_COME.to_owned(), ..ServerOptions::default() };
+    let server = Server::start_with(&folder.data(), &options).expect("it starts");
+    let administrator = server.administrator().await.expect("the first password holds");
+    let auditor =
+        json!({"userId": "auditor", "password": PASSWORD, "kind": "government", "roles": ["auditor"]});
+    let registered = administrator.post("/api/v1/persons", &auditor).await.expect("an answer");
+    assert_eq!(registered.status, 201);
+    let auditor = server.client().sign_in("auditor", PASSWORD).await.expect("they sign in");
+    let mut arguments = Vec::new();
+    for (name, client) in [("administrator", administrator), ("auditor", auditor)] {
+        let path = folder.data().with_file_name(format!("{name}.token"));
+        std::fs::write(&path, client.token.expect("a token")).expect("it can be written");
+        arguments.extend([format!("--{name}-token-file"), path.display().to_string()]);
+    }
+    (server, arguments)
+}
+
+/// Drills a target, of which only these parts are of interest; the names of the checks that failed.
+fn drill_target(target: &str, tokens: &[String], only: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut arguments = vec!["--target", target, "--yes", "--only", only, "--alone"];
+    arguments.extend(tokens.iter().map(String::as_str));
+    let outcome = drill(&arguments, folder.path());
+    let report = read(folder.path());
+    let checks = report["checks"].as_array().expect("checks");
+    let failed: Vec<_> = checks.iter().filter(|check| check["outcome"] == "failed").collect();
+    assert_eq!(outcome.status.success(), failed.is_empty(), "{}", outcome.stderr);
+    failed.iter().map(|check| check["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn every_lie_is_found_out_and_an_honest_server_is_believed() {
+    let folder = Folder::new();
+    let (server, tokens) = honest(&folder).await;
+    let url = |address| format!("http://{address}");
+    let found = drill_target(&url(server.public), &tokens, "invariants");
+    assert_eq!(found, Vec::<String>::new(), "nobody lied");
+    for lie in LIES {
+        let (part, check) = notices(lie);
+        let found = drill_target(&url(liar::before(server.public, lie)), &tokens, part);
+        assert!(found.iter().any(|name| name == check), "{lie:?} was not noticed by {check}: {found:?}");
+    }
+}
+
+/// Answers before they are synced are lost when the machine stops: this disk forgets what was not synced.
+#[test]
+fn acknowledgements_before_the_sync_are_found_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = folder.path().join("settings.toml");
+    let unsynced = "[sqlite]\ndisk = \"forgets-unsynced\"\ncommits = \"unsynced\"\n";
+    std::fs::write(&settings, unsynced).expect("it can be written");
+    let settings = settings.display().to_string();
+    let outcome = drill(&["--local", "--settings", &settings, "--only", "failure"], folder.path());
+    assert!(!outcome.status.success(), "{}", outcome.stderr);
+    let failed = failed(&read(folder.path()));
+    assert!(failed.iter().any(|check| check.contains("failure/")), "{failed:?}");
+}
