@@ -86,11 +86,12 @@ impl Pier {
         let watch =
             cache.watch(|changes| changes.of::<Board>().map(|(place, _)| tag(&place.to_string())).collect());
         let ledger = Ledger::open(Opening {
-            name: "pier",
+            name: "pier".into(),
             origin: "example.org/pier".to_owned(),
             store: databases.open("pier", &schema).expect("it opens"),
             keys: seal::Keys::open(&path("keys.json"), &Clock::System).expect("the key file opens"),
             clock: Clock::System,
+            times: ledger::Times::Exact,
             config: LedgerConfig::default(),
             checkpoint_path: path("pier.checkpoint"),
             watchers: vec![watch],
