@@ -48,6 +48,7 @@ pub use import_roll::{ImportRoll, ImportRollError, LINES_MAX, RollImported};
 pub use issue_token::{IssueToken, IssueTokenError};
 pub use people::{People, SharedPeople};
 pub use rows::{ElectionRow, RollLine, SERVICE, Stage, TokenCount, TokenIssued, Trustee};
+pub use sql::announced;
 
 /// Every command of a board, for replays.
 #[must_use]

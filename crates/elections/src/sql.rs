@@ -41,6 +41,15 @@ pub(crate) fn elections_at_work(snapshot: &Snapshot<'_>) -> Result<Vec<ElectionR
     Ok(rows)
 }
 
+/// Elections that were ever shown to anybody but officers: each has a board.
+///
+/// # Errors
+/// When the store fails.
+pub fn announced(snapshot: &Snapshot<'_>) -> Result<Vec<Id<Election>>, StoreError> {
+    let rows: Vec<ElectionRow> = snapshot.rows("WHERE attempt >= 1 ORDER BY id", &[])?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
 /// How many voters of each weight have got a token.
 pub(crate) fn token_counts(
     snapshot: &Snapshot<'_>,

@@ -22,7 +22,7 @@ const CHUNK: u64 = 1000;
 #[derive(Debug)]
 pub struct Subject<'a> {
     /// The service whose ledger it is, for the report.
-    pub service: &'static str,
+    pub service: &'a str,
     /// Where the database of that name is.
     pub databases: &'a Databases,
     pub checkpoint: &'a Path,
@@ -37,7 +37,7 @@ pub struct Subject<'a> {
 /// What was found to be in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    pub service: &'static str,
+    pub service: String,
     pub entries: u64,
     pub root: Hash,
     /// Entries under the newest checkpoint, if one was published.
@@ -100,7 +100,7 @@ pub fn verify(subject: &Subject<'_>) -> Result<Report, VerifyError> {
     }
     let replayed_tables = compare(&live, &scratch, &subject.schema)?;
     Ok(Report {
-        service: subject.service,
+        service: subject.service.to_owned(),
         entries: walk.tree.size(),
         root: walk.tree.root(),
         published: walk.covered,

@@ -5,10 +5,19 @@ use std::{io::Write, path::PathBuf};
 use anyhow::Context;
 use clap::Args;
 use clock::Clock;
-use ledger::verify::{Report, Subject};
+use elections::{board_commands, board_name, board_schema};
+use ledger::{
+    Commands,
+    verify::{Report, Subject},
+};
 use seal::{Keys, PersonKeys};
+use store::Schema;
 
-use crate::{data_folder::DataFolder, key_file::Engines, settings::SettingsOptions};
+use crate::{
+    data_folder::DataFolder,
+    key_file::Engines,
+    settings::{Settings, SettingsOptions},
+};
 
 /// What to verify.
 #[derive(Debug, Clone, Args)]
@@ -32,18 +41,46 @@ pub fn verify(options: &VerifyOptions) -> anyhow::Result<()> {
     let keys = Keys::open_existing(&folder.keys(), &Clock::System).context("cannot open the key file")?;
     let engines = folder.engines(&settings)?;
     check_deployment(&engines, &keys)?;
-    let scratch = tempfile::tempdir().context("cannot make a folder for the replay")?;
-    let report = ledger::verify::verify(&Subject {
-        service: identity::SERVICE,
-        databases: &engines.services,
-        checkpoint: &folder.checkpoint(identity::SERVICE),
-        origin: &settings.origin(identity::SERVICE),
-        keys: &keys,
-        schema: identity::schema(),
-        commands: identity::commands(),
-        scratch: scratch.path(),
-    });
-    print(&report.with_context(|| format!("ledger {} is not in order", identity::SERVICE))?)
+    let at = Place { folder: &folder, engines: &engines, keys: &keys, settings: &settings };
+    at.verify(identity::SERVICE, identity::SERVICE, identity::schema(), identity::commands())?;
+    if !engines.services.exists(elections::SERVICE).context("cannot look for the database")? {
+        return Ok(());
+    }
+    at.verify(elections::SERVICE, elections::SERVICE, elections::schema(), elections::commands())?;
+    let database = engines.services.open_to_read(elections::SERVICE, &elections::schema())?;
+    for election in database.read(elections::announced)? {
+        let (name, origin) = (board_name(election), format!("{}/{election}", elections::SERVICE));
+        // Its board is made when it is first looked after.
+        if engines.services.exists(&name).context("cannot look for the database")? {
+            at.verify(&name, &origin, board_schema(), board_commands())?;
+        }
+    }
+    Ok(())
+}
+
+/// Where ledgers are, and what they are signed with.
+struct Place<'p> {
+    folder: &'p DataFolder,
+    engines: &'p Engines,
+    keys: &'p Keys,
+    settings: &'p Settings,
+}
+
+impl Place<'_> {
+    fn verify(&self, name: &str, origin: &str, schema: Schema, commands: Commands) -> anyhow::Result<()> {
+        let scratch = tempfile::tempdir().context("cannot make a folder for the replay")?;
+        let report = ledger::verify::verify(&Subject {
+            service: name,
+            databases: &self.engines.services,
+            checkpoint: &self.folder.checkpoint(name),
+            origin: &self.settings.origin(origin),
+            keys: self.keys,
+            schema,
+            commands,
+            scratch: scratch.path(),
+        });
+        print(&report.with_context(|| format!("ledger {name} is not in order"))?)
+    }
 }
 
 /// Do the keys and the databases belong together?

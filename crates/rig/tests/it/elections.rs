@@ -95,6 +95,10 @@ async fn a_whole_election_with(
     let in_folder = town::verify_saved(&saved);
     assert!(in_folder.success, "{}", in_folder.text);
     town.server.stop().expect("it stops");
+    // And whoever runs the server can have all of it replayed.
+    let replayed = rig::Server::verify_with(&folder.data(), options).expect("it runs");
+    assert!(replayed.status.success(), "{}", replayed.stderr);
+    assert!(replayed.stdout.contains("ledger election-"), "{}", replayed.stdout);
 }
 
 #[tokio::test]
