@@ -38,11 +38,12 @@ fn cast_bytes(cast: &Cast<'_>) -> Vec<u8> {
     bytes
 }
 
-/// What the voter finds the ballot by: it follows from the voter's own key, so nobody else's ballot has it.
+/// What the voter finds the ballot by: it follows from the voter's own key, so nobody else's ballot has it. The signature
+/// is no part of it: who opens a locked ballot to check the booth shows no signature, so that nobody can cast it.
 #[must_use]
-pub fn tracker(cast: &Cast<'_>, signature: &[u8; 64]) -> Hex<32> {
+pub fn tracker(cast: &Cast<'_>) -> Hex<32> {
     let hash = Sha256::new_with_prefix(b"holdfast/tracker/v1\n").chain_update(cast_bytes(cast));
-    Hex(hash.chain_update(signature).finalize().into())
+    Hex(hash.finalize().into())
 }
 
 /// What a key ceremony is about.
@@ -78,18 +79,16 @@ mod tests {
     fn a_tracker_follows_from_every_part_of_what_was_cast() {
         let (ballot, other) = ([1; 3].as_slice(), [2; 3].as_slice());
         let cast = Cast { voter: &[2; 32], token: &[3; 64], weight: 1, ballots: &[ballot, other] };
-        let found = |cast: &Cast<'_>, signature: u8| tracker(cast, &[signature; 64]);
-        let own = found(&cast, 9);
+        let own = tracker(&cast);
         let others = [
-            found(&Cast { voter: &[9; 32], ..cast }, 9),
-            found(&Cast { token: &[9; 64], ..cast }, 9),
-            found(&Cast { weight: 2, ..cast }, 9),
-            found(&Cast { ballots: &[other, ballot], ..cast }, 9),
-            found(&Cast { ballots: &[&[1, 1, 1, 2, 2, 2]], ..cast }, 9),
-            found(&cast, 8),
+            tracker(&Cast { voter: &[9; 32], ..cast }),
+            tracker(&Cast { token: &[9; 64], ..cast }),
+            tracker(&Cast { weight: 2, ..cast }),
+            tracker(&Cast { ballots: &[other, ballot], ..cast }),
+            tracker(&Cast { ballots: &[&[1, 1, 1, 2, 2, 2]], ..cast }),
         ];
         assert!(others.iter().all(|other| *other != own));
-        assert_eq!(found(&cast, 9), own);
+        assert_eq!(tracker(&cast), own);
         assert_ne!(statement(&[1; 32], &cast), statement(&[9; 32], &cast));
     }
 }

@@ -276,7 +276,7 @@ impl BallotEntry {
     /// What the voter finds it by.
     #[must_use]
     pub fn tracker(&self) -> Hex<32> {
-        self.cast(|cast| bytes::tracker(cast, &self.signature.0))
+        self.cast(bytes::tracker)
     }
 
     fn cast<T>(&self, with: impl FnOnce(&Cast<'_>) -> T) -> T {

@@ -4,7 +4,7 @@ import { Malformed, fromBase64, fromHex, toBase64, toHex } from "../bytes.ts";
 import { decodeBallot, holds, open } from "../mixnet/ballot.ts";
 import { type Answer, extract } from "../mixnet/contest.ts";
 import { decodeElement, decodeScalar, encodeScalar } from "../mixnet/group.ts";
-import { encodeStatement, listOf, trackerOf } from "./bindings.ts";
+import { listOf, trackerOf } from "./bindings.ts";
 import type { Sealed } from "./ballot.ts";
 import { type Election, contestOf } from "./model.ts";
 
@@ -39,7 +39,7 @@ export function checked(election: Election, said: Opened): { tracker: string; an
   const [voterKey, token] = [fromHex(said.voterKey), fromHex(said.token)];
   const ballots = said.ballots.map(fromBase64);
   if (ballots.length !== election.contests.length) throw new Malformed("another number of contests");
-  const statement = encodeStatement({ electionHash, voterKey, token, weight: said.weight, ballots });
+  const statement = { electionHash, voterKey, token, weight: said.weight, ballots };
   const weights = election.issuers?.map(({ weight }) => weight) ?? [];
   const answers = ballots.map((bytes, at) => {
     const ballot = decodeBallot(bytes);

@@ -29,7 +29,7 @@ export function seal(election: Election, right: Right, answers: Answer[]): Seale
   });
   const ballots = each.map(({ ballot }) => encodeBallot(ballot));
   const statement = { electionHash, voterKey: right.voterKey, token: right.token, weight: right.weight, ballots };
-  const tracker = toHex(trackerOf(encodeStatement(statement)));
+  const tracker = toHex(trackerOf(statement));
   return { electionId: election.electionId, statement, tracker, secrets: each.map(({ secrets }) => secrets) };
 }
 

@@ -13,18 +13,21 @@ export interface Statement {
   ballots: Uint8Array[];
 }
 
-export function encodeStatement({ electionHash, voterKey, token, weight, ballots }: Statement): Uint8Array {
+export function encodeStatement(statement: Statement): Uint8Array {
+  return concat(text("holdfast/ballot/v1\n"), statement.electionHash, encodeCast(statement));
+}
+
+function encodeCast({ voterKey, token, weight, ballots }: Statement): Uint8Array {
   const each = ballots.map((ballot) => concat(u32(ballot.length), ballot));
-  const head = text("holdfast/ballot/v1\n");
-  return concat(head, electionHash, voterKey, token, u32(weight), u16(ballots.length), ...each);
+  return concat(voterKey, token, u32(weight), u16(ballots.length), ...each);
 }
 
 /**
  * The code that a voter follows their ballot by. It is bound to their own key, which is part of the statement, and
  * says nothing of the signature: whoever opens a ballot to check the booth shows no signature, so nobody can cast it.
  */
-export function trackerOf(statement: Uint8Array): Uint8Array {
-  return sha256(concat(text("holdfast/tracker/v1\n"), statement));
+export function trackerOf(statement: Statement): Uint8Array {
+  return sha256(concat(text("holdfast/tracker/v1\n"), encodeCast(statement)));
 }
 
 export function sign(statement: Uint8Array, secretKey: Uint8Array): Uint8Array {

@@ -4,7 +4,7 @@ import { readEntry } from "../board/entry.ts";
 import { readCheckpoint, readKey } from "../board/note.ts";
 import { isIncluded, leafHash } from "../board/tree.ts";
 import { Malformed, fromBase64, fromHex, toHex } from "../bytes.ts";
-import { encodeStatement, trackerOf } from "../election/bindings.ts";
+import { trackerOf } from "../election/bindings.ts";
 import type { Election } from "../election/model.ts";
 import { ask, message } from "../page/api.ts";
 import { h, root } from "../page/dom.ts";
@@ -58,13 +58,13 @@ function check(election: Election, found: Required<Found>): { size: number } {
       weight: number;
       ballots: string[];
     };
-    const statement = encodeStatement({
+    const statement = {
       electionHash: fromHex(election.electionHash!),
       voterKey: fromHex(body.voter),
       token: fromHex(body.token),
       weight: body.weight,
       ballots: body.ballots.map(fromBase64),
-    });
+    };
     if (toHex(trackerOf(statement)) !== tracker) throw new Malformed("the entry is another ballot’s");
   }
   return checkpoint;

@@ -1,4 +1,4 @@
-import{a as x}from"./shared-LM4W2ZUE.js";import{a as n,b as w,c as m,d as c,k as y,m as b,u as k}from"./shared-OKWIUHRO.js";var A=c(`holdfast/entry/v1
+import{a as x}from"./shared-BEJWTI4E.js";import{a as n,b as w,c as m,d as c,k as y,m as b,u as k}from"./shared-OKWIUHRO.js";var A=c(`holdfast/entry/v1
 `);function K(i){let e=new b(i);if(!m(e.bytes(Math.min(A.length,e.left)),A))throw new n("not an entry");let a=e.number(8),r=e.number(8),t=()=>e.bytes(e.number(4)),o=()=>new TextDecoder("utf-8",{fatal:!0}).decode(t()),[d,f]=[o(),o()];t(),t();let s=t();return t(),e.end(),{index:a,at:r,command:d,actor:f,body:s}}var v=1;function V(i){let e=/^([^+\s]+)\+([0-9a-f]{8})\+(.+)$/.exec(i);if(!e)throw new n("not a verifier key");let[,a,r,t]=e,o=y(t);if(o[0]!==v)return;let d=k(w(c(a),c(`
 `),o)).slice(0,4),f=Uint8Array.from([0,2,4,6],s=>parseInt(r.slice(s,s+2),16));if(o.length!==33||!m(d,f))throw new n("a verifier key that is not what it says");return{name:a,hash:r,key:o.slice(1)}}function $(i,e,a){let r=i.lastIndexOf(`
 
