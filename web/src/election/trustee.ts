@@ -203,7 +203,7 @@ export async function decryptAll(
   }
   // A trustee who decrypts whatever they are shown decrypts single ballots: only what was mixed is decrypted.
   const lists = await verifier.mixes(await verifier.ballots());
-  const partials: { list: number; blob: string; bytes: number }[] = [];
+  const partials: { list: number; blob: string }[] = [];
   for (const { number, rows } of lists) {
     const named = decryption.lists.find(({ list }) => list === number);
     if (named?.blob !== toHex(sha256(rows.encoded))) throw new Malformed(`list ${number} is not what came out of the last mix`);
@@ -211,7 +211,7 @@ export async function decryptAll(
     const bytes = decrypt(verifier.keys, context, decodeRows(rows.encoded), secrets.trustee, share);
     const blob = toHex(sha256(bytes));
     await upload(election.electionId, blob, bytes);
-    partials.push({ list: number, blob, bytes: bytes.length });
+    partials.push({ list: number, blob });
     await told(`Decrypted list ${number + 1}`);
   }
   await ask(`/api/v1/elections/${election.electionId}/decryption`, { method: "POST", body: { partials } });

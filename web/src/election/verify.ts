@@ -34,7 +34,6 @@ import { type Record, bodyOf } from "./record.ts";
 interface Manifest {
   electionId: string;
   secret: boolean;
-  weights: number[];
   mixers: number;
   contests: ContestBody[];
   trustees: { threshold: number; names: string[] };
@@ -164,7 +163,8 @@ export class Verifier {
 
   #holds(body: BallotBody): boolean {
     try {
-      const { contests, weights } = this.manifest;
+      const { contests } = this.manifest;
+      const weights = this.#weights();
       const [voter, token, signature] = [body.voter, body.token, body.signature].map(fromHex) as [
         Uint8Array,
         Uint8Array,
@@ -208,7 +208,8 @@ export class Verifier {
 
   /** The lists as they went through the mixers, each mix proven. */
   async mixes(counting: BallotBody[]): Promise<List[]> {
-    const { contests, weights, mixers } = this.manifest;
+    const { contests, mixers } = this.manifest;
+    const weights = this.#weights();
     const mixed = this.#of("election/mixed").map((entry) =>
       bodyOf<{ list: number; mixer: number; output: string; proof: string }>(entry),
     );
@@ -264,6 +265,10 @@ export class Verifier {
     const names = decrypted.map(({ trustee }) => this.manifest.trustees.names[trustee - 1]);
     await this.#told({ what: "Decryption", how: `by ${names.join(", ")}; every part proven` });
     return byContest;
+  }
+
+  #weights(): number[] {
+    return this.manifest.issuers.map(({ weight }) => weight);
   }
 
   #of(command: string) {

@@ -18,7 +18,7 @@ interface Found {
 }
 
 const place = root();
-const { election: electionId, tracker } = place.dataset as { election: string; tracker: string };
+const { election: electionId, tracker, status } = place.dataset as Record<"election" | "tracker" | "status", string>;
 
 void prove();
 
@@ -29,6 +29,8 @@ async function prove(): Promise<void> {
       ask<Election>(base, { anonymous: true }),
       ask<Found>(`${base}/ballots/${tracker}`, { anonymous: true }),
     ]);
+    // It was checked while this page was on its way: let the page say so too.
+    if (found.status !== status) return location.reload();
     if (!found.checkpoint || !found.inclusionProof) {
       say("wait", "The board has not been signed since this ballot came in. This page asks again by itself.");
       setTimeout(() => location.reload(), 3000);

@@ -474,7 +474,7 @@ async fn ballot(
         h1 class="govuk-heading-l" { (title) }
         p class="tracker" { (grouped(&tracker)) }
         p class="govuk-body column" { (what) }
-        div data-app data-election=(id) data-tracker=(tracker) {}
+        div data-app data-election=(id) data-tracker=(tracker) data-status=(found.status) {}
         noscript {
             p class="govuk-body column" {
                 "With scripts, your own device would prove this now. You can also use "
