@@ -91,6 +91,24 @@ impl Reading {
         Ok(Known { row, board: Some(board), agreed, state, issuers, faults })
     }
 
+    /// What is listed of the election of a row. A page of elections that are over opens no boards.
+    pub(crate) async fn listed(&self, row: ElectionRow) -> Result<Known, Problem> {
+        let phase = match row.stage() {
+            Stage::Published => Phase::Published,
+            Stage::Abandoned => Phase::Abandoned,
+            Stage::Draft | Stage::Ceremony | Stage::Open | Stage::Closed | Stage::Tally => {
+                return self.known_of(row).await;
+            }
+        };
+        if self.boards.opened(row.id).is_some() {
+            return self.known_of(row).await;
+        }
+        let definition = row.definition()?;
+        let issuers = issuers(&self.keys, row.id, &definition.weights, definition.secret);
+        let state = BoardState { phase: phase as u8, ..BoardState::new() };
+        Ok(Known { row, board: None, agreed: None, state, issuers, faults: Vec::new() })
+    }
+
     /// What the public sees of an election, as JSON.
     pub(crate) async fn shown(self, election: Id<Election>) -> Result<Option<String>, Problem> {
         match self.known(election).await?.filter(|known| known.row.is_announced()) {

@@ -97,7 +97,7 @@ async fn elections(
     let next = rows.last().map(|row| row.id).filter(|_| full);
     let mut bodies = Vec::with_capacity(rows.len());
     for row in rows {
-        bodies.push(ElectionBody::of(&elections.reading().known_of(row).await?)?);
+        bodies.push(ElectionBody::of(&elections.reading().listed(row).await?)?);
     }
     Ok(private(StatusCode::OK, &ElectionsBody { elections: bodies, next }))
 }

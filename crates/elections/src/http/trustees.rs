@@ -178,7 +178,7 @@ struct SayBody {
     request_body = SayBody,
     params(
         ("id" = String, Path, format = "uuid", description = "The election"),
-        ("step" = CeremonyStep, Path, description = "What is said"),
+        ("step" = String, Path, pattern = "^(transport-key|sealed-opening|opening|dealing|approval|complaint)$", description = "What is said"),
     ),
     responses((status = 200, description = "The ceremony as it stands then", body = CeremonyBody), Refusals),
 )]
