@@ -233,14 +233,19 @@ pub fn board_name(election: Id<Election>) -> String {
 }
 
 impl Board {
-    /// How it stands, as far as this node knows.
-    pub(crate) fn state(&self) -> BoardState {
-        self.states.borrow().clone()
-    }
-
     /// How far it has come.
     pub(crate) fn phase(&self) -> Phase {
         self.states.borrow().phase()
+    }
+
+    /// How far it has come, asked of the database if this node knows of less than what is wanted: another node may
+    /// have brought it there a moment ago.
+    pub(crate) async fn phase_for(&self, wanted: &[Phase]) -> Result<Phase, Problem> {
+        let known = self.phase();
+        if wanted.contains(&known) {
+            return Ok(known);
+        }
+        Ok(self.ledger.readers().read(sql::board_state).await?.phase())
     }
 
     /// Tells of every change.

@@ -143,7 +143,9 @@ impl Reading {
     /// The results, once they are published, as JSON.
     pub(crate) async fn published_results(self, election: Id<Election>) -> Result<Option<String>, Problem> {
         match self.board(election).await? {
-            Some(board) if board.phase() == Phase::Published => json(&self.results(&board).await?).map(Some),
+            Some(board) if board.phase_for(&[Phase::Published]).await? == Phase::Published => {
+                json(&self.results(&board).await?).map(Some)
+            }
             Some(_) | None => Ok(None),
         }
     }
