@@ -1,6 +1,7 @@
 //! Measurements, each beside a peer in the same run. `cargo xtask bench NAME` builds and runs this.
 
 mod ballot_check;
+mod ballot_intake;
 mod cache;
 mod changes;
 mod device_sign_in;
@@ -80,6 +81,8 @@ enum Name {
     Cache,
     /// Ballots with proofs, checked together and one by one.
     BallotCheck,
+    /// Votes taken durably over HTTP, and carried on until they are confirmed.
+    BallotIntake,
     /// A shuffle of an election's rows with its proof, and its verification.
     Mix,
     /// Large sums of multiples, beside curve25519-dalek's own.
@@ -112,6 +115,7 @@ fn main() -> anyhow::Result<()> {
         Name::Jobs => jobs::run(arguments.quick)?,
         Name::Cache => cache::run(arguments.quick)?,
         Name::BallotCheck => ballot_check::run(arguments.quick)?,
+        Name::BallotIntake => ballot_intake::run(arguments.quick)?,
         Name::Mix => mix::run(arguments.quick)?,
         Name::Sums => sums::run(arguments.quick)?,
         Name::Generator => generator::run(arguments.quick)?,

@@ -5,7 +5,7 @@
 //!   the election in every proof.
 //! - An [`Event`] is one entry of the election's ledger, its *board*.
 //! - [`statement`], [`tracker`] and their kin are the bytes that are signed and hashed.
-//! - [`count`] counts the answers of one contest.
+//! - [`count()`] counts the answers of one contest.
 //!
 //! docs/elections-specification.md says all of it byte for byte.
 #![forbid(unsafe_code)]

@@ -166,6 +166,16 @@ impl Lists {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn a_list_has_one_number_and_a_number_one_list(contests in 1..60_u32, weights in 1..9_u32, list in 0..540_u32) {
+            let lists = Lists { contests, weights };
+            let list = list % (contests * weights);
+            proptest::prop_assert_eq!(lists.list(lists.weight(list), lists.contest(list)), list);
+            proptest::prop_assert!(lists.all().any(|known| known == list));
+        }
+    }
+
     #[test]
     fn every_list_is_one_contest_of_one_weight() {
         let lists = Lists { contests: 3, weights: 2 };

@@ -147,7 +147,7 @@ impl Boards {
 
     fn open(&self, election: Id<Election>) -> Result<Arc<Board>, BoardError> {
         let count = self.open.read().unwrap_or_else(PoisonError::into_inner).len();
-        if count >= self.opening.open_max.get() {
+        if count >= self.opening.open_max.get() && !self.close_one() {
             return Err(BoardError::TooMany);
         }
         let board = self.open_one(election).map_err(BoardError::Opening)?;
@@ -155,6 +155,18 @@ impl Boards {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         open.insert(election, Arc::clone(&board));
         Ok(board)
+    }
+
+    /// Closes the board of an election that is over. Whoever reads there now reads on.
+    fn close_one(&self) -> bool {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let over = open.values().find(|board| board.phase() >= Phase::Published).map(|board| board.election);
+        let closed = over.and_then(|election| open.remove(&election));
+        drop(open);
+        if let Some(board) = &closed {
+            board.ledger.stop();
+        }
+        closed.is_some()
     }
 
     fn open_one(&self, election: Id<Election>) -> Result<Board, Box<dyn std::error::Error + Send + Sync>> {
@@ -221,14 +233,19 @@ pub fn board_name(election: Id<Election>) -> String {
 }
 
 impl Board {
-    /// How it stands, as far as this node knows.
-    pub(crate) fn state(&self) -> BoardState {
-        self.states.borrow().clone()
-    }
-
     /// How far it has come.
     pub(crate) fn phase(&self) -> Phase {
         self.states.borrow().phase()
+    }
+
+    /// How far it has come, asked of the database if this node knows of less than what is wanted: another node may
+    /// have brought it there a moment ago.
+    pub(crate) async fn phase_for(&self, wanted: &[Phase]) -> Result<Phase, Problem> {
+        let known = self.phase();
+        if wanted.contains(&known) {
+            return Ok(known);
+        }
+        Ok(self.ledger.readers().read(sql::board_state).await?.phase())
     }
 
     /// Tells of every change.
@@ -264,10 +281,10 @@ impl Board {
         self.ledger.submit(permitted).await
     }
 
-    /// As [`Board::post`]; that it stands there already is as good.
+    /// As [`Board::post`]; that it stands there already, or that the election has gone on without it, is as good.
     pub(crate) async fn post_once<E: Rule>(&self, entry: E) -> Result<(), Problem> {
         match self.post(entry).await {
-            Ok(_) | Err(SubmitError::Refused(PostError::AlreadyThere)) => Ok(()),
+            Ok(_) | Err(SubmitError::Refused(PostError::AlreadyThere | PostError::NotNow(_))) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

@@ -13,7 +13,7 @@ use problem::Problem;
 
 use crate::{
     Elections,
-    board_rows::{BoardState, Phase, SaidRow, VoidRow, kept},
+    board_rows::{BoardState, SaidRow, VoidRow, kept},
     boards::Board,
     post::PostError,
     sql,
@@ -185,11 +185,11 @@ impl Elections {
 
     /// Who is to blame for attempts that failed.
     pub(crate) async fn faults(&self, board: &Board) -> Result<Vec<TrusteeFault>, Problem> {
-        if board.phase() == Phase::New {
-            return Ok(Vec::new());
-        }
-        let attempt = board.state().attempt;
-        let row = board.ledger.readers().read(move |snapshot| snapshot.get::<VoidRow>(&attempt)).await?;
+        let read = |snapshot: &store::Snapshot<'_>| {
+            let attempt = sql::board_state(snapshot)?.attempt;
+            snapshot.get::<VoidRow>(&attempt)
+        };
+        let row = board.ledger.readers().read(read).await?;
         Ok(row.map_or(Ok(Vec::new()), |row| kept(&row.faults, "board_voids"))?)
     }
 }

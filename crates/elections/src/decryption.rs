@@ -39,8 +39,9 @@ impl Elections {
     ) -> Result<(), Problem> {
         let trustee = self.trustee(actor, election).await?;
         let board = self.board(election).await?;
-        if board.phase() != Phase::Decrypting {
-            return Err(PostError::NotNow(board.phase()).into());
+        let phase = board.phase_for(&[Phase::Decrypting]).await?;
+        if phase != Phase::Decrypting {
+            return Err(PostError::NotNow(phase).into());
         }
         board.stage_piece(trustee, hash, piece, bytes).await
     }
@@ -57,10 +58,11 @@ impl Elections {
     ) -> Result<(), Problem> {
         let trustee = self.trustee(actor, election).await?;
         let board = self.board(election).await?;
-        if board.phase() != Phase::Decrypting {
+        let phase = board.phase_for(&[Phase::Decrypting]).await?;
+        if phase != Phase::Decrypting {
             let decrypted = board.ledger.readers().read(sql::decrypted).await?;
             let own = decrypted.iter().any(|row| row.trustee == trustee && row.holds);
-            return if own { Ok(()) } else { Err(PostError::NotNow(board.phase()).into()) };
+            return if own { Ok(()) } else { Err(PostError::NotNow(phase).into()) };
         }
         let lists = self.lists(&board).await?;
         let named = |list: &ListRows| partials.iter().filter(|part| part.list == list.list).count() == 1;

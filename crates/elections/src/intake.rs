@@ -72,7 +72,8 @@ impl Elections {
         election: Id<Election>,
     ) -> Result<(std::sync::Arc<Board>, std::sync::Arc<Agreed>), Problem> {
         let board = self.board(election).await?;
-        let agreed = board.agreed().await?.filter(|_| board.phase() == Phase::Open);
+        let phase = board.phase_for(&[Phase::Open]).await?;
+        let agreed = board.agreed().await?.filter(|_| phase == Phase::Open);
         let agreed = agreed.ok_or(IssueTokenError::NotOpen)?;
         // Those who close it may be a moment late.
         if agreed.manifest.closes_at.is_some_and(|closes_at| closes_at <= self.clock().now()) {

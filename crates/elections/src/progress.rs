@@ -62,10 +62,14 @@ impl Elections {
     }
 
     async fn look_after_all(&self) -> Result<(), Problem> {
+        let mut failed = None;
         for row in self.ledger().readers().read(sql::elections_at_work).await? {
-            self.look_after(row.id).await?;
+            // What is wrong with one election is not the others' business.
+            if let Err(problem) = self.look_after(row.id).await {
+                failed = Some(problem);
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Brings an election's board as far as it can come now.

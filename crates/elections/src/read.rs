@@ -91,6 +91,24 @@ impl Reading {
         Ok(Known { row, board: Some(board), agreed, state, issuers, faults })
     }
 
+    /// What is listed of the election of a row. A page of elections that are over opens no boards.
+    pub(crate) async fn listed(&self, row: ElectionRow) -> Result<Known, Problem> {
+        let phase = match row.stage() {
+            Stage::Published => Phase::Published,
+            Stage::Abandoned => Phase::Abandoned,
+            Stage::Draft | Stage::Ceremony | Stage::Open | Stage::Closed | Stage::Tally => {
+                return self.known_of(row).await;
+            }
+        };
+        if self.boards.opened(row.id).is_some() {
+            return self.known_of(row).await;
+        }
+        let definition = row.definition()?;
+        let issuers = issuers(&self.keys, row.id, &definition.weights, definition.secret);
+        let state = BoardState { phase: phase as u8, ..BoardState::new() };
+        Ok(Known { row, board: None, agreed: None, state, issuers, faults: Vec::new() })
+    }
+
     /// What the public sees of an election, as JSON.
     pub(crate) async fn shown(self, election: Id<Election>) -> Result<Option<String>, Problem> {
         match self.known(election).await?.filter(|known| known.row.is_announced()) {
@@ -125,7 +143,9 @@ impl Reading {
     /// The results, once they are published, as JSON.
     pub(crate) async fn published_results(self, election: Id<Election>) -> Result<Option<String>, Problem> {
         match self.board(election).await? {
-            Some(board) if board.phase() == Phase::Published => json(&self.results(&board).await?).map(Some),
+            Some(board) if board.phase_for(&[Phase::Published]).await? == Phase::Published => {
+                json(&self.results(&board).await?).map(Some)
+            }
             Some(_) | None => Ok(None),
         }
     }

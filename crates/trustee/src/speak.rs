@@ -206,6 +206,9 @@ impl Safe {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 /// It is said, unless it was; that it was something else is worth an alarm.
 fn say_once(
     step: CeremonyStep,

@@ -81,6 +81,18 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_is_a_leaf_or_refused(bytes: Vec<u8>, at in 0..200_usize, flip: u8) {
+            let _ = Leaf::read(&bytes);
+            let mut damaged = leaf();
+            let at = at % damaged.len();
+            damaged[at] ^= flip;
+            let _ = Leaf::read(&damaged);
+            let _ = Leaf::read(&[LABEL, &bytes].concat());
+        }
+    }
+
     #[test]
     fn what_is_cut_off_or_goes_on_is_none() {
         let bytes = leaf();

@@ -73,8 +73,8 @@ struct Range {
 
 /// Some entries.
 #[derive(Serialize, ToSchema)]
-struct EntriesBody {
-    entries: Vec<EntryBody>,
+struct BoardEntriesBody {
+    entries: Vec<BoardEntryBody>,
     /// What to send as `from` to read on.
     next: u64,
 }
@@ -82,7 +82,7 @@ struct EntriesBody {
 /// One entry.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct EntryBody {
+struct BoardEntryBody {
     index: u64,
     /// Cut to the minute.
     #[schema(value_type = String, format = "date-time")]
@@ -97,7 +97,7 @@ struct EntryBody {
     leaf_bytes: String,
 }
 
-impl EntryBody {
+impl BoardEntryBody {
     fn of(entry: Entry) -> Result<Self, Problem> {
         let (leaf_hash, leaf_bytes) = (entry.leaf().to_base64(), STANDARD.encode(entry.leaf_bytes()));
         let Entry { index, at, command, body, .. } = entry;
@@ -111,7 +111,7 @@ impl EntryBody {
 #[utoipa::path(
     get, path = "/api/v1/public/elections/{id}/board/entries", tag = "elections",
     params(("id" = String, Path, format = "uuid", description = "The election"), Range),
-    responses((status = 200, description = "The entries", body = EntriesBody), Refusals),
+    responses((status = 200, description = "The entries", body = BoardEntriesBody), Refusals),
 )]
 async fn entries(
     State(elections): Service,
@@ -122,8 +122,8 @@ async fn entries(
     let from = from.unwrap_or(0);
     let found = board.ledger.entries(from, limit.unwrap_or(ENTRIES_MAX)).await?;
     let next = found.last().map_or(from, |last| last.index + 1);
-    let entries = found.into_iter().map(EntryBody::of).collect::<Result<_, _>>()?;
-    Ok(private(StatusCode::OK, &EntriesBody { entries, next }))
+    let entries = found.into_iter().map(BoardEntryBody::of).collect::<Result<_, _>>()?;
+    Ok(private(StatusCode::OK, &BoardEntriesBody { entries, next }))
 }
 
 /// From one size of the board to another.
@@ -142,7 +142,7 @@ struct Sizes {
 /// A proof that nothing was taken back.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ConsistencyBody {
+struct BoardConsistencyBody {
     from: u64,
     to: u64,
     /// Hashes in the order of RFC 6962, section 2.1.2, in base64.
@@ -154,7 +154,7 @@ struct ConsistencyBody {
 #[utoipa::path(
     get, path = "/api/v1/public/elections/{id}/board/consistency", tag = "elections",
     params(("id" = String, Path, format = "uuid", description = "The election"), Sizes),
-    responses((status = 200, description = "The proof", body = ConsistencyBody), Refusals),
+    responses((status = 200, description = "The proof", body = BoardConsistencyBody), Refusals),
 )]
 async fn consistency(
     State(elections): Service,
@@ -162,7 +162,7 @@ async fn consistency(
     Query(Sizes { from, to }): Query<Sizes>,
 ) -> Result<Response, Problem> {
     let consistency_proof = elections.board(id).await?.ledger.consistency(from, to).await?;
-    Ok(private(StatusCode::OK, &ConsistencyBody { from, to, consistency_proof }))
+    Ok(private(StatusCode::OK, &BoardConsistencyBody { from, to, consistency_proof }))
 }
 
 /// Declares the routes of tiles: a number has as many parts as it needs.

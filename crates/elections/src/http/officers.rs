@@ -259,7 +259,7 @@ impl Elections {
         officer(actor)?;
         let row = self.row(election).await?;
         if row.is_announced() && !phases.is_empty() {
-            let phase = self.board(election).await?.phase();
+            let phase = self.board(election).await?.phase_for(phases).await?;
             if !phases.contains(&phase) {
                 return Err(PostError::NotNow(phase).into());
             }

@@ -97,7 +97,7 @@ async fn elections(
     let next = rows.last().map(|row| row.id).filter(|_| full);
     let mut bodies = Vec::with_capacity(rows.len());
     for row in rows {
-        bodies.push(ElectionBody::of(&elections.reading().known_of(row).await?)?);
+        bodies.push(ElectionBody::of(&elections.reading().listed(row).await?)?);
     }
     Ok(private(StatusCode::OK, &ElectionsBody { elections: bodies, next }))
 }
@@ -216,7 +216,8 @@ async fn results(
 ) -> Result<Response, Problem> {
     let board = elections.board(id).await?;
     let enough = if actor.has(Role::Officer) { Phase::Counted } else { Phase::Published };
-    if !(enough..=Phase::Published).contains(&board.phase()) {
+    let phase = board.phase_for(&[Phase::Published]).await?;
+    if !(enough..=Phase::Published).contains(&phase) {
         return Err(not_published());
     }
     Ok(private(StatusCode::OK, &elections.reading().results(&board).await?))

@@ -20,6 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{Service, private};
 use crate::{
     Elections,
+    board_rows::Phase,
     ceremony::{Spoken, Standing},
     create_election::no_such_election,
     post::PostError,
@@ -101,6 +102,7 @@ async fn ceremony_body(
     let row = elections.row(id).await?;
     let board = elections.board(id).await?;
     let spoken = Spoken::read(&board).await?;
+    let phase = board.phase_for(&[]).await?;
     let agreed = board.agreed().await?;
     let faults = elections.faults(&board).await?;
     let spoken = std::sync::Arc::new(spoken);
@@ -128,7 +130,7 @@ async fn ceremony_body(
     });
     Ok(CeremonyBody {
         election_id: id,
-        state: state_word(&row, board.phase(), true),
+        state: state_word(&row, phase, true),
         attempt: spoken.attempt,
         context: hex(&ceremony_context(id, spoken.attempt)),
         threshold: spoken.threshold,
@@ -178,7 +180,7 @@ struct SayBody {
     request_body = SayBody,
     params(
         ("id" = String, Path, format = "uuid", description = "The election"),
-        ("step" = CeremonyStep, Path, description = "What is said"),
+        ("step" = String, Path, pattern = "^(transport-key|sealed-opening|opening|dealing|approval|complaint)$", description = "What is said"),
     ),
     responses((status = 200, description = "The ceremony as it stands then", body = CeremonyBody), Refusals),
 )]
@@ -236,7 +238,8 @@ async fn decryption(
     let you = elections.looks_on(&actor, id).await?;
     let row = elections.row(id).await?;
     let board = elections.board(id).await?;
-    let agreed = board.agreed().await?.ok_or_else(|| Problem::from(PostError::NotNow(board.phase())))?;
+    let phase = board.phase_for(&[Phase::Decrypting]).await?;
+    let agreed = board.agreed().await?.ok_or_else(|| Problem::from(PostError::NotNow(phase)))?;
     let manifest = &agreed.manifest;
     let mut lists = Vec::new();
     for list in elections.lists(&board).await? {
@@ -257,7 +260,7 @@ async fn decryption(
     let named = |holds| parts.iter().filter(|row| row.holds == holds).map(|row| row.trustee).collect();
     let body = DecryptionBody {
         election_id: id,
-        state: state_word(&row, board.phase(), true),
+        state: state_word(&row, phase, true),
         you,
         threshold: row.threshold,
         lists,

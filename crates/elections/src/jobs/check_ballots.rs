@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use seal::PublicKey;
 use serde::{Deserialize, Serialize};
 
-use super::later;
+use super::{later, mix::behind};
 use crate::{
     Elections,
     boards::{Agreed, Board},
@@ -81,7 +81,8 @@ async fn read_votes(board: &Board, from: u64, to: u64) -> Result<Vec<Vote>, Prob
     while at < to {
         let limit = u32::try_from(to - at).unwrap_or(u32::MAX).min(ENTRIES_MAX);
         let entries = board.ledger.entries(at, limit).await?;
-        let Some(last) = entries.last() else { break };
+        // What was not read must not be called confirmed.
+        let last = entries.last().ok_or_else(behind)?;
         at = last.index + 1;
         for Entry { index, command, body, .. } in entries {
             match Event::read(&command, &body) {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     later,
-    mix::{each_event, read_rows},
+    mix::{behind, each_event, read_rows},
 };
 use crate::{
     Elections,
@@ -48,8 +48,13 @@ impl Elections {
     async fn count(&self, election: Id<Election>) -> Result<(), Problem> {
         let board = self.board(election).await?;
         let agreed = board.agreed().await?.ok_or_else(crate::create_election::no_such_election)?;
-        if !matches!(board.phase(), Phase::Closed | Phase::Decrypting) {
+        let wanted = if agreed.manifest.secret { Phase::Decrypting } else { Phase::Closed };
+        let phase = board.phase_for(&[wanted]).await?;
+        if phase > wanted {
             return Ok(());
+        }
+        if phase < wanted {
+            return Err(behind());
         }
         let (decrypted_by, lied, absent, lists) = if agreed.manifest.secret {
             self.decrypt(&board, &agreed).await?
@@ -132,6 +137,9 @@ async fn open_answers(board: &Board, agreed: &Agreed) -> Result<BTreeMap<u32, An
         }
     })
     .await?;
+    if roll.unchecked() > 0 {
+        return Err(behind());
+    }
     let lists = agreed.manifest.lists();
     let mut answers: BTreeMap<u32, Answers> = BTreeMap::new();
     for standing in roll.standing() {
@@ -154,7 +162,7 @@ async fn closing_leaf(board: &Board) -> Result<[u8; 32], Problem> {
         }
     })
     .await?;
-    leaf.ok_or_else(|| Problem::internal(&std::io::Error::other("a board that was never closed is counted")))
+    leaf.ok_or_else(behind)
 }
 
 fn results(

@@ -56,8 +56,12 @@ impl Elections {
     async fn mix(&self, job: &Mix, attempt: &Attempt) -> Result<(), Problem> {
         let board = self.board(job.election).await?;
         let agreed = board.agreed().await?.ok_or_else(crate::create_election::no_such_election)?;
-        if board.phase() != Phase::Closed {
+        let phase = board.phase_for(&[Phase::Closed]).await?;
+        if phase > Phase::Closed {
             return Ok(());
+        }
+        if phase < Phase::Closed {
+            return Err(behind());
         }
         let known = board.ledger.readers().read(sql::mixes).await?;
         let Votes { standing: votes, refused } = read_votes(&board).await?;
@@ -187,6 +191,12 @@ impl Elections {
     }
 }
 
+/// What is read here is not all of it yet: it is tried again.
+pub(crate) fn behind() -> Problem {
+    let detail = "what this node reads of the board is behind";
+    Problem::unavailable("elections/behind", detail, std::time::Duration::from_secs(1))
+}
+
 fn broken() -> Problem {
     Problem::internal(&std::io::Error::other("what stands on the board cannot be mixed"))
 }
@@ -220,8 +230,9 @@ struct Votes {
 }
 
 async fn read_votes(board: &Board) -> Result<Votes, Problem> {
-    let (mut roll, mut for_token) = (RollCall::default(), HashSet::new());
+    let (mut roll, mut for_token, mut closed) = (RollCall::default(), HashSet::new(), false);
     each_event(board, |index, event, _| {
+        closed |= matches!(event, Event::Closed(_));
         if let Event::BallotEntry(vote) = event {
             roll.vote(index, vote.voter.0, vote);
         } else if let Event::Verdicts(verdicts) = event {
@@ -231,6 +242,9 @@ async fn read_votes(board: &Board) -> Result<Votes, Problem> {
         }
     })
     .await?;
+    if !closed || roll.unchecked() > 0 {
+        return Err(behind());
+    }
     let standing = roll.standing().into_iter().map(|standing| standing.vote.clone()).collect();
     let refused = roll.refused().filter(|vote| for_token.contains(&vote.index));
     let refused = refused.map(|vote| (vote.index, vote.vote.clone())).collect();

@@ -108,24 +108,27 @@ async fn officers_trustees_voters_and_observers_hold_an_election() {
 }
 
 #[tokio::test]
-async fn two_nodes_that_share_a_database_hold_one_election() {
+async fn two_nodes_that_share_a_database_hold_one_election_and_leave_the_work_to_others() {
     let database = peers::fresh_database().expect("a database");
-    let (folder, other) = (Folder::new(), Folder::new());
+    let (folder, other, workshop) = (Folder::new(), Folder::new(), Folder::new());
     let options = ServerOptions {
         keys: Some(folder.data().join("keys")),
         database: Some(database),
-        ..town::options("")
+        ..town::options("[jobs]\nin-serve = false\n")
     };
-    let second = std::cell::OnceCell::new();
+    let (second, worker) = (std::cell::OnceCell::new(), std::cell::OnceCell::new());
     let started = |first: &rig::Server| {
         let node = rig::Server::start_with(&other.data(), &options).expect("it starts");
         let client = node.client();
         assert_ne!(node.public, first.public);
         assert!(second.set(node).is_ok());
+        let at_work = rig::Worker::start(&workshop.data(), &options, "crypto,mixnet").expect("it starts");
+        assert!(worker.set(at_work).is_ok());
         client
     };
     a_whole_election_with(&folder, &options, started).await;
     second.into_inner().expect("it was started").stop().expect("it stops");
+    worker.into_inner().expect("it was started").stop().expect("it stops");
 }
 
 #[tokio::test]

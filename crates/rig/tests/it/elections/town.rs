@@ -296,12 +296,12 @@ impl Town {
         panic!("the results are not published");
     }
 
-    /// Waits until a checkpoint covers all that stands on the board.
+    /// Waits until a checkpoint of the officer's node covers all that stands on the board.
     pub(super) async fn until_signed(&self) {
         for _ in 0..600 {
             let size =
-                self.client.get(&self.path("")).await.expect("an answer").json()["board"]["size"].clone();
-            let note = self.client.get(&self.public("/board/checkpoint")).await.expect("an answer");
+                self.officer.get(&self.path("")).await.expect("an answer").json()["board"]["size"].clone();
+            let note = self.officer.get(&self.public("/board/checkpoint")).await.expect("an answer");
             let note = String::from_utf8_lossy(&note.bytes).into_owned();
             if note.lines().nth(1) == Some(size.to_string().as_str()) {
                 return;
