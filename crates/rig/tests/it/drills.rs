@@ -66,21 +66,24 @@ fn notices(lie: Lie) -> (&'static str, &'static str) {
         Lie::TakesBack => ("invariants", "invariants/checkpoints"),
         Lie::DoesItTwice => ("invariants", "invariants/acknowledged"),
         Lie::TakesItAgain => ("attack", "attack/replay"),
+        Lie::ThrowsAVoteAway | Lie::PutsAVoteInTwice | Lie::CountsAVoterTwice => {
+            ("invariants", "invariants/votes")
+        }
     }
 }
 
-/// A server, and files with the tokens of an administrator and an auditor.
-async fn honest(folder: &Folder) -> (Server, Vec<String>) {
-    let options = ServerOptions { settings: MANY_COME.to_owned(), ..ServerOptions::default() };
-    let server = Server::start_with(&folder.data(), &options).expect("it starts");
-    let administrator = server.administrator().await.expect("the first password holds");
-    let auditor =
-        json!({"userId": "auditor", "password": PASSWORD, "kind": "government", "roles": ["auditor"]});
-    let registered = administrator.post("/api/v1/persons", &auditor).await.expect("an answer");
-    assert_eq!(registered.status, 201);
-    let auditor = server.client().sign_in("auditor", PASSWORD).await.expect("they sign in");
+/// A server, and files with the tokens of those whom a drill needs.
+async fn honest(folder: &Folder, options: &ServerOptions) -> (Server, Vec<String>) {
+    let server = Server::start_with(&folder.data(), options).expect("it starts");
+    let mut staff = vec![("administrator", server.administrator().await.expect("the first password holds"))];
+    for role in ["auditor", "officer"] {
+        let body = json!({"userId": role, "password": PASSWORD, "kind": "government", "roles": [role]});
+        let registered = staff[0].1.post("/api/v1/persons", &body).await.expect("an answer");
+        assert_eq!(registered.status, 201);
+        staff.push((role, server.client().sign_in(role, PASSWORD).await.expect("they sign in")));
+    }
     let mut arguments = Vec::new();
-    for (name, client) in [("administrator", administrator), ("auditor", auditor)] {
+    for (name, client) in staff {
         let path = folder.data().with_file_name(format!("{name}.token"));
         std::fs::write(&path, client.token.expect("a token")).expect("it can be written");
         arguments.extend([format!("--{name}-token-file"), path.display().to_string()]);
@@ -104,7 +107,8 @@ fn drill_target(target: &str, tokens: &[String], only: &str) -> Vec<String> {
 #[tokio::test]
 async fn every_lie_is_found_out_and_an_honest_server_is_believed() {
     let folder = Folder::new();
-    let (server, tokens) = honest(&folder).await;
+    let options = ServerOptions { settings: MANY_COME.to_owned(), ..ServerOptions::default() };
+    let (server, tokens) = honest(&folder, &options).await;
     let url = |address| format!("http://{address}");
     let found = drill_target(&url(server.public), &tokens, "invariants");
     assert_eq!(found, Vec::<String>::new(), "nobody lied");
