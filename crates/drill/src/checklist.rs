@@ -50,9 +50,9 @@ async fn metric(operators: Option<&Client>, name: &str) -> Option<f64> {
 }
 
 async fn day_before(client: &Client, operators: Option<&Client>) -> Items {
-    let backup = match metric(operators, "backup_behind_seconds").await {
-        Some(behind) if behind < 60.0 => Answer::Yes(format!("the backup is {behind:.0} s behind")),
-        Some(behind) => Answer::No(format!("the backup is {behind:.0} s behind")),
+    let backup = match metric(operators, "backup_age_seconds").await {
+        Some(age) if age < 60.0 => Answer::Yes(format!("everything was shipped {age:.0} s ago")),
+        Some(age) => Answer::No(format!("everything was last shipped {age:.0} s ago")),
         None => Answer::Ask("is there a backup, and has it been restored somewhere else today?"),
     };
     let checkpoint = match look(client).await {

@@ -10,6 +10,7 @@ mod compliance;
 mod cost;
 mod election;
 mod faults;
+mod followers;
 mod ground;
 mod invariants;
 mod local;

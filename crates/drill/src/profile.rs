@@ -45,6 +45,8 @@ pub(crate) struct Profile {
     pub(crate) recovery_ms_max: u64,
     /// Connections that are held open at once, doing nothing.
     pub(crate) held_connections: usize,
+    /// People who follow an election at once.
+    pub(crate) followers: usize,
     pub(crate) flood_per_s: f64,
     pub(crate) attack_ms: u64,
     /// People who are erased.
@@ -107,6 +109,7 @@ fn smoke() -> Profile {
         fault_ms: 1_200,
         recovery_ms_max: 15_000,
         held_connections: 500,
+        followers: 40,
         flood_per_s: 2_000.0,
         attack_ms: 2_500,
         erased: 3,
@@ -141,6 +144,7 @@ fn day_before() -> Profile {
         fault_ms: 10_000,
         recovery_ms_max: 10_000,
         held_connections: 15_000,
+        followers: 2_000,
         flood_per_s: 20_000.0,
         attack_ms: 30_000,
         erased: 100,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use load::{Phase, Ran, Search, Shape, Spacing, Trial, float};
 
 use crate::{
+    followers,
     ground::Ground,
     profile::Volume,
     report::{Area, KneeResult, LoadResult, Outcome},
@@ -30,6 +31,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<(Vec<LoadResult>, Vec<K
         }
     }
     held(ground)?;
+    followers::run(ground)?;
     Ok((loads, knees))
 }
 

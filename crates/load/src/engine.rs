@@ -355,7 +355,7 @@ impl<'l> Engine<'l> {
             return Some(visit);
         }
         self.inside -= 1;
-        self.record.ended(visit.intended, self.now, outcome);
+        self.record.ended(visit.intended, self.now, outcome, self.load.patience);
         None
     }
 
@@ -366,7 +366,7 @@ impl<'l> Engine<'l> {
             self.historian.unknown(command, self.now);
         }
         self.inside -= 1;
-        self.record.ended(visit.intended, self.now, outcome);
+        self.record.ended(visit.intended, self.now, outcome, self.load.patience);
         self.record.example(why);
     }
 
@@ -383,12 +383,12 @@ impl<'l> Engine<'l> {
         }
     }
 
-    /// Ends the journeys of those who have waited too long; whoever was never asked for is refused, in effect.
+    /// Ends the journeys of those who have waited too long; whoever was never asked for got no answer either.
     fn give_up(&mut self) {
         let Some(since) = self.now.checked_sub(self.load.patience) else { return };
         while let Some(visit) = self.queued.pop_front_if(|visit| visit.intended < since) {
             self.inside -= 1;
-            self.record.ended(visit.intended, self.now, Outcome::Refused);
+            self.record.ended(visit.intended, self.now, Outcome::Unknown, self.load.patience);
             self.record.example(|| "no connection was free in time".to_owned());
         }
         for at in 0..self.connections.len() {

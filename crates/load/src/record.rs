@@ -74,7 +74,8 @@ impl Default for Second {
 #[derive(Debug, Clone)]
 pub struct Record {
     pub counts: Counts,
-    /// From the moment at which each was meant to be sent; microseconds, three digits.
+    /// Of those that ended well or without an answer, from the moment at which each was meant to be sent; microseconds,
+    /// three digits.
     pub latency_us: Histogram<u64>,
     pub seconds: Vec<Second>,
     /// How late the generator itself was.
@@ -101,14 +102,23 @@ impl Default for Record {
 const WRONG_MAX: usize = 5;
 
 impl Record {
-    /// Something that was meant to begin at `intended` ended at `now`.
-    pub fn ended(&mut self, intended: Duration, now: Duration, outcome: Outcome) {
-        let took = micros(now.saturating_sub(intended));
+    /// Something that was meant to begin at `intended` ended at `now`. Whoever got no answer is counted as having waited
+    /// for all their `patience`: a connection that is refused at once is no quick answer. A refusal is an answer that tells
+    /// nothing of how long the thing itself takes, so it is counted, and not timed.
+    pub fn ended(&mut self, intended: Duration, now: Duration, outcome: Outcome, patience: Duration) {
+        let took = now.saturating_sub(intended);
+        let took = match outcome {
+            Outcome::Good => Some(micros(took)),
+            Outcome::Unknown => Some(micros(took.max(patience))),
+            Outcome::Refused | Outcome::Wrong => None,
+        };
         self.counts.add(outcome);
-        self.latency_us.saturating_record(took);
         let second = self.second(intended);
         second.counts.add(outcome);
-        second.latency_us.saturating_record(took);
+        if let Some(took) = took {
+            second.latency_us.saturating_record(took);
+            self.latency_us.saturating_record(took);
+        }
         self.second(now).answered += u64::from(outcome == Outcome::Good);
     }
 
@@ -178,6 +188,23 @@ pub fn milliseconds(us: u64) -> f64 {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn a_connection_that_is_refused_at_once_is_no_quick_answer() {
+        let mut record = Record::default();
+        for ms in 0..100_u64 {
+            let at = Duration::from_millis(ms);
+            let outcome = if ms < 90 { Outcome::Good } else { Outcome::Unknown };
+            record.ended(at, at + Duration::from_millis(1), outcome, PATIENCE);
+            // What was refused is known to be, and tells nothing of the others.
+            record.ended(at, at, Outcome::Refused, PATIENCE);
+        }
+        assert!((record.latency_ms(99.0) - 5000.0).abs() < 10.0, "{}", record.latency_ms(99.0));
+        assert!(record.latency_ms(85.0) < 1.1);
+        assert_eq!((record.counts.offered, record.counts.refused), (200, 100));
+    }
+
     /// A server that stands still for one second in ten, asked a thousand times a second: whoever comes while it stands
     /// waits for what is left of that second.
     #[test]
@@ -186,7 +213,7 @@ mod tests {
         for ms in 0..100_000_u64 {
             let intended = Duration::from_millis(ms);
             let left = 1000_u64.saturating_sub(ms % 10_000);
-            record.ended(intended, intended + Duration::from_millis(left), Outcome::Good);
+            record.ended(intended, intended + Duration::from_millis(left), Outcome::Good, PATIENCE);
         }
         assert!((record.latency_ms(95.0) - 500.0).abs() < 2.0, "{}", record.latency_ms(95.0));
         assert!((record.latency_ms(99.0) - 900.0).abs() < 2.0, "{}", record.latency_ms(99.0));
@@ -199,8 +226,8 @@ mod tests {
         for ms in 0..5000_u64 {
             let (at, took) = (Duration::from_millis(ms), Duration::from_micros(ms * 7 % 900 + 1));
             let outcome = if ms.is_multiple_of(9) { Outcome::Refused } else { Outcome::Good };
-            if ms.is_multiple_of(2) { &mut one } else { &mut two }.ended(at, at + took, outcome);
-            whole.ended(at, at + took, outcome);
+            if ms.is_multiple_of(2) { &mut one } else { &mut two }.ended(at, at + took, outcome, PATIENCE);
+            whole.ended(at, at + took, outcome, PATIENCE);
         }
         one.merge(&two);
         assert_eq!((one.counts, &one.latency_us), (whole.counts, &whole.latency_us));

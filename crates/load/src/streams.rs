@@ -168,7 +168,7 @@ async fn visit(shared: Rc<Shared>, intended: Duration, number: u64, drawn: usize
     {
         shared.historian.borrow_mut().unknown(command, now);
     }
-    shared.record.borrow_mut().ended(intended, now, outcome);
+    shared.record.borrow_mut().ended(intended, now, outcome, load.patience);
     *shared.inside.borrow_mut() -= 1;
 }
 

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use anyhow::Context;
 use ledger::merkle::Hash;
-use load::history::{Stands, VOTES_EXTENSION, check as compare, sort};
+use load::{
+    Phase, Shape, Spacing,
+    history::{Stands, VOTES_EXTENSION, check as compare, sort},
+};
 use serde_json::Value;
 
 use super::kept::{files, said};
@@ -19,6 +22,8 @@ const NAME: &str = "invariants/votes";
 const TITLE: &str = "Every acknowledged vote is on the board, once, and every voter is counted once";
 const COMMAND: &str = "election/open-ballot";
 const PAGE: u64 = 1000;
+/// Votes a second right before the end.
+const LAST_PER_S: f64 = 30.0;
 
 /// Counts the election, and compares the board, the result and the turnout with what was acknowledged.
 pub(super) fn check(ground: &mut Ground) -> anyhow::Result<()> {
@@ -26,6 +31,11 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<()> {
         ground.skipped(Area::Invariants, NAME, TITLE, "no election was held");
         return Ok(());
     };
+    // Whatever was tried before, there are votes to be counted.
+    let phases = vec![Phase::constant(LAST_PER_S, 1.0)];
+    let shape = Shape::Open { phases, spacing: Spacing::Constant };
+    let last = ground.load(vec![(ground.journey("vote")?, 1)], shape);
+    ground.run("The last votes", last)?;
     let (results, turnout) = ground.block_on(election::count(&officer, &id))?;
     let board = ground.block_on(board(&ground.client, &id))?;
     let voters: BTreeSet<_> =

@@ -110,7 +110,8 @@ fn failure(page: &mut String, report: &Report) {
     }
     page.push_str("<section id='failure'><h2>While things were broken</h2>");
     let caption = "The strong line is the 99th percentile of each second, the quiet one the median. Grey bands say what was \
-                   done meanwhile. Whoever asks while nothing answers is counted with all that they waited.";
+                   done meanwhile, and red at the foot the share of those who got no good answer. Whoever got none at all is \
+                   counted as having waited for as long as they would have.";
     figure(page, &chart::latency(&report.timeline), caption);
     let caption = "Each column is a second, each row a span of waiting; the darker, the more callers. Two dark rows at once \
                    mean two kinds of experience, which no average shows.";

@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(10);
 const STANDS: Duration = Duration::from_secs(1);
 const PER_S: f64 = 1000.0;
 /// Runs in which the machine itself was too busy to measure anything are run again, so often.
-const ATTEMPTS_MAX: usize = 6;
+const ATTEMPTS_MAX: usize = 20;
 
 const JOURNEY: &str = "name = \"ask\"\ntitle = \"Ask\"\npeople = \"nobody\"\n[[steps]]\nmethod = \"GET\"\n\
                        path = \"/\"\nexpect = [200]\n";
@@ -73,7 +73,7 @@ fn a_server_that_stands_still_a_tenth_of_the_time_is_seen_to() {
     let mut seen = Vec::new();
     for _ in 0..ATTEMPTS_MAX {
         let ran = run(&target, &journey);
-        assert_eq!(ran.record.counts.good, 20_000, "{:?}", ran.record.wrong);
+        assert_eq!(ran.record.counts.good, 10_000, "{:?}", ran.record.wrong);
         let (p95, p99) = (ran.record.latency_ms(95.0), ran.record.latency_ms(99.0));
         assert!(p95 > 490.0 && p99 > 882.0, "who waited is not seen: p95 {p95} ms, p99 {p99} ms");
         if p95 < 510.0 && p99 < 918.0 {
@@ -89,7 +89,7 @@ fn run(target: &Target, journey: &Arc<Journey>) -> Ran {
         target: target.clone(),
         journeys: vec![(Arc::clone(journey), 1)],
         people: Arc::new(People::default()),
-        shape: Shape::Open { phases: vec![Phase::constant(PER_S, 20.0)], spacing: Spacing::Constant },
+        shape: Shape::Open { phases: vec![Phase::constant(PER_S, 10.0)], spacing: Spacing::Constant },
         threads: 1,
         connections_max: 2000,
         depth: 1,

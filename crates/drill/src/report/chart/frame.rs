@@ -9,6 +9,8 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 40.0;
+/// How high the foot of a second is where nobody got a good answer.
+const FOOT: f64 = 48.0;
 
 /// From values to places.
 #[derive(Debug, Clone, Copy)]
@@ -152,6 +154,20 @@ impl Frame {
              <text class='note' x='{:.1}' y='{y:.1}'>{name}</text>",
             HEIGHT - TOP - BOTTOM,
             from + 3.0
+        ));
+    }
+
+    /// At the foot of a second, the share of those who got no good answer.
+    pub(super) fn foot(&mut self, second: f64, share: f64, count: u64) {
+        let (from, to) = (self.across(second), self.across(second + 1.0));
+        let height = (share * FOOT).max(1.5);
+        self.put(format_args!(
+            "<rect class='bad' x='{:.1}' y='{:.1}' width='{:.1}' height='{height:.1}'><title>{count} got no good answer ({:.0} \
+             %)</title></rect>",
+            from + 0.5,
+            HEIGHT - BOTTOM - height,
+            (to - from - 1.0).max(0.5),
+            share * 100.0
         ));
     }
 

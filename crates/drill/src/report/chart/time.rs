@@ -20,6 +20,12 @@ pub(in crate::report) fn latency(timeline: &Timeline) -> String {
     for (row, band) in timeline.bands.iter().enumerate() {
         frame.band(band.from_s, band.to_s, &band.name, row);
     }
+    for (second, moment) in seconds.iter().enumerate() {
+        let missed = moment.counts.offered.saturating_sub(moment.counts.good);
+        if missed > 0 {
+            frame.foot(float(second as u64), float(missed) / float(moment.counts.offered), missed);
+        }
+    }
     for (class, pick) in [
         ("line quiet", (|moment| moment.p50_ms) as fn(&crate::report::Moment) -> f64),
         ("line", |moment| moment.p99_ms),

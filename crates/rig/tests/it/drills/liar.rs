@@ -47,9 +47,15 @@ pub(super) enum Lie {
     TakesBack,
     /// Takes a signature that was used before.
     TakesItAgain,
+    /// Says that a vote was taken, and throws it away.
+    ThrowsAVoteAway,
+    /// Puts one vote on the board twice.
+    PutsAVoteInTwice,
+    /// Counts one voter twice.
+    CountsAVoterTwice,
 }
 
-pub(super) const LIES: [Lie; 10] = [
+pub(super) const LIES: [Lie; 13] = [
     Lie::Forgets,
     Lie::LosesAnUpdate,
     Lie::DropsAnEntry,
@@ -60,6 +66,9 @@ pub(super) const LIES: [Lie; 10] = [
     Lie::DoesItTwice,
     Lie::TakesBack,
     Lie::TakesItAgain,
+    Lie::ThrowsAVoteAway,
+    Lie::PutsAVoteInTwice,
+    Lie::CountsAVoterTwice,
 ];
 
 /// One in so many is lied about: bugs are rare.
@@ -122,6 +131,10 @@ async fn answer(liar: Arc<Liar>, request: Request<Incoming>) -> Result<Response<
     };
     let (mut head, mut bytes) = ask(body.clone()).await;
     let is_registration = method == Method::POST && path == "/api/v1/persons" && head.status == 201;
+    let is_vote = method == Method::POST && path == "/api/v1/voting/submit" && head.status == 201;
+    if liar.lie == Lie::PutsAVoteInTwice && is_vote && liar.turn() {
+        ask(body.clone()).await;
+    }
     if liar.lie == Lie::DoesItTwice && is_registration && liar.turn() {
         let mut twice: Value = serde_json::from_slice(&body).expect("it was read");
         twice["userId"] = json!(format!("{}-", twice["userId"].as_str().unwrap_or_default()));
@@ -166,6 +179,13 @@ impl Liar {
             // The entry that it names will never be there.
             Lie::Forgets if registers && self.turn() => changed(&|body| {
                 body["receipt"]["index"] = json!(1_000_000 + self.asked.load(Ordering::Relaxed))
+            }),
+            Lie::ThrowsAVoteAway if path == "/api/v1/voting/submit" && status == 201 && self.turn() => {
+                changed(&|body| body["index"] = json!(1_000_000 + self.asked.load(Ordering::Relaxed)))
+            }
+            Lie::CountsAVoterTwice if path.ends_with("/results") && status == 200 => changed(&|body| {
+                let counted = body["contests"][0]["ballots"].as_u64().unwrap_or_default();
+                body["contests"][0]["ballots"] = json!(counted + 1);
             }),
             Lie::LosesAnUpdate if method == Method::GET && path.ends_with("/device-keys") => {
                 changed(&|body| {
@@ -214,7 +234,10 @@ impl Liar {
             | Lie::LetsTheEndedPass
             | Lie::DoesItTwice
             | Lie::TakesBack
-            | Lie::TakesItAgain => None,
+            | Lie::TakesItAgain
+            | Lie::ThrowsAVoteAway
+            | Lie::PutsAVoteInTwice
+            | Lie::CountsAVoterTwice => None,
         }
     }
 }
