@@ -84,7 +84,7 @@ impl Elections {
 
     async fn put<E: Rule>(&self, board: &Board, tracker: Hex<32>, vote: E) -> Result<Received, Problem> {
         let stopwatch = self.clock().stopwatch();
-        let posted = board.post(vote).await;
+        let posted = board.post(vote.clone()).await;
         self.instruments().processing.observe(stopwatch.elapsed().as_secs_f64());
         let received = match posted {
             Ok(receipt) => {
@@ -93,6 +93,10 @@ impl Elections {
             }
             Err(SubmitError::Refused(PostError::AlreadyCast { index })) => {
                 let entry = board.ledger.entry(index).await?;
+                // The same ballot with another signature: whoever sent it before is not to be taken for this voter.
+                if entry.body != serde_json::to_vec(&vote).map_err(|error| Problem::internal(&error))? {
+                    return Err(PostError::AlreadyThere.into());
+                }
                 Received { tracker, index, leaf: STANDARD.encode(entry.leaf().0), at: entry.at }
             }
             Err(error) => {

@@ -56,6 +56,22 @@ async fn a_ballot_that_is_sent_again_is_the_same_one_and_does_not_undo_a_later_o
 }
 
 #[tokio::test]
+async fn who_sends_a_ballot_first_without_being_able_to_sign_it_is_not_taken_for_its_voter() {
+    let folder = Folder::new();
+    let (town, voters) = opened(&folder, 1).await;
+    let answers = [for_one(0), ranked([1, 2, 3])];
+    let honest = town.ballot(&voters[0], &answers, 1).await;
+    let mut overtaking = honest.clone();
+    overtaking.signature = Hex([1; 64]);
+    assert_eq!(submit(&town, &overtaking).await.status, 201);
+    let told = submit(&town, &honest).await;
+    assert_eq!((told.status, told.problem()), (409, "elections/already-there".to_owned()));
+    // Encrypted anew it is another ballot, and counts.
+    let anew = town.cast(&voters[0], &answers).await;
+    town.until_ballot(&anew, "CONFIRMED").await;
+}
+
+#[tokio::test]
 async fn a_ballot_that_is_copied_is_refused_with_its_reason_on_the_board() {
     let folder = Folder::new();
     let (town, voters) = opened(&folder, 2).await;
