@@ -52,6 +52,8 @@ struct Engine<'l> {
     /// Until when callers of a closed loop come again.
     again_until: Option<Duration>,
     told: (u64, u64, u64),
+    /// The connection whose answers are being taken.
+    taking: Option<usize>,
 }
 
 /// Runs the share of one thread, `number` of the load's; tells how busy it was too.
@@ -101,6 +103,7 @@ impl<'l> Engine<'l> {
             now: stopwatch.elapsed(),
             again_until,
             told: (0, 0, 0),
+            taking: None,
         })
     }
 
@@ -247,7 +250,8 @@ impl<'l> Engine<'l> {
         self.name.truncate(base);
         self.record.requests += 1;
         connection.waiting.push_back(visit);
-        if connection.flush().is_err() {
+        // What is asked while answers are taken goes out together behind them.
+        if self.taking != Some(at) && connection.flush().is_err() {
             self.lose(at);
         }
     }
@@ -268,8 +272,15 @@ impl<'l> Engine<'l> {
         }
     }
 
-    /// Takes every answer that has come whole; false if the connection is of no more use.
+    /// Takes every answer that has come whole, and sends what is asked next; false if the connection is of no more use.
     fn take_answers(&mut self, at: usize) -> bool {
+        self.taking = Some(at);
+        let alive = self.take_each(at);
+        self.taking = None;
+        alive && self.connections[at].as_mut().is_none_or(|connection| connection.flush().is_ok())
+    }
+
+    fn take_each(&mut self, at: usize) -> bool {
         loop {
             let Some(connection) = &mut self.connections[at] else { return true };
             let read = match connection.answer() {
