@@ -1,6 +1,10 @@
 //! Chromium without a window, driven by WebDriver (W3C), as Debian has both.
 
-use std::{net::SocketAddr, path::Path, process::Child};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command},
+};
 
 use anyhow::Context;
 
@@ -53,7 +57,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        drop(self.driver.kill());
+        // Asked to end, it ends its browsers; killed, it would leave them behind.
+        drop(Command::new("kill").arg(self.driver.id().to_string()).status());
         drop(self.driver.wait());
     }
 }

@@ -1,4 +1,6 @@
 //! Pages as people use them: in a browser, by keyboard and pointer, with nothing known of how they are made.
+//!
+//! Walks have threads of their own: a browser that is closed because a walk failed is waited for.
 
 mod console;
 mod election;

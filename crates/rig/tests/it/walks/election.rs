@@ -9,7 +9,7 @@ use crate::{Folder, PASSWORD};
 const TRUSTEES: [&str; 3] = ["trustee-1", "trustee-2", "trustee-3"];
 const VOTERS: [&str; 5] = ["voter-1", "voter-2", "voter-3", "voter-4", "voter-5"];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_election_is_held_from_its_creation_to_its_verification() {
     let folder = Folder::new();
     let server = Server::start(&folder.data()).expect("it starts");
