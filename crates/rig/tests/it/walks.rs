@@ -1,6 +1,4 @@
 //! Pages as people use them: in a browser, by keyboard and pointer, with nothing known of how they are made.
-//!
-//! Walks have threads of their own: a browser that is closed because a walk failed is waited for.
 
 mod console;
 mod election;
@@ -137,6 +135,14 @@ impl Walker {
 
     /// Closes the browser.
     pub(crate) async fn leave(self) {
-        self.page.quit().await.expect("the browser closes");
+        self.page.clone().quit().await.expect("the browser closes");
+    }
+}
+
+impl Drop for Walker {
+    fn drop(&mut self) {
+        // Left as it is when a walk has failed: closing it here would wait for an answer that this thread has to read. The
+        // driver ends it.
+        drop(self.page.clone().leak());
     }
 }

@@ -5,7 +5,7 @@ use rig::Server;
 use super::Walker;
 use crate::{Folder, console::somebody};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn an_operator_looks_at_a_process_and_blocks_a_network() {
     let folder = Folder::new();
     let server = Server::start(&folder.data()).expect("it starts");

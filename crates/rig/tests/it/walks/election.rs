@@ -9,7 +9,7 @@ use crate::{Folder, PASSWORD};
 const TRUSTEES: [&str; 3] = ["trustee-1", "trustee-2", "trustee-3"];
 const VOTERS: [&str; 5] = ["voter-1", "voter-2", "voter-3", "voter-4", "voter-5"];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn an_election_is_held_from_its_creation_to_its_verification() {
     let folder = Folder::new();
     let server = Server::start(&folder.data()).expect("it starts");
@@ -225,7 +225,6 @@ async fn observe(server: &Server, observer: &Walker, election: &str) {
     let results = results.expect("an answer").json();
     assert_eq!(results["contests"][0]["log"]["most"]["counts"], json!([2, 2]), "{results}");
     assert_eq!(results["contests"][0]["blank"], 1);
-    observer.page.clone().quit().await.expect("the browser closes");
 }
 
 /// A browser checks all of it.
@@ -235,5 +234,4 @@ async fn verify(server: &Server, observer: &Walker, election: &str) {
     observer.see("[data-verified=yes]").await;
     observer.read("6 on the board, each with signature and proof; 5 count").await;
     observer.picture("election-verified").await;
-    observer.page.clone().quit().await.expect("the browser closes");
 }
