@@ -25,7 +25,7 @@ export const ledgers: MakeView = (history) => {
       if (!verdicts.has(name)) {
         const verdict = h("span", { role: "status" });
         verdicts.set(name, verdict);
-        buttons.set(name, h("button", { type: "button", class: "small", onclick: () => void verify(name, verdict) }, "Verify"));
+        buttons.set(name, h("button", { type: "button", class: "small", "data-verify": name, "aria-label": `Verify the ledger ${name}`, onclick: () => void verify(name, verdict) }, "Verify"));
       }
       return [name, count(value), count(covered), count(rate("ledger_commits_total")), took, h("span", { class: "buttons" }, buttons.get(name), verdicts.get(name))];
     });

@@ -22,7 +22,7 @@ async fn an_operator_looks_at_a_process_and_blocks_a_network() {
     walker.picture("console-overview").await;
 
     walker.press("Ledgers").await;
-    walker.press("Verify").await;
+    walker.see("[data-verify=identity]").await.click().await.expect("it can be pressed");
     walker.read("In order").await;
 
     walker.press("Who is let in").await;
