@@ -6,7 +6,7 @@ mod election;
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use peers::Browser;
-use thirtyfour::{ChromiumLikeCapabilities, prelude::*};
+use thirtyfour::{ChromiumLikeCapabilities, error::WebDriverErrorInner, prelude::*};
 
 /// How long a walk waits for something to be seen. Machines that run tests are busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -83,12 +83,29 @@ impl Walker {
         let path = format!(
             "//*[self::button or self::a or self::summary][not(@disabled)][contains(normalize-space(.), {text:?})]"
         );
-        let found = self.page.query(By::XPath(&path)).wait(PATIENCE, LOOK_EVERY).first().await;
-        let Ok(found) = found else {
-            panic!("nothing to press says {text:?}; the page says:\n{}", self.text().await)
-        };
-        found.scroll_into_view().await.expect("it can be scrolled to");
-        found.click().await.expect("it can be pressed");
+        self.click(By::XPath(&path), &format!("nothing to press says {text:?}")).await;
+    }
+
+    /// Presses an element.
+    pub(crate) async fn press_at(&self, css: &str) {
+        self.click(By::Css(css), &format!("{css} is not to be seen")).await;
+    }
+
+    /// Finds an element and clicks it: once more, if the page has drawn itself anew in between.
+    async fn click(&self, by: By, otherwise: &str) {
+        loop {
+            let found = self.page.query(by.clone()).wait(PATIENCE, LOOK_EVERY).first().await;
+            let Ok(found) = found else { panic!("{otherwise}; the page says:\n{}", self.text().await) };
+            let clicked = match found.scroll_into_view().await {
+                Ok(()) => found.click().await,
+                Err(error) => Err(error),
+            };
+            match clicked {
+                Ok(()) => return,
+                Err(error) if matches!(*error, WebDriverErrorInner::StaleElementReference(_)) => {}
+                Err(error) => panic!("{otherwise}, or it cannot be pressed: {error}"),
+            }
+        }
     }
 
     /// Fills in a field, by its identifier.
@@ -105,18 +122,13 @@ impl Walker {
 
     /// Chooses what a list calls so.
     pub(crate) async fn choose(&self, css: &str, value: &str) {
-        self.see(&format!("{css} option[value={value:?}]")).await.click().await.expect("it can be chosen");
+        self.press_at(&format!("{css} option[value={value:?}]")).await;
     }
 
     /// Chooses the radio button or box that is labelled so.
     pub(crate) async fn mark(&self, label: &str) {
         let path = format!("//label[normalize-space(.)={label:?}]");
-        let found = self.page.query(By::XPath(&path)).wait(PATIENCE, LOOK_EVERY).first().await;
-        let Ok(found) = found else {
-            panic!("nothing is labelled {label:?}; the page says:\n{}", self.text().await)
-        };
-        found.scroll_into_view().await.expect("it can be scrolled to");
-        found.click().await.expect("it can be marked");
+        self.click(By::XPath(&path), &format!("nothing is labelled {label:?}")).await;
     }
 
     /// An attribute of an element that is to be seen.
