@@ -9,7 +9,7 @@ use crate::{profile::ProfileName, report::Area};
 /// Which target, how hard, and where the report goes.
 #[derive(Debug, Clone, Args)]
 pub struct DrillOptions {
-    /// The public port of a running deployment, as in https://id.example.gov.
+    /// The public port of a running deployment, as in `https://id.example.gov`.
     #[arg(long, value_name = "URL", conflicts_with = "local")]
     pub(crate) target: Option<String>,
     /// Start a deployment in a temporary folder, and break that one too.
