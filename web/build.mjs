@@ -11,7 +11,7 @@ if (process.argv.includes("--tests")) {
     bundle: true,
     platform: "node",
     format: "esm",
-    target: "node18",
+    target: "node20",
     outdir: "dist-tests",
     outExtension: { ".js": ".mjs" },
   });

@@ -2,6 +2,7 @@
 
 mod api_check;
 mod bench;
+mod environment;
 mod steps;
 mod test;
 mod tidy;

@@ -16,12 +16,6 @@ use crate::{
 const CHROMIUM: Program = Program { name: "chromium", package: "chromium" };
 const DRIVER: Program = Program { name: "chromedriver", package: "chromium-driver" };
 
-/// What pages are built with, for those who change them.
-pub const NODE: Program = Program { name: "node", package: "nodejs" };
-
-/// What installs what they are built with.
-pub const NPM: Program = Program { name: "npm", package: "npm" };
-
 /// A driver, and the browsers that are asked of it.
 #[derive(Debug)]
 pub struct Browser {

@@ -11,7 +11,7 @@ mod prometheus;
 mod redis;
 mod s3;
 
-pub use browser::{Browser, NODE, NPM};
+pub use browser::Browser;
 pub use distance::Distance;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, fresh_database};

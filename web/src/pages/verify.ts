@@ -44,7 +44,7 @@ async function verify(election: Election): Promise<void> {
     await told({ what: "Board", how: `${record.entries.length} entries add up to the root that the board signed` });
     const ballots = record.entries.filter(({ command }) => command === "election/ballot").length;
     if (ballots > BALLOTS_MAX) {
-      now.textContent = `This board holds ${ballots} ballots, more than a browser checks in reasonable time. Run holdfast verify-election ${location.origin}/elections/${electionId} instead.`;
+      now.textContent = `This board holds ${ballots} ballots, more than a browser checks in reasonable time. Run holdfast verify-election ${location.origin}/api/v1/public/elections/${electionId} instead.`;
       return;
     }
     now.textContent = "Checking…";

@@ -53,6 +53,10 @@ impl IntoResponse for NoPage {
     }
 }
 
+fn nothing_here() -> NoPage {
+    NoPage(StatusCode::NOT_FOUND, "There is nothing here.".to_owned())
+}
+
 /// What is said of a problem.
 #[derive(Deserialize)]
 struct Said {
@@ -62,20 +66,18 @@ struct Said {
 
 impl Api {
     async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, NoPage> {
-        let broken = |_| NoPage(StatusCode::BAD_GATEWAY, "The page could not be made. Try again.".to_owned());
-        let request = Request::get(path).body(Body::empty());
-        let request =
-            request.map_err(|_| NoPage(StatusCode::NOT_FOUND, "There is nothing here.".to_owned()))?;
+        let broken = || NoPage(StatusCode::BAD_GATEWAY, "The page could not be made. Try again.".to_owned());
+        let request = Request::get(path).body(Body::empty()).map_err(|_| nothing_here())?;
         let answer = self.0.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
         let (parts, body) = answer.into_parts();
-        let bytes = to_bytes(body, ANSWER_BYTES_MAX).await.map_err(|error| broken(error.to_string()))?;
+        let bytes = to_bytes(body, ANSWER_BYTES_MAX).await.map_err(|_| broken())?;
         if !parts.status.is_success() {
             let said = serde_json::from_slice(&bytes).unwrap_or(Said { detail: String::new() });
             return Err(NoPage(parts.status, sentence(&said.detail)));
         }
         serde_json::from_slice(&bytes).map_err(|error| {
             tracing::error!(code = "pages/unclear-answer", path, %error, "the API answers otherwise than pages expect");
-            broken(error.to_string())
+            broken()
         })
     }
 
@@ -153,9 +155,9 @@ async fn list(
     Query(asked): Query<Asked>,
     fields: HeaderMap,
 ) -> Result<Response, NoPage> {
-    let after = asked.after.as_ref().filter(|after| after.bytes().all(|byte| byte.is_ascii_graphic()));
-    let path = after.map_or_else(String::new, |after| format!("&after={after}"));
-    let Elections { elections, next } = api.ask(&format!("/api/v1/elections?limit=50{path}")).await?;
+    let after = asked.after.as_deref().map(in_path).transpose()?;
+    let after = after.map_or_else(String::new, |after| format!("&after={after}"));
+    let Elections { elections, next } = api.ask(&format!("/api/v1/elections?limit=50{after}")).await?;
     let languages = asked.languages(&fields);
     let of = |stages: &[Stage]| -> Vec<&Election> {
         elections.iter().filter(|election| stages.contains(&election.state)).collect()
@@ -322,7 +324,7 @@ fn checks_of(election: &Election) -> Markup {
             li { a class="govuk-link" href={ "/elections/" (id) "/verify" } { "Verify the whole election in this browser" } }
             li {
                 "or with the command "
-                code { "holdfast verify-election " (format!("https://…/elections/{id}")) }
+                code { "holdfast verify-election " (format!("https://…/api/v1/public/elections/{id}")) }
             }
             li { a class="govuk-link" href={ "/elections/" (id) "/check" } { "Check an opened ballot" } }
             @if let Some(board) = &election.board {
@@ -530,8 +532,7 @@ fn grouped(tracker: &str) -> String {
 /// What may stand in the path of an address as it is.
 fn in_path(word: &str) -> Result<&str, NoPage> {
     let plain = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let nothing = || NoPage(StatusCode::NOT_FOUND, "There is nothing here.".to_owned());
-    plain.then_some(word).ok_or_else(nothing)
+    plain.then_some(word).ok_or_else(nothing_here)
 }
 
 #[cfg(test)]
