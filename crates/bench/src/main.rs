@@ -7,6 +7,7 @@ mod changes;
 mod device_sign_in;
 mod figures;
 mod generator;
+mod hall;
 mod history;
 mod jobs;
 mod layers;
@@ -25,6 +26,7 @@ mod recovery;
 mod session;
 mod siege;
 mod sums;
+mod tally;
 mod validate;
 mod voting_tokens;
 
@@ -42,6 +44,8 @@ pub(crate) struct Arguments {
     json: bool,
     #[command(flatten)]
     lists: siege::Lists,
+    #[command(flatten)]
+    size: tally::Size,
 }
 
 /// Every measurement.
@@ -85,6 +89,8 @@ enum Name {
     BallotIntake,
     /// A shuffle of an election's rows with its proof, and its verification.
     Mix,
+    /// A whole tally by the running service, from closing to the result, and its verification.
+    Tally,
     /// Large sums of multiples, beside curve25519-dalek's own.
     Sums,
     /// The drill's load generator, beside wrk.
@@ -117,6 +123,7 @@ fn main() -> anyhow::Result<()> {
         Name::BallotCheck => ballot_check::run(arguments.quick)?,
         Name::BallotIntake => ballot_intake::run(arguments.quick)?,
         Name::Mix => mix::run(arguments.quick)?,
+        Name::Tally => tally::run(arguments.quick, arguments.size)?,
         Name::Sums => sums::run(arguments.quick)?,
         Name::Generator => generator::run(arguments.quick)?,
         Name::History => history::run(arguments.quick)?,
