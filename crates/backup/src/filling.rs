@@ -18,7 +18,7 @@ const ROWS: usize = 2000;
 
 /// What a snapshot is chosen by.
 pub(crate) struct Choosing<'c> {
-    pub(crate) service: &'static str,
+    pub(crate) service: &'c str,
     pub(crate) origin: &'c str,
     pub(crate) schema: &'c Schema,
     pub(crate) target: &'c Target,
@@ -54,7 +54,7 @@ impl Choosing<'_> {
             return if begun == 0 { Ok(0) } else { Err(RestoreError::Unfinished { entries: begun }) };
         };
         while rebuild.next() < place.size {
-            let Some(mut entries) = segments.from(rebuild.next()).await? else { break };
+            let Some(mut entries) = segments.follow(rebuild).await? else { break };
             entries.retain(|entry| entry.index < place.size);
             for chunk in chunks(entries) {
                 rebuild.lay(chunk)?;

@@ -7,12 +7,14 @@
 //! up to it have made, so that only those after it need be replayed. Persons' keys are kept apart, and only the newest of them,
 //! because a key that was destroyed must not come back.
 
+mod attachments;
 mod clear;
 mod filling;
 mod names;
 mod repair;
 mod restore;
 mod segment;
+mod service;
 mod ship;
 mod snapshot;
 mod snapshots;
@@ -20,10 +22,12 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use attachments::Attachments;
 pub use repair::{Repaired, repair};
-pub use restore::{RestoreError, Restored, Service, Until, Way, restore, restore_person_keys};
+pub use restore::{RestoreError, Restored, Until, Way, restore, restore_person_keys};
 pub use segment::{SEGMENT_ENTRIES_MAX, SegmentError};
-pub use ship::{ShipError, Shipped, Shipper, ship_person_keys};
+pub use service::Service;
+pub use ship::{Mark, ShipError, Shipped, Shipper, ship_person_keys};
 pub use snapshot::SnapshotError;
 pub use snapshots::{SnapshotConfig, SnapshotMade, Snapshots};
 pub use target::{Target, TargetError};

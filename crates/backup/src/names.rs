@@ -21,6 +21,20 @@ pub(crate) fn segments(service: &str) -> String {
     format!("{service}/entries")
 }
 
+/// The folder of something that entries name by its hash.
+pub(crate) fn attachment(service: &str, hash: &[u8; 32]) -> String {
+    format!("{service}/attachments/{}", hex(hash))
+}
+
+/// A piece of it. The last one says so, so that none can be missed.
+pub(crate) fn piece(service: &str, hash: &[u8; 32], piece: u32, is_last: bool) -> String {
+    format!("{}/{piece:06}{}", attachment(service, hash), if is_last { "-last" } else { "" })
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Persons' keys: one object, replaced as a whole, so that no older one stays.
 pub(crate) const PERSON_KEYS: &str = "person-keys/newest";
 

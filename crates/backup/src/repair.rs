@@ -11,7 +11,8 @@ use store::{Cell, Databases, StoreError, Writer};
 
 use crate::{
     names::{self, Span},
-    restore::{RestoreError, Service, read_erased, read_segment},
+    restore::{RestoreError, read_erased, read_segment},
+    service::Service,
     target::Target,
 };
 
@@ -34,7 +35,7 @@ pub struct Repaired {
 /// # Errors
 /// When neither has an entry that is needed: everything before it is built.
 pub async fn repair(
-    service: Service<'_>,
+    service: &Service,
     damaged: &Databases,
     fresh: &Databases,
     target: Option<&Target>,
@@ -61,13 +62,14 @@ pub async fn repair(
         erased.extend(read_erased(name, target, &key).await?);
     }
     let people: HashSet<Id<Person>> = erased.iter().map(|erased| erased.person).collect();
-    let mut rebuild = Rebuild::begin(fresh, name, &schema, commands, people)?;
+    let mut rebuild = Rebuild::begin(fresh, name, schema, commands.clone(), people)?;
     let (mut own, mut fetched) = (0, 0);
     loop {
         let next = rebuild.next();
         let readable = damaged.map_or_else(Vec::new, |damaged| read_readable(damaged, next));
         if !readable.is_empty() {
             own += readable.len() as u64;
+            attach(service, &readable, damaged, target, &key, &mut rebuild).await?;
             rebuild.add(readable, None)?;
             continue;
         }
@@ -79,6 +81,7 @@ pub async fn repair(
             break;
         }
         fetched += entries.len() as u64;
+        attach(service, &entries, damaged, target, &key, &mut rebuild).await?;
         rebuild.add(entries, None)?;
     }
     let next = rebuild.next();
@@ -92,6 +95,27 @@ pub async fn repair(
         Some(index) => Err(RestoreError::Gap { from: next, to: index }),
         None => Ok(Repaired { head, own, fetched }),
     }
+}
+
+/// Puts what entries name in its place: from the damaged database if it is whole there, or else from the target.
+async fn attach(
+    service: &Service,
+    entries: &[Entry],
+    damaged: Option<&Writer>,
+    target: Option<&Target>,
+    key: &BackupKey,
+    rebuild: &mut Rebuild,
+) -> Result<(), RestoreError> {
+    let Some(attachments) = service.attachments else { return Ok(()) };
+    for hash in attachments.named(entries) {
+        let pieces = match (damaged.and_then(|damaged| attachments.read(hash, damaged)), target) {
+            (Some(pieces), _) => pieces,
+            (None, Some(target)) => attachments.fetch(&service.name, hash, target, key).await?,
+            (None, None) => return Err(RestoreError::Attachment { name: names::hex(&hash) }),
+        };
+        attachments.put(rebuild, hash, pieces)?;
+    }
+    Ok(())
 }
 
 /// As many of the next entries as can be read in one go: many, a few, one, none.

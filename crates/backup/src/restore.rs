@@ -6,30 +6,22 @@ use authz::Person;
 use clock::{Clock, Timestamp};
 use ids::Id;
 use ledger::{
-    Commands, Entry, Erased, Head, PublishError, Rebuild, RebuildError, checkpoint::Checkpoint,
-    open_checkpoint,
+    Entry, Erased, Head, PublishError, Rebuild, RebuildError, checkpoint::Checkpoint, open_checkpoint,
 };
 use seal::{BackupKey, Deployment, Keys, OpenError, PersonKeyError, PersonKeysCopy, write_person_keys};
-use store::{Batch, Databases, Schema, StoreError, decode_row};
+use store::{Batch, Databases, StoreError, decode_row};
 
 use crate::{
+    attachments::Attachments,
     filling::Choosing,
     names::{self, Span, chain},
     segment::{self, SegmentError},
+    service::Service,
     target::{Target, TargetError},
 };
 
 /// Entries that are replayed together.
 const CHUNK: usize = 4096;
-
-/// A service whose ledger is restored.
-#[derive(Debug)]
-pub struct Service<'a> {
-    pub name: &'static str,
-    pub origin: &'a str,
-    pub schema: Schema,
-    pub commands: Commands,
-}
 
 /// How far a restore goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +91,10 @@ pub enum RestoreError {
         "entry {from} is not in the target, but later ones are, or a checkpoint over it: something was taken away there; `--at {from}` is content with what comes before it"
     )]
     Missing { from: u64 },
+    #[error("what an entry names, {name}, is not whole in the target")]
+    Attachment { name: String },
     #[error("there is nothing of `{service}` in the target")]
-    Nothing { service: &'static str },
+    Nothing { service: String },
     #[error("the checkpoint in the target was not signed with these keys for this deployment's name")]
     Checkpoint(#[from] PublishError),
     #[error(transparent)]
@@ -125,32 +119,32 @@ pub struct Way {
 /// # Errors
 /// When the target lacks something, was altered, or does not replay; what was restored so far stays.
 pub async fn restore(
-    service: Service<'_>,
+    service: &Service,
     databases: &Databases,
     target: &Target,
     keys: &Keys,
     way: Way,
     last: impl FnOnce(&mut Batch<'_>) -> Result<(), StoreError>,
 ) -> Result<Restored, RestoreError> {
-    let Service { name, origin, schema, commands } = service;
+    let Service { name, origin, schema, commands, attachments } = service;
     let key = keys.backup_key();
     let checkpoint = target.get(&names::checkpoint(name)).await?;
     let checkpoint = checkpoint
         .map(|note| Ok::<_, RestoreError>((open_checkpoint(&note, origin, keys)?, note.to_vec())))
         .transpose()?;
-    let mut segments = Segments::all(name, target, &key).await?;
+    let mut segments = Segments::all(name, *attachments, target, &key).await?;
     let Some(shipped) = segments.spans.last().map(|span| span.end) else {
-        return Err(RestoreError::Nothing { service: name });
+        return Err(RestoreError::Nothing { service: name.clone() });
     };
     // After the entries were listed: whoever they erase is on a list by then.
     let erased = read_erased(name, target, &key).await?;
     let people: HashSet<Id<Person>> = erased.iter().map(|erased| erased.person).collect();
-    let mut rebuild = Rebuild::begin(databases, name, &schema, commands, people)?;
-    let from = Choosing { service: name, origin, schema: &schema, target, keys, shipped, erased: &erased };
+    let mut rebuild = Rebuild::begin(databases, name, schema, commands.clone(), people)?;
+    let from = Choosing { service: name, origin, schema, target, keys, shipped, erased: &erased };
     let from = from.begin(&mut rebuild, way, &mut segments).await?;
     let covering = checkpoint.as_ref().map(|(checkpoint, _)| checkpoint);
     let mut goes_on = true;
-    while goes_on && let Some(entries) = segments.from(rebuild.next()).await? {
+    while goes_on && let Some(entries) = segments.follow(&mut rebuild).await? {
         goes_on = replay(&mut rebuild, entries, way.until, covering)?;
     }
     let beyond = covering.map_or(0, Checkpoint::size).max(segments.beyond);
@@ -170,7 +164,8 @@ pub async fn restore(
 
 /// The entries of a target, wherever in it they are.
 pub(crate) struct Segments<'s> {
-    service: &'static str,
+    service: &'s str,
+    attachments: Option<Attachments>,
     target: &'s Target,
     key: &'s BackupKey,
     spans: Vec<Span>,
@@ -181,11 +176,12 @@ pub(crate) struct Segments<'s> {
 impl<'s> Segments<'s> {
     /// Those that are there now.
     pub(crate) async fn all(
-        service: &'static str,
+        service: &'s str,
+        attachments: Option<Attachments>,
         target: &'s Target,
         key: &'s BackupKey,
     ) -> Result<Self, RestoreError> {
-        let mut this = Self { service, target, key, spans: Vec::new(), beyond: 0 };
+        let mut this = Self { service, attachments, target, key, spans: Vec::new(), beyond: 0 };
         this.look().await?;
         Ok(this)
     }
@@ -196,6 +192,19 @@ impl<'s> Segments<'s> {
         self.beyond = listed.iter().map(|span| span.end).max().unwrap_or_default();
         self.spans = chain(listed);
         Ok(())
+    }
+
+    /// The entries that are wanted next and lie in one segment; nothing if no segment has the first of them. What
+    /// they name is put in its place before they are.
+    pub(crate) async fn follow(&mut self, rebuild: &mut Rebuild) -> Result<Option<Vec<Entry>>, RestoreError> {
+        let Some(entries) = self.from(rebuild.next()).await? else { return Ok(None) };
+        if let Some(attachments) = self.attachments {
+            for hash in attachments.named(&entries) {
+                let pieces = attachments.fetch(self.service, hash, self.target, self.key).await?;
+                attachments.put(rebuild, hash, pieces)?;
+            }
+        }
+        Ok(Some(entries))
     }
 
     /// The entries from `next` on that lie in one segment; nothing if no segment has that one.
@@ -296,7 +305,7 @@ pub(crate) async fn read_erased(
 /// # Errors
 /// When the target was altered, or the store cannot be written.
 pub async fn restore_person_keys(
-    services: &[&'static str],
+    services: &[&str],
     databases: &Databases,
     target: &Target,
     keys: &Keys,

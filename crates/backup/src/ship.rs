@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clock::{Clock, Timestamp};
 use ledger::{Entry, all_erased, count_erased, merkle::Hash};
 use seal::{BackupKey, Keys, read_person_keys};
-use store::{Cell, Databases, Schema, StoreError, Writer, encode_row};
+use store::{Cell, Databases, StoreError, Writer, encode_row};
 
 use crate::{
+    attachments::Attachments,
     names::{self, Span, chain},
     segment::{self, SEGMENT_ENTRIES_MAX, SegmentError},
+    service::Service,
     target::{Target, TargetError},
 };
 
@@ -49,10 +51,18 @@ pub struct Shipped {
     pub at: Timestamp,
 }
 
+/// How far a ledger was at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    checkpoint: Option<Vec<u8>>,
+    end: u64,
+}
+
 /// Ships one ledger. Several nodes may ship the same one to the same target: each looks first what the others
 /// have shipped, and where two ship at the same moment, both segments are true.
 pub struct Shipper {
-    service: &'static str,
+    service: String,
+    attachments: Option<Attachments>,
     target: Target,
     key: BackupKey,
     clock: Clock,
@@ -73,17 +83,17 @@ impl Shipper {
     /// # Errors
     /// When the database or the target cannot be read, or the target has more than the ledger.
     pub async fn open(
-        service: &'static str,
+        service: &Service,
         databases: &Databases,
-        schema: &Schema,
         checkpoint: PathBuf,
         target: Target,
         keys: &Keys,
         clock: Clock,
     ) -> Result<Self, ShipError> {
-        let database = databases.open_to_read(service, schema)?;
+        let database = databases.open_to_read(&service.name, &service.schema)?;
         let mut this = Self {
-            service,
+            service: service.name.clone(),
+            attachments: service.attachments,
             target,
             key: keys.backup_key(),
             clock,
@@ -96,10 +106,7 @@ impl Shipper {
             erased: u64::MAX,
         };
         this.look_anew().await?;
-        let have = this.last_entry()?.map_or(0, |last| last.index + 1);
-        if this.shipped.entries > have {
-            return Err(ShipError::Ahead { shipped: this.shipped.entries, have });
-        }
+        this.has_all(this.last_entry()?.map_or(0, |last| last.index + 1))?;
         if let Some(span) = this.spans.last().copied() {
             let found = this.get(span).await?.unwrap_or_default();
             this.last = found.last().map(|entry| (entry.index, entry.leaf()));
@@ -107,26 +114,56 @@ impl Shipper {
         Ok(this)
     }
 
+    /// How far the ledger is now.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or the target has more than the ledger.
+    pub fn mark(&self) -> Result<Mark, ShipError> {
+        // First, so that it covers no more than the entries.
+        let checkpoint = read_if_there(&self.checkpoint)?;
+        let end = self.last_entry()?.map_or(0, |last| last.index + 1);
+        self.has_all(end)?;
+        Ok(Mark { checkpoint, end })
+    }
+
     /// Ships whatever is new.
     ///
     /// # Errors
-    /// When the database cannot be read or the target not be written; what was shipped is shipped.
+    /// As [`Shipper::ship_to`].
     pub async fn ship(&mut self) -> Result<Shipped, ShipError> {
+        let mark = self.mark()?;
+        self.ship_to(mark).await
+    }
+
+    /// Ships what is new up to a mark. Where one ledger's entries follow from another's, whoever ships sets the marks of
+    /// both first, that of the effect before that of the cause, and ships the cause first: a target that holds an
+    /// effect then holds its cause.
+    ///
+    /// # Errors
+    /// When the database cannot be read or the target not be written; what was shipped is shipped.
+    pub async fn ship_to(&mut self, mark: Mark) -> Result<Shipped, ShipError> {
         let before = self.shipped.entries;
-        // First, so that it covers no more than what is shipped after it.
-        let checkpoint = read_if_there(&self.checkpoint)?;
-        if self.last_entry()?.is_some_and(|last| last.index >= before) {
+        let Mark { checkpoint, end } = mark;
+        if end > before {
             self.look_beside().await?;
         }
-        while self.ship_segment().await? {}
+        while self.ship_segment(end).await? {}
         if checkpoint.is_some() && checkpoint != self.newest {
-            self.target.put(&names::checkpoint(self.service), checkpoint.clone().unwrap_or_default()).await?;
+            self.target
+                .put(&names::checkpoint(&self.service), checkpoint.clone().unwrap_or_default())
+                .await?;
             self.newest = checkpoint;
         }
         if self.shipped.entries > before {
             self.merge().await?;
         }
         Ok(self.shipped)
+    }
+
+    /// Has a ledger of so many entries all that is in the target?
+    const fn has_all(&self, have: u64) -> Result<(), ShipError> {
+        let shipped = self.shipped.entries;
+        if shipped > have { Err(ShipError::Ahead { shipped, have }) } else { Ok(()) }
     }
 
     fn last_entry(&self) -> Result<Option<Entry>, StoreError> {
@@ -136,7 +173,7 @@ impl Shipper {
 
     /// Looks what there is in the target; everything that was listed.
     async fn look_anew(&mut self) -> Result<Vec<Span>, ShipError> {
-        let listed = self.target.list(&names::segments(self.service)).await?;
+        let listed = self.target.list(&names::segments(&self.service)).await?;
         let listed: Vec<_> = listed.iter().filter_map(|name| Span::of_name(name)).collect();
         self.follow(chain(listed.clone()));
         Ok(listed)
@@ -145,8 +182,8 @@ impl Shipper {
     /// Looks what other nodes have shipped meanwhile.
     async fn look_beside(&mut self) -> Result<(), ShipError> {
         let Some(last) = self.spans.last().copied() else { return self.look_anew().await.map(drop) };
-        let folder = names::segments(self.service);
-        let listed = self.target.list_after(&folder, &last.name(self.service)).await?;
+        let folder = names::segments(&self.service);
+        let listed = self.target.list_after(&folder, &last.name(&self.service)).await?;
         let new = listed.iter().filter_map(|name| Span::of_name(name));
         self.follow(chain(self.spans.iter().copied().chain(new).collect()));
         Ok(())
@@ -163,14 +200,17 @@ impl Shipper {
     }
 
     /// Ships the next segment; false if there is nothing new.
-    async fn ship_segment(&mut self) -> Result<bool, ShipError> {
+    async fn ship_segment(&mut self, end: u64) -> Result<bool, ShipError> {
         let first = self.shipped.entries;
+        if first >= end {
+            return Ok(false);
+        }
         // With the last one that was shipped: it must still be the same, or these do not follow it.
         let known = self.last.filter(|(index, _)| index + 1 == first);
         let from = first - u64::from(known.is_some());
         let limit = SEGMENT_ENTRIES_MAX + usize::from(known.is_some());
-        let values =
-            [from, limit as u64].map(|number| Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX)));
+        let limit = (limit as u64).min(end - from);
+        let values = [from, limit].map(|number| Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX)));
         let condition = "WHERE \"index\" >= $1 ORDER BY \"index\" LIMIT $2";
         let mut entries = self.database.read(|snapshot| snapshot.rows::<Entry>(condition, &values))?;
         if let Some((index, leaf)) = known {
@@ -184,6 +224,7 @@ impl Shipper {
         let leaf = last.leaf();
         // Before the entries, which may be those that erased somebody.
         self.ship_erased().await?;
+        self.ship_attachments(&entries).await?;
         self.put(span, &entries).await?;
         self.spans.push(span);
         self.shipped = Shipped { entries: span.end, at };
@@ -191,8 +232,25 @@ impl Shipper {
         Ok(entries.len() == SEGMENT_ENTRIES_MAX)
     }
 
+    /// What entries name is there before they are.
+    async fn ship_attachments(&self, entries: &[Entry]) -> Result<(), ShipError> {
+        let Some(attachments) = self.attachments else { return Ok(()) };
+        for hash in attachments.named(entries) {
+            let (service, database) = (&self.service, &self.database);
+            if !attachments.ship(service, hash, database, &self.target, &self.key, &self.clock).await? {
+                tracing::error!(
+                    code = "backup/attachment-missing",
+                    service,
+                    hash = names::hex(&hash),
+                    "what an entry names is not in the database, and so not in the backup"
+                );
+            }
+        }
+        Ok(())
+    }
+
     async fn put(&self, span: Span, entries: &[Entry]) -> Result<(), ShipError> {
-        let name = span.name(self.service);
+        let name = span.name(&self.service);
         let object = segment::seal(&name, entries, &self.key, &self.clock)?;
         Ok(self.target.put(&name, object).await?)
     }
@@ -205,10 +263,10 @@ impl Shipper {
         let erased = self.database.read(all_erased)?;
         let mut bytes = Vec::new();
         erased.iter().for_each(|erased| encode_row(erased, &mut bytes));
-        let name = names::erased_list(self.service, erased.len());
+        let name = names::erased_list(&self.service, erased.len());
         self.target.put(&name, self.key.seal(&name, &bytes, &self.clock)).await?;
         for older in
-            self.target.list(&names::erased(self.service)).await?.iter().filter(|older| **older < name)
+            self.target.list(&names::erased(&self.service)).await?.iter().filter(|older| **older < name)
         {
             self.target.delete(older).await?;
         }
@@ -245,7 +303,7 @@ impl Shipper {
         self.spans.extend(merged);
         let end = self.spans.last().map_or(0, |span| span.end);
         for covered in listed.iter().filter(|span| span.end <= end && !self.spans.contains(span)) {
-            self.target.delete(&covered.name(self.service)).await?;
+            self.target.delete(&covered.name(&self.service)).await?;
         }
         Ok(())
     }
@@ -257,7 +315,7 @@ impl Shipper {
 
     /// The entries of a segment, if it is still there.
     async fn get(&self, span: Span) -> Result<Option<Vec<Entry>>, ShipError> {
-        let name = span.name(self.service);
+        let name = span.name(&self.service);
         let Some(object) = self.target.get(&name).await? else { return Ok(None) };
         let opened = segment::open(&name, &object, &self.key);
         opened.map(Some).map_err(|source| ShipError::Segment { name, source })

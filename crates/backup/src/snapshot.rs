@@ -108,7 +108,7 @@ pub enum SnapshotError {
 
 /// What a snapshot is made with.
 pub(crate) struct Making<'m> {
-    pub(crate) service: &'static str,
+    pub(crate) service: &'m str,
     pub(crate) origin: &'m str,
     pub(crate) schema: &'m Schema,
     pub(crate) keys: &'m Keys,

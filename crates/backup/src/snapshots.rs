@@ -11,13 +11,13 @@ use clock::Clock;
 use ledger::{Entry, all_erased};
 use seal::Keys;
 use serde::{Deserialize, Serialize};
-use store::{Databases, Schema, StoreError, Writer};
+use store::{Databases, StoreError, Writer};
 use tokio::sync::mpsc;
 
 use crate::{
     clear,
     names::{self, Part, Place},
-    restore::Service,
+    service::Service,
     snapshot::{Making, Manifest, SnapshotError},
     target::{Target, TargetError},
 };
@@ -58,9 +58,7 @@ pub struct SnapshotMade {
 
 /// Makes snapshots of one ledger. Several nodes may: whoever finds first that it is time makes one.
 pub struct Snapshots {
-    service: &'static str,
-    origin: String,
-    schema: Schema,
+    service: Service,
     databases: Databases,
     database: Writer,
     target: Target,
@@ -79,24 +77,27 @@ impl Snapshots {
     /// # Errors
     /// When the database or the target cannot be read.
     pub async fn open(
-        service: Service<'_>,
+        service: Service,
         databases: Databases,
         target: Target,
         keys: Keys,
         clock: Clock,
         config: SnapshotConfig,
     ) -> Result<Self, SnapshotError> {
-        let Service { name: service, origin, schema, .. } = service;
-        let origin = origin.to_owned();
-        let database = databases.open_to_read(service, &schema)?;
+        let database = databases.open_to_read(&service.name, &service.schema)?;
         let every = u64::from(config.every_s.get()) * 1000;
         let later = u64::from_be_bytes(clock.random()) % (every / 10 + 1);
         let every = Duration::from_millis(every + later);
         let newest = None;
-        let mut this =
-            Self { service, origin, schema, databases, database, target, keys, clock, config, every, newest };
+        let mut this = Self { service, databases, database, target, keys, clock, config, every, newest };
         this.newest = this.complete().await?.last().map(|(place, _)| *place);
         Ok(this)
+    }
+
+    /// Of which ledger.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.service.name
     }
 
     /// The newest complete one that is known: how many entries it follows, and when it was made.
@@ -146,7 +147,7 @@ impl Snapshots {
         if !manifest.parts().all(|part| there.contains(&part)) {
             return Err(SnapshotError::Disturbed);
         }
-        let name = place.name(self.service, Part::Manifest);
+        let name = place.name(&self.service.name, Part::Manifest);
         let text = serde_json::to_vec(&manifest).map_err(std::io::Error::from)?;
         self.target.put(&name, self.keys.backup_key().seal(&name, &text, &self.clock)).await?;
         self.newest = Some(place);
@@ -159,11 +160,12 @@ impl Snapshots {
     /// target as they come. No writer waits for it.
     async fn put_parts(&self) -> Result<Option<(Place, Manifest)>, SnapshotError> {
         let (sender, mut parts) = mpsc::channel::<(String, Vec<u8>)>(WAITING_MAX);
-        let (service, origin, schema) = (self.service, self.origin.clone(), self.schema.clone());
+        let service = self.service.clone();
         let (databases, keys, clock) = (self.databases.clone(), self.keys.clone(), self.clock.clone());
         let reading = thread::Builder::new().name("backup-snapshot".to_owned()).spawn(move || {
-            let reader = databases.open_to_read(service, &schema)?;
-            let making = Making { service, origin: &origin, schema: &schema, keys: &keys, clock: &clock };
+            let Service { name, origin, schema, .. } = &service;
+            let reader = databases.open_to_read(name, schema)?;
+            let making = Making { service: name, origin, schema, keys: &keys, clock: &clock };
             let put = |name, part| sender.blocking_send((name, part)).map_err(|_| SnapshotError::Ended);
             reader.read(|snapshot| Ok(making.write(snapshot, put)))?
         })?;
@@ -186,7 +188,7 @@ impl Snapshots {
             Some((last, _)) => {
                 manifest.cleared_from = last.size;
                 // What cannot be read may not have cleared anything.
-                let last = read_manifest(self.service, *last, &self.target, &self.keys).await?;
+                let last = read_manifest(&self.service.name, *last, &self.target, &self.keys).await?;
                 last.map_or(0, |last| last.cleared_from)
             }
             None => 0,
@@ -195,7 +197,7 @@ impl Snapshots {
         let erased = erased.into_iter().filter(|erased| (from..place.size).contains(&erased.entry));
         let people = erased.map(|erased| erased.person).collect();
         clear::clear(
-            self.service,
+            &self.service.name,
             &self.database,
             &self.target,
             &self.keys.backup_key(),
@@ -221,14 +223,14 @@ impl Snapshots {
             }
             // The manifest first: without it, the rest is nothing. It is the first in order.
             for part in parts {
-                self.target.delete(&place.name(self.service, *part)).await?;
+                self.target.delete(&place.name(&self.service.name, *part)).await?;
             }
         }
         Ok(())
     }
 
     async fn list(&self) -> Result<BTreeMap<Place, BTreeSet<Part>>, TargetError> {
-        list(self.service, &self.target).await
+        list(&self.service.name, &self.target).await
     }
 
     async fn complete(&self) -> Result<Vec<(Place, BTreeSet<Part>)>, TargetError> {
@@ -267,7 +269,7 @@ pub(crate) async fn read_manifest(
 impl std::fmt::Debug for Snapshots {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Snapshots")
-            .field("service", &self.service)
+            .field("service", &self.service.name)
             .field("newest", &self.newest)
             .finish_non_exhaustive()
     }

@@ -68,6 +68,15 @@ impl Target {
         }
     }
 
+    /// The names of all ledgers of which there is anything.
+    ///
+    /// # Errors
+    /// When the target cannot be read.
+    pub async fn services(&self) -> Result<Vec<String>, TargetError> {
+        let folders = self.store.list_with_delimiter(None).await?.common_prefixes;
+        Ok(folders.iter().map(ToString::to_string).collect())
+    }
+
     /// The names of all objects in a folder.
     pub(crate) async fn list(&self, folder: &str) -> Result<Vec<String>, TargetError> {
         let listed = self.store.list(Some(&Name::from(folder)));

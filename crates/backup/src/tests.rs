@@ -99,14 +99,13 @@ impl Harbour {
     async fn shipper(&self) -> Result<Shipper, ShipError> {
         let databases = Databases::in_files(self.folder.path());
         let checkpoint = self.folder.path().join("checkpoint");
-        Shipper::open(SERVICE, &databases, &schema(), checkpoint, self.target(), &self.keys, Clock::System)
-            .await
+        Shipper::open(&service(), &databases, checkpoint, self.target(), &self.keys, Clock::System).await
     }
 
     /// Is every entry in the target, as it was?
     async fn check(&self) {
         let (target, key) = (self.target(), self.keys.backup_key());
-        let mut found = Segments::all(SERVICE, &target, &key).await.expect("it can be listed");
+        let mut found = Segments::all(SERVICE, None, &target, &key).await.expect("it can be listed");
         let mut next = 0;
         while let Some(entries) = found.from(next as u64).await.expect("it can be read") {
             for entry in entries {
@@ -164,8 +163,29 @@ async fn a_ledger_that_lost_entries_and_wrote_others_is_not_shipped_upon() {
     assert!(matches!(shipper.ship().await, Err(ShipError::Rewritten { index: 9 })));
 }
 
-fn service() -> Service<'static> {
-    Service { name: SERVICE, origin: "example.org/harbour", schema: schema(), commands: Commands::new() }
+fn service() -> Service {
+    Service {
+        name: SERVICE.to_owned(),
+        origin: "example.org/harbour".to_owned(),
+        schema: schema(),
+        commands: Commands::new(),
+        attachments: None,
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_a_mark_is_not_shipped_with_it() {
+    let mut harbour = Harbour::new();
+    harbour.add(10);
+    let mut shipper = harbour.shipper().await.expect("it opens");
+    let mark = shipper.mark().expect("it can be read");
+    harbour.add(5);
+    assert_eq!(shipper.ship_to(mark.clone()).await.expect("it ships").entries, 10);
+    assert_eq!(shipper.ship().await.expect("it ships").entries, 15);
+    // A mark that was passed is no reason to go back.
+    assert_eq!(shipper.ship_to(mark).await.expect("it ships").entries, 15);
+    harbour.lose(8);
+    assert!(matches!(shipper.mark(), Err(ShipError::Ahead { shipped: 15, have: 7 })));
 }
 
 /// Restores a harbour with thousands of boats into other databases, without replaying anything: the rows must
@@ -193,7 +213,7 @@ async fn check_many_parts(databases: &Databases) {
 
     let way = Way { until: Until::End, full: false };
     let target = harbour.target();
-    let restored = restore(service(), databases, &target, &harbour.keys, way, |_| Ok(())).await;
+    let restored = restore(&service(), databases, &target, &harbour.keys, way, |_| Ok(())).await;
     let restored = restored.expect("it is restored");
     assert_eq!((restored.from, restored.head.size), (20, 20));
     let found = databases.open_to_read(SERVICE, &schema()).expect("it opens");

@@ -60,12 +60,22 @@ async fn fill(ledger: &Ledger, entries: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn service() -> Service {
+    Service {
+        name: NAME.to_owned(),
+        origin: ORIGIN.to_owned(),
+        schema: notes::schema(),
+        commands: notes::commands(),
+        attachments: None,
+    }
+}
+
 async fn shipper(data: &Path, target: &Path) -> anyhow::Result<Shipper> {
     let databases = Databases::in_files(data);
     let target = Target::open(&target.display().to_string())?;
     let keys = Keys::open_existing(data, &Clock::System)?;
-    let (schema, checkpoint) = (notes::schema(), data.join("bench.checkpoint"));
-    Ok(Shipper::open(NAME, &databases, &schema, checkpoint, target, &keys, Clock::System).await?)
+    let checkpoint = data.join("bench.checkpoint");
+    Ok(Shipper::open(&service(), &databases, checkpoint, target, &keys, Clock::System).await?)
 }
 
 /// Ships every second while commands come at a steady rate; how old the oldest of a shipment was when it was
@@ -111,11 +121,9 @@ async fn restore_once(data: &Path, target: &Path) -> anyhow::Result<f64> {
     let target = Target::open(&target.display().to_string())?;
     let keys = Keys::open_existing(data, &Clock::System)?;
     let stopwatch = Clock::System.stopwatch();
-    let service =
-        Service { name: NAME, origin: ORIGIN, schema: notes::schema(), commands: notes::commands() };
     let databases = Databases::in_files(folder.path());
     let way = Way { until: Until::End, full: true };
-    let restored = restore(service, &databases, &target, &keys, way, |_| Ok(())).await?;
+    let restored = restore(&service(), &databases, &target, &keys, way, |_| Ok(())).await?;
     anyhow::ensure!(restored.head.size == restored.shipped, "not everything was restored");
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 entries")]
     Ok(restored.head.size as f64 / stopwatch.elapsed().as_secs_f64())

@@ -5,7 +5,7 @@ use board::{Hex, sha256};
 use clock::Timestamp;
 use ledger::Operation;
 use problem::Problem;
-use store::{Keys, StoreError, Tx};
+use store::{Batch, Keys, Snapshot, StoreError, Tx};
 
 use crate::{board_rows::BlobRow, boards::Board, sql};
 
@@ -81,6 +81,23 @@ impl Board {
     pub(crate) async fn named_blob(&self, hash: Hex<32>) -> Result<Vec<u8>, Problem> {
         self.blob(hash).await?.ok_or_else(no_such_blob)
     }
+}
+
+/// A piece of a blob, of a board's database that nobody has open.
+///
+/// # Errors
+/// When the store fails.
+pub fn blob_piece(
+    snapshot: &Snapshot<'_>,
+    hash: [u8; 32],
+    piece: u32,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(snapshot.get::<BlobRow>(&(hash, piece))?.map(|row| row.bytes))
+}
+
+/// Puts a piece of a blob into a board's database that is being built.
+pub fn put_blob_piece(batch: &mut Batch<'_>, hash: [u8; 32], piece: u32, bytes: Vec<u8>) {
+    batch.replace(BlobRow { hash, piece, bytes });
 }
 
 /// Where what a trustee sends lies until it is checked.

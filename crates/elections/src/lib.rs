@@ -38,7 +38,7 @@ mod sql;
 mod tokens;
 
 pub use advance_election::{AdvanceElection, AdvanceError};
-pub use blobs::{PIECE_BYTES_MAX, PIECES_MAX};
+pub use blobs::{PIECE_BYTES_MAX, PIECES_MAX, blob_piece, put_blob_piece};
 pub use boards::{board_name, board_schema};
 pub use config::ElectionsConfig;
 pub use create_election::{ChangeElection, CreateElection, Draft, DraftError};
@@ -48,7 +48,7 @@ pub use import_roll::{ImportRoll, ImportRollError, LINES_MAX, RollImported};
 pub use issue_token::{IssueToken, IssueTokenError};
 pub use people::{People, SharedPeople};
 pub use rows::{ElectionRow, RollLine, SERVICE, Stage, TokenCount, TokenIssued, Trustee};
-pub use sql::announced;
+pub use sql::{announced, board_is_over};
 
 /// Every command of a board, for replays.
 #[must_use]

@@ -5,7 +5,7 @@ use ids::Id;
 use store::{Cell, Column, Snapshot, StoreError};
 
 use crate::{
-    board_rows::{BlobRow, BoardState, DecryptedRow, MixRow, SaidRow, VerdictRow},
+    board_rows::{BlobRow, BoardState, DecryptedRow, MixRow, Phase, SaidRow, VerdictRow},
     rows::{ElectionRow, TokenCount},
 };
 
@@ -48,6 +48,14 @@ pub(crate) fn elections_at_work(snapshot: &Snapshot<'_>) -> Result<Vec<ElectionR
 pub fn announced(snapshot: &Snapshot<'_>) -> Result<Vec<Id<Election>>, StoreError> {
     let rows: Vec<ElectionRow> = snapshot.rows("WHERE attempt >= 1 ORDER BY id", &[])?;
     Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// Is this board one on which nothing more will stand?
+///
+/// # Errors
+/// When the store fails.
+pub fn board_is_over(snapshot: &Snapshot<'_>) -> Result<bool, StoreError> {
+    Ok(board_state(snapshot)?.phase() >= Phase::Published)
 }
 
 /// How many voters of each weight have got a token.

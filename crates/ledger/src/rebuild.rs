@@ -53,7 +53,7 @@ impl Rebuild {
     /// When the database cannot be opened, or what it holds is damaged.
     pub fn begin(
         databases: &Databases,
-        name: &'static str,
+        name: &str,
         schema: &Schema,
         commands: Commands,
         erased: HashSet<Id<Person>>,
@@ -144,6 +144,17 @@ impl Rebuild {
     /// When the engine refuses.
     pub fn fill(&mut self) -> Result<Batch<'_>, StoreError> {
         self.writer.begin_long()
+    }
+
+    /// Puts rows that no entry makes, and that entries to come name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn put_beside(&mut self, put: impl FnOnce(&mut Batch<'_>)) -> Result<(), StoreError> {
+        let mut batch = self.writer.begin()?;
+        put(&mut batch);
+        batch.flush()?;
+        batch.commit()
     }
 
     /// Checks that entries follow those that are there, and takes from them what may not come back.

@@ -24,7 +24,9 @@ mod workers;
 pub use claim::{Claim, Claimed, QueueLimits};
 pub use enqueue::{Enqueue, EnqueueError, PRIORITY_MAX, enqueue};
 pub use job::{Attempt, Job, JobError, Progress};
-pub use manage::{Hold, ManageError, Pause, PurgeDead, RetryDead, TakeBack, hold_unfinished, may_manage};
+pub use manage::{
+    Hold, ManageError, Pause, PurgeDead, RetryDead, TakeBack, hold_unfinished, line_up_unfinished, may_manage,
+};
 pub use occur::{Occur, OccurError};
 pub use release::Release;
 pub use renew::Renew;

@@ -148,13 +148,21 @@ impl Operation for TakeBack {
     }
 }
 
+/// Puts all unfinished jobs in line anew: the last touch to a database that was restored, whose jobs may be done twice.
+///
+/// # Errors
+/// When the store fails.
+pub fn line_up_unfinished(batch: &mut Batch<'_>) -> Result<(), StoreError> {
+    sql::put_all_in_line(batch, STEP)
+}
+
 /// Puts all unfinished jobs in line anew, and holds their queues: the last touch to a database that was restored,
 /// however its rows came there, whose jobs may have been done since. Answers which queues.
 ///
 /// # Errors
 /// When the store fails.
 pub fn hold_unfinished(batch: &mut Batch<'_>) -> Result<Vec<String>, StoreError> {
-    sql::put_all_in_line(batch, STEP)?;
+    line_up_unfinished(batch)?;
     let queues = batch.read(sql::unfinished_queues)?;
     for queue in &queues {
         batch.replace(QueueRow { held: true, ..QueueRow::new(queue) });

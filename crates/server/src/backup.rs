@@ -1,5 +1,7 @@
 //! `holdfast backup`, and the same inside `holdfast serve`: what is new goes to another place, every second.
 
+mod ledgers;
+
 use std::{
     num::NonZeroU32,
     thread::{self, JoinHandle},
@@ -7,17 +9,23 @@ use std::{
 };
 
 use anyhow::Context;
-use backup::{Service, Shipped, Shipper, SnapshotConfig, SnapshotMade, Snapshots, Target, ship_person_keys};
+use backup::{Shipped, SnapshotConfig, SnapshotMade, Snapshots, Target, ship_person_keys};
 use clap::Args;
 use clock::{Clock, Stopwatch};
+use futures_util::future::join_all;
+use ledgers::Ledgers;
 use seal::Keys;
 use serde::Deserialize;
 use store::Databases;
-use telemetry::{Metrics, instruments::gauge::Gauge};
+use telemetry::{
+    EncodeLabelSet, Metrics,
+    instruments::{family::Family, gauge::Gauge},
+};
 use tokio::{runtime, sync::watch};
 
 use crate::{
     data_folder::{Places, places},
+    kept,
     settings::{Settings, SettingsOptions},
     tell,
 };
@@ -79,10 +87,11 @@ pub fn backup(options: &BackupOptions) -> anyhow::Result<()> {
         }
         let Shipped { entries, at } = ships.ship(true).await?;
         tell(&format!("{entries} entries are in {}, the last new one of {at}", options.target));
-        if options.snapshot
-            && let Some(SnapshotMade { entries, rows }) = ships.snapshots.make().await?
-        {
-            tell(&format!("a snapshot over {entries} entries holds {rows} rows"));
+        for snapshots in ships.snapshots.iter_mut().filter(|_| options.snapshot) {
+            if let Some(SnapshotMade { entries, rows }) = snapshots.make().await? {
+                let name = snapshots.service();
+                tell(&format!("a snapshot over {entries} entries of {name} holds {rows} rows"));
+            }
         }
         Ok(())
     })
@@ -196,13 +205,13 @@ fn not_shipped(error: &anyhow::Error) {
 /// Everything that is shipped.
 struct Ships {
     entries: Entries,
-    snapshots: Snapshots,
+    snapshots: Vec<Snapshots>,
     gauges: Option<Gauges>,
 }
 
 /// Entries, and persons' keys.
 struct Entries {
-    identity: Shipper,
+    ledgers: Ledgers,
     keys: Keys,
     key_databases: Databases,
     target: Target,
@@ -222,13 +231,19 @@ const LAST_MAX: Duration = Duration::from_secs(10);
 /// How often it is looked whether a snapshot is due, at most.
 const SNAPSHOT_LOOK: Duration = Duration::from_secs(10);
 
+/// Which ledger a figure is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ledger {
+    ledger: String,
+}
+
 /// How far the backup is.
 #[derive(Debug, Default)]
 struct Gauges {
     entries: Gauge,
     age_seconds: Gauge,
-    snapshot_entries: Gauge,
-    snapshot_age_seconds: Gauge,
+    snapshot_entries: Family<Ledger, Gauge>,
+    snapshot_age_seconds: Family<Ledger, Gauge>,
 }
 
 impl Gauges {
@@ -250,35 +265,25 @@ impl Ships {
         let config = settings.database_config();
         let (databases, key_databases) =
             (Databases::new(&services, &config)?, Databases::new(&key_folder, &config)?);
-        let schema = identity::schema();
-        let identity = Shipper::open(
-            identity::SERVICE,
-            &databases,
-            &schema,
-            services.join("identity.checkpoint"),
-            target.clone(),
-            keys,
-            Clock::System,
-        );
-        let origin = settings.origin(identity::SERVICE);
-        let service = Service {
-            name: identity::SERVICE,
-            origin: &origin,
-            schema: schema.clone(),
-            commands: identity::commands(),
-        };
-        let (config, keys) = (settings.backup.snapshots, keys.clone());
-        let snapshots =
-            Snapshots::open(service, databases.clone(), target.clone(), keys.clone(), Clock::System, config);
+        let mut snapshots = Vec::new();
+        for service in [kept::identity(settings), kept::elections(settings)] {
+            // The second is not there before a server has served with this version.
+            if service.name == identity::SERVICE || databases.exists(&service.name)? {
+                let (name, config) = (service.name.clone(), settings.backup.snapshots);
+                let (databases, target, keys) = (databases.clone(), target.clone(), keys.clone());
+                let opened = Snapshots::open(service, databases, target, keys, Clock::System, config).await;
+                snapshots.push(opened.with_context(|| format!("cannot look for snapshots of {name}"))?);
+            }
+        }
+        let ledgers = Ledgers::open(settings, databases, services, target.clone(), keys.clone()).await?;
         let entries = Entries {
-            identity: identity.await.context("cannot back up the ledger of the identity service")?,
-            keys,
+            ledgers,
+            keys: keys.clone(),
             key_databases,
             target,
             every: Duration::from_millis(settings.backup.every_ms.get().into()),
             keys_every: Duration::from_secs(settings.backup.keys_every_s.get().into()),
         };
-        let snapshots = snapshots.await.context("cannot look for snapshots of the identity service")?;
         Ok(Self { entries, snapshots, gauges: None })
     }
 
@@ -293,7 +298,7 @@ impl Ships {
         // A snapshot that is not complete when the process stops is made after the next start.
         tokio::select! {
             () = entries.run(stopped, gauges) => {}
-            () = run_snapshots(snapshots, gauges) => {}
+            _ = join_all(snapshots.iter_mut().map(|snapshots| run_snapshots(snapshots, gauges))) => {}
         }
     }
 }
@@ -320,8 +325,12 @@ async fn run_snapshots(snapshots: &mut Snapshots, gauges: Option<&Gauges>) {
         }
         if let (Some(gauges), Some((entries, made_at))) = (gauges, snapshots.newest()) {
             let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-            gauges.snapshot_entries.set(number(entries));
-            gauges.snapshot_age_seconds.set(number(Clock::System.now().since(made_at).as_secs()));
+            let ledger = Ledger { ledger: snapshots.service().to_owned() };
+            gauges.snapshot_entries.get_or_create(&ledger).set(number(entries));
+            gauges
+                .snapshot_age_seconds
+                .get_or_create(&ledger)
+                .set(number(Clock::System.now().since(made_at).as_secs()));
         }
         tokio::time::sleep(pause).await;
     }
@@ -329,7 +338,7 @@ async fn run_snapshots(snapshots: &mut Snapshots, gauges: Option<&Gauges>) {
 
 impl Entries {
     async fn ship(&mut self, with_keys: bool) -> anyhow::Result<Shipped> {
-        let shipped = self.identity.ship().await?;
+        let shipped = self.ledgers.ship().await?;
         if with_keys {
             ship_person_keys(&self.key_databases, &self.target, &self.keys, &Clock::System).await?;
         }

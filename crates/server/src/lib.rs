@@ -12,6 +12,7 @@ mod gateway;
 mod hand_over;
 mod incidents;
 mod jobs;
+mod kept;
 mod key_file;
 mod ledgers;
 mod load;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use backup::{Repaired, Service, Target, repair as rebuild};
+use backup::{Repaired, Target, repair as rebuild};
 use clap::Args;
 use clock::Clock;
 use seal::{Keys, PersonKeys};
@@ -12,6 +12,7 @@ use tokio::runtime;
 
 use crate::{
     data_folder::{DataFolder, places},
+    kept,
     settings::SettingsOptions,
     tell,
 };
@@ -19,6 +20,10 @@ use crate::{
 /// What to repair, and with what.
 #[derive(Debug, Clone, Args)]
 pub struct RepairOptions {
+    /// The ledger whose database is damaged: `identity`, `elections`, or `election-` and the identifier of the election
+    /// whose board it is.
+    #[arg(long, value_name = "LEDGER", default_value = identity::SERVICE)]
+    ledger: String,
     /// A backup that has the entries which cannot be read any more.
     #[arg(long, value_name = "TARGET")]
     from: Option<String>,
@@ -26,12 +31,13 @@ pub struct RepairOptions {
     settings: SettingsOptions,
 }
 
-/// Builds the identity service's database anew and keeps the damaged one beside it.
+/// Builds the database of a ledger anew and keeps the damaged one beside it.
 ///
 /// # Errors
 /// When entries are needed that can be read nowhere.
 pub fn repair(options: &RepairOptions) -> anyhow::Result<()> {
     let settings = options.settings.read()?;
+    let service = kept::named(&settings, &options.ledger)?;
     let folder = DataFolder::take_existing(&settings)?;
     let config = settings.database_config();
     if config.postgres.url.is_some() {
@@ -48,33 +54,26 @@ pub fn repair(options: &RepairOptions) -> anyhow::Result<()> {
         std::fs::remove_dir_all(&draft).context("cannot clear away an earlier repair")?;
     }
     std::fs::create_dir(&draft).context("cannot make a folder for the repair")?;
-    let origin = settings.origin(identity::SERVICE);
-    let service = Service {
-        name: identity::SERVICE,
-        origin: &origin,
-        schema: identity::schema(),
-        commands: identity::commands(),
-    };
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let damaged = Databases::new(&places.services, &config)?;
     let fresh = Databases::new(&draft, &config)?;
     let repaired =
-        runtime.block_on(rebuild(service, &damaged, &fresh, target.as_ref(), &keys, &deployment))?;
+        runtime.block_on(rebuild(&service, &damaged, &fresh, target.as_ref(), &keys, &deployment))?;
     drop((damaged, fresh));
-    put_in_place(&places.services, &draft)?;
+    put_in_place(&places.services, &service.name, &draft)?;
     drop(folder);
     let Repaired { head, own, fetched } = repaired;
     tell(&format!(
-        "repaired: {} entries, {own} from the database itself and {fetched} from the backup; the damaged files are kept as identity.db.damaged",
-        head.size
+        "repaired: {} entries, {own} from the database itself and {fetched} from the backup; the damaged files are kept as {}.db.damaged",
+        head.size, service.name
     ));
     Ok(())
 }
 
 /// Keeps the damaged files under another name and moves the new ones in their place.
-fn put_in_place(services: &Path, draft: &Path) -> anyhow::Result<()> {
+fn put_in_place(services: &Path, name: &str, draft: &Path) -> anyhow::Result<()> {
     for end in ["", "-wal", "-shm"] {
-        let (old, kept) = (format!("identity.db{end}"), format!("identity.db.damaged{end}"));
+        let (old, kept) = (format!("{name}.db{end}"), format!("{name}.db.damaged{end}"));
         if services.join(&old).exists() {
             std::fs::rename(services.join(&old), services.join(kept))
                 .context("cannot keep the damaged file")?;

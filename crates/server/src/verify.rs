@@ -3,21 +3,13 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::Context;
+use backup::Service;
 use clap::Args;
 use clock::Clock;
-use elections::{board_commands, board_name, board_schema};
-use ledger::{
-    Commands,
-    verify::{Report, Subject},
-};
+use ledger::verify::{Report, Subject};
 use seal::{Keys, PersonKeys};
-use store::Schema;
 
-use crate::{
-    data_folder::DataFolder,
-    key_file::Engines,
-    settings::{Settings, SettingsOptions},
-};
+use crate::{data_folder::DataFolder, kept, key_file::Engines, settings::SettingsOptions};
 
 /// What to verify.
 #[derive(Debug, Clone, Args)]
@@ -41,18 +33,18 @@ pub fn verify(options: &VerifyOptions) -> anyhow::Result<()> {
     let keys = Keys::open_existing(&folder.keys(), &Clock::System).context("cannot open the key file")?;
     let engines = folder.engines(&settings)?;
     check_deployment(&engines, &keys)?;
-    let at = Place { folder: &folder, engines: &engines, keys: &keys, settings: &settings };
-    at.verify(identity::SERVICE, identity::SERVICE, identity::schema(), identity::commands())?;
+    let at = Place { folder: &folder, engines: &engines, keys: &keys };
+    at.verify(kept::identity(&settings))?;
     if !engines.services.exists(elections::SERVICE).context("cannot look for the database")? {
         return Ok(());
     }
-    at.verify(elections::SERVICE, elections::SERVICE, elections::schema(), elections::commands())?;
+    at.verify(kept::elections(&settings))?;
     let database = engines.services.open_to_read(elections::SERVICE, &elections::schema())?;
     for election in database.read(elections::announced)? {
-        let (name, origin) = (board_name(election), format!("{}/{election}", elections::SERVICE));
+        let board = kept::board(&settings, election);
         // Its board is made when it is first looked after.
-        if engines.services.exists(&name).context("cannot look for the database")? {
-            at.verify(&name, &origin, board_schema(), board_commands())?;
+        if engines.services.exists(&board.name).context("cannot look for the database")? {
+            at.verify(board)?;
         }
     }
     Ok(())
@@ -63,17 +55,17 @@ struct Place<'p> {
     folder: &'p DataFolder,
     engines: &'p Engines,
     keys: &'p Keys,
-    settings: &'p Settings,
 }
 
 impl Place<'_> {
-    fn verify(&self, name: &str, origin: &str, schema: Schema, commands: Commands) -> anyhow::Result<()> {
+    fn verify(&self, service: Service) -> anyhow::Result<()> {
+        let Service { name, origin, schema, commands, .. } = service;
         let scratch = tempfile::tempdir().context("cannot make a folder for the replay")?;
         let report = ledger::verify::verify(&Subject {
-            service: name,
+            service: &name,
             databases: &self.engines.services,
-            checkpoint: &self.folder.checkpoint(name),
-            origin: &self.settings.origin(origin),
+            checkpoint: &self.folder.checkpoint(&name),
+            origin: &origin,
             keys: self.keys,
             schema,
             commands,

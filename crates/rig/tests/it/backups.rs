@@ -19,13 +19,26 @@ pub(crate) struct Shipping {
 pub(crate) fn ships_to(target: &Path) -> String {
     let target = target.display().to_string();
     // Jobs make entries of their own.
-    format!("[jobs]\nin-serve = false\n[backup]\ntarget = {target:?}\nevery-ms = 100\nkeys-every-s = 1\n")
+    format!("[jobs]\nin-serve = false\n{}", backup_to(&target))
+}
+
+fn backup_to(target: &str) -> String {
+    format!("[backup]\ntarget = {target:?}\nevery-ms = 100\nkeys-every-s = 1\n")
 }
 
 impl Shipping {
     pub(crate) fn new() -> Self {
+        Self::with(ships_to)
+    }
+
+    /// Somebody's jobs are done, and these settings hold beside.
+    pub(crate) fn at_work(settings: &str) -> Self {
+        Self::with(|target| format!("{settings}{}", backup_to(&target.display().to_string())))
+    }
+
+    fn with(settings: impl FnOnce(&Path) -> String) -> Self {
         let (folder, target) = (Folder::new(), tempfile::tempdir().expect("a temporary folder"));
-        let settings = ships_to(target.path());
+        let settings = settings(target.path());
         // The key file is kept elsewhere, as it should be.
         let keys = Some(folder.data().with_file_name("keys"));
         Self { folder, target, options: ServerOptions { settings, keys, ..ServerOptions::default() } }
@@ -54,6 +67,27 @@ impl Shipping {
         let restored = run(&arguments, &self.folder.data(), &self.options).expect("it runs");
         assert!(restored.status.success(), "{}", restored.stderr);
         restored.stderr
+    }
+
+    /// The disk forgets parts of a ledger's database.
+    pub(crate) fn damage(&self, ledger: &str) {
+        let database = self.folder.data().join(format!("services/{ledger}.db"));
+        let mut bytes = fs::read(&database).expect("it can be read");
+        // Every third page, but for the first, which says what the file is.
+        for page in (2..bytes.len() / 4096).step_by(3) {
+            bytes[page * 4096 + 100] ^= 1;
+        }
+        fs::write(&database, bytes).expect("it can be written");
+        let damaged = Server::verify_with(&self.folder.data(), &self.options).expect("it runs");
+        assert!(!damaged.status.success());
+    }
+
+    pub(crate) fn repair(&self, ledger: &str) -> String {
+        let target = self.target.path().display().to_string();
+        let arguments = ["repair", "--ledger", ledger, "--from", target.as_str()];
+        let repaired = run(&arguments, &self.folder.data(), &self.options).expect("it runs");
+        assert!(repaired.status.success(), "{}", repaired.stderr);
+        repaired.stderr
     }
 
     pub(crate) fn verify(&self) {
@@ -237,20 +271,9 @@ async fn a_damaged_database_is_repaired_from_itself_and_from_the_backup() {
     }
     shipping.until_shipped(&server.client()).await;
     server.stop().expect("it stops");
-    let database = shipping.folder.data().join("services/identity.db");
-    let mut bytes = fs::read(&database).expect("it can be read");
-    // Every third page, but for the first, which says what the file is.
-    for page in (2..bytes.len() / 4096).step_by(3) {
-        bytes[page * 4096 + 100] ^= 1;
-    }
-    fs::write(&database, bytes).expect("it can be written");
-    let damaged = Server::verify_with(&shipping.folder.data(), &shipping.options).expect("it runs");
-    assert!(!damaged.status.success());
-    let target = shipping.target.path().display().to_string();
-    let arguments = ["repair", "--from", target.as_str()];
-    let repaired = run(&arguments, &shipping.folder.data(), &shipping.options).expect("it runs");
-    assert!(repaired.status.success(), "{}", repaired.stderr);
-    assert!(!repaired.stderr.contains("and 0 from the backup"), "{}", repaired.stderr);
+    shipping.damage("identity");
+    let repaired = shipping.repair("identity");
+    assert!(!repaired.contains("and 0 from the backup"), "{repaired}");
     shipping.verify();
     let server = shipping.start();
     server.client().sign_in("ada", PASSWORD).await.expect("ada signs in as ever");

@@ -1,6 +1,7 @@
 //! A whole election, through the public API and the binary's own roles alone.
 
 mod attacks;
+mod backups;
 mod forgeries;
 mod town;
 

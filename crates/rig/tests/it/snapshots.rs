@@ -213,7 +213,8 @@ async fn a_server_makes_snapshots_by_itself_and_they_keep_nobody_who_was_erased(
     tokio::time::sleep(Duration::from_secs(5)).await;
     let metrics = server.operator().get("/metrics").await.expect("an answer");
     let text = String::from_utf8_lossy(&metrics.bytes).into_owned();
-    let entries = text.lines().find_map(|line| line.strip_prefix("backup_snapshot_entries "));
+    let entries =
+        text.lines().find_map(|line| line.strip_prefix("backup_snapshot_entries{ledger=\"identity\"} "));
     assert!(
         entries.is_some_and(|entries| entries.parse::<u64>().is_ok_and(|entries| entries > 5)),
         "{entries:?}"

@@ -146,7 +146,7 @@ impl Town {
         (1..=count).map(|number| self.trustee(number, until_ready)).collect()
     }
 
-    fn trustee(&self, number: u16, until_ready: bool) -> std::process::Child {
+    pub(super) fn trustee(&self, number: u16, until_ready: bool) -> std::process::Child {
         let key_file = self.folder.with_file_name(format!("trustee{number}.keys"));
         let mut command = rig::command();
         command
@@ -261,8 +261,13 @@ impl Town {
 
     /// The server's process is killed, and comes back.
     pub(super) async fn crash(self, options: &ServerOptions) -> Self {
+        self.come_back(options, |server| server.kill().expect("it is killed")).await
+    }
+
+    /// The server is gone, and another stands in its place.
+    pub(super) async fn come_back(self, options: &ServerOptions, meanwhile: impl FnOnce(Server)) -> Self {
         let Self { server, election, folder, .. } = self;
-        server.kill().expect("it is killed");
+        meanwhile(server);
         let server = Server::start_with(&folder, options).expect("it starts again");
         let client = server.client();
         let officer = client.sign_in("officer", PASSWORD).await.expect("they sign in");
