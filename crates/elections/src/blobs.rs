@@ -5,9 +5,13 @@ use board::{Hex, sha256};
 use clock::Timestamp;
 use ledger::Operation;
 use problem::Problem;
-use store::{Batch, Keys, Snapshot, StoreError, Tx};
+use store::{Batch, Column, Keys, Scan, Snapshot, StoreError, Tx};
 
-use crate::{board_rows::BlobRow, boards::Board, sql};
+use crate::{
+    board_rows::{BlobRow, StagedRow},
+    boards::Board,
+    sql,
+};
 
 /// Bytes of one piece, at most.
 pub const PIECE_BYTES_MAX: usize = 512 * 1024;
@@ -29,26 +33,97 @@ impl Operation for KeepPiece {
     }
 }
 
+/// Keeps a piece of what a trustee sends.
+struct Stage {
+    trustee: u16,
+    row: BlobRow,
+    blobs_max: usize,
+}
+
+impl Operation for Stage {
+    type Done = ();
+
+    fn reads(&self, keys: &mut Keys<'_>) {
+        keys.want::<StagedRow>((self.trustee, self.row.hash));
+    }
+
+    fn apply(self, tx: &mut Tx<'_>, _: Timestamp) -> Result<(), StoreError> {
+        let Self { trustee, row, blobs_max } = self;
+        let known = tx.get::<StagedRow>((trustee, row.hash))?;
+        // Somebody who begins again and again, with other chance each time, takes no more room for it.
+        if known.is_none() && all_staged(tx, Some(trustee))?.len() >= blobs_max {
+            clear(tx, Some(trustee))?;
+        }
+        let pieces = known.map_or(0, |known| known.pieces).max(row.piece + 1);
+        tx.put(StagedRow { trustee, hash: row.hash, pieces });
+        tx.put(row);
+        Ok(())
+    }
+}
+
+/// Clears away what was staged and not named.
+struct ClearStaged {
+    trustee: Option<u16>,
+}
+
+impl Operation for ClearStaged {
+    type Done = ();
+
+    fn reads(&self, _: &mut Keys<'_>) {}
+
+    fn apply(self, tx: &mut Tx<'_>, _: Timestamp) -> Result<(), StoreError> {
+        clear(tx, self.trustee)
+    }
+}
+
+fn all_staged(tx: &mut Tx<'_>, trustee: Option<u16>) -> Result<Vec<StagedRow>, StoreError> {
+    let prefix = trustee.iter().map(Column::cell).collect();
+    tx.scan(&Scan { prefix, below: None, limit: usize::MAX })
+}
+
+fn clear(tx: &mut Tx<'_>, trustee: Option<u16>) -> Result<(), StoreError> {
+    for row in all_staged(tx, trustee)? {
+        for piece in 0..row.pieces {
+            tx.delete(BlobRow { hash: row.hash, piece, bytes: Vec::new() });
+        }
+        tx.delete(row);
+    }
+    Ok(())
+}
+
+fn check_fits(piece: u32, bytes: &[u8]) -> Result<(), Problem> {
+    if piece < PIECES_MAX && (1..=PIECE_BYTES_MAX).contains(&bytes.len()) {
+        return Ok(());
+    }
+    let detail = format!("a blob has up to {PIECES_MAX} pieces of 1 to {PIECE_BYTES_MAX} bytes");
+    Err(Problem::unprocessable("elections/blob-unfit", detail))
+}
+
 impl Board {
     /// Keeps a piece of a blob that somebody sends piece by piece.
     async fn keep_piece(&self, hash: Hex<32>, piece: u32, bytes: Vec<u8>) -> Result<(), Problem> {
-        let fits = piece < PIECES_MAX && (1..=PIECE_BYTES_MAX).contains(&bytes.len());
-        if !fits {
-            let detail = format!("a blob has up to {PIECES_MAX} pieces of 1 to {PIECE_BYTES_MAX} bytes");
-            return Err(Problem::unprocessable("elections/blob-unfit", detail));
-        }
+        check_fits(piece, &bytes)?;
         Ok(self.ledger.operate(KeepPiece(BlobRow { hash: hash.0, piece, bytes })).await?)
     }
 
-    /// Keeps a piece of what a trustee is going to name. It lies apart, so that nobody can spoil what an entry names.
+    /// Keeps a piece of what a trustee is going to name. It lies apart, so that nobody can spoil what an entry names,
+    /// and is cleared away when it was named, when all is counted, or when they send more than `blobs_max` others.
     pub(crate) async fn stage_piece(
         &self,
         trustee: u16,
         hash: Hex<32>,
         piece: u32,
         bytes: Vec<u8>,
+        blobs_max: usize,
     ) -> Result<(), Problem> {
-        self.keep_piece(staged(trustee, hash), piece, bytes).await
+        check_fits(piece, &bytes)?;
+        let row = BlobRow { hash: staged(trustee, hash).0, piece, bytes };
+        Ok(self.ledger.operate(Stage { trustee, row, blobs_max }).await?)
+    }
+
+    /// Clears away what this trustee has sent piece by piece, or what all of them have.
+    pub(crate) async fn clear_staged(&self, trustee: Option<u16>) -> Result<(), Problem> {
+        Ok(self.ledger.operate(ClearStaged { trustee }).await?)
     }
 
     /// What a trustee sent under this hash, if all of it came.

@@ -125,6 +125,15 @@ table! {
     }
 }
 
+table! {
+    /// What a trustee sent piece by piece, and has not named yet.
+    pub(crate) struct StagedRow in "board_staged", Operational {
+        key { pub(crate) trustee: u16, pub(crate) hash: [u8; 32] }
+        /// The highest number of a piece, and one.
+        pub(crate) pieces: u32,
+    }
+}
+
 /// How far a board has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

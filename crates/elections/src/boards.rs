@@ -25,7 +25,7 @@ use tokio::sync::{Mutex, watch};
 use crate::{
     board_rows::{
         BlobRow, BoardState, CountedRow, DecryptedRow, ListsRow, ManifestRow, MixRow, Phase, RedeemedRow,
-        SaidRow, VerdictRow, VoidRow, VoteRow,
+        SaidRow, StagedRow, VerdictRow, VoidRow, VoteRow,
     },
     post::{Post, PostError, Rule},
     sql,
@@ -92,7 +92,9 @@ pub fn board_schema() -> Schema {
             .table::<ListsRow>()
             .table::<DecryptedRow>()
             .table::<CountedRow>()
-            .table::<BlobRow>(),
+            .table::<BlobRow>()
+            .migration("elections/0003_staged", include_str!("../migrations/0003_staged.sql"))
+            .table::<StagedRow>(),
     )
 }
 

@@ -43,7 +43,9 @@ impl Elections {
         if phase != Phase::Decrypting {
             return Err(PostError::NotNow(phase).into());
         }
-        board.stage_piece(trustee, hash, piece, bytes).await
+        // What one upload needs, twice: the one before may have broken off.
+        let blobs_max = 2 * self.lists(&board).await?.len().max(1);
+        board.stage_piece(trustee, hash, piece, bytes, blobs_max).await
     }
 
     /// A trustee's part of the decryption of all lists.
@@ -76,6 +78,7 @@ impl Elections {
             if let Some(offence) = self.offence(&board, trustee, list, part).await? {
                 let lie = Lied { trustee, partial: part, offence: offence.clone() };
                 board.post_once(lie).await?;
+                board.clear_staged(Some(trustee)).await?;
                 return Err(Problem::unprocessable("elections/false-decryption", offence));
             }
         }
@@ -83,6 +86,7 @@ impl Elections {
             Ok(_) | Err(SubmitError::Refused(PostError::AlreadyThere)) => {}
             Err(error) => return Err(error.into()),
         }
+        board.clear_staged(Some(trustee)).await?;
         self.look_after(election).await
     }
 

@@ -71,7 +71,8 @@ impl Elections {
         let results = self.work(move || results(&counted, &lists, &seed)).await??;
         let json = serde_json::to_vec(&results).map_err(|error| Problem::internal(&error))?;
         let results = board.keep(&json).await?;
-        board.post_once(Counted { decrypted_by, lied, absent, answers, results }).await
+        board.post_once(Counted { decrypted_by, lied, absent, answers, results }).await?;
+        board.clear_staged(None).await
     }
 
     /// What the trustees' parts say, and who sent them: used, false, and not at all.

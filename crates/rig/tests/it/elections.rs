@@ -2,6 +2,7 @@
 
 mod attacks;
 mod backups;
+mod course;
 mod forgeries;
 mod town;
 

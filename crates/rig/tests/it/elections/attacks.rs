@@ -198,6 +198,23 @@ async fn a_trustee_who_lies_is_named_and_the_count_does_without_them() {
     assert!(verified.success && verified.text.contains("[3] are rightly named"), "{}", verified.text);
 }
 
+/// They send one thing after another and name none of it: what came first makes room for what comes later.
+async fn fill(town: &Town, trustee: &rig::Client) {
+    let things: Vec<_> = (0..5_u8).map(|number| vec![number; 100]).collect();
+    for thing in &things {
+        let path = town.path(&format!("/blobs/{}/parts/0", sha256(thing)));
+        let sent = trustee.send(http::Method::PUT, &path, "application/octet-stream", thing.clone()).await;
+        assert_eq!(sent.expect("an answer").status, 204);
+    }
+    let named = async |thing: &[u8]| {
+        let partials: Vec<_> = (0..2).map(|list| json!({"list": list, "blob": sha256(thing)})).collect();
+        let path = town.path("/decryption");
+        trustee.post(&path, &json!({"partials": partials})).await.expect("an answer").problem()
+    };
+    assert_eq!(named(&things[0]).await, "elections/no-such-blob");
+    assert_eq!(named(&things[4]).await, "elections/malformed");
+}
+
 /// The third trustee sends a part of which a bit is not as it should be.
 async fn lie(town: &Town, folder: &Folder) {
     let trustee = town.client.sign_in("trustee3", PASSWORD).await.expect("they sign in");
@@ -207,6 +224,7 @@ async fn lie(town: &Town, folder: &Folder) {
     let key_file = folder.data().with_file_name("trustee3.keys");
     let safe = trustee::Safe::open(&key_file, election).expect("their safe");
     let record = verifier::Record::open(&saved, None).expect("a record");
+    fill(town, &trustee).await;
     let partials = trustee::decrypt(&safe, &record, &mut town::dice(3)).expect("it holds").expect("lists");
     let mut named = Vec::new();
     for (list, mut bytes) in partials {

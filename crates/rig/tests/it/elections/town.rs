@@ -210,10 +210,15 @@ impl Town {
         let hash: Hex<32> = election["electionHash"].as_str().expect("a hash").parse().expect("hexadecimal");
         let key = hex::decode(election["key"].as_str().expect("a key")).expect("hexadecimal");
         let key = EncryptionKey::<Ristretto>::from_bytes(&key).expect("a key");
-        let contests = election["contests"].as_array().expect("contests").iter().map(contest);
+        let contests = election["contests"].as_array().expect("contests");
+        let issuers = election["issuers"].as_array().expect("issuers");
+        let weight =
+            issuers.iter().position(|issuer| issuer["weight"] == voter.weight).expect("a known weight");
+        let first = weight * contests.len();
+        let contests = contests.iter().map(contest);
         let caster = Caster { voter: &voter.public, token: &voter.token };
         let ballots = contests.zip(answers).enumerate().map(|(place, (contest, answer))| {
-            let list = u32::try_from(place).expect("few contests");
+            let list = u32::try_from(first + place).expect("few contests");
             let polling = Polling::new(&hash.0, list, contest.width(), key);
             let elements = contest.embed::<Ristretto>(answer).expect("an answer");
             Base64(polling.cast(caster, &elements, &mut dice(seed)).expect("a ballot").to_bytes())
