@@ -5,6 +5,7 @@ use board::{Hex, sha256};
 use clock::Timestamp;
 use ledger::Operation;
 use problem::Problem;
+use sha2::{Digest, Sha256};
 use store::{Batch, Column, Keys, Scan, Snapshot, StoreError, Tx};
 
 use crate::{
@@ -145,6 +146,33 @@ impl Board {
     pub(crate) async fn blob(&self, hash: Hex<32>) -> Result<Option<Vec<u8>>, Problem> {
         let bytes = self.pieces(hash).await?;
         Ok((sha256(&bytes) == hash).then_some(bytes))
+    }
+
+    /// In how many pieces the blob of this hash is kept, all of which are there. They are read once to find that out.
+    pub(crate) async fn pieces_of(&self, hash: Hex<32>) -> Result<u32, Problem> {
+        let mut whole = self.whole.lock().await;
+        if let Some(pieces) = whole.get(&hash.0) {
+            return Ok(*pieces);
+        }
+        let (mut digest, mut pieces) = (Sha256::new(), 0);
+        while let Some(bytes) = self.piece_if_there(hash, pieces).await? {
+            digest.update(&bytes);
+            pieces += 1;
+        }
+        if <[u8; 32]>::from(digest.finalize()) != hash.0 {
+            return Err(no_such_blob());
+        }
+        whole.insert(hash.0, pieces);
+        Ok(pieces)
+    }
+
+    /// A piece of a blob.
+    pub(crate) async fn piece(&self, hash: Hex<32>, piece: u32) -> Result<Vec<u8>, Problem> {
+        self.piece_if_there(hash, piece).await?.ok_or_else(no_such_blob)
+    }
+
+    async fn piece_if_there(&self, hash: Hex<32>, piece: u32) -> Result<Option<Vec<u8>>, Problem> {
+        Ok(self.ledger.readers().read(move |snapshot| blob_piece(snapshot, hash.0, piece)).await?)
     }
 
     async fn pieces(&self, hash: Hex<32>) -> Result<Vec<u8>, Problem> {

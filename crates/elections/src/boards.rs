@@ -59,6 +59,8 @@ pub(crate) struct Board {
     pub(crate) ledger: Ledger,
     states: watch::Receiver<BoardState>,
     defined: OnceLock<Arc<Agreed>>,
+    /// In how many pieces there is what was found to be whole, by its hash.
+    pub(crate) whole: Mutex<HashMap<[u8; 32], u32>>,
     /// Entries that stood there when a ceremony was last judged.
     pub(crate) judged: AtomicU64,
     origin: String,
@@ -176,7 +178,7 @@ impl Boards {
             &self.opening;
         let name = board_name(election);
         let mut store = databases.open(&name, &board_schema())?;
-        let empty = store.writer.read(sql::is_empty)?;
+        let empty = store.writer.read(::ledger::is_empty)?;
         person_keys.deployment().claim(&mut store.writer, "an election's board", empty)?;
         let state = store.writer.read(sql::board_state)?;
         let (sender, states) = watch::channel(state);
@@ -216,6 +218,7 @@ impl Boards {
             ledger,
             states,
             defined: OnceLock::new(),
+            whole: Mutex::default(),
             judged: AtomicU64::new(0),
             origin,
             log_keys,

@@ -24,7 +24,6 @@ use crate::{
     instruments::Instruments,
     jobs::{CheckBallots, Count, Mix},
     rows::{ElectionRow, RollLine, TokenCount, TokenIssued},
-    sql,
 };
 
 /// What the service is opened with.
@@ -113,7 +112,7 @@ impl Elections {
             people,
         } = opening;
         let mut store = databases.open(SERVICE, &schema())?;
-        let empty = store.writer.read(sql::is_empty)?;
+        let empty = store.writer.read(ledger::is_empty)?;
         person_keys.deployment().claim(&mut store.writer, SERVICE, empty)?;
         let (bell, changed) = (Bell::default(), Arc::new(Notify::new()));
         let boards = Arc::new(Boards::new(BoardsOpening {

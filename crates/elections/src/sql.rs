@@ -9,16 +9,6 @@ use crate::{
     rows::{ElectionRow, TokenCount},
 };
 
-/// Has nothing ever happened here?
-pub(crate) fn is_empty(snapshot: &Snapshot<'_>) -> Result<bool, StoreError> {
-    let mut empty = true;
-    snapshot.query("SELECT 1 FROM entries LIMIT 1", &[], |_| {
-        empty = false;
-        Ok(())
-    })?;
-    Ok(empty)
-}
-
 /// Elections in the order in which they were made, the newest first.
 pub(crate) fn elections_before(
     snapshot: &Snapshot<'_>,

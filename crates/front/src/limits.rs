@@ -149,6 +149,7 @@ fn original() -> Vec<RuleConfig> {
         rule("ballots", Some("POST /api/v1/voting/submit"), voter, 10, minute),
         rule("voting-tokens", Some("POST /api/v1/voting/token"), &[Part::Person], 5, minute),
         rule("elections", Some("GET /api/v1/elections/*"), address, 100, minute),
+        rule("pages", Some("GET /elections/*"), address, 100, minute),
         rule("public-reads", Some("GET /api/v1/public/*"), address, 1000, minute),
     ]
 }

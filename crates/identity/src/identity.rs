@@ -152,7 +152,7 @@ impl Identity {
         let Opening { folder, origin, keys, person_keys, clock, config, .. } = opening;
         let Opening { ledger, databases, cache, metrics, .. } = opening;
         let mut store = databases.open(SERVICE, &schema())?;
-        let empty = store.writer.read(sql::is_empty)?;
+        let empty = store.writer.read(ledger::is_empty)?;
         person_keys.deployment().claim(&mut store.writer, SERVICE, empty)?;
         let now = clock.now();
         let live = Arc::new(store.writer.read(|snapshot| Live::load(snapshot, now))?);

@@ -12,16 +12,6 @@ use crate::{
     session::Session,
 };
 
-/// Has nothing ever happened here?
-pub(crate) fn is_empty(snapshot: &Snapshot<'_>) -> Result<bool, StoreError> {
-    let mut empty = true;
-    snapshot.query("SELECT 1 FROM entries LIMIT 1", &[], |_| {
-        empty = false;
-        Ok(())
-    })?;
-    Ok(empty)
-}
-
 /// The person of this name.
 pub(crate) fn person_named(snapshot: &Snapshot<'_>, name: ErasableKey) -> Result<Option<Person>, StoreError> {
     let taken = snapshot.get::<TakenName>(&name)?;

@@ -40,7 +40,7 @@ pub use log::{ENTRIES_MAX, LogError, ProvenEntry};
 pub use operation::{OperateError, Operation};
 pub use pace::Times;
 pub use publisher::{PublishError, Published, open_checkpoint, sign_checkpoint};
-pub use rebuild::{Rebuild, RebuildError, head_of, place_checkpoint};
+pub use rebuild::{Rebuild, RebuildError, head_of, is_empty, place_checkpoint};
 pub use receipt::{Receipt, SubmitError};
 pub use replay::{AgainError, Commands, ReplayError};
 pub use schema::schema;

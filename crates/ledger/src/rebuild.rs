@@ -5,7 +5,7 @@ use std::{collections::HashSet, path::Path};
 use authz::Person;
 use clock::Timestamp;
 use ids::Id;
-use store::{Batch, Databases, Durability, Schema, Snapshot, Store, StoreError, Table, Writer};
+use store::{Batch, Databases, Durability, Row, Schema, Snapshot, Store, StoreError, Table, Writer};
 
 use crate::{
     checkpoint::Checkpoint,
@@ -216,6 +216,14 @@ fn append(
     }
     tree.append(&leaves[within..], batch);
     Ok(())
+}
+
+/// Has nothing ever happened here?
+///
+/// # Errors
+/// When the store fails.
+pub fn is_empty(snapshot: &Snapshot<'_>) -> Result<bool, StoreError> {
+    store::is_empty(snapshot, <Entry as Row>::TABLE)
 }
 
 /// How far the ledger in a database had come at one moment.

@@ -1,5 +1,7 @@
 //! What everybody sees of elections.
 
+use std::sync::Arc;
+
 use authz::{Actor, Role};
 use axum::{
     body::Body,
@@ -10,6 +12,7 @@ use axum::{
 use board::{Election, Hex};
 use cache::{Keep, public, tell_age};
 use edge::{Caller, Params, Query, Refusals};
+use futures_util::{StreamExt, stream};
 use ids::Id;
 use problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -239,6 +242,19 @@ async fn blob(
 ) -> Result<Response, Problem> {
     let hash: Hex<32> = hash.parse().map_err(|_| no_such_blob())?;
     let board = elections.board(id).await?;
-    let bytes = board.named_blob(hash).await?;
-    Ok(public(&asked, "application/octet-stream", bytes.into(), FOR_EVER, &[]).map(Body::from))
+    let pieces = board.pieces_of(hash).await?;
+    // Its name stands for it: whoever has what it names has all of it.
+    let answer = public(&asked, "application/octet-stream", hash.0.to_vec().into(), FOR_EVER, &[]);
+    if answer.status() != StatusCode::OK {
+        return Ok(answer.map(Body::from));
+    }
+    // A piece at a time, however large the whole is and however many ask for it.
+    let pieces = stream::iter(0..pieces).then(move |piece| {
+        let board = Arc::clone(&board);
+        async move {
+            let read = board.piece(hash, piece).await;
+            read.map_err(|problem| std::io::Error::other(problem.detail().to_owned()))
+        }
+    });
+    Ok(answer.map(|_| Body::from_stream(pieces)))
 }
