@@ -52,6 +52,7 @@ interface Kept {
   transport: string;
   polynomial?: string[];
   opening?: string;
+  dealing?: string;
   share?: string;
 }
 
@@ -106,6 +107,7 @@ export async function takePart(electionId: string, ceremony: Ceremony): Promise<
   }
   const own = ceremony.said[trustee - 1]!;
   const secrets = secretsFor(electionId, ceremony.attempt, trustee);
+  refuseImpersonation(secrets, ceremony);
   switch (ceremony.step) {
     case "transport-key":
       if (own.transportKey !== null) return ceremony;
@@ -124,8 +126,37 @@ export async function takePart(electionId: string, ceremony: Ceremony): Promise<
       if (own.approved || own.complaint !== null) return ceremony;
       return receive(secrets, ceremony);
     case "concluded":
+      // Everybody has approved, and the server is about to say what came of it.
+      if (ceremony.keys !== null) refuseOtherKey(secrets, ceremony.keys);
+      return ceremony;
     case "void":
       return ceremony;
+  }
+}
+
+/** Whether what the server shows that this trustee said is what this device said. */
+function refuseImpersonation(secrets: Kept, ceremony: Ceremony): void {
+  const own = ceremony.said[secrets.trustee - 1]!;
+  const sealed = () => secrets.opening && toHex(mixnet.seal(about(ceremony), secrets.trustee, mixnet.decodeOpening(fromBase64(secrets.opening))));
+  const said: [string, boolean][] = [
+    ["a transport key", own.transportKey === null || own.transportKey === toHex(times(G, scalar(secrets.transport)).toBytes())],
+    ["a sealed opening", own.sealedOpening === null || own.sealedOpening === sealed()],
+    ["an opening", own.opening === null || own.opening === secrets.opening],
+    ["a dealing", own.dealing === null || own.dealing === secrets.dealing],
+    ["an approval", !own.approved || secrets.share !== undefined],
+  ];
+  const other = said.find(([, own]) => !own);
+  if (other) {
+    throw new Malformed(
+      `the server shows ${other[0]} that this device did not say. If you took part with another device, go on there; otherwise somebody speaks in your name: tell the election’s officers`,
+    );
+  }
+}
+
+function refuseOtherKey(secrets: Kept, keys: string): void {
+  const own = mixnet.decodeKeys(fromHex(keys)).trustees[secrets.trustee - 1];
+  if (!secrets.share || !own || !times(G, scalar(secrets.share)).equals(own)) {
+    throw new Malformed("the key that the server shows is not the one that this device has a share of. Tell the election’s officers");
   }
 }
 
@@ -143,9 +174,6 @@ async function say(electionId: string, { attempt }: Ceremony, step: string, byte
 }
 
 function sealedOpening(secrets: Kept, ceremony: Ceremony): Uint8Array {
-  const own = ceremony.said[secrets.trustee - 1]!;
-  const transport = times(G, scalar(secrets.transport)).toBytes();
-  if (own.transportKey !== toHex(transport)) throw new Malformed("the server shows another transport key than yours");
   if (secrets.polynomial === undefined) {
     const polynomial = mixnet.randomPolynomial(ceremony.threshold);
     const { opening } = mixnet.open(about(ceremony), secrets.trustee, polynomial);
@@ -162,8 +190,13 @@ function openingsOf(ceremony: Ceremony): [Uint8Array[], mixnet.Opening[]] {
 }
 
 function dealing(secrets: Kept, ceremony: Ceremony): Uint8Array {
-  const polynomial = secrets.polynomial!.map(scalar);
-  return mixnet.encodeDealing(mixnet.deal(about(ceremony), secrets.trustee, polynomial));
+  if (secrets.dealing === undefined) {
+    // Kept before it is said: whoever comes back says the same.
+    const dealt = mixnet.deal(about(ceremony), secrets.trustee, secrets.polynomial!.map(scalar));
+    secrets.dealing = toBase64(mixnet.encodeDealing(dealt));
+    keep(secrets);
+  }
+  return fromBase64(secrets.dealing);
 }
 
 async function receive(secrets: Kept, ceremony: Ceremony): Promise<Ceremony> {

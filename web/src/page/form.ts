@@ -130,6 +130,23 @@ export function button(text: string, onclick: () => void, kind?: "secondary" | "
   return h("button", { type: "button", class: classes, onclick: () => onclick() }, text);
 }
 
+/** A field for a file. */
+export function fileField({ id, label, hint }: { id: string; label: string; hint?: string }): HTMLElement {
+  return h(
+    "div",
+    { class: "govuk-form-group", "data-group": id },
+    h("label", { class: "govuk-label", for: id }, label),
+    hint !== undefined && h("div", { class: "govuk-hint" }, hint),
+    h("input", { class: "govuk-file-upload", id, name: id, type: "file" }),
+  );
+}
+
+/** The text of the file that was chosen, if one was. */
+export async function fileOf(values: FormData, id: string): Promise<string | null> {
+  const file = values.get(id);
+  return file instanceof File && file.size > 0 ? file.text() : null;
+}
+
 /** A form whose button does something that takes a while. Errors are told at its top, and at their field. */
 export function form(
   submit: string,

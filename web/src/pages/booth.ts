@@ -7,7 +7,8 @@ import { shown } from "../election/bindings.ts";
 import { type ContestBody, type Election, contestOf, said } from "../election/model.ts";
 import { ElsewhereError, type Right, exported, imported, rightTo } from "../election/right.ts";
 import { described, inWords, markFields, marksFrom } from "../election/marking.ts";
-import { ask, message } from "../page/api.ts";
+import { ask } from "../page/api.ts";
+import { begin } from "../page/begin.ts";
 import { h, root, show } from "../page/dom.ts";
 import {
   Invalid,
@@ -15,6 +16,8 @@ import {
   button,
   details,
   download,
+  fileField,
+  fileOf,
   form,
   heading,
   inset,
@@ -27,24 +30,21 @@ import {
   warning,
 } from "../page/form.ts";
 import { signedIn } from "../page/sign-in.ts";
+import { moment } from "../page/words.ts";
 
 const electionId = root().dataset["election"]!;
 const answers = new Map<number, Answer>();
 
-void start();
+void begin(start);
 
 async function start(): Promise<void> {
-  try {
-    const election = await ask<Election>(`/api/v1/elections/${electionId}`, { anonymous: true });
-    if (election.state !== "open") return notOpen(election);
-    await signedIn("Sign in so that we can see that you may vote. Your ballot is sent without your name.");
-    const own = await ask<Election>(`/api/v1/elections/${electionId}`);
-    if (!own.you?.eligible) return notEligible(own);
-    if (own.secret) await begin(own);
-    else mark(own, 0);
-  } catch (error) {
-    show(heading("Something went wrong"), paragraph(message(error)), button("Try again", () => void start()));
-  }
+  const election = await ask<Election>(`/api/v1/elections/${electionId}`, { anonymous: true });
+  if (election.state !== "open") return notOpen(election);
+  await signedIn("Sign in so that we can see that you may vote. Your ballot is sent without your name.");
+  const own = await ask<Election>(`/api/v1/elections/${electionId}`);
+  if (!own.you?.eligible) return notEligible(own);
+  if (own.secret) await admit(own);
+  else mark(own, 0);
 }
 
 function notOpen(election: Election): void {
@@ -70,7 +70,7 @@ function notEligible(election: Election): void {
   );
 }
 
-async function begin(election: Election): Promise<void> {
+async function admit(election: Election): Promise<void> {
   let right: Right;
   try {
     right = await rightTo(election);
@@ -83,7 +83,6 @@ async function begin(election: Election): Promise<void> {
 }
 
 function elsewhere(election: Election): void {
-  const input = h("input", { class: "govuk-file-upload", id: "key-file", name: "key-file", type: "file" });
   show(
     heading("Your voting key is on another device", said(election.title)),
     paragraph(
@@ -92,17 +91,12 @@ function elsewhere(election: Election): void {
     form(
       "Use this key file",
       async (values) => {
-        const file = values.get("key-file");
-        if (!(file instanceof File) || file.size === 0) throw new Invalid("key-file", "Choose the file with your voting key");
-        imported(await file.text(), election.electionId);
-        await begin(election);
+        const text = await fileOf(values, "key-file");
+        if (text === null) throw new Invalid("key-file", "Choose the file with your voting key");
+        imported(text, election.electionId);
+        await admit(election);
       },
-      h(
-        "div",
-        { class: "govuk-form-group", "data-group": "key-file" },
-        h("label", { class: "govuk-label", for: "key-file" }, "Voting key file"),
-        input,
-      ),
+      fileField({ id: "key-file", label: "Voting key file" }),
     ),
   );
 }
@@ -294,8 +288,4 @@ function selectionsOf(body: ContestBody, { marks, ...answer }: Answer): object[]
     return marks.score.flatMap((score, at) => (score === null ? [] : [{ contestId, ...option(at), score }]));
   }
   return marks.ranked.flatMap((rank, at) => (rank === null ? [] : [{ contestId, ...option(at), rank }]));
-}
-
-function moment(time: string): string {
-  return new Date(time).toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" });
 }

@@ -4,20 +4,17 @@ import { type Opened, checked } from "../election/audit.ts";
 import { shown } from "../election/bindings.ts";
 import { inWords } from "../election/marking.ts";
 import { type Election, said } from "../election/model.ts";
-import { ask, message } from "../page/api.ts";
+import { ask } from "../page/api.ts";
+import { begin } from "../page/begin.ts";
 import { h, root, show } from "../page/dom.ts";
-import { Invalid, button, form, heading, paragraph, summaryList, textArea } from "../page/form.ts";
+import { Invalid, button, fileField, fileOf, form, heading, paragraph, summaryList, textArea } from "../page/form.ts";
 
 const electionId = root().dataset["election"]!;
 
-void start();
+void begin(start);
 
 async function start(): Promise<void> {
-  try {
-    question(await ask<Election>(`/api/v1/elections/${electionId}`, { anonymous: true }));
-  } catch (error) {
-    show(heading("Something went wrong"), paragraph(message(error)), button("Try again", () => void start()));
-  }
+  question(await ask<Election>(`/api/v1/elections/${electionId}`, { anonymous: true }));
 }
 
 function question(election: Election): void {
@@ -27,17 +24,11 @@ function question(election: Election): void {
     form(
       "Check",
       async (values) => {
-        const file = values.get("file");
-        const text = file instanceof File && file.size > 0 ? await file.text() : String(values.get("opened") ?? "");
+        const text = (await fileOf(values, "file")) ?? String(values.get("opened") ?? "");
         if (text.trim() === "") throw new Invalid("opened", "Choose the file of the opened ballot, or paste what it says");
         answer(election, read(text));
       },
-      h(
-        "div",
-        { class: "govuk-form-group" },
-        h("label", { class: "govuk-label", for: "file" }, "The file of the opened ballot"),
-        h("input", { class: "govuk-file-upload", id: "file", name: "file", type: "file" }),
-      ),
+      fileField({ id: "file", label: "The file of the opened ballot" }),
       textArea({ id: "opened", label: "Or what it says", rows: 6 }),
     ),
   );

@@ -1,7 +1,8 @@
 // The officers' page: create an election, bring its roll, and lead it from the first key to the result.
 
 import { type ContestBody, type Election, type FormBody, type State, type Texts, type Turnout, said } from "../election/model.ts";
-import { Refused, ask, message } from "../page/api.ts";
+import { Refused, ask } from "../page/api.ts";
+import { begin } from "../page/begin.ts";
 import { type Child, h, root, show, unique } from "../page/dom.ts";
 import {
   Invalid,
@@ -23,6 +24,7 @@ import {
   warning,
 } from "../page/form.ts";
 import { signedIn } from "../page/sign-in.ts";
+import { moment } from "../page/words.ts";
 
 const electionId = root().dataset["election"] ?? "";
 const ROLL_LINES_MAX = 2_000;
@@ -40,17 +42,13 @@ const COLOURS: Record<State, string> = {
   abandoned: "red",
 };
 
-void start();
+void begin(start);
 
 async function start(): Promise<void> {
-  try {
-    await signedIn("Sign in as an election officer.");
-    if (electionId === "new") create();
-    else if (electionId === "") await list();
-    else await lead(await ask<Election>(`/api/v1/elections/${electionId}`));
-  } catch (error) {
-    show(heading("Something went wrong"), paragraph(message(error)), button("Try again", () => void start()));
-  }
+  await signedIn("Sign in as an election officer.");
+  if (electionId === "new") create();
+  else if (electionId === "") await list();
+  else await lead(await ask<Election>(`/api/v1/elections/${electionId}`));
 }
 
 async function list(): Promise<void> {
@@ -433,8 +431,3 @@ function rollLines(text: string): { userId: string; weight?: number }[] {
     return weight === undefined ? { userId } : { userId, weight: Number(weight) };
   });
 }
-
-function moment(time: string): string {
-  return new Date(time).toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" });
-}
-

@@ -10,31 +10,45 @@ import {
   imported,
   takePart,
 } from "../election/trustee.ts";
-import { ask, message } from "../page/api.ts";
+import { ask } from "../page/api.ts";
+import { begin } from "../page/begin.ts";
 import { type Child, h, root, show } from "../page/dom.ts";
-import { Invalid, button, download, form, heading, inset, link, paragraph, table, tag, tell, warning } from "../page/form.ts";
+import {
+  Invalid,
+  button,
+  download,
+  fileField,
+  fileOf,
+  form,
+  heading,
+  inset,
+  link,
+  paragraph,
+  subheading,
+  summaryList,
+  table,
+  tag,
+  tell,
+  warning,
+} from "../page/form.ts";
 import { signedIn } from "../page/sign-in.ts";
 
 const electionId = root().dataset["election"]!;
 const AGAIN_MS = 2000;
 
-void start();
+void begin(start);
 
 async function start(): Promise<void> {
-  try {
-    await signedIn("Sign in as one of this election’s trustees.");
-    const election = await ask<Election>(`/api/v1/elections/${electionId}`);
-    if (election.you?.trustee == null) {
-      show(heading("You are not a trustee", said(election.title)), paragraph("Ask the election’s officers if you should be one."));
-    } else if (election.state === "ceremony") {
-      welcome(election);
-    } else if (["decrypting", "counted", "published"].includes(election.state)) {
-      await decryption(election);
-    } else {
-      await waiting(election);
-    }
-  } catch (error) {
-    show(heading("Something went wrong"), paragraph(message(error)), button("Try again", () => void start()));
+  await signedIn("Sign in as one of this election’s trustees.");
+  const election = await ask<Election>(`/api/v1/elections/${electionId}`);
+  if (election.you?.trustee == null) {
+    show(heading("You are not a trustee", said(election.title)), paragraph("Ask the election’s officers if you should be one."));
+  } else if (election.state === "ceremony") {
+    welcome(election);
+  } else if (["decrypting", "counted", "published"].includes(election.state)) {
+    await decryption(election);
+  } else {
+    await waiting(election);
   }
 }
 
@@ -92,8 +106,22 @@ function progress(election: Election, now: Ceremony): void {
     now.faults.map(({ trustee, offence }) => warning(`${now.said[trustee - 1]?.name ?? trustee}: ${offence}`)),
     now.step === "void" && paragraph("The officers begin anew. This page goes on by itself when they do."),
     h("div", { class: "wide" }, table("What each trustee has said", ["Trustee", ...STEPS.map(([, text]) => text)], rows)),
+    now.said.every(({ transportKey }) => transportKey !== null) && addresses(now),
     concluded && save(),
   );
+}
+
+/** Whoever stands between the trustees would show each of them other keys. */
+function addresses(now: Ceremony): Child {
+  const lines = now.said.map(({ name, transportKey }) => ({
+    key: name,
+    value: h("code", {}, (transportKey ?? "").replace(/(.{8})(?=.)/g, "$1 ")),
+  }));
+  return [
+    subheading("Compare with the others"),
+    paragraph("Read these to each other, by telephone for example. Every trustee must see the same: if a line differs, do not save your part, and tell the election’s officers."),
+    summaryList(lines),
+  ];
 }
 
 function save(): Child {
@@ -154,17 +182,11 @@ function keyForm(election: Election): HTMLElement {
   return form(
     "Use this key file",
     async (values) => {
-      const file = values.get("key-file");
-      if (!(file instanceof File) || file.size === 0) throw new Invalid("key-file", "Choose the file with your part of the key");
-      imported(electionId, await file.text());
+      const text = await fileOf(values, "key-file");
+      if (text === null) throw new Invalid("key-file", "Choose the file with your part of the key");
+      imported(electionId, text);
       await decryption(election);
     },
-    h(
-      "div",
-      { class: "govuk-form-group", "data-group": "key-file" },
-      h("label", { class: "govuk-label", for: "key-file" }, "Your part of the key"),
-      h("div", { class: "govuk-hint" }, "It is not in this browser. Choose the file that you saved."),
-      h("input", { class: "govuk-file-upload", id: "key-file", name: "key-file", type: "file" }),
-    ),
+    fileField({ id: "key-file", label: "Your part of the key", hint: "It is not in this browser. Choose the file that you saved." }),
   );
 }

@@ -6,6 +6,7 @@ import { inWords } from "../election/marking.ts";
 import { type Found, Verifier, pause } from "../election/verify.ts";
 import type { Answer } from "../mixnet/contest.ts";
 import { ask, message } from "../page/api.ts";
+import { begin } from "../page/begin.ts";
 import { h, root, show } from "../page/dom.ts";
 import { button, heading, paragraph, subheading, table } from "../page/form.ts";
 
@@ -13,21 +14,17 @@ const electionId = root().dataset["election"]!;
 /** Ballots that a browser checks in some minutes. */
 const BALLOTS_MAX = 5_000;
 
-void start();
+void begin(start);
 
 async function start(): Promise<void> {
-  try {
-    const election = await ask<Election>(`/api/v1/public/elections/${electionId}`, { anonymous: true });
-    show(
-      heading("Verify this election", said(election.title)),
-      paragraph("This page reads the public board and checks everything on this device: every signature, every proof, every mix and every decryption. It believes nothing that the server says beside it."),
-      election.secret
-        ? button("Begin", () => void verify(election))
-        : paragraph("This election was declared non-secret: its ballots are open, and holdfast verify-election checks them."),
-    );
-  } catch (error) {
-    show(heading("Something went wrong"), paragraph(message(error)), button("Try again", () => void start()));
-  }
+  const election = await ask<Election>(`/api/v1/public/elections/${electionId}`, { anonymous: true });
+  show(
+    heading("Verify this election", said(election.title)),
+    paragraph("This page reads the public board and checks everything on this device: every signature, every proof, every mix and every decryption. It believes nothing that the server says beside it."),
+    election.secret
+      ? button("Begin", () => void verify(election))
+      : paragraph("This election was declared non-secret: its ballots are open, and holdfast verify-election checks them."),
+  );
 }
 
 async function verify(election: Election): Promise<void> {
