@@ -1,13 +1,11 @@
 //! Voters: each registers with a device, signs in with it, and asks for a token.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use board::Hex;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use mixnet::{
     Encoded,
     tokens::{BatchProof, Evaluated, Request, TokenIssuer, finish},
@@ -44,33 +42,29 @@ pub(super) fn name(number: usize) -> String {
 
 /// So many voters, in no order.
 pub(super) async fn enrolled(client: &Client, election: &str, count: usize) -> anyhow::Result<Vec<Asked>> {
-    let next = Arc::new(AtomicUsize::new(0));
-    let clerks = (0..TOGETHER).map(|_| {
-        let (client, election, next) = (client.clone(), election.to_owned(), Arc::clone(&next));
-        tokio::spawn(async move {
-            let mut asked = Vec::new();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    return anyhow::Ok(asked);
-                }
-                asked.push(enrol(&client, &election, number).await?);
-            }
-        })
-    });
-    let clerks: Vec<_> = clerks.collect();
-    let mut asked = Vec::new();
-    for clerk in clerks {
-        asked.extend(clerk.await??);
+    let asking = stream::iter(0..count).map(|number| enrol(client, election, number));
+    asking.buffer_unordered(TOGETHER).try_collect().await
+}
+
+/// Asks again for a while: a server that has more to do than it can says so.
+async fn insist<T>(ask: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    for _ in 0..200 {
+        if let Ok(answered) = ask().await {
+            return Ok(answered);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok(asked)
+    ask().await
 }
 
 async fn enrol(client: &Client, election: &str, number: usize) -> anyhow::Result<Asked> {
-    let device = Device::register(client, &name(number)).await?;
-    let signed_in = device.sign_in(client).await?;
-    ensure!(signed_in.status == 200, "no session: {}", signed_in.json());
-    let person = client.clone().with_token(&signed_in.text("token"));
+    let device = insist(async || Device::register(client, &name(number)).await).await?;
+    let signed_in = insist(async || {
+        let signed_in = device.sign_in(client).await?;
+        ensure!(signed_in.status == 200, "no session: {}", signed_in.json());
+        Ok(signed_in)
+    });
+    let person = client.clone().with_token(&signed_in.await?.text("token"));
     let mut seed = [7; 32];
     seed[..8].copy_from_slice(&(number as u64).to_be_bytes());
     let public: [u8; 32] = Ed25519KeyPair::from_seed_unchecked(&seed)?.public_key().as_ref().try_into()?;
@@ -78,8 +72,12 @@ async fn enrol(client: &Client, election: &str, number: usize) -> anyhow::Result
     let blinded: [u8; 32] =
         request.blinded().to_bytes().try_into().map_err(|_| anyhow::anyhow!("it has 32 bytes"))?;
     let body = json!({"electionId": election, "blindedInput": Hex(blinded)});
-    let answer = person.post("/api/v1/voting/token", &body).await?;
-    ensure!(answer.status == 200, "no token: {}", answer.json());
+    let answer = insist(async || {
+        let answer = person.post("/api/v1/voting/token", &body).await?;
+        ensure!(answer.status == 200, "no token: {}", answer.json());
+        Ok(answer)
+    });
+    let answer = answer.await?;
     let (issuer, evaluated) = (answer.text("issuer").parse()?, answer.text("evaluated").parse()?);
     Ok(Asked { seed, public, request, issuer, evaluated, proof: answer.text("proof").parse()? })
 }
