@@ -27,6 +27,7 @@ mod services;
 mod settings;
 mod signals;
 mod status;
+mod tls_client;
 mod trustee;
 mod verify;
 mod verify_election;

@@ -1,12 +1,11 @@
 //! Another server, spoken to over HTTP: by trustees and by those who check an election.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::ServerName;
 use serde_json::Value;
 use tokio::{
@@ -14,6 +13,8 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::TlsConnector;
+
+use crate::tls_client::connector;
 
 /// From the beginning of a connection to the end of an answer.
 const ANSWER_MAX: Duration = Duration::from_mins(5);
@@ -69,7 +70,7 @@ impl Remote {
         let url: http::Uri = url.parse().with_context(|| format!("`{url}` is no URL"))?;
         ensure!(url.host().is_some(), "`{url}` names no host");
         let tls = match url.scheme_str() {
-            Some("https") => Some(connector()?),
+            Some("https") => Some(connector(None)?),
             Some("http") => None,
             Some(_) | None => bail!("`{url}` begins with neither https:// nor http://"),
         };
@@ -160,17 +161,6 @@ async fn exchange(
     let body = body.map_err(anyhow::Error::from_boxed)?.to_bytes();
     driving.abort();
     Ok((Said { status, body }, Duration::from_secs(wait.unwrap_or(1))))
-}
-
-fn connector() -> anyhow::Result<TlsConnector> {
-    let mut roots = RootCertStore::empty();
-    let (known, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    ensure!(known > 0, "this machine trusts nobody to vouch for servers");
-    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(tls)))
 }
 
 impl fmt::Display for Remote {
