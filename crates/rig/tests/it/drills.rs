@@ -93,15 +93,21 @@ async fn honest(folder: &Folder, options: &ServerOptions) -> (Server, Vec<String
 
 /// Drills a target, of which only some parts are of interest; the names of the checks that failed.
 fn drill_target(target: &str, tokens: &[String], more: &[&str]) -> Vec<String> {
+    let report = drill_target_fully(target, tokens, more);
+    let checks = report["checks"].as_array().expect("checks");
+    let failed = checks.iter().filter(|check| check["outcome"] == "failed");
+    failed.map(|check| check["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// The same; the whole report.
+fn drill_target_fully(target: &str, tokens: &[String], more: &[&str]) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     let mut arguments = vec!["--target", target, "--yes"];
     arguments.extend(tokens.iter().map(String::as_str).chain(more.iter().copied()));
     let outcome = drill(&arguments, folder.path());
     let report = read(folder.path());
-    let checks = report["checks"].as_array().expect("checks");
-    let failed: Vec<_> = checks.iter().filter(|check| check["outcome"] == "failed").collect();
-    assert_eq!(outcome.status.success(), failed.is_empty(), "{}", outcome.stderr);
-    failed.iter().map(|check| check["name"].as_str().expect("a name").to_owned()).collect()
+    assert_eq!(outcome.status.success(), failed(&report).is_empty(), "{}", outcome.stderr);
+    report
 }
 
 /// Drills that run at the same time.
@@ -149,8 +155,13 @@ fn an_encrypted_target_is_drilled_like_any_other() {
     let options = ServerOptions { settings, ..ServerOptions::default() };
     let server = Server::start_with(&folder.data(), &options).expect("it starts");
     let (url, own) = (format!("https://{}", server.public), own.display().to_string());
-    let found = drill_target(&url, &[], &["--only", "compliance", "--ca-file", &own]);
-    assert_eq!(found, Vec::<String>::new());
+    let tried = drill_target_fully(&url, &[], &["--only", "compliance,attack", "--ca-file", &own]);
+    assert_eq!(failed(&tried), Vec::<String>::new());
+    let checks = tried["checks"].as_array().expect("checks");
+    for name in ["attack/injections", "attack/malformed", "attack/passwords", "attack/slow"] {
+        let check = checks.iter().find(|check| check["name"] == name).expect(name);
+        assert_eq!(check["outcome"], "passed", "{check}");
+    }
     // Whom nobody vouches for is not spoken with.
     let report = tempfile::tempdir().expect("a folder");
     let refused = drill(&["--target", &url, "--yes", "--only", "compliance"], report.path());
