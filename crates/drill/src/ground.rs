@@ -66,6 +66,8 @@ pub(crate) struct Ground {
     pub(crate) checks: Vec<Check>,
     pub(crate) screen: Screen,
     pub(crate) stopwatch: Stopwatch,
+    /// How many connections were held open at once.
+    pub(crate) held: usize,
     /// Numbers runs of load, so that their names differ.
     pub(crate) loads: u32,
     /// The first entry of the ledger that this run may have made.

@@ -12,6 +12,7 @@ mod election;
 mod faults;
 mod followers;
 mod ground;
+mod held;
 mod invariants;
 mod local;
 mod observer;

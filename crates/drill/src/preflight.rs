@@ -4,7 +4,10 @@ use std::{fs, net::Ipv4Addr, path::Path, process::Command};
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::report::{Finding, Machine};
+use crate::{
+    held,
+    report::{Finding, Machine},
+};
 
 /// The machine that the drill runs on.
 pub(crate) fn machine() -> Machine {
@@ -51,6 +54,8 @@ pub(crate) fn findings(machine: &Machine, local: bool, data: &Path) -> Vec<Findi
         local && std::net::TcpListener::bind((Ipv4Addr::new(127, 66, 0, 1), 0)).is_ok(),
         "attackers of a local target come from addresses of their own (127.66.0.0/16)",
     );
+    let (most, bound) = held::possible(local);
+    find("connections held open", most >= 1_000, &format!("{most} at most: {bound}"));
     find(
         "killing, pausing and restarting nodes",
         local,

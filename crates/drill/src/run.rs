@@ -171,6 +171,7 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
         checks: Vec::new(),
         screen,
         stopwatch,
+        held: 0,
         loads: 0,
         from_index,
     })
@@ -287,7 +288,7 @@ fn gather(
         faults: &faults,
         checks: &ground.checks,
         cores: machine.cores,
-        held_connections: ground.profile.held_connections,
+        held_connections: ground.held,
     };
     let mut checks = ground.checks.clone();
     checks.sort_by_key(|check| check.area);

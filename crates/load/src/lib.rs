@@ -6,6 +6,7 @@
 
 mod answer;
 mod arrivals;
+pub mod blocking;
 mod connection;
 pub mod dial;
 mod engine;
@@ -24,7 +25,7 @@ use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, thread, time::Duration};
 use anyhow::{Context, anyhow};
 pub use arrivals::float;
 pub use arrivals::{Arrivals, Phase, Spacing};
-pub use hold::{Held, hold};
+pub use hold::{Held, Hold, Kept, PORTS, hold};
 pub use knee::{Knee, Search, Trial};
 pub use live::Live;
 pub use record::{Counts, Outcome, Record, Second, milliseconds};
