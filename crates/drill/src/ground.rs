@@ -162,8 +162,17 @@ impl Ground {
 
 /// Runs a load on threads of its own.
 pub(crate) fn in_background(load: Load, live: &Arc<Live>) -> anyhow::Result<JoinHandle<anyhow::Result<Ran>>> {
-    let live = Arc::clone(live);
-    let run = move || load::run(&load, &live);
+    in_background_from(load, live, &stopwatch())
+}
+
+/// The same by a stopwatch that just began.
+pub(crate) fn in_background_from(
+    load: Load,
+    live: &Arc<Live>,
+    stopwatch: &Stopwatch,
+) -> anyhow::Result<JoinHandle<anyhow::Result<Ran>>> {
+    let (live, stopwatch) = (Arc::clone(live), stopwatch.clone());
+    let run = move || load::run_from(&load, &live, &stopwatch);
     thread::Builder::new().name("drill-load".to_owned()).spawn(run).context("cannot start a thread")
 }
 

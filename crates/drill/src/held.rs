@@ -11,8 +11,9 @@ const NAME: &str = "volume/held-connections";
 const TITLE: &str = "Thousands who are connected and silent keep nobody else from being served";
 const PATH: &str = "/health";
 /// Connections that come from one address: a target holds only so many of each, and lets each ask only so much at once.
-const OF_ONE_ADDRESS: usize = 50;
+pub(crate) const OF_ONE_ADDRESS: usize = 50;
 /// Addresses of this machine's own that connections to a local target come from: 127.80.0.1 and on.
+const NETWORK: u8 = 80;
 const ADDRESSES_MAX: usize = 4_000;
 /// Each is asked something about this often, so that the target does not take it for forgotten.
 const ASKED_EVERY_S: f64 = 50.0;
@@ -72,7 +73,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<usize> {
     let asked = Hold {
         target: ground.target.clone(),
         connections,
-        from: (0..addresses).filter_map(address).collect(),
+        from: (0..addresses).filter_map(|number| address(NETWORK, number)).collect(),
         path: PATH.to_owned(),
         asked_per_s: float(connections as u64) / ASKED_EVERY_S,
         patience: PATIENCE,
@@ -122,9 +123,10 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<usize> {
     Ok(open)
 }
 
-fn address(number: usize) -> Option<Ipv4Addr> {
-    let [_, high, low] = u32::try_from(number).ok()?.to_be_bytes()[1..] else { return None };
-    Some(Ipv4Addr::new(127, 80, high, low.checked_add(1)?))
+/// An address of this machine's own, in one of its many networks.
+pub(crate) fn address(network: u8, number: usize) -> Option<Ipv4Addr> {
+    let [high, low] = u16::try_from(number).ok()?.to_be_bytes();
+    Some(Ipv4Addr::new(127, network, high, low.checked_add(1)?))
 }
 
 #[cfg(test)]
@@ -133,9 +135,9 @@ mod tests {
 
     #[test]
     fn addresses_are_of_this_machine_alone() {
-        assert_eq!(address(0), Some(Ipv4Addr::new(127, 80, 0, 1)));
-        assert_eq!(address(256), Some(Ipv4Addr::new(127, 80, 1, 1)));
-        let all: Vec<_> = (0..ADDRESSES_MAX).filter_map(address).collect();
+        assert_eq!(address(NETWORK, 0), Some(Ipv4Addr::new(127, 80, 0, 1)));
+        assert_eq!(address(NETWORK, 256), Some(Ipv4Addr::new(127, 80, 1, 1)));
+        let all: Vec<_> = (0..ADDRESSES_MAX).filter_map(|number| address(NETWORK, number)).collect();
         assert!(all.iter().all(Ipv4Addr::is_loopback) && all.len() > 3_900);
     }
 

@@ -48,6 +48,7 @@ pub(crate) struct Profile {
     pub(crate) held_ms: u64,
     /// People who follow an election at once.
     pub(crate) followers: usize,
+    pub(crate) follow_ms: u64,
     pub(crate) flood_per_s: f64,
     pub(crate) attack_ms: u64,
     /// People who are erased.
@@ -112,6 +113,7 @@ fn smoke() -> Profile {
         held_connections: 1_000,
         held_ms: 500,
         followers: 40,
+        follow_ms: 2_000,
         flood_per_s: 2_000.0,
         attack_ms: 2_500,
         erased: 3,
@@ -148,6 +150,7 @@ fn day_before() -> Profile {
         held_connections: 20_000,
         held_ms: 90_000,
         followers: 2_000,
+        follow_ms: 30_000,
         flood_per_s: 20_000.0,
         attack_ms: 30_000,
         erased: 100,
@@ -172,6 +175,7 @@ fn national() -> Profile {
         connections_max: 16_384,
         held_connections: 200_000,
         followers: 10_000,
+        follow_ms: 120_000,
         volumes: vec![
             // A million a second, and ten million in the spike, are what the guide names: the generator brings what it can,
             // and says so when it is the limit.

@@ -109,7 +109,14 @@ impl Ran {
 /// # Errors
 /// When the generator cannot be set up, or a thread of it ends early.
 pub fn run(load: &Load, live: &Arc<Live>) -> anyhow::Result<Ran> {
-    let stopwatch = clock::Clock::System.stopwatch();
+    run_from(load, live, &clock::Clock::System.stopwatch())
+}
+
+/// The same by somebody else's stopwatch, which just began: its times are those of the history.
+///
+/// # Errors
+/// When the generator cannot be set up, or a thread of it ends early.
+pub fn run_from(load: &Load, live: &Arc<Live>, stopwatch: &clock::Stopwatch) -> anyhow::Result<Ran> {
     let threads: Vec<_> = (0..load.threads)
         .map(|number| {
             let (load, live, stopwatch) = (load.clone(), Arc::clone(live), stopwatch.clone());
