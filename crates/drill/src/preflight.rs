@@ -5,6 +5,7 @@ use std::{fs, net::Ipv4Addr, path::Path, process::Command};
 use rustix::process::{Resource, getrlimit};
 
 use crate::{
+    faults::clocks,
     held,
     report::{Finding, Machine},
 };
@@ -76,11 +77,13 @@ pub(crate) fn findings(machine: &Machine, local: bool, data: &Path) -> Vec<Findi
     );
     let root = rustix::process::geteuid().is_root();
     find("disk full", local && root, "needs the right to mount a small file system");
+    let clocks = clocks::why_not();
     find(
         "clock steps",
-        false,
-        "the target has no way to have its clock set, and the machine's belongs to others too",
+        local && clocks.is_none(),
+        clocks.as_deref().unwrap_or("a library shows a node of the drill's own another time"),
     );
+    find("memory that runs short", local, "a node of the drill's own gets no more of it");
     let installed = |program: &str| Path::new(program).exists();
     find(
         "PostgreSQL and Redis",

@@ -22,7 +22,7 @@ use crate::{
     faults::{self, Broken},
     ground::{self, Ground, Staff},
     invariants,
-    local::{self, Local},
+    local::{self, Local, NodeOptions},
     observer::Observer,
     options::DrillOptions,
     preflight,
@@ -119,7 +119,10 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     screen.part("Prepare", "volume");
     let settings = options.settings.as_ref().map(std::fs::read_to_string).transpose();
     let settings = settings.context("cannot read the settings")?.unwrap_or_default();
-    let local = options.local.then(|| Local::start(&settings, None)).transpose()?;
+    let local = options
+        .local
+        .then(|| Local::start(NodeOptions { settings, ..NodeOptions::default() }))
+        .transpose()?;
     let target = match (&local, &options.target) {
         (Some(local), _) => Target::at(local.public),
         (None, Some(url)) => Target::read(url, options.ca_file.as_deref())?,

@@ -9,7 +9,7 @@ use peers::{Postgres, Redis};
 use crate::{
     client::Client,
     ground::{Ground, people, stopwatch},
-    local::Local,
+    local::{Local, NodeOptions},
     pause,
     probe::Probe,
     profile::Profile,
@@ -88,7 +88,11 @@ impl Fleet {
     fn start(ground: &Ground) -> anyhow::Result<Self> {
         let (postgres, redis) = (Postgres::start()?, Redis::start()?);
         let settings = format!("[redis]\nurls = [\"{}\"]\n", redis.url());
-        let node = Local::start(&settings, Some(postgres.create_database("drill")?))?;
+        let node = Local::start(NodeOptions {
+            settings,
+            database: Some(postgres.create_database("drill")?),
+            ..NodeOptions::default()
+        })?;
         let client = Client::new(&Target::at(node.public));
         let few = Profile { citizens: 1, devices: 4, ..ground.profile.clone() };
         let people = Arc::new(ground.block_on(people(&client, &few, &ground.name("engines")))?);
