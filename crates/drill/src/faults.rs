@@ -4,7 +4,7 @@
 
 pub(crate) mod clocks;
 mod disk;
-mod engines;
+pub(crate) mod fleet;
 mod memory;
 mod network;
 mod node;
@@ -112,7 +112,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
         ground.judged(Area::Failure, "failure/answers", detail, "", ran.record.wrong.clone());
     }
     disk::full(ground)?;
-    engines::run(ground)?;
+    fleet::run(ground)?;
     clocks::turned(ground)?;
     memory::short(ground)?;
     Ok(Broken { ran, faults, bands })

@@ -24,6 +24,9 @@ pub struct DrillOptions {
     /// How hard and how long.
     #[arg(long, value_enum, default_value = "smoke")]
     pub(crate) profile: ProfileName,
+    /// Nodes of the fleet on PostgreSQL and Redis that is broken too, in the place of the profile's; none below two.
+    #[arg(long, requires = "local")]
+    pub(crate) nodes: Option<usize>,
     /// What chance goes by; the same seed brings the same callers.
     #[arg(long)]
     pub(crate) seed: Option<u64>,

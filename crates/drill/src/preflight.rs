@@ -5,7 +5,7 @@ use std::{fs, net::Ipv4Addr, path::Path, process::Command};
 use rustix::process::{Resource, getrlimit};
 
 use crate::{
-    faults::clocks,
+    faults::{clocks, fleet},
     held,
     report::{Finding, Machine},
 };
@@ -84,11 +84,10 @@ pub(crate) fn findings(machine: &Machine, local: bool, data: &Path) -> Vec<Findi
         clocks.as_deref().unwrap_or("a library shows a node of the drill's own another time"),
     );
     find("memory that runs short", local, "a node of the drill's own gets no more of it");
-    let installed = |program: &str| Path::new(program).exists();
     find(
         "PostgreSQL and Redis",
-        local && installed("/usr/lib/postgresql/15/bin/postgres") && installed("/usr/bin/redis-server"),
-        "private instances, where Debian's packages are installed",
+        local && fleet::installed(),
+        "a fleet on private instances, where Debian's packages are installed",
     );
     find("erasure down to the files", local, "only where the drill may read the target's files");
     find("encryption in transit", true, "judged by what the target agrees to");

@@ -55,8 +55,8 @@ pub(crate) struct Profile {
     pub(crate) erased: usize,
     /// Receipts whose proofs are checked, at most.
     pub(crate) proofs_max: usize,
-    /// Faults of PostgreSQL and Redis too, where they are installed.
-    pub(crate) engines: bool,
+    /// Nodes of a fleet on PostgreSQL and Redis that is broken too, where these are installed; none below two.
+    pub(crate) nodes: usize,
 }
 
 impl ProfileName {
@@ -118,7 +118,7 @@ fn smoke() -> Profile {
         attack_ms: 2_500,
         erased: 3,
         proofs_max: 300,
-        engines: false,
+        nodes: 0,
     }
 }
 
@@ -155,7 +155,7 @@ fn day_before() -> Profile {
         attack_ms: 30_000,
         erased: 100,
         proofs_max: 20_000,
-        engines: true,
+        nodes: 3,
         ..smoke()
     }
 }

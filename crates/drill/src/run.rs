@@ -138,7 +138,8 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     let stopwatch = ground::stopwatch();
     let keeper = Keeper::new(Historian::in_folder(history, "callers", &commands)?, stopwatch.clone());
     let client = Client::new(&target).with_keeper(&keeper);
-    let profile = options.profile.profile();
+    let mut profile = options.profile.profile();
+    profile.nodes = options.nodes.unwrap_or(profile.nodes);
     let seed = options.seed.unwrap_or_else(|| u64::from_le_bytes(Clock::System.random()));
     let names = format!("drill-{:08x}", u32::from_le_bytes(Clock::System.random()));
     let staff = match &local {
