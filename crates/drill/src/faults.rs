@@ -17,7 +17,7 @@ use load::{Live, Phase, Ran, Shape, Spacing, target::Target};
 use crate::{
     ground::{Ground, in_background, stopwatch},
     pause,
-    probe::{Asked, Probe},
+    probe::{self, Asked, Probe},
     proxy::Proxy,
     report::{Area, Band, FaultResult, Outcome},
 };
@@ -85,7 +85,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
     let running = in_background(load, &live)?;
     let client = ground.client.at(&behind);
     let people = Arc::clone(&ground.people);
-    let probe = Probe::begin(&client, &people, &stopwatch)?;
+    let probe = Probe::begin(&client, &people, &stopwatch, probe::OFTEN)?;
     pause::sleep(BETWEEN);
     // What is usual is what was before anything was broken.
     let before = usual(&probe.since(Duration::ZERO));

@@ -23,6 +23,7 @@ use load::{
 
 use crate::{
     client::{Client, Keeper, expect},
+    ledger_keys::LedgerKeys,
     local::Local,
     profile::Profile,
     report::{Area, Check, Outcome},
@@ -66,6 +67,8 @@ pub(crate) struct Ground {
     pub(crate) checks: Vec<Check>,
     pub(crate) screen: Screen,
     pub(crate) stopwatch: Stopwatch,
+    /// What checkpoints must be signed with, as far as that is known.
+    pub(crate) ledger_keys: Option<LedgerKeys>,
     /// How many connections were held open at once.
     pub(crate) held: usize,
     /// Numbers runs of load, so that their names differ.

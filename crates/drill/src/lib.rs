@@ -14,6 +14,7 @@ mod followers;
 mod ground;
 mod held;
 mod invariants;
+mod ledger_keys;
 mod local;
 mod observer;
 mod options;

@@ -24,6 +24,9 @@ pub(crate) const HONEST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// Whose name the deployment has.
 pub(crate) const NAME: &str = "drill.invalid/holdfast";
 
+/// The first entry of its ledger that somebody asked for: the one before is the administrator, who comes with the first start.
+pub(crate) const FIRST_ASKED: u64 = 1;
+
 /// What a node is started with, besides what the drill wants of each.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NodeOptions {

@@ -22,6 +22,7 @@ use crate::{
     faults::{self, Broken},
     ground::{self, Ground, Staff},
     invariants,
+    ledger_keys::LedgerKeys,
     local::{self, Local, NodeOptions},
     observer::Observer,
     options::DrillOptions,
@@ -146,8 +147,12 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
         Some(local) => runtime.block_on(ground::staff(&client, local))?,
         None => given(options, &client)?,
     };
+    let ledger_keys = match &local {
+        Some(local) => Some(LedgerKeys::of(local)?),
+        None => LedgerKeys::given(&options.ledger_key)?,
+    };
     let from_index = match &local {
-        Some(_) => 0,
+        Some(_) => local::FIRST_ASKED,
         None => runtime.block_on(end_of_ledger(&client, &staff))?,
     };
     let people = runtime.block_on(ground::people(&client, &profile, &names))?;
@@ -175,6 +180,7 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
         checks: Vec::new(),
         screen,
         stopwatch,
+        ledger_keys,
         held: 0,
         loads: 0,
         from_index,

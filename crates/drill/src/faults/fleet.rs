@@ -11,7 +11,8 @@ use started::Fleet;
 use crate::{
     ground::Ground,
     invariants::{audit::Entries, checkpoints, kept},
-    pause,
+    ledger_keys::LedgerKeys,
+    local, pause,
     report::{Area, Outcome},
 };
 
@@ -76,17 +77,17 @@ pub(crate) fn installed() -> bool {
 fn kept(ground: &mut Ground, fleet: Fleet) -> anyhow::Result<()> {
     let nodes = fleet.count();
     let (mut rest, ran) = fleet.calm()?;
-    let entries = Entries::new(&ground.runtime, &rest.auditor, 0);
+    let entries = Entries::new(&ground.runtime, &rest.auditor, local::FIRST_ASKED);
     let (checked, mut against) = kept::compare_all(rest.history.path(), entries, &ground.commands, true)?;
     rest.seen.sort_by_key(|seen| seen.checkpoint.size());
-    let log = checkpoints::log_keys_of(&rest.nodes[0])?;
-    against.extend(checkpoints::against(ground, &rest.client, &rest.seen, Some(&log)));
+    let keys = LedgerKeys::of(&rest.nodes[0])?;
+    against.extend(checkpoints::against(ground, &rest.client, &rest.seen, Some(&keys)));
     for counts in &ran {
         if counts.wrong > 0 {
             against.push(format!("{} answers were neither right nor refusals", counts.wrong));
         }
     }
-    rest.nodes.iter_mut().try_for_each(crate::local::Local::stop)?;
+    rest.nodes.iter_mut().try_for_each(local::Local::stop)?;
     if let Err(error) = rest.nodes[0].verify() {
         against.push(format!("the ledger is not in order afterwards: {error:#}"));
     }

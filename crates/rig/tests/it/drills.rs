@@ -168,6 +168,22 @@ fn an_encrypted_target_is_drilled_like_any_other() {
     assert!(!refused.status.success() && refused.stderr.contains("certificate"), "{}", refused.stderr);
 }
 
+/// What a fleet stands on is installed, and so is what turns clocks: nothing of this may be left out here.
+#[test]
+fn a_fleet_bears_the_loss_of_half_its_nodes_and_a_clock_that_jumps() {
+    drop((peers::Postgres::start().expect("it starts"), peers::Redis::start().expect("it starts")));
+    peers::FAKETIME.ensure().expect("it is installed");
+    let folder = tempfile::tempdir().expect("a folder");
+    let outcome = drill(&["--local", "--only", "failure", "--nodes", "2"], folder.path());
+    let report = read(folder.path());
+    assert_eq!(failed(&report), Vec::<String>::new(), "{}", outcome.stderr);
+    let checks = report["checks"].as_array().expect("checks");
+    for name in ["fleet-nodes", "postgresql", "redis", "fleet-kept", "clock", "memory"] {
+        let check = checks.iter().find(|check| check["name"] == format!("failure/{name}")).expect(name);
+        assert_eq!(check["outcome"], "passed", "{check}");
+    }
+}
+
 /// Answers before they are synced are lost when the machine stops: this disk forgets what was not synced.
 #[test]
 fn acknowledgements_before_the_sync_are_found_out() {

@@ -8,8 +8,8 @@ use crate::{local::Local, pause, probe::Asked, proxy::Weather};
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A node leaves a database alone for half a minute that did not answer: it may take as long to notice that it does.
 const PATIENCE: Duration = Duration::from_secs(45);
-/// Of what is asked while Redis is away, so much may fail: what was on its way to it.
-const FAILED_SHARE_MAX: usize = 10;
+/// Of a hundred that are asked while Redis is away, so many more may fail than before: what was on its way to it.
+const MORE_PERCENT_MAX: usize = 10;
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +35,18 @@ struct Seen {
 impl Fleet {
     /// Does it, for a while, and looks who was served.
     pub(super) fn suffer(&mut self, harm: Harm) -> anyhow::Result<Found> {
+        // What it is like while all is well: on a busy machine some are refused all the time.
+        let calm = self.stopwatch.elapsed();
+        pause::sleep(self.broken / 2);
         let from = self.stopwatch.elapsed();
+        let before: Vec<_> = self.probes.iter().map(|probe| seen(&probe.since(calm), calm, from)).collect();
         self.begin(harm)?;
         pause::sleep(self.broken);
         let to = self.stopwatch.elapsed();
         self.end(harm)?;
         let well = self.until_well(to);
         let seen: Vec<_> = self.probes.iter().map(|probe| seen(&probe.since(from), from, to)).collect();
-        Ok(judge(harm, &seen, self.harmed(), well))
+        Ok(judge(harm, sum(&before), &seen, self.harmed(), well))
     }
 
     fn begin(&mut self, harm: Harm) -> anyhow::Result<()> {
@@ -97,12 +101,20 @@ fn seen(asked: &[Asked], from: Duration, to: Duration) -> Seen {
     }
 }
 
+/// How many were asked and failed, at all of some nodes.
+fn sum(seen: &[Seen]) -> (usize, usize) {
+    seen.iter().fold((0, 0), |(asked, failed), seen| (asked + seen.asked, failed + seen.failed))
+}
+
 /// What was seen, in words, and what speaks against the fleet.
-fn judge(harm: Harm, seen: &[Seen], harmed: usize, well: Option<Duration>) -> Found {
+fn judge(
+    harm: Harm,
+    (before_asked, before_failed): (usize, usize),
+    seen: &[Seen],
+    harmed: usize,
+    well: Option<Duration>,
+) -> Found {
     let (hit, others) = seen.split_at(harmed);
-    let sum = |seen: &[Seen]| {
-        seen.iter().fold((0, 0), |(asked, failed), seen| (asked + seen.asked, failed + seen.failed))
-    };
     let ((asked, failed), (others_asked, others_failed)) = (sum(seen), sum(others));
     let fate = match harm {
         Harm::KillNodes => Some("were killed"),
@@ -129,7 +141,11 @@ fn judge(harm: Harm, seen: &[Seen], harmed: usize, well: Option<Duration>) -> Fo
     let against = match harm {
         Harm::KillNodes | Harm::FreezeNodes | Harm::CutNodes => (!others.iter().all(|seen| seen.serves))
             .then(|| format!("{harm:?}: the others did not serve meanwhile")),
-        Harm::KillRedis | Harm::FreezeRedis => (failed * FAILED_SHARE_MAX > asked).then(|| words.clone()),
+        Harm::KillRedis | Harm::FreezeRedis => {
+            let percent = |failed: usize, asked: usize| failed * 100 / asked.max(1);
+            let more = percent(failed, asked).saturating_sub(percent(before_failed, before_asked));
+            (more > MORE_PERCENT_MAX).then(|| format!("{words}; before {before_failed} of {before_asked}"))
+        }
         Harm::KillPostgres | Harm::FreezePostgres => None,
     };
     (words, against)
@@ -156,6 +172,9 @@ mod tests {
     fn others_that_do_not_serve_speak_against_a_fleet_and_the_harmed_do_not() {
         let node = |failed, serves| Seen { asked: 10, failed, serves };
         let well = Some(Duration::from_millis(7));
+        // What failed before is not Redis's fault.
+        assert_eq!(judge(Harm::FreezeRedis, (20, 9), &[node(5, true), node(5, true)], 1, well).1, None);
+        let judge = |harm, seen: &[Seen], harmed, well| judge(harm, (20, 0), seen, harmed, well);
         assert_eq!(judge(Harm::KillNodes, &[node(10, false), node(1, true)], 1, well).1, None);
         assert!(judge(Harm::KillNodes, &[node(10, false), node(9, false)], 1, well).1.is_some());
         assert!(judge(Harm::KillNodes, &[node(10, false), node(0, true)], 1, None).1.is_some());

@@ -26,6 +26,8 @@ const LONG_S: f64 = 24.0 * 3600.0;
 /// A node that is silent in the midst of a transaction keeps others waiting for two seconds: what lasts no longer would show
 /// nothing of how it goes on.
 const BROKEN_MIN: Duration = Duration::from_secs(6);
+/// How often each node is asked whether it is well: seldom enough that asking itself is no load.
+const PROBED_EVERY: Duration = Duration::from_millis(200);
 const DATABASE: &str = "drill";
 
 /// Nodes, what they stand on, and those who call them.
@@ -96,7 +98,7 @@ impl Fleet {
         let (mut probes, mut observers, mut loads) = (Vec::new(), Vec::new(), Vec::new());
         for target in &targets {
             let own = client.at(target);
-            probes.push(Probe::begin(&own, &people, &stopwatch)?);
+            probes.push(Probe::begin(&own, &people, &stopwatch, PROBED_EVERY)?);
             observers.push(Observer::begin(&own)?);
             let journeys = vec![
                 (ground.journey("sign-in-device")?, 3),
