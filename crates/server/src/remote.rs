@@ -103,12 +103,27 @@ impl Remote {
         let mut tries = 0;
         loop {
             tries += 1;
-            let (said, wait) = self.send_once(method, path, kind, body.clone()).await?;
+            let sent = self.send_once(method, path, kind, body.clone());
+            let sent = tokio::time::timeout(ANSWER_MAX, sent).await;
+            let (said, wait) = sent.context("the server did not answer in time")??;
             if !matches!(said.status, 429 | 503) || tries == TRIES_MAX {
                 return Ok(said);
             }
             tokio::time::sleep(wait.min(WAIT_MAX)).await;
         }
+    }
+
+    /// Sends a request once, and waits no longer than this.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> anyhow::Result<Said> {
+        let sent = tokio::time::timeout(patience, self.send_once(method, path, kind, body)).await;
+        Ok(sent.context("the server did not answer in time")??.0)
     }
 
     async fn send_once(
@@ -144,7 +159,7 @@ impl Remote {
                 None => exchange(socket, request).await,
             }
         };
-        tokio::time::timeout(ANSWER_MAX, asking).await.context("the server did not answer in time")?
+        asking.await
     }
 }
 

@@ -7,6 +7,7 @@ import type { MakeView, View } from "../console/view.ts";
 import { audit } from "../console/views/audit.ts";
 import { data } from "../console/views/data.ts";
 import { front } from "../console/views/front.ts";
+import { gateways } from "../console/views/gateways.ts";
 import { ledgers } from "../console/views/ledgers.ts";
 import { overview } from "../console/views/overview.ts";
 import { people } from "../console/views/people.ts";
@@ -24,6 +25,7 @@ const VIEWS: [string, string, MakeView][] = [
   ["queues", "Queues", queues],
   ["front", "Who is let in", front],
   ["rooms", "Waiting rooms", rooms],
+  ["gateways", "Gateways", gateways],
   ["data", "Data", data],
   ["ledgers", "Ledgers", ledgers],
   ["people", "People", people],
