@@ -112,7 +112,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
         ground.judged(Area::Failure, "failure/answers", detail, "", ran.record.wrong.clone());
     }
     disk::full(ground)?;
-    fleet::run(ground)?;
+    faults.extend(fleet::run(ground)?);
     clocks::turned(ground)?;
     memory::short(ground)?;
     Ok(Broken { ran, faults, bands })

@@ -13,7 +13,7 @@ use crate::{
     invariants::{audit::Entries, checkpoints, kept},
     ledger_keys::LedgerKeys,
     local, pause,
-    report::{Area, Outcome},
+    report::{Area, FaultResult, Outcome},
 };
 
 const POSTGRES: (&str, &str) =
@@ -33,27 +33,34 @@ const WELL: Duration = Duration::from_secs(1);
 /// What came of something: what was seen, and what speaks against the fleet.
 type Found = (String, Option<String>);
 
-/// Breaks one after the other, with a fleet of its own.
-pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
+/// Breaks one after the other, with a fleet of its own; how it took each.
+pub(super) fn run(ground: &mut Ground) -> anyhow::Result<Vec<FaultResult>> {
     if let Some(why) = why_not(ground) {
         for (name, title) in [POSTGRES, REDIS, NODES, KEPT] {
             ground.skipped(Area::Failure, name, title, why);
         }
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut fleet = Fleet::start(ground)?;
     pause::sleep(WELL);
+    let mut results = Vec::new();
     for ((name, title), harms) in [
         (NODES, &[Harm::KillNodes, Harm::FreezeNodes, Harm::CutNodes][..]),
         (POSTGRES, &[Harm::KillPostgres, Harm::FreezePostgres]),
         (REDIS, &[Harm::KillRedis, Harm::FreezeRedis]),
     ] {
         ground.screen.doing(title);
-        let found = harms.iter().map(|harm| fleet.suffer(*harm)).collect::<anyhow::Result<Vec<_>>>()?;
-        let (seen, against): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        ground.judged(Area::Failure, name, title, seen.join("; "), against.into_iter().flatten().collect());
+        let (mut seen, mut against) = (Vec::new(), Vec::new());
+        for harm in harms {
+            let ((words, fault), result) = fleet.suffer(*harm)?;
+            seen.push(words);
+            against.extend(fault);
+            results.push(result);
+        }
+        ground.judged(Area::Failure, name, title, seen.join("; "), against);
     }
-    kept(ground, fleet)
+    kept(ground, fleet)?;
+    Ok(results)
 }
 
 fn why_not(ground: &Ground) -> Option<&'static str> {

@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 use super::{Found, started::Fleet};
-use crate::{local::Local, pause, probe::Asked, proxy::Weather};
+use crate::{
+    local::Local,
+    pause,
+    probe::Asked,
+    proxy::Weather,
+    report::{FaultResult, Outcome},
+};
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A node leaves a database alone for half a minute that did not answer: it may take as long to notice that it does.
@@ -24,6 +30,21 @@ pub(super) enum Harm {
     FreezeRedis,
 }
 
+impl Harm {
+    /// A name, and what was done in words.
+    const fn named(self) -> (&'static str, &'static str) {
+        match self {
+            Self::KillNodes => ("fleet-killed", "Half of a fleet's nodes are killed"),
+            Self::FreezeNodes => ("fleet-paused", "Half of a fleet's nodes stand still"),
+            Self::CutNodes => ("fleet-cut-off", "Half of a fleet's nodes do not reach PostgreSQL"),
+            Self::KillPostgres => ("postgresql-killed", "PostgreSQL is killed"),
+            Self::FreezePostgres => ("postgresql-paused", "PostgreSQL stands still"),
+            Self::KillRedis => ("redis-killed", "Redis is killed"),
+            Self::FreezeRedis => ("redis-paused", "Redis stands still"),
+        }
+    }
+}
+
 /// What was asked of one node meanwhile.
 struct Seen {
     asked: usize,
@@ -34,7 +55,7 @@ struct Seen {
 
 impl Fleet {
     /// Does it, for a while, and looks who was served.
-    pub(super) fn suffer(&mut self, harm: Harm) -> anyhow::Result<Found> {
+    pub(super) fn suffer(&mut self, harm: Harm) -> anyhow::Result<(Found, FaultResult)> {
         // What it is like while all is well: on a busy machine some are refused all the time.
         let calm = self.stopwatch.elapsed();
         pause::sleep(self.broken / 2);
@@ -46,7 +67,18 @@ impl Fleet {
         self.end(harm)?;
         let well = self.until_well(to);
         let seen: Vec<_> = self.probes.iter().map(|probe| seen(&probe.since(from), from, to)).collect();
-        Ok(judge(harm, sum(&before), &seen, self.harmed(), well))
+        let (words, against) = judge(harm, sum(&before), &seen, self.harmed(), well);
+        let (name, title) = harm.named();
+        let result = FaultResult {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            outcome: if against.is_none() { Outcome::Passed } else { Outcome::Failed },
+            from_s: from.as_secs_f64(),
+            to_s: to.as_secs_f64(),
+            bit: words.clone(),
+            recovered_ms: well.map(|time| time.as_secs_f64() * 1000.0),
+        };
+        Ok(((words, against), result))
     }
 
     fn begin(&mut self, harm: Harm) -> anyhow::Result<()> {
