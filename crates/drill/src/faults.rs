@@ -2,8 +2,10 @@
 //!
 //! Only what the drill started itself is broken. Each fault is seen by a probe, or says that it was not exercised.
 
+pub(crate) mod clocks;
 mod disk;
-mod engines;
+pub(crate) mod fleet;
+mod memory;
 mod network;
 mod node;
 mod pressure;
@@ -15,7 +17,7 @@ use load::{Live, Phase, Ran, Shape, Spacing, target::Target};
 use crate::{
     ground::{Ground, in_background, stopwatch},
     pause,
-    probe::{Asked, Probe},
+    probe::{self, Asked, Probe},
     proxy::Proxy,
     report::{Area, Band, FaultResult, Outcome},
 };
@@ -34,8 +36,8 @@ pub(crate) enum Bite {
     Stops,
     /// Answers took at least this much longer than before.
     SlowerBy(Duration),
-    /// Whatever changed was seen by the fault itself.
-    Told,
+    /// The node's threads waited for a core, for at least a twentieth of the time.
+    WaitsForCores,
 }
 
 /// A fault that can be brought about and taken back.
@@ -83,7 +85,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
     let running = in_background(load, &live)?;
     let client = ground.client.at(&behind);
     let people = Arc::clone(&ground.people);
-    let probe = Probe::begin(&client, &people, &stopwatch)?;
+    let probe = Probe::begin(&client, &people, &stopwatch, probe::OFTEN)?;
     pause::sleep(BETWEEN);
     // What is usual is what was before anything was broken.
     let before = usual(&probe.since(Duration::ZERO));
@@ -110,19 +112,9 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
         ground.judged(Area::Failure, "failure/answers", detail, "", ran.record.wrong.clone());
     }
     disk::full(ground)?;
-    engines::run(ground)?;
-    ground.skipped(
-        Area::Failure,
-        "failure/clock",
-        "A clock that jumps loses nothing",
-        "the target has no way to have its clock set, and the machine's belongs to others too",
-    );
-    ground.skipped(
-        Area::Failure,
-        "failure/memory",
-        "A machine short of memory loses nothing",
-        "needs a memory limit of the node's own (cgroup), which the drill does not set up",
-    );
+    faults.extend(fleet::run(ground)?);
+    clocks::turned(ground)?;
+    memory::short(ground)?;
     Ok(Broken { ran, faults, bands })
 }
 
@@ -135,9 +127,12 @@ fn one(
     before: Duration,
 ) -> anyhow::Result<FaultResult> {
     let from = stopwatch.elapsed();
+    let waited_before = waited_for_cores(ground);
     (fault.begin)(ground, proxy).with_context(|| format!("cannot bring about: {}", fault.title))?;
     pause::sleep(Duration::from_millis(ground.profile.fault_ms));
     let to = stopwatch.elapsed();
+    let waited =
+        waited_for_cores(ground).zip(waited_before).map(|(after, before)| after.saturating_sub(before));
     (fault.end)(ground, proxy).with_context(|| format!("cannot take back: {}", fault.title))?;
     let patience = Duration::from_millis(ground.profile.recovery_ms_max);
     let mut well = None;
@@ -147,7 +142,7 @@ fn one(
     }
     let during: Vec<_> =
         probe.since(from).into_iter().filter(|asked| asked.at < to.saturating_sub(LOOK_EVERY)).collect();
-    let (bit, seen) = bitten(fault.bite, &during, before, to);
+    let (bit, seen) = bitten(fault.bite, &during, before, (from, to), waited);
     let recovered = well.map(|at| at.saturating_sub(to));
     let outcome = match (bit, recovered) {
         (false, _) => Outcome::NotExercised,
@@ -165,6 +160,10 @@ fn one(
     })
 }
 
+fn waited_for_cores(ground: &Ground) -> Option<Duration> {
+    pressure::waited_for_cores(ground.local.as_ref()?.pid()?)
+}
+
 /// The median of good answers.
 fn usual(asked: &[Asked]) -> Duration {
     let mut took: Vec<_> = asked.iter().filter(|asked| asked.good).map(|asked| asked.took).collect();
@@ -173,7 +172,13 @@ fn usual(asked: &[Asked]) -> Duration {
 }
 
 /// Did the probe see it, and what?
-fn bitten(bite: Bite, during: &[Asked], before: Duration, to: Duration) -> (bool, String) {
+fn bitten(
+    bite: Bite,
+    during: &[Asked],
+    before: Duration,
+    (from, to): (Duration, Duration),
+    waited: Option<Duration>,
+) -> (bool, String) {
     let all = during.len();
     match bite {
         Bite::Stops => {
@@ -188,7 +193,15 @@ fn bitten(bite: Bite, during: &[Asked], before: Duration, to: Duration) -> (bool
             // Some of what was asked may still be on its way, which is slower still.
             (now >= before + least || (all == 0 && !before.is_zero()), text)
         }
-        Bite::Told => (true, format!("{all} questions were asked meanwhile")),
+        Bite::WaitsForCores => {
+            let waited = waited.unwrap_or_default();
+            let text = format!(
+                "the node's threads waited {} ms for a core, in {} ms",
+                waited.as_millis(),
+                to.saturating_sub(from).as_millis()
+            );
+            (waited * 20 > to.saturating_sub(from), text)
+        }
     }
 }
 

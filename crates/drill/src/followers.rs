@@ -1,108 +1,162 @@
-//! People who follow an election as it goes on: each is told of every change, however many they are.
+//! People who follow an election as it goes on: each is told of every change, however many they are, and not much later.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+mod lateness;
+mod stream;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use lateness::Lateness;
+use load::{
+    Phase, Shape, Spacing,
+    history::{VOTES_EXTENSION, sort},
 };
-
-use anyhow::Context;
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::handshake;
-use hyper_util::rt::TokioIo;
-use load::{Phase, Shape, Spacing, dial::dial, target::Target};
-use serde_json::Value;
-use tokio::task::JoinSet;
+use stream::{Ended, Follower, Told, follow};
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    ground::{Ground, in_background, stopwatch},
+    ground::{Ground, in_background_from, stopwatch},
+    held,
     report::Area,
 };
 
 const NAME: &str = "volume/followers";
 const TITLE: &str = "Everybody who follows an election sees it move";
+const SOCKETS: (&str, &str) =
+    ("volume/websocket", "Everybody who is connected by WebSocket is told of changes");
 const VOTES_PER_S: f64 = 30.0;
-const SECONDS: f64 = 2.0;
 /// After the last vote, within this everybody has been told.
 const TOLD_MAX: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// What one follower was told last: how many votes were received.
-type Told = Arc<AtomicU64>;
+/// Streams that are opened at once.
+const OPENING_MAX: usize = 64;
+/// How long all may take to open.
+const OPEN_MAX: Duration = Duration::from_secs(120);
+/// Addresses of this machine's own that followers of a local target come from: 127.81.0.1 and on.
+const NETWORK: u8 = 81;
 
 /// Has people follow while others vote.
 pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
+    web_sockets(ground)?;
     let Some(id) = ground.election.clone() else {
         ground.skipped(Area::Volume, NAME, TITLE, "no election was held that could be followed");
         return Ok(());
     };
     let wanted = ground.profile.followers;
+    let seconds = load::float(ground.profile.follow_ms) / 1000.0;
     let shape =
-        Shape::Open { phases: vec![Phase::constant(VOTES_PER_S, SECONDS)], spacing: Spacing::Poisson };
+        Shape::Open { phases: vec![Phase::constant(VOTES_PER_S, seconds)], spacing: Spacing::Poisson };
     let votes = ground.load(vec![(ground.journey("vote")?, 1)], shape);
-    let (target, turnout) = (ground.target.clone(), format!("/api/v1/public/elections/{id}/turnout"));
-    let (open, told, late) = ground.block_on(async {
+    ground.screen.doing(&format!("{wanted} people follow the election"));
+    let files: Vec<_> = (0..votes.threads).map(|number| votes_of(ground, &votes.names, number)).collect();
+    let (following, told, last) = ground.block_on(async {
+        let (opening, clock) = (Arc::new(Semaphore::new(OPENING_MAX)), stopwatch());
         let mut following = JoinSet::new();
         let told: Vec<Told> = (0..wanted).map(|_| Told::default()).collect();
-        for one in &told {
-            following.spawn(follow(target.clone(), id.clone(), Arc::clone(one)));
+        for (number, told) in told.iter().enumerate() {
+            let from =
+                ground.local.as_ref().and_then(|_| held::address(NETWORK, number / held::OF_ONE_ADDRESS));
+            following.spawn(follow(Follower {
+                target: ground.target.clone(),
+                from,
+                path: format!("/api/v1/public/elections/{id}/events"),
+                told: told.clone(),
+                stopwatch: clock.clone(),
+                opening: Arc::clone(&opening),
+            }));
         }
-        let voting = in_background(votes, &Arc::default())?;
+        // Whoever is told how it stands follows.
+        let opened = stopwatch();
+        while told.iter().any(|told| told.is_waiting()) && opened.elapsed() < OPEN_MAX {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        // From now on the followers' clock is the voters'.
+        let offset = clock.elapsed();
+        let voting = in_background_from(votes, &Arc::default(), &stopwatch())?;
         while !voting.is_finished() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         voting.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
-        let stopwatch = stopwatch();
-        let mut last = (0, 0);
-        while stopwatch.elapsed() < TOLD_MAX {
-            let received = ground.client.get(&turnout).await?.json()["received"].as_u64().unwrap_or_default();
-            let knows = told.iter().filter(|told| told.load(Ordering::Relaxed) >= received).count();
-            last = (knows, received);
-            if knows == wanted && received > 0 {
-                break;
-            }
+        let last = acknowledged(&files)?.iter().map(|(index, _)| *index).max();
+        let waited = stopwatch();
+        while told.iter().any(|told| told.lacks(last)) && waited.elapsed() < TOLD_MAX {
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        let ended = std::iter::from_fn(|| following.try_join_next()).count();
-        anyhow::Ok((wanted - ended, last, stopwatch.elapsed()))
+        following.abort_all();
+        while following.join_next().await.is_some() {}
+        anyhow::Ok((offset, told, last))
     })?;
-    let (knows, received) = told;
-    let detail = format!(
-        "{open} of {wanted} followed to the end; {knows} knew of all {received} votes {} ms after the last one",
-        late.as_millis()
-    );
-    let against = (knows < wanted).then(|| format!("{} were not told within {TOLD_MAX:?}", wanted - knows));
-    ground.judged(Area::Volume, NAME, TITLE, detail, against.into_iter().collect());
+    let votes = acknowledged(&files)?;
+    judge(ground, &votes, &Lateness::of(&votes, following, &told), &told, last);
     Ok(())
 }
 
-/// Reads a stream of events, and keeps the newest count.
-async fn follow(target: Target, id: String, told: Told) -> anyhow::Result<()> {
-    let (stream, _) = dial(&target, true).await?;
-    let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let request = Request::get(format!("/api/v1/public/elections/{id}/events"))
-        .header(http::header::HOST, &target.host)
-        .header(http::header::ACCEPT, "text/event-stream")
-        .body(Empty::<Bytes>::new())?;
-    let mut body = sender.send_request(request).await?.into_body();
-    let mut text = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.context("the stream was broken off")?.into_data() else { continue };
-        text.extend_from_slice(&data);
-        while let Some(end) = memchr::memmem::find(&text, b"\n\n") {
-            let event: Vec<_> = text.drain(..end + 2).collect();
-            let event = String::from_utf8_lossy(&event).into_owned();
-            let said = event.lines().find_map(|line| line.strip_prefix("data:"));
-            let said: Option<Value> = said.and_then(|said| serde_json::from_str(said).ok());
-            if let Some(received) = said.and_then(|said| said["received"].as_u64()) {
-                told.fetch_max(received, Ordering::Relaxed);
-            }
+/// What speaks against the target: whoever was turned away, dropped, or never told.
+fn judge(
+    ground: &mut Ground,
+    votes: &[(u64, Duration)],
+    lateness: &Lateness,
+    told: &[Told],
+    last: Option<u64>,
+) {
+    let wanted = told.len();
+    let count = |how: fn(&Told) -> bool| told.iter().filter(|told| how(told)).count();
+    let refused = count(|told| told.ended() == Some(Ended::Refused));
+    let dropped = count(|told| told.ended() == Some(Ended::Dropped));
+    let lacking = told.iter().filter(|told| told.ended().is_none() && told.lacks(last)).count();
+    let detail = format!(
+        "{} of {wanted} followed to the end ({refused} refused, {dropped} dropped) while {} votes were cast; of a vote half heard \
+         {:.0} ms after its voter, 99 of 100 after {:.0} ms, and the last of all after {:.0} ms at the median and {:.0} ms at the most",
+        wanted - refused - dropped,
+        votes.len(),
+        lateness.of_all_ms(0.5),
+        lateness.of_all_ms(0.99),
+        lateness.of_the_last_ms(0.5),
+        lateness.of_the_last_ms(1.0)
+    );
+    let mut against = Vec::new();
+    for (count, what) in [
+        (refused, "were refused"),
+        (dropped, "were dropped"),
+        (lacking, "were not told of the last vote in time"),
+    ] {
+        if count > 0 {
+            against.push(format!("{count} {what}"));
         }
     }
+    if votes.is_empty() {
+        against.push("no vote was taken".to_owned());
+    }
+    ground.judged(Area::Volume, NAME, TITLE, detail, against);
+}
+
+fn votes_of(ground: &Ground, names: &str, thread: usize) -> PathBuf {
+    ground.history.join(format!("{names}-{thread}.{VOTES_EXTENSION}"))
+}
+
+/// The votes that a load had acknowledged: the place of each on the board, and when its voter knew.
+fn acknowledged(files: &[PathBuf]) -> anyhow::Result<Vec<(u64, Duration)>> {
+    let mut votes = Vec::new();
+    for vote in sort(files)? {
+        let vote = vote?;
+        votes.extend(vote.index.map(|index| (index, Duration::from_millis(vote.at_ms.into()))));
+    }
+    Ok(votes)
+}
+
+/// Whether the target speaks WebSocket at all is in its description: a route that may answer 101.
+fn web_sockets(ground: &mut Ground) -> anyhow::Result<()> {
+    let (name, title) = SOCKETS;
+    let description = ground.block_on(ground.client.get("/openapi.json"))?.json();
+    let paths = description["paths"].as_object().into_iter().flatten();
+    let switching: Vec<_> = paths
+        .filter(|(_, path)| path["get"]["responses"].get("101").is_some())
+        .map(|(path, _)| path.as_str())
+        .collect();
+    let why = if switching.is_empty() {
+        "the target has no route that speaks it".to_owned()
+    } else {
+        format!("the drill does not know what to say at {}", switching.join(", "))
+    };
+    ground.skipped(Area::Volume, name, title, why);
     Ok(())
 }

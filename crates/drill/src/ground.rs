@@ -23,6 +23,7 @@ use load::{
 
 use crate::{
     client::{Client, Keeper, expect},
+    ledger_keys::LedgerKeys,
     local::Local,
     profile::Profile,
     report::{Area, Check, Outcome},
@@ -66,6 +67,10 @@ pub(crate) struct Ground {
     pub(crate) checks: Vec<Check>,
     pub(crate) screen: Screen,
     pub(crate) stopwatch: Stopwatch,
+    /// What checkpoints must be signed with, as far as that is known.
+    pub(crate) ledger_keys: Option<LedgerKeys>,
+    /// How many connections were held open at once.
+    pub(crate) held: usize,
     /// Numbers runs of load, so that their names differ.
     pub(crate) loads: u32,
     /// The first entry of the ledger that this run may have made.
@@ -160,8 +165,17 @@ impl Ground {
 
 /// Runs a load on threads of its own.
 pub(crate) fn in_background(load: Load, live: &Arc<Live>) -> anyhow::Result<JoinHandle<anyhow::Result<Ran>>> {
-    let live = Arc::clone(live);
-    let run = move || load::run(&load, &live);
+    in_background_from(load, live, &stopwatch())
+}
+
+/// The same by a stopwatch that just began.
+pub(crate) fn in_background_from(
+    load: Load,
+    live: &Arc<Live>,
+    stopwatch: &Stopwatch,
+) -> anyhow::Result<JoinHandle<anyhow::Result<Ran>>> {
+    let (live, stopwatch) = (Arc::clone(live), stopwatch.clone());
+    let run = move || load::run_from(&load, &live, &stopwatch);
     thread::Builder::new().name("drill-load".to_owned()).spawn(run).context("cannot start a thread")
 }
 

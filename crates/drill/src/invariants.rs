@@ -1,9 +1,9 @@
 //! What must hold whatever happens: checked afterwards, through public interfaces, against what was acknowledged.
 
-mod audit;
-mod checkpoints;
+pub(crate) mod audit;
+pub(crate) mod checkpoints;
 mod ended;
-mod kept;
+pub(crate) mod kept;
 mod own_writes;
 mod receipts;
 mod updates;

@@ -1,6 +1,7 @@
 //! A deployment that the drill starts itself, from its own binary in a folder of its own: the only one it does harm to.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
@@ -23,6 +24,24 @@ pub(crate) const HONEST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// Whose name the deployment has.
 pub(crate) const NAME: &str = "drill.invalid/holdfast";
 
+/// The first entry of its ledger that somebody asked for: the one before is the administrator, who comes with the first start.
+pub(crate) const FIRST_ASKED: u64 = 1;
+
+/// What a node is started with, besides what the drill wants of each.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NodeOptions {
+    /// More settings.
+    pub(crate) settings: String,
+    /// In the environment, where other users of the machine do not see it.
+    pub(crate) database: Option<String>,
+    /// Where its data are, if they are not in a folder of its own.
+    pub(crate) data: Option<PathBuf>,
+    /// The folder of the keys that it shares with others.
+    pub(crate) keys: Option<PathBuf>,
+    /// What else it finds in its environment.
+    pub(crate) environment: Vec<(&'static str, OsString)>,
+}
+
 /// A node with files of its own. It is killed when dropped, or when the drill ends however it ends.
 #[derive(Debug)]
 pub(crate) struct Local {
@@ -31,46 +50,28 @@ pub(crate) struct Local {
     data: PathBuf,
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
-    /// In the environment, where other users of the machine do not see it.
-    database: Option<String>,
+    options: NodeOptions,
     child: Option<Child>,
 }
 
 impl Local {
-    /// Starts a node on free ports, with more settings if there are any.
+    /// Starts a node on free ports.
     ///
     /// # Errors
     /// When it does not start; the error holds what it said.
-    pub(crate) fn start(settings: &str, database: Option<String>) -> anyhow::Result<Self> {
+    pub(crate) fn start(options: NodeOptions) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("holdfast-drill-").tempdir()?;
-        let data = folder.path().join("data");
-        Self::start_with(folder, data, settings, database)
-    }
-
-    /// The same with its data elsewhere.
-    ///
-    /// # Errors
-    /// When it does not start.
-    pub(crate) fn start_at(data: PathBuf, settings: &str, database: Option<String>) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("holdfast-drill-").tempdir()?;
-        Self::start_with(folder, data, settings, database)
-    }
-
-    fn start_with(
-        folder: tempfile::TempDir,
-        data: PathBuf,
-        settings: &str,
-        database: Option<String>,
-    ) -> anyhow::Result<Self> {
+        let data = options.data.clone().unwrap_or_else(|| folder.path().join("data"));
         let binary = std::env::current_exe().context("cannot find the drill's own program")?;
         let port = || peers::free_port().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let (public, admin) = (port()?, port()?);
         let text = format!(
             "name = \"{NAME}\"\n[networks]\nallowed = [\"{HONEST}/32\"]\n\
-             [identity]\nregistrations = {{ burst = 100000000, interval-ms = 1 }}\n{settings}"
+             [identity]\nregistrations = {{ burst = 100000000, interval-ms = 1 }}\n{}",
+            options.settings
         );
         fs::write(folder.path().join("settings.toml"), text)?;
-        let mut local = Self { binary, folder, data, public, admin, database, child: None };
+        let mut local = Self { binary, folder, data, public, admin, options, child: None };
         local.begin()?;
         Ok(local)
     }
@@ -105,9 +106,8 @@ impl Local {
         command.arg("--config").arg(self.folder.path().join("settings.toml"));
         command.arg("--listen").arg(self.public.to_string());
         command.arg("--admin-listen").arg(self.admin.to_string());
-        if let Some(database) = &self.database {
-            command.env("HOLDFAST_DATABASE", database);
-        }
+        self.add_shared(&mut command);
+        command.envs(self.options.environment.iter().map(|(name, value)| (name, value)));
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn();
         self.child = Some(child.context("cannot start a node")?);
         let began = Clock::System.stopwatch();
@@ -120,6 +120,30 @@ impl Local {
             crate::pause::sleep(LOOK_EVERY);
         }
         Ok(())
+    }
+
+    /// What all who look at its data need.
+    fn add_shared(&self, command: &mut Command) {
+        if let Some(database) = &self.options.database {
+            command.env("HOLDFAST_DATABASE", database);
+        }
+        if let Some(keys) = &self.options.keys {
+            command.arg("--keys").arg(keys);
+        }
+    }
+
+    /// It runs, as far as its process is there.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Starts it again if it has ended by itself.
+    pub(crate) fn revive(&mut self) -> anyhow::Result<()> {
+        if self.runs() {
+            return Ok(());
+        }
+        self.ended()?;
+        self.begin()
     }
 
     /// The end of what it said.
@@ -170,9 +194,7 @@ impl Local {
     pub(crate) fn verify(&self) -> anyhow::Result<String> {
         let mut command = Command::new(&self.binary);
         command.arg("verify").arg(self.data()).arg("--config").arg(self.folder.path().join("settings.toml"));
-        if let Some(database) = &self.database {
-            command.env("HOLDFAST_DATABASE", database);
-        }
+        self.add_shared(&mut command);
         let output = command.output().context("cannot verify")?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         ensure!(output.status.success(), "{}", text(&output.stderr));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use ledger::note::VerifierKey;
 
 use crate::{profile::ProfileName, report::Area};
 
@@ -24,6 +25,9 @@ pub struct DrillOptions {
     /// How hard and how long.
     #[arg(long, value_enum, default_value = "smoke")]
     pub(crate) profile: ProfileName,
+    /// Nodes of the fleet on PostgreSQL and Redis that is broken too, in the place of the profile's; none below two.
+    #[arg(long, requires = "local")]
+    pub(crate) nodes: Option<usize>,
     /// What chance goes by; the same seed brings the same callers.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
@@ -54,6 +58,9 @@ pub struct DrillOptions {
     /// A file with the drill's own key; made if there is none.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
+    /// A key of the target's ledger of people (C2SP verifier key, name+hash+key): every checkpoint must be signed with it.
+    #[arg(long, value_name = "KEY", requires = "target")]
+    pub(crate) ledger_key: Vec<VerifierKey>,
     /// The commit that the target was built from, for the report.
     #[arg(long)]
     pub(crate) commit: Option<String>,

@@ -4,7 +4,11 @@ use std::{fs, net::Ipv4Addr, path::Path, process::Command};
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::report::{Finding, Machine};
+use crate::{
+    faults::{clocks, fleet},
+    held,
+    report::{Finding, Machine},
+};
 
 /// The machine that the drill runs on.
 pub(crate) fn machine() -> Machine {
@@ -51,6 +55,8 @@ pub(crate) fn findings(machine: &Machine, local: bool, data: &Path) -> Vec<Findi
         local && std::net::TcpListener::bind((Ipv4Addr::new(127, 66, 0, 1), 0)).is_ok(),
         "attackers of a local target come from addresses of their own (127.66.0.0/16)",
     );
+    let (most, bound) = held::possible(local);
+    find("connections held open", most >= 1_000, &format!("{most} at most: {bound}"));
     find(
         "killing, pausing and restarting nodes",
         local,
@@ -71,16 +77,17 @@ pub(crate) fn findings(machine: &Machine, local: bool, data: &Path) -> Vec<Findi
     );
     let root = rustix::process::geteuid().is_root();
     find("disk full", local && root, "needs the right to mount a small file system");
+    let clocks = clocks::why_not();
     find(
         "clock steps",
-        false,
-        "the target has no way to have its clock set, and the machine's belongs to others too",
+        local && clocks.is_none(),
+        clocks.as_deref().unwrap_or("a library shows a node of the drill's own another time"),
     );
-    let installed = |program: &str| Path::new(program).exists();
+    find("memory that runs short", local, "a node of the drill's own gets no more of it");
     find(
         "PostgreSQL and Redis",
-        local && installed("/usr/lib/postgresql/15/bin/postgres") && installed("/usr/bin/redis-server"),
-        "private instances, where Debian's packages are installed",
+        local && fleet::installed(),
+        "a fleet on private instances, where Debian's packages are installed",
     );
     find("erasure down to the files", local, "only where the drill may read the target's files");
     find("encryption in transit", true, "judged by what the target agrees to");

@@ -16,7 +16,8 @@ use load::people::People;
 
 use crate::{client::Client, ground::sign_in_device};
 
-const EVERY: Duration = Duration::from_millis(50);
+/// How often the drill's own node is asked: what lasts shorter is not seen.
+pub(crate) const OFTEN: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One question: when it was asked, how long it took, and whether the answer was good.
@@ -27,7 +28,7 @@ pub(crate) struct Asked {
     pub(crate) good: bool,
 }
 
-/// Asks on a thread of its own until it is dropped: signs in with a device every 50 ms, which is read, written and synced.
+/// Asks on a thread of its own until it is dropped: signs in with a device, which is read, written and synced.
 #[derive(Debug)]
 pub(crate) struct Probe {
     asked: Kept,
@@ -43,12 +44,13 @@ impl Probe {
         client: &Client,
         people: &Arc<People>,
         stopwatch: &Stopwatch,
+        every: Duration,
     ) -> anyhow::Result<Self> {
         let (asked, over) = (Kept::default(), Arc::new(AtomicBool::new(false)));
         let (client, people, stopwatch) = (client.clone(), Arc::clone(people), stopwatch.clone());
         let (kept, ended) = (Arc::clone(&asked), Arc::clone(&over));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let work = move || runtime.block_on(ask_until(&ended, &client, &people, &stopwatch, &kept));
+        let work = move || runtime.block_on(ask_until(every, &ended, &client, &people, &stopwatch, &kept));
         let thread = thread::Builder::new().name("drill-probe".to_owned()).spawn(work)?;
         Ok(Self { asked, over, thread: Some(thread) })
     }
@@ -75,13 +77,14 @@ impl Drop for Probe {
 }
 
 async fn ask_until(
+    every: Duration,
     ended: &AtomicBool,
     client: &Client,
     people: &Arc<People>,
     stopwatch: &Stopwatch,
     kept: &Kept,
 ) {
-    let mut ticks = time::interval(EVERY);
+    let mut ticks = time::interval(every);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Skip);
     let mut number = 0_usize;
     let mut asking = JoinSet::new();

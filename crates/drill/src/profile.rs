@@ -43,18 +43,20 @@ pub(crate) struct Profile {
     pub(crate) fault_ms: u64,
     /// After a fault, the target must serve again within this.
     pub(crate) recovery_ms_max: u64,
-    /// Connections that are held open at once, doing nothing.
+    /// Connections that are held open at once, hardly asking for anything, and for how long when all are open.
     pub(crate) held_connections: usize,
+    pub(crate) held_ms: u64,
     /// People who follow an election at once.
     pub(crate) followers: usize,
+    pub(crate) follow_ms: u64,
     pub(crate) flood_per_s: f64,
     pub(crate) attack_ms: u64,
     /// People who are erased.
     pub(crate) erased: usize,
     /// Receipts whose proofs are checked, at most.
     pub(crate) proofs_max: usize,
-    /// Faults of PostgreSQL and Redis too, where they are installed.
-    pub(crate) engines: bool,
+    /// Nodes of a fleet on PostgreSQL and Redis that is broken too, where these are installed; none below two.
+    pub(crate) nodes: usize,
 }
 
 impl ProfileName {
@@ -108,13 +110,15 @@ fn smoke() -> Profile {
         fault_per_s: 40.0,
         fault_ms: 1_200,
         recovery_ms_max: 15_000,
-        held_connections: 500,
+        held_connections: 1_000,
+        held_ms: 500,
         followers: 40,
+        follow_ms: 2_000,
         flood_per_s: 2_000.0,
         attack_ms: 2_500,
         erased: 3,
         proofs_max: 300,
-        engines: false,
+        nodes: 0,
     }
 }
 
@@ -143,13 +147,15 @@ fn day_before() -> Profile {
         fault_per_s: 200.0,
         fault_ms: 10_000,
         recovery_ms_max: 10_000,
-        held_connections: 15_000,
+        held_connections: 20_000,
+        held_ms: 90_000,
         followers: 2_000,
+        follow_ms: 30_000,
         flood_per_s: 20_000.0,
         attack_ms: 30_000,
         erased: 100,
         proofs_max: 20_000,
-        engines: true,
+        nodes: 3,
         ..smoke()
     }
 }
@@ -167,6 +173,9 @@ fn national() -> Profile {
         devices: 20_000,
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         connections_max: 16_384,
+        held_connections: 200_000,
+        followers: 10_000,
+        follow_ms: 120_000,
         volumes: vec![
             // A million a second, and ten million in the spike, are what the guide names: the generator brings what it can,
             // and says so when it is the limit.

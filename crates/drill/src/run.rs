@@ -22,7 +22,8 @@ use crate::{
     faults::{self, Broken},
     ground::{self, Ground, Staff},
     invariants,
-    local::{self, Local},
+    ledger_keys::LedgerKeys,
+    local::{self, Local, NodeOptions},
     observer::Observer,
     options::DrillOptions,
     preflight,
@@ -119,7 +120,10 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     screen.part("Prepare", "volume");
     let settings = options.settings.as_ref().map(std::fs::read_to_string).transpose();
     let settings = settings.context("cannot read the settings")?.unwrap_or_default();
-    let local = options.local.then(|| Local::start(&settings, None)).transpose()?;
+    let local = options
+        .local
+        .then(|| Local::start(NodeOptions { settings, ..NodeOptions::default() }))
+        .transpose()?;
     let target = match (&local, &options.target) {
         (Some(local), _) => Target::at(local.public),
         (None, Some(url)) => Target::read(url, options.ca_file.as_deref())?,
@@ -135,15 +139,20 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     let stopwatch = ground::stopwatch();
     let keeper = Keeper::new(Historian::in_folder(history, "callers", &commands)?, stopwatch.clone());
     let client = Client::new(&target).with_keeper(&keeper);
-    let profile = options.profile.profile();
+    let mut profile = options.profile.profile();
+    profile.nodes = options.nodes.unwrap_or(profile.nodes);
     let seed = options.seed.unwrap_or_else(|| u64::from_le_bytes(Clock::System.random()));
     let names = format!("drill-{:08x}", u32::from_le_bytes(Clock::System.random()));
     let staff = match &local {
         Some(local) => runtime.block_on(ground::staff(&client, local))?,
         None => given(options, &client)?,
     };
+    let ledger_keys = match &local {
+        Some(local) => Some(LedgerKeys::of(local)?),
+        None => LedgerKeys::given(&options.ledger_key)?,
+    };
     let from_index = match &local {
-        Some(_) => 0,
+        Some(_) => local::FIRST_ASKED,
         None => runtime.block_on(end_of_ledger(&client, &staff))?,
     };
     let people = runtime.block_on(ground::people(&client, &profile, &names))?;
@@ -171,6 +180,8 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
         checks: Vec::new(),
         screen,
         stopwatch,
+        ledger_keys,
+        held: 0,
         loads: 0,
         from_index,
     })
@@ -287,7 +298,7 @@ fn gather(
         faults: &faults,
         checks: &ground.checks,
         cores: machine.cores,
-        held_connections: ground.profile.held_connections,
+        held_connections: ground.held,
     };
     let mut checks = ground.checks.clone();
     checks.sort_by_key(|check| check.area);

@@ -7,6 +7,7 @@ use load::{Phase, Ran, Search, Shape, Spacing, Trial, float};
 use crate::{
     followers,
     ground::Ground,
+    held,
     profile::Volume,
     report::{Area, KneeResult, LoadResult, Outcome},
 };
@@ -30,7 +31,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<(Vec<LoadResult>, Vec<K
             knees.push(search(ground, &volume, Search::new(knee), knee.p99_ms_max, knee.seconds)?);
         }
     }
-    held(ground)?;
+    ground.held = held::run(ground)?;
     followers::run(ground)?;
     Ok((loads, knees))
 }
@@ -120,29 +121,6 @@ fn search(
     let name = format!("volume/{}/knee", journey.name);
     ground.judged(Area::Volume, &name, &title, detail, against.into_iter().collect());
     Ok(result)
-}
-
-/// Connections that are open at once, and do nothing.
-fn held(ground: &mut Ground) -> anyhow::Result<()> {
-    let wanted = ground.profile.held_connections;
-    let title = "Thousands who are connected and silent keep nobody else from being served";
-    let held = load::hold(&ground.target, wanted)?;
-    let served = ground.block_on(ground.client.get("/health"));
-    let against = match served {
-        Ok(answer) if answer.status == 200 => Vec::new(),
-        Ok(answer) => vec![format!("/health answered {}", answer.status)],
-        Err(error) => vec![format!("{error:#}")],
-    };
-    let open = held.open();
-    let name = "volume/held-connections";
-    if open < wanted && against.is_empty() {
-        // A target may bound what one address holds: that is its right, and said.
-        let detail = format!("{open} of {wanted} were held open; the target or this machine takes no more");
-        ground.found(Area::Volume, name, title, Outcome::Passed, detail, Vec::new());
-    } else {
-        ground.judged(Area::Volume, name, title, format!("{open} were held open"), against);
-    }
-    Ok(())
 }
 
 /// A run as the report has it.

@@ -31,10 +31,12 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// A new one, which ends a minute from now.
+    /// A new one, which ends a minute from now: by the clock, or by the newest entry of the ledger where the clock was set back
+    /// behind it, for a sign-in is dated by whichever is later.
     #[must_use]
-    pub fn new(clock: &Clock) -> Self {
-        Self { expires_at: clock.now().plus(CHALLENGE_LIFE), nonce: clock.random() }
+    pub fn new(clock: &Clock, newest: Timestamp) -> Self {
+        let now = clock.now().max(newest);
+        Self { expires_at: now.plus(CHALLENGE_LIFE), nonce: clock.random() }
     }
 
     /// Its text: base64url of version, end, number and a keyed hash, so that only we can have made it.
@@ -76,9 +78,17 @@ mod tests {
     }
 
     #[test]
+    fn a_challenge_can_be_used_though_the_clock_was_set_back() {
+        let (now, ahead) = (Timestamp::from_millis(1_000_000), Timestamp::from_millis(4_600_000));
+        let clock = Clock::manual(now, 7);
+        assert_eq!(Challenge::new(&clock, Timestamp::EPOCH).expires_at, now.plus(CHALLENGE_LIFE));
+        assert_eq!(Challenge::new(&clock, ahead).expires_at, ahead.plus(CHALLENGE_LIFE));
+    }
+
+    #[test]
     fn only_our_challenges_are_taken_for_ours() {
         let (_folder, keys) = keys();
-        let challenge = Challenge::new(&Clock::System);
+        let challenge = Challenge::new(&Clock::System, Timestamp::EPOCH);
         let text = challenge.to_text(&keys);
         assert_eq!(Challenge::from_text(&text, &keys), Some(challenge));
         for place in 0..text.len() {

@@ -10,7 +10,7 @@ use std::{
 
 use authz::{Actor, Guarded, Role};
 use cache::Cache;
-use clock::{Clock, Timestamp};
+use clock::{Clock, Stopwatch, Timestamp};
 use ledger::{Command, Commands, Ledger, LedgerConfig, Receipt, Times, Watcher};
 use problem::Problem;
 use queue::{Bell, Registry, Schedule};
@@ -93,6 +93,8 @@ struct Shared {
     hasher: Hasher,
     token_life: Duration,
     throttle: Mutex<Throttle>,
+    /// What the throttle counts by: whoever sets the machine's clock keeps nobody out, and lets nobody guess more.
+    throttled_since: Stopwatch,
     refusals: Mutex<Refusals>,
     recent: Mutex<Recent>,
     /// Keys the hashes of recent requests, so that what is kept of a password is of no use elsewhere.
@@ -184,6 +186,7 @@ impl Identity {
             token_life: Duration::from_secs(config.token_life_s.get().into())
                 .min(Duration::from_hours(24 * 30)),
             throttle: Mutex::new(Throttle::new(config.registrations)),
+            throttled_since: clock.stopwatch(),
             refusals: Mutex::default(),
             recent: Mutex::default(),
             recent_key: clock.random(),
@@ -255,8 +258,13 @@ impl Identity {
     }
 
     pub(crate) fn admit(&self, guess: &Guess) -> Result<(), TryAgainIn> {
-        let now = self.clock().now();
+        let now = self.steady();
         self.0.throttle.lock().expect("arithmetic does not panic").admit(guess, now)
+    }
+
+    /// The time by a clock that nobody sets.
+    fn steady(&self) -> Timestamp {
+        Timestamp::EPOCH.plus(self.0.throttled_since.elapsed())
     }
 
     /// May somebody be registered? Those whose task it is to register others are not counted.
@@ -267,7 +275,7 @@ impl Identity {
     ) -> Result<(), TryAgainIn> {
         let trusted = actor.is_service() || actor.has(Role::Administrator);
         let Some(address) = address.filter(|_| !trusted) else { return Ok(()) };
-        let now = self.clock().now();
+        let now = self.steady();
         self.0.throttle.lock().expect("arithmetic does not panic").admit_registration(address, now)
     }
 

@@ -50,22 +50,27 @@ pub(super) struct Read1 {
     pub(super) closes: bool,
 }
 
+/// Begins to connect, from an address if one is named, and does not wait for it.
+pub(super) fn begin(address: SocketAddr, from: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(from) = from {
+        socket.bind(&SocketAddr::from((from, 0)).into())?;
+    }
+    match socket.connect(&address.into()) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(socket.into())
+}
+
 impl Connection {
     /// Begins to connect.
     pub(super) fn open(address: SocketAddr, from: Option<Ipv4Addr>) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(true)?;
-        if let Some(from) = from {
-            socket.bind(&SocketAddr::from((from, 0)).into())?;
-        }
-        match socket.connect(&address.into()) {
-            Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
-            Err(error) => return Err(error),
-        }
         Ok(Self {
-            stream: socket.into(),
+            stream: begin(address, from)?,
             connected: false,
             out: Vec::new(),
             written: 0,

@@ -1,6 +1,7 @@
 //! Connections to the target, encrypted or not, and which version of HTTP is spoken on them.
 
 use std::{
+    net::Ipv4Addr,
     pin::Pin,
     sync::Arc,
     task::{Context as TaskContext, Poll},
@@ -11,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -46,7 +47,23 @@ pub fn trust(ca_file: Option<&std::path::Path>) -> anyhow::Result<Arc<ClientConf
 
 /// Connects; tells whether HTTP/2 was agreed on. `http1` leaves no choice.
 pub async fn dial(target: &Target, http1: bool) -> anyhow::Result<(Stream, bool)> {
-    let stream = TcpStream::connect(target.address).await?;
+    dial_from(target, None, http1).await
+}
+
+/// The same from an address of this machine.
+pub async fn dial_from(
+    target: &Target,
+    from: Option<Ipv4Addr>,
+    http1: bool,
+) -> anyhow::Result<(Stream, bool)> {
+    let stream = match from {
+        Some(from) => {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((from, 0).into())?;
+            socket.connect(target.address).await?
+        }
+        None => TcpStream::connect(target.address).await?,
+    };
     stream.set_nodelay(true)?;
     let Some(trust) = &target.trust else { return Ok((Stream::Plain(stream), false)) };
     let mut config = ClientConfig::clone(trust);

@@ -6,6 +6,7 @@
 
 mod answer;
 mod arrivals;
+pub mod blocking;
 mod connection;
 pub mod dial;
 mod engine;
@@ -24,7 +25,7 @@ use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, thread, time::Duration};
 use anyhow::{Context, anyhow};
 pub use arrivals::float;
 pub use arrivals::{Arrivals, Phase, Spacing};
-pub use hold::{Held, hold};
+pub use hold::{Held, Hold, Kept, PORTS, hold};
 pub use knee::{Knee, Search, Trial};
 pub use live::Live;
 pub use record::{Counts, Outcome, Record, Second, milliseconds};
@@ -108,7 +109,14 @@ impl Ran {
 /// # Errors
 /// When the generator cannot be set up, or a thread of it ends early.
 pub fn run(load: &Load, live: &Arc<Live>) -> anyhow::Result<Ran> {
-    let stopwatch = clock::Clock::System.stopwatch();
+    run_from(load, live, &clock::Clock::System.stopwatch())
+}
+
+/// The same by somebody else's stopwatch, which just began: its times are those of the history.
+///
+/// # Errors
+/// When the generator cannot be set up, or a thread of it ends early.
+pub fn run_from(load: &Load, live: &Arc<Live>, stopwatch: &clock::Stopwatch) -> anyhow::Result<Ran> {
     let threads: Vec<_> = (0..load.threads)
         .map(|number| {
             let (load, live, stopwatch) = (load.clone(), Arc::clone(live), stopwatch.clone());

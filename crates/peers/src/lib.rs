@@ -29,6 +29,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+/// Shows a process another time than the machine's.
+pub const FAKETIME: Program = Program { name: "faketime", package: "faketime" };
+
 /// Ten thousand above each is another that it is the owner of: there the nodes of a Redis cluster meet.
 const PORTS: Range<u16> = 10_000..20_000;
 const PORT_TRIES: usize = 1_000;

@@ -1,12 +1,11 @@
 //! Another server, spoken to over HTTP: by trustees and by those who check an election.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::ServerName;
 use serde_json::Value;
 use tokio::{
@@ -14,6 +13,8 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::TlsConnector;
+
+use crate::tls_client::connector;
 
 /// From the beginning of a connection to the end of an answer.
 const ANSWER_MAX: Duration = Duration::from_mins(5);
@@ -69,7 +70,7 @@ impl Remote {
         let url: http::Uri = url.parse().with_context(|| format!("`{url}` is no URL"))?;
         ensure!(url.host().is_some(), "`{url}` names no host");
         let tls = match url.scheme_str() {
-            Some("https") => Some(connector()?),
+            Some("https") => Some(connector(None)?),
             Some("http") => None,
             Some(_) | None => bail!("`{url}` begins with neither https:// nor http://"),
         };
@@ -102,12 +103,27 @@ impl Remote {
         let mut tries = 0;
         loop {
             tries += 1;
-            let (said, wait) = self.send_once(method, path, kind, body.clone()).await?;
+            let sent = self.send_once(method, path, kind, body.clone());
+            let sent = tokio::time::timeout(ANSWER_MAX, sent).await;
+            let (said, wait) = sent.context("the server did not answer in time")??;
             if !matches!(said.status, 429 | 503) || tries == TRIES_MAX {
                 return Ok(said);
             }
             tokio::time::sleep(wait.min(WAIT_MAX)).await;
         }
+    }
+
+    /// Sends a request once, and waits no longer than this.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> anyhow::Result<Said> {
+        let sent = tokio::time::timeout(patience, self.send_once(method, path, kind, body)).await;
+        Ok(sent.context("the server did not answer in time")??.0)
     }
 
     async fn send_once(
@@ -143,7 +159,7 @@ impl Remote {
                 None => exchange(socket, request).await,
             }
         };
-        tokio::time::timeout(ANSWER_MAX, asking).await.context("the server did not answer in time")?
+        asking.await
     }
 }
 
@@ -160,17 +176,6 @@ async fn exchange(
     let body = body.map_err(anyhow::Error::from_boxed)?.to_bytes();
     driving.abort();
     Ok((Said { status, body }, Duration::from_secs(wait.unwrap_or(1))))
-}
-
-fn connector() -> anyhow::Result<TlsConnector> {
-    let mut roots = RootCertStore::empty();
-    let (known, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    ensure!(known > 0, "this machine trusts nobody to vouch for servers");
-    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(tls)))
 }
 
 impl fmt::Display for Remote {

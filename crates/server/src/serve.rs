@@ -18,6 +18,7 @@ use crate::{
     backup::Shipping,
     data_folder::DataFolder,
     descriptors, first_start, front,
+    gateways::{self, Gateways},
     hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC, Passed, Successor},
     incidents, jobs, key_file,
     ledgers::Ledgers,
@@ -145,7 +146,9 @@ async fn start(
     let webhook = Webhook::open(&settings.webhook, &settings.name, Some(&services.keys), &services.metrics)?;
     let hand_over = HandOver::default();
     let parts = (front.clone(), hand_over.clone(), reload.clone(), overload.clone());
-    let operators = with_console(&services, options, operators(parts, rooms.clone(), webhook.clone()), api)?;
+    let gateways = Gateways::open(&settings.console)?;
+    let operators = operators(parts, rooms.clone(), webhook.clone(), gateways);
+    let operators = with_console(&services, options, operators, api)?;
     let admin = services.serve_operators(inherited.of(ADMIN), settings, traffic.clone(), operators)?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
     Ok(Running {
@@ -171,12 +174,14 @@ fn operators(
     (front, hand_over, reload, overload): (Front, HandOver, Reload, Overload),
     rooms: Rooms,
     webhook: Webhook,
+    gateways: Gateways,
 ) -> front::OperatorRoutes {
     front::operator_routes(front, hand_over)
         .merge(front::reload_routes(reload))
         .merge(load::operator_routes(overload))
         .merge(front::room_routes(rooms))
         .merge(webhook::operator_routes(webhook))
+        .merge(gateways::operator_routes(gateways))
 }
 
 /// The operators' routes, for machines as they are, and for people by the console.

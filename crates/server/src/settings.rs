@@ -22,7 +22,7 @@ use store::{Commits, DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, 
 use telemetry::{LogConfig, TracesConfig};
 use toml::{Table, Value};
 
-use crate::{backup::BackupConfig, memory::MemoryConfig, webhook::WebhookConfig};
+use crate::{backup::BackupConfig, gateways::ConsoleConfig, memory::MemoryConfig, webhook::WebhookConfig};
 
 /// The settings file: TOML, every table and key optional.
 #[derive(Debug, Clone, Deserialize)]
@@ -50,6 +50,7 @@ pub struct Settings {
     pub waiting_rooms: RoomsConfig,
     pub signatures: SignaturesConfig,
     pub webhook: WebhookConfig,
+    pub console: ConsoleConfig,
     pub identity: IdentityConfig,
     pub elections: ElectionsConfig,
     pub ledger: LedgerConfig,
@@ -89,6 +90,7 @@ impl Default for Settings {
             waiting_rooms: RoomsConfig::default(),
             signatures: SignaturesConfig::default(),
             webhook: WebhookConfig::default(),
+            console: ConsoleConfig::default(),
             identity: IdentityConfig::default(),
             elections: ElectionsConfig::default(),
             ledger: LedgerConfig::default(),
@@ -221,6 +223,7 @@ impl Settings {
                 ("backup", text(&settings.backup)),
                 ("memory", text(&settings.memory)),
                 ("webhook", text(&settings.webhook)),
+                ("console", text(&settings.console)),
                 ("log", text(&settings.log)),
                 ("traces", text(&settings.traces)),
             ]

@@ -12,27 +12,29 @@ export interface Alert {
 
 const LOOKED_AT_S = 300;
 
+// Made once, so that what was summed up with it is known.
+const isFailure = ({ status = "" }: Record<string, string>) => status.startsWith("5");
+
 export function alerts(history: History): Alert[] {
   const found: Alert[] = [];
   const add = (when: boolean, name: string, severity: Alert["severity"], why: string) => {
     if (when) found.push({ name, severity, why });
   };
-  const last = (rates: (number | null)[]) => rates.at(-1) ?? 0;
-  const over = LOOKED_AT_S;
-  const all = last(history.rates("http_requests_total", () => true, over));
-  const failed = last(history.rates("http_requests_total", (labels) => (labels["status"] ?? "").startsWith("5"), over));
+  const rate = (family: string, overS = LOOKED_AT_S) => history.rate(family, undefined, overS) ?? 0;
+  const all = rate("http_requests_total");
+  const failed = history.rate("http_requests_total", isFailure, LOOKED_AT_S) ?? 0;
   add(all > 0 && failed / all > 0.01, "ErrorRateHigh", "critical", `${percent(failed / all)} of requests failed in five minutes`);
 
-  const { bounds, counts } = history.buckets("http_request_duration_seconds", over);
-  const p99 = quantile(bounds, counts.at(-1) ?? [], 0.99);
+  const { bounds, counts } = history.lastBuckets("http_request_duration_seconds", LOOKED_AT_S);
+  const p99 = quantile(bounds, counts, 0.99);
   add(p99 !== null && p99 > 0.1, "LatencyP99High", "warning", `one request in a hundred takes ${seconds(p99 ?? 0)}`);
-  const took = last(history.rates("http_request_duration_seconds_sum", () => true, over));
-  const done = last(history.rates("http_request_duration_seconds_count", () => true, over));
+  const took = rate("http_request_duration_seconds_sum");
+  const done = rate("http_request_duration_seconds_count");
   add(done > 0 && took / done > 0.5, "LatencyMeanHigh", "critical", `requests take ${seconds(took / done)} on average`);
 
   const memory = history.value("process_resident_memory_bytes") / history.value("process_memory_max_bytes");
   add(memory > 0.8, "MemoryHigh", "critical", `${percent(memory)} of the memory is used`);
-  const cpu = last(history.rates("process_cpu_seconds_total", () => true, 60)) / Math.max(1, history.value("process_cpus"));
+  const cpu = rate("process_cpu_seconds_total", 60) / Math.max(1, history.value("process_cpus"));
   add(cpu > 0.8, "CpuHigh", "warning", `${percent(cpu)} of the processors’ time is used`);
   const files = history.value("process_open_fds") / history.value("process_max_fds");
   add(files > 0.8, "FilesNearlyOut", "critical", `${percent(files)} of the file descriptors are open`);
@@ -40,12 +42,12 @@ export function alerts(history: History): Alert[] {
   add(busy > 0.9, "ReadersNearlyOut", "warning", "nearly all readers of the database are busy");
 
   const waiting = history.value("ledger_waiting");
-  const commits = last(history.rates("ledger_commits_total", () => true, 60));
-  add(waiting > 0 && commits === 0 && history.times.length > 60, "LedgerStalled", "critical", `${waiting} commands wait and none is written`);
+  const commits = rate("ledger_commits_total", 60);
+  add(waiting > 0 && commits === 0 && history.moments > 60, "LedgerStalled", "critical", `${waiting} commands wait and none is written`);
   for (const { labels, value } of history.now("ledger_checkpoint_entries")) {
     const entries = history.now("ledger_entries").find((other) => other.labels["ledger"] === labels["ledger"]);
     const behind = (entries?.value ?? value) - value;
-    add(behind > 0 && history.times.length > 60 && commits === 0, "CheckpointOld", "warning", `the ledger ${labels["ledger"]} has ${behind} entries under no checkpoint`);
+    add(behind > 0 && history.moments > 60 && commits === 0, "CheckpointOld", "warning", `the ledger ${labels["ledger"]} has ${behind} entries under no checkpoint`);
   }
   for (const { labels, value } of history.now("queue_oldest_seconds")) {
     add(value > 300, "QueueSlow", "warning", `a job of the queue ${labels["queue"]} has waited for ${seconds(value)}`);

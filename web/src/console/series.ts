@@ -32,17 +32,39 @@ export function parse(text: string): Name {
   return name;
 }
 
-/** The last ten minutes, a moment a second. */
+type Which = (labels: Record<string, string>) => boolean;
+
+const every: Which = () => true;
+
+/** One moment: all series by their families. What was summed up of it once is kept, for a moment does not change. */
+interface Kept {
+  atMs: number;
+  families: Map<string, Map<string, number>>;
+  sums: WeakMap<Which, Map<string, number>>;
+  fillings: WeakMap<Which, Map<string, Map<number, number>>>;
+}
+
+/**
+ * The last ten minutes, a moment a second. Whoever asks again with the same function, rather than one that was made for the
+ * question, has nothing summed up twice.
+ */
 export class History {
-  #now = new Map<string, number>();
-  readonly #moments: { atMs: number; values: Map<string, number> }[] = [];
+  #now = new Map<string, Map<string, number>>();
+  readonly #moments: Kept[] = [];
 
   take({ atMs, series, gone = [] }: Moment): void {
     const next = new Map(this.#now);
-    for (const name of gone) next.delete(name);
-    for (const [name, value] of Object.entries(series)) next.set(name, value);
+    const changed = new Set<string>();
+    // A family in which nothing changes is the same one at each moment.
+    const own = (family: string) => {
+      if (!changed.has(family)) next.set(family, new Map(next.get(family)));
+      changed.add(family);
+      return next.get(family)!;
+    };
+    for (const name of gone) own(parse(name).family).delete(name);
+    for (const [name, value] of Object.entries(series)) own(parse(name).family).set(name, value);
     this.#now = next;
-    this.#moments.push({ atMs, values: next });
+    this.#moments.push({ atMs, families: next, sums: new WeakMap(), fillings: new WeakMap() });
     if (this.#moments.length > KEPT) this.#moments.shift();
   }
 
@@ -56,14 +78,14 @@ export class History {
     return this.#moments.map(({ atMs }) => atMs / 1000);
   }
 
+  /** How many moments are known. */
+  get moments(): number {
+    return this.#moments.length;
+  }
+
   /** The series of a family as they are, with their labels. */
   now(family: string): { labels: Record<string, string>; value: number }[] {
-    const found: { labels: Record<string, string>; value: number }[] = [];
-    for (const [text, value] of this.#now) {
-      const name = parse(text);
-      if (name.family === family) found.push({ labels: name.labels, value });
-    }
-    return found;
+    return [...(this.#now.get(family) ?? [])].map(([text, value]) => ({ labels: parse(text).labels, value }));
   }
 
   /** One number: the sum of a family's series as they are. */
@@ -72,26 +94,21 @@ export class History {
   }
 
   /** How much the chosen series grew a second, at each moment over the seconds before it. */
-  rates(family: string, which: (labels: Record<string, string>) => boolean = () => true, overS = 5): (number | null)[] {
-    const sums = this.#moments.map(({ values }) => {
-      let sum = 0;
-      for (const [text, value] of values) {
-        const name = parse(text);
-        if (name.family === family && which(name.labels)) sum += value;
-      }
-      return sum;
-    });
-    return this.#growth(sums, overS);
+  rates(family: string, which: Which = every, overS = 5): (number | null)[] {
+    return this.#moments.map((_, at) => this.#rateAt(at, family, which, overS));
   }
 
-  #growth(sums: number[], overS: number): (number | null)[] {
-    return sums.map((sum, at) => {
-      const from = Math.max(0, at - overS);
-      if (from === at) return null;
-      const seconds = (this.#moments[at]!.atMs - this.#moments[from]!.atMs) / 1000;
-      const grown = sum - sums[from]!;
-      return seconds > 0 && grown >= 0 ? grown / seconds : null;
-    });
+  /** The same at the last moment alone. */
+  rate(family: string, which: Which = every, overS = 5): number | null {
+    return this.#rateAt(this.#moments.length - 1, family, which, overS);
+  }
+
+  #rateAt(at: number, family: string, which: Which, overS: number): number | null {
+    const [moment, before] = [this.#moments[at], this.#moments[Math.max(0, at - overS)]];
+    if (!moment || !before || moment === before) return null;
+    const seconds = (moment.atMs - before.atMs) / 1000;
+    const grown = sumOf(moment, family, which) - sumOf(before, family, which);
+    return seconds > 0 && grown >= 0 ? grown / seconds : null;
   }
 
   /** How much each series of a family grew a second over the last seconds, by a label's value. */
@@ -101,43 +118,78 @@ export class History {
     const first = this.#moments.at(-1 - Math.min(overS, this.#moments.length - 1));
     if (!last || !first || last === first) return found;
     const seconds = (last.atMs - first.atMs) / 1000;
-    for (const [text, value] of last.values) {
-      const name = parse(text);
-      if (name.family !== family) continue;
-      const key = name.labels[label] ?? "";
-      const grown = Math.max(0, value - (first.values.get(text) ?? 0)) / seconds;
+    const before = first.families.get(family);
+    for (const [text, value] of last.families.get(family) ?? []) {
+      const key = parse(text).labels[label] ?? "";
+      const grown = Math.max(0, value - (before?.get(text) ?? 0)) / seconds;
       found.set(key, (found.get(key) ?? 0) + grown);
     }
     return found;
   }
 
   /** What fell into each bucket of a histogram at each moment, over the seconds before it. */
-  buckets(family: string, overS: number, which: (labels: Record<string, string>) => boolean = () => true): Buckets {
-    const bounds = new Set<number>();
-    const sums = this.#moments.map(({ values }) => {
-      const sum = new Map<number, number>();
-      for (const [text, value] of values) {
-        const name = parse(text);
-        if (name.family !== `${family}_bucket` || !which(name.labels)) continue;
-        const bound = name.labels["le"] === "+Inf" ? Infinity : Number(name.labels["le"]);
-        bounds.add(bound);
-        sum.set(bound, (sum.get(bound) ?? 0) + value);
-      }
-      return sum;
-    });
-    const sorted = [...bounds].sort((one, other) => one - other);
-    const grown = sums.map((sum, at) => {
-      const before = sums[Math.max(0, at - overS)]!;
-      let below = 0;
-      return sorted.map((bound) => {
-        const upTo = Math.max(below, (sum.get(bound) ?? 0) - (before.get(bound) ?? 0));
-        const own = upTo - below;
-        below = upTo;
-        return own;
-      });
-    });
-    return { bounds: sorted, counts: grown };
+  buckets(family: string, overS: number, which: Which = every): Buckets {
+    const bounds = this.#bounds(family, which, this.#moments);
+    return { bounds, counts: this.#moments.map((_, at) => this.#filledAt(at, family, overS, which, bounds)) };
   }
+
+  /** The same at the last moment alone: what fell into each. */
+  lastBuckets(family: string, overS: number, which: Which = every): { bounds: number[]; counts: number[] } {
+    const bounds = this.#bounds(family, which, this.#moments.slice(-1));
+    return { bounds, counts: this.#filledAt(this.#moments.length - 1, family, overS, which, bounds) };
+  }
+
+  #bounds(family: string, which: Which, moments: Kept[]): number[] {
+    const bounds = new Set<number>();
+    for (const moment of moments) for (const bound of fillingOf(moment, family, which).keys()) bounds.add(bound);
+    return [...bounds].sort((one, other) => one - other);
+  }
+
+  #filledAt(at: number, family: string, overS: number, which: Which, bounds: number[]): number[] {
+    const [moment, before] = [this.#moments[at], this.#moments[Math.max(0, at - overS)]];
+    if (!moment || !before) return [];
+    const [now, then] = [fillingOf(moment, family, which), fillingOf(before, family, which)];
+    let below = 0;
+    return bounds.map((bound) => {
+      const upTo = Math.max(below, (now.get(bound) ?? 0) - (then.get(bound) ?? 0));
+      const own = upTo - below;
+      below = upTo;
+      return own;
+    });
+  }
+}
+
+/** The sum of the chosen series of a family at a moment. */
+function sumOf(moment: Kept, family: string, which: Which): number {
+  return once(moment.sums, which, family, () => {
+    let sum = 0;
+    for (const [text, value] of moment.families.get(family) ?? []) if (which(parse(text).labels)) sum += value;
+    return sum;
+  });
+}
+
+/** How many fell below each bound of a histogram up to a moment. */
+function fillingOf(moment: Kept, family: string, which: Which): Map<number, number> {
+  return once(moment.fillings, which, family, () => {
+    const filling = new Map<number, number>();
+    for (const [text, value] of moment.families.get(`${family}_bucket`) ?? []) {
+      const { labels } = parse(text);
+      if (!which(labels)) continue;
+      const bound = labels["le"] === "+Inf" ? Infinity : Number(labels["le"]);
+      filling.set(bound, (filling.get(bound) ?? 0) + value);
+    }
+    return filling;
+  });
+}
+
+function once<T>(known: WeakMap<Which, Map<string, T>>, which: Which, family: string, make: () => T): T {
+  const own = known.get(which) ?? new Map<string, T>();
+  known.set(which, own);
+  const found = own.get(family);
+  if (found !== undefined) return found;
+  const made = make();
+  own.set(family, made);
+  return made;
 }
 
 export interface Buckets {

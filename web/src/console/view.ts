@@ -2,12 +2,13 @@
 
 import { ask, message } from "../page/api.ts";
 import { type Child, h } from "../page/dom.ts";
+import type { Alert } from "./alerts.ts";
 import type { History } from "./series.ts";
 
 export interface View {
   element: HTMLElement;
-  /** Called at each moment while the view is shown. */
-  tick?: () => void;
+  /** Called at each moment while the view is shown, with what is out of order. */
+  tick?: (alerts: Alert[]) => void;
 }
 
 export type MakeView = (history: History) => View;

@@ -1,12 +1,13 @@
 // The operators' console: signs in, follows the process, and shows one view at a time.
 
-import { alerts } from "../console/alerts.ts";
+import { type Alert, alerts } from "../console/alerts.ts";
 import { type Connection, follow } from "../console/live.ts";
 import { History } from "../console/series.ts";
 import type { MakeView, View } from "../console/view.ts";
 import { audit } from "../console/views/audit.ts";
 import { data } from "../console/views/data.ts";
 import { front } from "../console/views/front.ts";
+import { gateways } from "../console/views/gateways.ts";
 import { ledgers } from "../console/views/ledgers.ts";
 import { overview } from "../console/views/overview.ts";
 import { people } from "../console/views/people.ts";
@@ -24,6 +25,7 @@ const VIEWS: [string, string, MakeView][] = [
   ["queues", "Queues", queues],
   ["front", "Who is let in", front],
   ["rooms", "Waiting rooms", rooms],
+  ["gateways", "Gateways", gateways],
   ["data", "Data", data],
   ["ledgers", "Ledgers", ledgers],
   ["people", "People", people],
@@ -67,6 +69,7 @@ function signIn(why = ""): void {
 function run(): void {
   const history = new History();
   const made = new Map<string, View>();
+  let found: Alert[] = [];
   const place = h("main", { id: "main", tabindex: "-1" });
   const state = h("span", { class: "state" }, "Connecting…");
   const links = VIEWS.map(([id, title]) => h("a", { href: `#${id}`, "data-view": id }, title));
@@ -82,7 +85,7 @@ function run(): void {
     place.replaceChildren(h("h1", { class: "visually-hidden" }, title), made.get(id)!.element);
     for (const link of links) link.toggleAttribute("aria-current", link.dataset["view"] === id);
     document.title = `${title} – Holdfast console`;
-    made.get(id)!.tick?.();
+    made.get(id)!.tick?.(found);
   };
   const told = (connection: Connection) => {
     if (connection === "refused") {
@@ -93,9 +96,9 @@ function run(): void {
     state.textContent = connection === "following" ? `${location.host} · ${new Date().toLocaleTimeString()}` : "Connection lost, trying again…";
     state.classList.toggle("problem", connection === "lost");
     if (connection === "lost") return;
-    const count = alerts(history).length;
-    bell.textContent = count === 0 ? "" : `${count} ${count === 1 ? "alert" : "alerts"}`;
-    made.get(current()[0])?.tick?.();
+    found = alerts(history);
+    bell.textContent = found.length === 0 ? "" : `${found.length} ${found.length === 1 ? "alert" : "alerts"}`;
+    made.get(current()[0])?.tick?.(found);
   };
   window.addEventListener("hashchange", show);
   show();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use authz::{Actor, PersonKind, Roles};
-use clock::Clock;
+use clock::{Clock, Timestamp};
 use identity::{Challenge, FirstKey, Proof, RegisterPerson, SignIn, SignatureAlgorithm};
 use ledger::{Ledger, LedgerConfig, Opening, Times};
 use store::{DatabaseConfig, Databases, Erasable, Told};
@@ -127,7 +127,10 @@ async fn give(
                 number: known.number,
                 epoch: 0,
                 session: clock.id(),
-                proof: Proof::DeviceKey { key: known.key, challenge: Challenge::new(&clock) },
+                proof: Proof::DeviceKey {
+                    key: known.key,
+                    challenge: Challenge::new(&clock, Timestamp::EPOCH),
+                },
                 audience: 0,
                 device: None,
                 network: None,

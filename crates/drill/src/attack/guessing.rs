@@ -17,15 +17,6 @@ const TOLD_MAX: usize = 5;
 /// Guesses one person's password from one network.
 pub(super) fn passwords(ground: &mut Ground) -> anyhow::Result<()> {
     let (name, title) = ("attack/passwords", "Whoever guesses passwords is stopped, and whose it is is not");
-    if ground.target.trust.is_some() {
-        ground.skipped(
-            Area::Attack,
-            name,
-            title,
-            "these are sent as bytes, which an encrypted target does not take",
-        );
-        return Ok(());
-    }
     let people = std::sync::Arc::clone(&ground.people);
     let Some(person) = people.citizens.first() else {
         ground.skipped(Area::Attack, name, title, "there is nobody with a password");
@@ -35,7 +26,7 @@ pub(super) fn passwords(ground: &mut Ground) -> anyhow::Result<()> {
     for guess in 0..GUESSES {
         let body = json!({"userId": person.user, "credentials": format!("not the password, guess {guess}")});
         let kind = "content-type: application/json\r\n";
-        let request = raw::request("POST", "/api/v1/authenticate", kind, &body.to_string());
+        let request = raw::request(&ground.target, "POST", "/api/v1/authenticate", kind, &body.to_string());
         match raw::status(&raw::ask(&ground.target, raw::address(ground, 200), &request)?) {
             Some(401) => {}
             Some(429) => {

@@ -11,15 +11,6 @@ const TITLE: &str = "Injections get nothing, and break nothing";
 const TOLD_MAX: usize = 5;
 
 pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
-    if ground.target.trust.is_some() {
-        ground.skipped(
-            Area::Attack,
-            NAME,
-            TITLE,
-            "these are sent as bytes, which an encrypted target does not take",
-        );
-        return Ok(());
-    }
     let (mut against, mut sent) = (Vec::new(), 0);
     for (number, text) in lines(LIST).enumerate() {
         // Each from a network of its own, so that no limit hides what the rest would do.
@@ -28,10 +19,22 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         let kind = "content-type: application/json\r\n";
         let escaped: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
         for request in [
-            raw::request("POST", "/api/v1/authenticate", kind, &body),
-            raw::request("GET", &format!("/ledger/identity/consistency?from={escaped}&to=1"), "", ""),
-            raw::request("GET", &format!("/ledger/{escaped}/checkpoint"), "", ""),
-            raw::request("GET", "/api/v1/session", &format!("authorization: Bearer {escaped}\r\n"), ""),
+            raw::request(&ground.target, "POST", "/api/v1/authenticate", kind, &body),
+            raw::request(
+                &ground.target,
+                "GET",
+                &format!("/ledger/identity/consistency?from={escaped}&to=1"),
+                "",
+                "",
+            ),
+            raw::request(&ground.target, "GET", &format!("/ledger/{escaped}/checkpoint"), "", ""),
+            raw::request(
+                &ground.target,
+                "GET",
+                "/api/v1/session",
+                &format!("authorization: Bearer {escaped}\r\n"),
+                "",
+            ),
         ] {
             sent += 1;
             let answer = raw::ask(&ground.target, from, &request)?;

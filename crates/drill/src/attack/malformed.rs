@@ -9,15 +9,6 @@ const TITLE: &str = "Requests that are malformed are refused, and nobody notices
 const TOLD_MAX: usize = 5;
 
 pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
-    if ground.target.trust.is_some() {
-        ground.skipped(
-            Area::Attack,
-            NAME,
-            TITLE,
-            "these are sent as bytes, which an encrypted target does not take",
-        );
-        return Ok(());
-    }
     let (mut against, mut sent) = (Vec::new(), 0);
     for (number, line) in lines(LIST).enumerate() {
         let from = raw::address(ground, 100 + u8::try_from(number % 50)?);

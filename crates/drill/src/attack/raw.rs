@@ -2,14 +2,14 @@
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::Ipv4Addr,
     time::Duration,
 };
 
-use anyhow::Context;
-use socket2::{Domain, Protocol, Socket, Type};
-
-use load::target::Target;
+use load::{
+    blocking::{self, Line},
+    target::Target,
+};
 
 use crate::ground::Ground;
 
@@ -22,23 +22,15 @@ pub(super) fn address(ground: &Ground, number: u8) -> Option<Ipv4Addr> {
 }
 
 /// Connects from an address.
-pub(super) fn connect(target: &Target, from: Option<Ipv4Addr>) -> anyhow::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(target.address), Type::STREAM, Some(Protocol::TCP))?;
-    if let Some(from) = from {
-        socket.bind(&SocketAddr::from((from, 0)).into())?;
-    }
-    socket.connect_timeout(&target.address.into(), PATIENCE).context("cannot connect")?;
-    let stream: TcpStream = socket.into();
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    Ok(stream)
+pub(super) fn connect(target: &Target, from: Option<Ipv4Addr>) -> anyhow::Result<Line> {
+    blocking::connect(target, from, PATIENCE)
 }
 
 /// Sends bytes, and reads until the target ends the connection, or has answered; what it said.
 pub(super) fn ask(target: &Target, from: Option<Ipv4Addr>, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut stream = connect(target, from)?;
     // The target may refuse before it has read all.
-    drop(stream.write_all(bytes));
+    drop(stream.write_all(bytes).and_then(|()| stream.flush()));
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
     while answer.len() < ANSWER_BYTES_MAX {
@@ -70,10 +62,10 @@ fn is_whole(answer: &[u8]) -> bool {
 }
 
 /// A request as bytes, after which the connection ends.
-pub(super) fn request(method: &str, path: &str, fields: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
+pub(super) fn request(target: &Target, method: &str, path: &str, fields: &str, body: &str) -> Vec<u8> {
+    let (host, length) = (&target.host, body.len());
     format!(
-        "{method} {path} HTTP/1.1\r\nhost: drill.invalid\r\nconnection: close\r\ncontent-length: {length}\r\n{fields}\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {length}\r\n{fields}\r\n{body}"
     )
     .into_bytes()
 }

@@ -33,12 +33,14 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let live = std::sync::Arc::new(Live::default());
     let running = in_background(load, &live)?;
     let stopwatch = stopwatch();
-    let text =
-        b"POST /api/v1/authenticate HTTP/1.1\r\nhost: drill.invalid\r\ncontent-length: 100000\r\nx-slow: ";
+    let text = format!(
+        "POST /api/v1/authenticate HTTP/1.1\r\nhost: {}\r\ncontent-length: 100000\r\nx-slow: ",
+        target.host
+    );
     let mut at = 0;
     while stopwatch.elapsed().as_secs_f64() < seconds {
-        let byte = *text.get(at).unwrap_or(&b'a');
-        slow.retain_mut(|stream| stream.write_all(&[byte]).is_ok());
+        let byte = *text.as_bytes().get(at).unwrap_or(&b'a');
+        slow.retain_mut(|stream| stream.write_all(&[byte]).and_then(|()| stream.flush()).is_ok());
         at += 1;
         pause::sleep(EVERY);
     }

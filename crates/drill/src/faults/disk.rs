@@ -10,7 +10,7 @@ use load::target::Target;
 use crate::{
     client::Client,
     ground::{Ground, device, sign_in_device},
-    local::Local,
+    local::{Local, NodeOptions},
     report::Area,
 };
 
@@ -41,7 +41,7 @@ pub(super) fn full(ground: &mut Ground) -> anyhow::Result<()> {
         return Ok(());
     }
     let disk = Disk(folder.path().to_owned());
-    let mut local = Local::start_at(disk.0.join("data"), "", None)?;
+    let mut local = Local::start(NodeOptions { data: Some(disk.0.join("data")), ..NodeOptions::default() })?;
     let client = Client::new(&Target::at(local.public));
     let against = ground.block_on(fill_and_empty(&client, &disk.0, &ground.names))?;
     local.stop()?;

@@ -1,6 +1,12 @@
 //! A machine that is busy with something else.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use rustix::process::Pid;
 
 use super::{Bite, Fault};
 use crate::{ground::Ground, proxy::Proxy};
@@ -14,7 +20,7 @@ static BUSY: AtomicBool = AtomicBool::new(false);
 pub(super) const BUSY_MACHINE: Fault = Fault {
     name: "busy-machine",
     title: "A machine that others use too serves more slowly, and no worse",
-    bite: Bite::Told,
+    bite: Bite::WaitsForCores,
     begin: |_: &mut Ground, _: &Proxy| {
         BUSY.store(true, Ordering::Relaxed);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -34,3 +40,16 @@ pub(super) const BUSY_MACHINE: Fault = Fault {
         Ok(())
     },
 };
+
+/// How long all threads of a process have waited for a core while they had something to do, if the kernel tells.
+pub(super) fn waited_for_cores(process: Pid) -> Option<Duration> {
+    let threads = fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero())).ok()?;
+    let mut waited_ns = 0;
+    for thread in threads {
+        // One that ends meanwhile waits no more.
+        let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).unwrap_or_default();
+        waited_ns +=
+            text.split_whitespace().nth(1).and_then(|word| word.parse::<u64>().ok()).unwrap_or_default();
+    }
+    Some(Duration::from_nanos(waited_ns))
+}

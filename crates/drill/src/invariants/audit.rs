@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clock::Timestamp;
 use serde_json::Value;
+use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use load::history::Stands;
@@ -19,18 +20,22 @@ const TITLE: &str = "The audit trail has no gap, and its times never go back";
 const TOLD_MAX: usize = 5;
 
 /// Reads every entry, page by page.
-pub(super) struct Entries<'g> {
-    pub(super) ground: &'g Ground,
-    pub(super) auditor: Client,
-    pub(super) next: u64,
-    pub(super) page: std::vec::IntoIter<Value>,
+pub(crate) struct Entries<'g> {
+    runtime: &'g Runtime,
+    auditor: Client,
+    next: u64,
+    page: std::vec::IntoIter<Value>,
 }
 
 impl<'g> Entries<'g> {
     /// From the first that this run may have made.
     pub(super) fn of(ground: &'g Ground) -> Option<Self> {
-        let auditor = ground.staff.auditor.clone()?;
-        Some(Self { ground, auditor, next: ground.from_index, page: Vec::new().into_iter() })
+        Some(Self::new(&ground.runtime, ground.staff.auditor.as_ref()?, ground.from_index))
+    }
+
+    /// As an auditor reads them, from an entry on.
+    pub(crate) fn new(runtime: &'g Runtime, auditor: &Client, from: u64) -> Self {
+        Self { runtime, auditor: auditor.clone(), next: from, page: Vec::new().into_iter() }
     }
 
     pub(super) fn read(&mut self) -> anyhow::Result<Option<Value>> {
@@ -38,7 +43,7 @@ impl<'g> Entries<'g> {
             return Ok(Some(entry));
         }
         let path = format!("/ledger/identity/entries?from={}&limit={PAGE}", self.next);
-        let answer = self.ground.block_on(self.auditor.get(&path))?;
+        let answer = self.runtime.block_on(self.auditor.get(&path))?;
         let mut body = crate::client::expect(answer, 200, "reading the audit trail")?.json();
         let entries = body["entries"].as_array_mut().map(std::mem::take).unwrap_or_default();
         self.next = body["next"].as_u64().context("a page says what is next")?;

@@ -1,9 +1,9 @@
 //! Nothing that was acknowledged is lost, altered or doubled, and nothing happened that nobody asked for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::audit::Entries;
-use load::history::{Breach, Checked, EXTENSION, check as compare, sort};
+use load::history::{Breach, Checked, Commands, EXTENSION, check as compare, sort};
 
 use crate::{
     ground::Ground,
@@ -15,7 +15,11 @@ const TITLE: &str = "Every acknowledged change stands in the ledger, once, as it
 
 /// The files of this run's history that are called so.
 pub(super) fn files(ground: &Ground, called: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let files = std::fs::read_dir(&ground.history)?;
+    files_in(&ground.history, called)
+}
+
+fn files_in(folder: &Path, called: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let files = std::fs::read_dir(folder)?;
     let mut paths = files.map(|file| Ok(file?.path())).collect::<std::io::Result<Vec<_>>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == called));
     paths.sort();
@@ -29,22 +33,33 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<Flow> {
         ground.skipped(Area::Invariants, NAME, TITLE, "no auditor's token was given (--auditor-token-file)");
         return Ok(Flow::default());
     };
-    let checked = compare(sort(&files(ground, EXTENSION)?)?, entries, &ground.commands, ground.alone)?;
+    let (checked, mut against) = compare_all(&ground.history, entries, &ground.commands, ground.alone)?;
     let flow = flow(&checked);
     let detail = format!(
         "{} acknowledgements and {} questions without an answer were compared with {} entries",
         checked.acknowledged, checked.unknown, checked.entries
     );
-    let mut against: Vec<_> = checked.told.iter().map(said).collect();
-    let untold = checked.breaches.saturating_sub(against.len() as u64);
-    if untold > 0 {
-        against.push(format!("and {untold} more"));
-    }
     if checked.acknowledged == 0 {
         against.push("nothing was acknowledged at all".to_owned());
     }
     ground.judged(Area::Invariants, NAME, TITLE, detail, against);
     Ok(flow)
+}
+
+/// Compares a folder's history with all entries of a ledger; what speaks against it.
+pub(crate) fn compare_all(
+    history: &Path,
+    entries: Entries<'_>,
+    commands: &Commands,
+    alone: bool,
+) -> anyhow::Result<(Checked, Vec<String>)> {
+    let checked = compare(sort(&files_in(history, EXTENSION)?)?, entries, commands, alone)?;
+    let mut against: Vec<_> = checked.told.iter().map(said).collect();
+    let untold = checked.breaches.saturating_sub(against.len() as u64);
+    if untold > 0 {
+        against.push(format!("and {untold} more"));
+    }
+    Ok((checked, against))
 }
 
 fn flow(checked: &Checked) -> Flow {

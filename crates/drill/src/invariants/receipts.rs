@@ -3,16 +3,16 @@
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ledger::{
-    checkpoint::{Checkpoint, LogKeys},
+    checkpoint::Checkpoint,
     merkle::{Hash, leaf_hash, verify_inclusion},
     note::Note,
 };
 use serde_json::Value;
 
-use super::{checkpoints::log_keys, kept::files};
+use super::kept::files;
 use load::history::{Acknowledgement, EXTENSION, sort};
 
-use crate::{client::Client, ground::Ground, report::Area};
+use crate::{client::Client, ground::Ground, ledger_keys::LedgerKeys, report::Area};
 
 const NAME: &str = "invariants/receipts";
 const TITLE: &str = "Every receipt's proof leads to a signed checkpoint";
@@ -26,7 +26,7 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<u64> {
         ground.skipped(Area::Invariants, NAME, TITLE, "no auditor's token was given (--auditor-token-file)");
         return Ok(0);
     };
-    let (files, log) = (files(ground, EXTENSION)?, log_keys(ground)?);
+    let (files, keys) = (files(ground, EXTENSION)?, ground.ledger_keys.clone());
     let all = sort(&files)?.filter(|one| one.as_ref().is_ok_and(|one| one.index.is_some())).count();
     let every = all.div_ceil(ground.profile.proofs_max.max(1)).max(1);
     let (mut against, mut proven) = (Vec::new(), 0);
@@ -37,7 +37,7 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<u64> {
         if number % every != 0 && number + 1 != all {
             continue;
         }
-        match ground.block_on(prove(&auditor, &one, log.as_ref())) {
+        match ground.block_on(prove(&auditor, &one, keys.as_ref())) {
             Ok(()) => proven += 1,
             Err(error) => against.push(format!("entry {}: {error:#}", one.index.unwrap_or_default())),
         }
@@ -52,7 +52,7 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<u64> {
     Ok(proven)
 }
 
-async fn prove(auditor: &Client, one: &Acknowledgement, log: Option<&LogKeys>) -> anyhow::Result<()> {
+async fn prove(auditor: &Client, one: &Acknowledgement, keys: Option<&LedgerKeys>) -> anyhow::Result<()> {
     let index = one.index.context("it was acknowledged")?;
     let path = format!("/ledger/identity/receipts/{index}");
     let mut tries = 0;
@@ -65,18 +65,18 @@ async fn prove(auditor: &Client, one: &Acknowledgement, log: Option<&LogKeys>) -
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     };
-    prove_body(&body, index, one.leaf, log)
+    prove_body(&body, index, one.leaf, keys)
 }
 
 /// Does what was answered prove that this leaf is entry `index`?
-fn prove_body(body: &Value, index: u64, leaf: Hash, log: Option<&LogKeys>) -> anyhow::Result<()> {
+fn prove_body(body: &Value, index: u64, leaf: Hash, keys: Option<&LedgerKeys>) -> anyhow::Result<()> {
     let text = |member: &str| body[member].as_str().with_context(|| format!("there is no {member}"));
     let bytes = STANDARD.decode(text("leafBytes")?).context("the leaf's bytes are no base64")?;
     anyhow::ensure!(leaf_hash(&bytes) == leaf, "its leaf is not the one that was acknowledged");
     let proof: Vec<Hash> = serde_json::from_value(body["inclusionProof"].clone()).context("no proof")?;
     let note = text("checkpoint")?.as_bytes();
-    let checkpoint = match log {
-        Some(log) => log.open(note, &[])?.checkpoint,
+    let checkpoint = match keys {
+        Some(keys) => keys.open(note)?,
         None => Checkpoint::parse(Note::parse(note)?.text())?,
     };
     verify_inclusion(leaf, index, checkpoint.size(), &proof, checkpoint.root())?;

@@ -60,15 +60,19 @@ fn day(at: &str) -> String {
 /// A few figures below the verdict.
 fn facts(page: &mut String, report: &Report) {
     let verdict = &report.verdict;
-    let best = report.knees.iter().filter_map(|knee| knee.found_per_s).fold(0.0, f64::max);
-    let slowest = report.faults.iter().filter_map(|fault| fault.recovered_ms).fold(0.0, f64::max);
+    // What was not measured is no nought.
+    let most = |figures: &mut dyn Iterator<Item = f64>, told: fn(f64) -> String| {
+        figures.reduce(f64::max).map_or_else(|| "–".to_owned(), told)
+    };
+    let best = most(&mut report.knees.iter().filter_map(|knee| knee.found_per_s), grouped);
+    let slowest = most(&mut report.faults.iter().filter_map(|fault| fault.recovered_ms), chart::told_ms);
     let flow = &report.acknowledgements;
     let facts = [
         (verdict.passed.to_string(), "checks held"),
         (verdict.failed.to_string(), "did not"),
         ((verdict.not_exercised + verdict.invalid).to_string(), "could not be tried"),
-        (grouped(best), "a second, at most"),
-        (chart::told_ms(slowest), "the slowest recovery"),
+        (best, "a second, at most"),
+        (slowest, "the slowest recovery"),
         (grouped(load::float(flow.lost + flow.altered + flow.doubled)), "lost, altered or doubled"),
     ];
     page.push_str("<dl class='facts'>");

@@ -28,14 +28,7 @@ pub(crate) fn rows(seen: &Seen<'_>) -> Vec<TargetRow> {
         "a flood of that size is a network provider's to bear; a flood of requests stands under Attack",
         "–",
     ));
-    rows.push(row(
-        "Failing nodes",
-        "half of all nodes",
-        Scope::NotTested,
-        None,
-        "one node was started here: killing and pausing it stands under Failure",
-        "–",
-    ));
+    rows.push(failing_nodes(seen));
     rows.extend(of_checks(seen));
     rows.push(row(
         "Algorithms against quantum computers",
@@ -154,6 +147,21 @@ fn availability(seen: &Seen<'_>) -> TargetRow {
         worst / 1000.0
     );
     row(metric, target, Scope::Extrapolated, None, &note, &achieved)
+}
+
+fn failing_nodes(seen: &Seen<'_>) -> TargetRow {
+    let (metric, target) = ("Failing nodes", "half of all nodes");
+    match seen.checks.iter().find(|check| check.name == crate::faults::fleet::NODES_NAME) {
+        Some(check) if matches!(check.outcome, Outcome::Passed | Outcome::Failed) => {
+            let held = check.outcome == Outcome::Passed;
+            let achieved = if held { "half of them" } else { "fewer" };
+            row(metric, target, Scope::Measured, Some(held), &check.detail, achieved)
+        }
+        _ => {
+            let why = "one node was started here: killing and pausing it stands under Failure";
+            row(metric, target, Scope::NotTested, None, why, "–")
+        }
+    }
 }
 
 fn of_checks(seen: &Seen<'_>) -> Vec<TargetRow> {

@@ -198,7 +198,7 @@ struct ChallengeBody {
     responses((status = 201, description = "A challenge", body = ChallengeBody), Refusals),
 )]
 async fn challenge(State(identity): Service) -> Response {
-    let challenge = Challenge::new(identity.clock());
+    let challenge = Challenge::new(identity.clock(), identity.ledger().last_at());
     let body =
         ChallengeBody { challenge: challenge.to_text(identity.keys()), expires_at: challenge.expires_at };
     private(StatusCode::CREATED, &body)

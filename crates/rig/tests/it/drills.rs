@@ -93,15 +93,21 @@ async fn honest(folder: &Folder, options: &ServerOptions) -> (Server, Vec<String
 
 /// Drills a target, of which only some parts are of interest; the names of the checks that failed.
 fn drill_target(target: &str, tokens: &[String], more: &[&str]) -> Vec<String> {
+    let report = drill_target_fully(target, tokens, more);
+    let checks = report["checks"].as_array().expect("checks");
+    let failed = checks.iter().filter(|check| check["outcome"] == "failed");
+    failed.map(|check| check["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// The same; the whole report.
+fn drill_target_fully(target: &str, tokens: &[String], more: &[&str]) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     let mut arguments = vec!["--target", target, "--yes"];
     arguments.extend(tokens.iter().map(String::as_str).chain(more.iter().copied()));
     let outcome = drill(&arguments, folder.path());
     let report = read(folder.path());
-    let checks = report["checks"].as_array().expect("checks");
-    let failed: Vec<_> = checks.iter().filter(|check| check["outcome"] == "failed").collect();
-    assert_eq!(outcome.status.success(), failed.is_empty(), "{}", outcome.stderr);
-    failed.iter().map(|check| check["name"].as_str().expect("a name").to_owned()).collect()
+    assert_eq!(outcome.status.success(), failed(&report).is_empty(), "{}", outcome.stderr);
+    report
 }
 
 /// Drills that run at the same time.
@@ -149,12 +155,33 @@ fn an_encrypted_target_is_drilled_like_any_other() {
     let options = ServerOptions { settings, ..ServerOptions::default() };
     let server = Server::start_with(&folder.data(), &options).expect("it starts");
     let (url, own) = (format!("https://{}", server.public), own.display().to_string());
-    let found = drill_target(&url, &[], &["--only", "compliance", "--ca-file", &own]);
-    assert_eq!(found, Vec::<String>::new());
+    let tried = drill_target_fully(&url, &[], &["--only", "compliance,attack", "--ca-file", &own]);
+    assert_eq!(failed(&tried), Vec::<String>::new());
+    let checks = tried["checks"].as_array().expect("checks");
+    for name in ["attack/injections", "attack/malformed", "attack/passwords", "attack/slow"] {
+        let check = checks.iter().find(|check| check["name"] == name).expect(name);
+        assert_eq!(check["outcome"], "passed", "{check}");
+    }
     // Whom nobody vouches for is not spoken with.
     let report = tempfile::tempdir().expect("a folder");
     let refused = drill(&["--target", &url, "--yes", "--only", "compliance"], report.path());
     assert!(!refused.status.success() && refused.stderr.contains("certificate"), "{}", refused.stderr);
+}
+
+/// What a fleet stands on is installed, and so is what turns clocks: nothing of this may be left out here.
+#[test]
+fn a_fleet_bears_the_loss_of_half_its_nodes_and_a_clock_that_jumps() {
+    drop((peers::Postgres::start().expect("it starts"), peers::Redis::start().expect("it starts")));
+    peers::FAKETIME.ensure().expect("it is installed");
+    let folder = tempfile::tempdir().expect("a folder");
+    let outcome = drill(&["--local", "--only", "failure", "--nodes", "2"], folder.path());
+    let report = read(folder.path());
+    assert_eq!(failed(&report), Vec::<String>::new(), "{}", outcome.stderr);
+    let checks = report["checks"].as_array().expect("checks");
+    for name in ["fleet-nodes", "postgresql", "redis", "fleet-kept", "clock", "memory"] {
+        let check = checks.iter().find(|check| check["name"] == format!("failure/{name}")).expect(name);
+        assert_eq!(check["outcome"], "passed", "{check}");
+    }
 }
 
 /// Answers before they are synced are lost when the machine stops: this disk forgets what was not synced.

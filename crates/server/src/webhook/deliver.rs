@@ -1,14 +1,13 @@
 //! One message to the webhook: a connection of its own, a signature (RFC 9421), and an answer in time.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clock::Clock;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls_pki_types::ServerName;
 use signatures::{Component, Message, Params, SigningKey, content_digest, sign};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -17,6 +16,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{WebhookConfig, config::WebhookUrl};
+use crate::tls_client::connector;
 
 const CONTENT_TYPE: &str = "application/cloudevents-batch+json; charset=utf-8";
 /// What the signature is for: no other request can be made of it.
@@ -32,7 +32,8 @@ pub(super) struct Deliverer {
 impl Deliverer {
     pub(super) fn new(config: &WebhookConfig) -> anyhow::Result<Self> {
         let url = config.url.clone().context("there is no URL")?;
-        let tls = url.is_secure().then(|| connector(config)).transpose()?;
+        let tls = url.is_secure().then(|| connector(config.ca_file.as_deref())).transpose();
+        let tls = tls.context("webhook.ca-file names no authority for the webhook's host")?;
         Ok(Self { url, tls, answer_max: Duration::from_millis(config.answer_ms_max.get().into()) })
     }
 
@@ -98,24 +99,6 @@ impl Deliverer {
             .header("user-agent", "holdfast");
         Ok(request.body(Full::from(body))?)
     }
-}
-
-fn connector(config: &WebhookConfig) -> anyhow::Result<TlsConnector> {
-    let mut roots = RootCertStore::empty();
-    let found = match &config.ca_file {
-        Some(file) => {
-            let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-            read.with_context(|| format!("cannot read the certificates {}", file.display()))?
-        }
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    let (known, _) = roots.add_parsable_certificates(found);
-    ensure!(known > 0, "nobody is trusted to vouch for the webhook's host: set webhook.ca-file");
-    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(tls)))
 }
 
 /// A connection that ends when nobody waits for it any more.

@@ -26,8 +26,8 @@ export const data: MakeView = (history) => {
     });
     const [busy, all] = [history.value("store_readers_busy"), history.value("store_readers")];
     const redis = history.now("cache_redis_up");
-    const sync = history.rates("ledger_sync_seconds_sum", () => true, 60).at(-1) ?? 0;
-    const syncs = history.rates("ledger_sync_seconds_count", () => true, 60).at(-1) ?? 0;
+    const sync = history.rate("ledger_sync_seconds_sum", undefined, 60) ?? 0;
+    const syncs = history.rate("ledger_sync_seconds_count", undefined, 60) ?? 0;
     const lines: [string, string][] = [
       ["Readers at work", `${count(busy)} of ${count(all)}`],
       ["A sync of the disk takes", syncs > 0 ? seconds(sync / syncs) : "–"],

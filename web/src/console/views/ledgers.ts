@@ -20,7 +20,7 @@ export const ledgers: MakeView = (history) => {
       const name = labels["ledger"] ?? "";
       const own = (other: Record<string, string>) => other["ledger"] === name;
       const covered = history.now("ledger_checkpoint_entries").find(({ labels }) => own(labels))?.value ?? 0;
-      const rate = (family: string) => history.rates(family, own, 10).at(-1) ?? 0;
+      const rate = (family: string) => history.rate(family, own, 10) ?? 0;
       const took = rate("ledger_sync_seconds_count") > 0 ? seconds(rate("ledger_sync_seconds_sum") / rate("ledger_sync_seconds_count")) : "–";
       if (!verdicts.has(name)) {
         const verdict = h("span", { role: "status" });

@@ -1,13 +1,17 @@
 // How the process is, at a glance across a room.
 
 import { h } from "../../page/dom.ts";
-import { alerts } from "../alerts.ts";
+import type { Alert } from "../alerts.ts";
 import { Chart, HeatMap } from "../charts.ts";
 import { type History, quantile } from "../series.ts";
 import type { MakeView } from "../view.ts";
 import { bytes, count, percent, seconds } from "../words.ts";
 
 const LATENCY = "http_request_duration_seconds";
+
+// Made once, so that what was summed up with them is known.
+const isFailure = ({ status = "" }: Record<string, string>) => status.startsWith("5");
+const isRefusal = ({ status = "" }: Record<string, string>) => status.startsWith("4");
 
 function tile(title: string) {
   const value = h("p", { class: "tile__value" }, "–");
@@ -31,11 +35,11 @@ export const overview: MakeView = (history) => {
     h("div", { class: "full" }, heat.element),
   );
   let told = "";
-  const tick = () => {
+  const tick = (now: Alert[]) => {
     const times = history.times;
     const all = history.rates("http_requests_total");
-    const failed = history.rates("http_requests_total", ({ status = "" }) => status.startsWith("5"));
-    const refused = history.rates("http_requests_total", ({ status = "" }) => status.startsWith("4"));
+    const failed = history.rates("http_requests_total", isFailure);
+    const refused = history.rates("http_requests_total", isRefusal);
     const buckets = history.buckets(LATENCY, 5);
     const at = (share: number) => buckets.counts.map((counts) => quantile(buckets.bounds, counts, share));
     const [p50, p95, p99] = [at(0.5), at(0.95), at(0.99)];
@@ -51,7 +55,6 @@ export const overview: MakeView = (history) => {
     ]);
     heat.tell(history.buckets(LATENCY, 1), seconds);
     tellTiles(history, tiles, { all, failed, p50, p99 });
-    const now = alerts(history);
     const text = JSON.stringify(now);
     if (text !== told || list.children.length === 0) {
       told = text;
@@ -80,7 +83,7 @@ function tellTiles(
   tiles.errors.value.textContent = now === null || now === 0 ? "–" : percent((last(failed) ?? 0) / now);
   tiles.errors.note.textContent = `${count(last(failed) ?? 0)} a second`;
   const cores = Math.max(1, history.value("process_cpus"));
-  const cpu = last(history.rates("process_cpu_seconds_total"));
+  const cpu = history.rate("process_cpu_seconds_total");
   tiles.machine.value.textContent = cpu === null ? "–" : percent(cpu / cores);
   const memory = history.value("process_resident_memory_bytes");
   tiles.machine.note.textContent = `${bytes(memory)} of ${bytes(history.value("process_memory_max_bytes"))} memory, ${cores} cores`;

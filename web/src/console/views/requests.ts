@@ -14,12 +14,12 @@ export const requests: MakeView = (history) => {
     const rows = [...all].sort((one, other) => other[1] - one[1]).map(([route, rate]) => {
       const own = (labels: Record<string, string>) => labels["route"] === route;
       const share = (digit: string) => {
-        const some = history.rates("http_requests_total", (labels) => own(labels) && (labels["status"] ?? "").startsWith(digit), 60).at(-1);
+        const some = history.rate("http_requests_total", (labels) => own(labels) && (labels["status"] ?? "").startsWith(digit), 60);
         return rate > 0 ? percent((some ?? 0) / rate) : "–";
       };
-      const { bounds, counts } = history.buckets("http_request_duration_seconds", 60, own);
+      const { bounds, counts } = history.lastBuckets("http_request_duration_seconds", 60, own);
       const at = (of: number) => {
-        const value = quantile(bounds, counts.at(-1) ?? [], of);
+        const value = quantile(bounds, counts, of);
         return value === null ? "–" : seconds(value);
       };
       return [route || "(none)", count(rate), at(0.5), at(0.99), share("4"), share("5")];

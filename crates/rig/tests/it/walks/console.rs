@@ -1,6 +1,6 @@
 //! An operator looks at a process, and blocks a network.
 
-use rig::Server;
+use rig::{Gateway, Server, ServerOptions};
 
 use super::Walker;
 use crate::{Folder, console::somebody};
@@ -47,5 +47,48 @@ async fn an_operator_looks_at_a_process_and_blocks_a_network() {
     walker.read("/blocks").await;
     let front = server.operator().get("/front").await.expect("an answer").json();
     assert_eq!(front["blocks"][0]["network"], "192.0.2.0/24");
+    walker.leave().await;
+}
+
+#[tokio::test]
+async fn an_operator_looks_at_gateways_and_moves_the_weights_of_a_route() {
+    let folder = Folder::new();
+    // Weights are moved between two pools; nobody has to be there behind them.
+    let gateway = Gateway::start(
+        "[pools.old]\nupstreams = [{ address = \"127.0.0.1:9\" }]\nhealth = { active = false }\n\
+         [pools.new]\nupstreams = [{ address = \"127.0.0.1:9\", weight = 3 }]\nhealth = { active = false }\n\
+         [[routes]]\nname = \"town\"\npools = { old = 9, new = 1 }\n",
+    )
+    .expect("it starts");
+    let away = peers::free_port().expect("a port");
+    let settings =
+        format!("[console]\ngateways = [\"http://{}\", \"http://127.0.0.1:{away}\"]\n", gateway.admin);
+    let options = ServerOptions { settings, ..ServerOptions::default() };
+    let server = Server::start_with(&folder.data(), &options).expect("it starts");
+    somebody(&server, "operator", &["operator", "auditor"]).await;
+    let walker = Walker::new().await;
+    walker.go(&server.operator().address_of("/console")).await;
+    walker.fill("user-id", "operator").await;
+    walker.fill("password", crate::PASSWORD).await;
+    walker.press("Sign in").await;
+    walker.press("Gateways").await;
+    walker.read("old 90 %").await;
+    walker.read("cannot connect").await;
+    walker.press("Move weights").await;
+    walker.fill("weight-old", "1").await;
+    walker.fill("weight-new", "4").await;
+    walker.fill("over", "0").await;
+    walker.press_at("dialog button[type=submit]").await;
+    walker.read("old 20 %").await;
+    walker.picture("console-gateways").await;
+    let state = gateway.operator().get("/gateway").await.expect("an answer").json();
+    let weights = &state["routes"][0]["weights"];
+    let [old, new] = ["old", "new"].map(|pool| weights[pool].as_u64().expect("a weight"));
+    assert_eq!(new, old * 4, "{weights}");
+    walker.press("Audit").await;
+    walker.fill("command", "identity/record-operation").await;
+    walker.press("Search").await;
+    walker.press("Show").await;
+    walker.read("/gateways/0/routes/town/weights").await;
     walker.leave().await;
 }
