@@ -43,9 +43,9 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
         let mut random = Random(0x9E37_79B9_7F4A_7C15_u64 ^ run);
         together.push(cost(DECISIONS, &running, |now| {
             for _ in 0..REQUESTS {
-                let mut tickets: ArrayVec<_, _> =
+                let tickets: ArrayVec<_, _> =
                     limiters.iter().map(|limiter| limiter.ticket(&random.below(KEYS))).collect();
-                black_box(decide_together(&mut tickets, 1, now));
+                black_box(decide_together(&tickets, 1, now));
             }
         }));
         alone.push(cost(REQUESTS, &running, |now| {

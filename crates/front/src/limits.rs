@@ -250,8 +250,8 @@ impl Limits {
         let decisions = {
             let tickets =
                 counted.iter().map(|(rule, route)| rule.limiter.ticket(&rule.key(seen, &admitted, *route)));
-            let mut tickets: ArrayVec<_, TOGETHER_MAX> = tickets.collect();
-            decide_together(&mut tickets, 1, now)
+            let tickets: ArrayVec<_, TOGETHER_MAX> = tickets.collect();
+            decide_together(&tickets, 1, now)
         };
         let mut told = Told::default();
         let (mut refused, mut wait) = (None, Duration::ZERO);

@@ -7,6 +7,7 @@
 mod adaptive;
 mod leases;
 mod limiter;
+mod near;
 mod quota;
 mod table;
 

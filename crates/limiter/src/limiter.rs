@@ -12,6 +12,7 @@ use arrayvec::ArrayVec;
 
 use crate::{
     Verdict,
+    near::Whereabouts,
     quota::{Decision, Quota},
     table::Table,
 };
@@ -30,15 +31,22 @@ pub struct Limiter {
     permille: AtomicU32,
     /// Keyed at random, so that nobody can choose keys that lie in each other's way.
     hasher: RandomState,
-    parts: Box<[Mutex<Table>]>,
+    parts: Box<[Part]>,
 }
 
-/// A key's place in a limiter, held until something is decided about it. Whoever holds several takes them in one
-/// order everywhere, and never two of one limiter.
+/// A part of the table on a cache line of its own: the lock, what lies behind it, and where to find that.
 #[derive(Debug)]
+#[repr(align(64))]
+struct Part {
+    table: Mutex<Table>,
+    whereabouts: Whereabouts,
+}
+
+/// A key's place in a limiter, which memory has been asked for already.
+#[derive(Debug, Clone, Copy)]
 pub struct Ticket<'a> {
     quota: Quota,
-    table: MutexGuard<'a, Table>,
+    part: &'a Part,
     key: u64,
 }
 
@@ -47,7 +55,7 @@ impl Limiter {
     /// each of `keys_max`, and less while there are fewer.
     #[must_use]
     pub fn new(quota: Quota, keys_max: usize) -> Self {
-        let part = || Mutex::new(Table::new(keys_max.div_ceil(PARTS)));
+        let part = || Part::new(Table::new(keys_max.div_ceil(PARTS)));
         Self {
             quota,
             permille: AtomicU32::new(WHOLE_PERMILLE),
@@ -59,8 +67,10 @@ impl Limiter {
     /// Decides about one request of `key` that costs so much. `now` is in nanoseconds from any one moment, the
     /// same for all calls.
     pub fn decide(&self, key: &impl Hash, cost: u32, now: u64) -> Decision {
-        let Ticket { quota, mut table, key } = self.ticket(key);
+        let Ticket { quota, part, key } = self.ticket(key);
+        let mut table = part.lock();
         let spot = table.spot(key, |used| quota.is_idle(used, now));
+        part.whereabouts.follow(&table);
         let used = table.at(spot);
         let decision;
         (*used, decision) = quota.decide(*used, now, cost);
@@ -70,8 +80,9 @@ impl Limiter {
     /// The key's place, for [`decide_together`].
     pub fn ticket(&self, key: &impl Hash) -> Ticket<'_> {
         let hash = self.hasher.hash_one(key);
-        let table = self.lock((hash >> 56) as usize % PARTS);
-        Ticket { quota: self.quota(), table, key: hash.rotate_left(8) }
+        let (part, key) = (&self.parts[(hash >> 56) as usize % PARTS], hash.rotate_left(8));
+        part.whereabouts.ask_for(key);
+        Ticket { quota: self.quota(), part, key }
     }
 
     /// The quota as it is given at present.
@@ -94,17 +105,24 @@ impl Limiter {
     /// Requests of newcomers that had to share one place, because everybody else had used something.
     #[must_use]
     pub fn crowded(&self) -> u64 {
-        (0..PARTS).map(|part| self.lock(part).crowded).sum()
+        self.parts.iter().map(|part| part.lock().crowded).sum()
     }
 
     /// Bytes of memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        (0..PARTS).map(|part| self.lock(part).bytes()).sum()
+        self.parts.iter().map(|part| part.lock().bytes()).sum()
+    }
+}
+
+impl Part {
+    fn new(table: Table) -> Self {
+        let whereabouts = Whereabouts::of(&table);
+        Self { table: Mutex::new(table), whereabouts }
     }
 
-    fn lock(&self, part: usize) -> MutexGuard<'_, Table> {
-        self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,28 +130,27 @@ impl Limiter {
 pub const TOGETHER_MAX: usize = 8;
 
 /// Decides about one request that costs the same of several quotas. It passes if all let it pass; one that any
-/// refuses uses nothing of the others. The decisions stand in the order of the tickets.
+/// refuses uses nothing of the others. The decisions stand in the order of the tickets, which is also that in which their
+/// places are locked: it has to be the same everywhere, with no limiter in it twice.
 #[must_use]
 pub fn decide_together(
-    tickets: &mut ArrayVec<Ticket<'_>, TOGETHER_MAX>,
+    tickets: &ArrayVec<Ticket<'_>, TOGETHER_MAX>,
     cost: u32,
     now: u64,
 ) -> ArrayVec<Decision, TOGETHER_MAX> {
-    // Reads that do not wait for each other: memory answers several of them in the time of one.
-    for ticket in tickets.iter() {
-        ticket.table.look(ticket.key);
-    }
-    let found = tickets.iter_mut().map(|Ticket { quota, table, key }| {
+    let mut tables: ArrayVec<_, TOGETHER_MAX> = tickets.iter().map(|ticket| ticket.part.lock()).collect();
+    let found = tickets.iter().zip(&mut tables).map(|(Ticket { quota, part, key }, table)| {
         let spot = table.spot(*key, |used| quota.is_idle(used, now));
+        part.whereabouts.follow(table);
         let (used, decision) = quota.decide(*table.at(spot), now, cost);
         (spot, used, decision)
     });
     let found: ArrayVec<_, TOGETHER_MAX> = found.collect();
     let refuses = |decision: &Decision| matches!(decision.verdict, Verdict::Refuse { .. });
     let passes = !found.iter().any(|(_, _, decision)| refuses(decision));
-    for (ticket, (spot, used, decision)) in tickets.iter_mut().zip(&found) {
+    for (table, (spot, used, decision)) in tables.iter_mut().zip(&found) {
         if passes || refuses(decision) {
-            *ticket.table.at(*spot) = *used;
+            *table.at(*spot) = *used;
         }
     }
     found.into_iter().map(|(_, _, decision)| decision).collect()
@@ -164,8 +181,8 @@ mod tests {
     fn a_request_that_one_quota_refuses_uses_nothing_of_the_others() {
         let (narrow, wide) = (limiter(1), limiter(2));
         let together = || {
-            let mut tickets = ArrayVec::from_iter([narrow.ticket(&7), wide.ticket(&7)]);
-            let decisions = decide_together(&mut tickets, 1, 1);
+            let tickets = ArrayVec::from_iter([narrow.ticket(&7), wide.ticket(&7)]);
+            let decisions = decide_together(&tickets, 1, 1);
             decisions.iter().all(|decision| decision.verdict == Verdict::Pass)
         };
         assert!(together());

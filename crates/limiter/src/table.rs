@@ -35,7 +35,7 @@ const MOVES: usize = 3;
 /// A part of the table, behind a lock of its own.
 #[derive(Debug)]
 pub(crate) struct Table {
-    sets: Vec<Set>,
+    sets: Box<[Set]>,
     sets_max: usize,
     /// What newcomers without a place have used together.
     crowd: u64,
@@ -46,7 +46,7 @@ impl Table {
     /// One that grows up to room for `keys_max` keys.
     pub(crate) fn new(keys_max: usize) -> Self {
         let sets_max = keys_max.div_ceil(WAYS).max(1);
-        Self { sets: vec![Set::default(); sets_max.min(4)], sets_max, crowd: 0, crowded: 0 }
+        Self { sets: vec![Set::default(); sets_max.min(4)].into(), sets_max, crowd: 0, crowded: 0 }
     }
 
     /// Where the key's use is kept; `idle` says what is as good as nothing. It stays there until another is asked
@@ -77,10 +77,9 @@ impl Table {
         }
     }
 
-    /// Brings the set where the key most likely lies near.
-    pub(crate) fn look(&self, key: u64) {
-        let [home, _] = self.homes(key.max(1));
-        std::hint::black_box(self.sets[home].0[0].key);
+    /// Where the sets lie in memory, and how many there are.
+    pub(crate) fn lies(&self) -> (usize, usize) {
+        (self.sets.as_ptr().addr(), self.sets.len())
     }
 
     fn find(&self, key: u64) -> Option<(usize, usize)> {
@@ -124,12 +123,8 @@ impl Table {
         })
     }
 
-    /// The two sets where a key may lie.
-    #[expect(clippy::cast_possible_truncation, reason = "a product's upper half is below the number of sets")]
     fn homes(&self, key: u64) -> [usize; 2] {
-        let of = |hash: u64| ((u128::from(hash) * self.sets.len() as u128) >> 64) as usize;
-        // An odd constant (the golden ratio's digits) spreads the same hash differently.
-        [of(key), of(key.rotate_left(32).wrapping_mul(0x9E37_79B9_7F4A_7C15))]
+        homes(key, self.sets.len())
     }
 
     /// Makes more room, if it may: half as much again, without those who have used nothing that counts.
@@ -143,7 +138,7 @@ impl Table {
             old.iter().flat_map(|set| set.0).filter(|place| place.key != 0 && !idle(place.used)).collect();
         loop {
             length = (length + length / 2 + 1).min(self.sets_max);
-            self.sets = vec![Set::default(); length];
+            self.sets = vec![Set::default(); length].into();
             let placed = kept.iter().all(|place| match self.make_place(place.key, |_| false) {
                 Some((set, way)) => {
                     self.sets[set].0[way] = *place;
@@ -165,8 +160,21 @@ impl Table {
 
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.sets.capacity() * size_of::<Set>()
+        size_of_val(&*self.sets)
     }
+}
+
+/// Where in memory a key may lie, in a part that has so many sets from there on.
+pub(crate) fn home_addresses(key: u64, (begin, sets): (usize, usize)) -> [usize; 2] {
+    homes(key.max(1), sets).map(|set| begin.wrapping_add(set.wrapping_mul(size_of::<Set>())))
+}
+
+/// The two of so many sets where a key may lie.
+#[expect(clippy::cast_possible_truncation, reason = "a product's upper half is below the number of sets")]
+fn homes(key: u64, sets: usize) -> [usize; 2] {
+    let of = |hash: u64| ((u128::from(hash) * sets as u128) >> 64) as usize;
+    // An odd constant (the golden ratio's digits) spreads the same hash differently.
+    [of(key), of(key.rotate_left(32).wrapping_mul(0x9E37_79B9_7F4A_7C15))]
 }
 
 #[cfg(test)]
