@@ -2,9 +2,9 @@
 //! passes them on. What is passed on keeps the name, the counting and the net under panics; limits of its own it
 //! must bring along, because bodies that stream through have no size that could be kept in memory.
 
-use std::{convert::Infallible, fmt, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
+use std::{convert::Infallible, fmt, net::IpAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
-use front::{Told, Turn, TurnedAway};
+use front::{Admitted, Asker, FromUpstream, Front, TurnedAway};
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -13,37 +13,103 @@ use problem::Problem;
 use tower_service::Service as _;
 
 use crate::{
-    Edge, REQUEST_ID, RequestId,
-    http::{Content, Routes, TRACEPARENT, describe, inspected, panicked, trace, written},
+    Edge, Lines, REQUEST_ID, RequestId,
+    http::{Content, Routes, TRACEPARENT, describe, enter, inspected, panicked, trace, written},
     traffic::UNMATCHED,
 };
 
-/// An answer on its way.
-pub type Forwarding = Pin<Box<dyn Future<Output = Response<Content>> + Send>>;
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Answered, Infallible>> + Send>>;
 
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response<Content>, Infallible>> + Send>>;
+type Rule = dyn Fn(Request<Content>, Admitted, Edge, Option<Seat>) -> Answering + Send + Sync;
 
 /// Passes requests on. It runs on the thread that serves the connection, so it must not block.
 #[derive(Clone)]
-pub struct Forward(Arc<dyn Fn(Request<Content>) -> Forwarding + Send + Sync>);
+pub struct Forward(Arc<Rule>);
 
-/// Under which name an answer is counted; from a closed set, put among its extensions.
+/// What is known of a request that is passed on, beside what it says itself.
 #[derive(Debug, Clone)]
-pub struct CountedAs(pub Arc<str>);
+pub struct Passing {
+    /// For whom it was sent: behind proxies that are trusted, the address that they name.
+    pub client: Option<IpAddr>,
+    pub id: RequestId,
+    /// The thread's way to what decides who is served when too many come, if anything does.
+    pub seat: Option<Seat>,
+}
+
+/// An answer to a request that was passed on.
+#[derive(Debug)]
+pub struct Passed {
+    pub response: Response<Content>,
+    /// Fields that stand beside those of the response, as they came.
+    pub lines: Lines,
+    /// Whose answer it is: ours, unless this says otherwise.
+    pub whose: Option<FromUpstream>,
+    /// Under which name it is counted; from a closed set.
+    pub counted_as: Option<Arc<str>>,
+}
+
+/// An answer on its way to its caller.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) response: Response<Content>,
+    pub(crate) lines: Lines,
+    whose: Option<FromUpstream>,
+    /// The name of the request, where the response does not say it yet.
+    pub(crate) id: Option<RequestId>,
+}
 
 impl Forward {
     /// Passes on by this rule.
-    pub fn by<F>(rule: impl Fn(Request<Content>) -> F + Send + Sync + 'static) -> Self
+    pub fn by<F>(rule: impl Fn(Request<Content>, Passing) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Response<Content>> + Send + 'static,
+        F: Future<Output = Passed> + Send + 'static,
     {
-        Self(Arc::new(move |request| Box::pin(rule(request))))
+        let rule = Arc::new(rule);
+        // One future for all of it: each that lies on its own is memory taken and given back.
+        Self(Arc::new(move |request, admitted, edge, seat| {
+            Box::pin(observed(rule.clone(), request, admitted, edge, seat))
+        }))
     }
 }
 
 impl fmt::Debug for Forward {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Forward")
+    }
+}
+
+impl Passed {
+    /// An answer of ours.
+    #[must_use]
+    pub fn ours(response: Response<Content>) -> Self {
+        Self { response, lines: Lines::default(), whose: None, counted_as: None }
+    }
+}
+
+impl Answered {
+    pub(crate) fn ours(response: Response<Content>) -> Self {
+        Self { response, lines: Lines::default(), whose: None, id: None }
+    }
+
+    /// Adds the fields that the front has every answer say. What nobody has to look at for that stays as it came.
+    pub(crate) fn complete(&mut self, front: &Front, asker: Asker) {
+        if !front.leaves(self.whose) {
+            self.gather();
+        }
+        front.complete(&mut self.response, asker, self.whose);
+    }
+
+    /// With all of its fields in one map.
+    pub(crate) fn whole(mut self) -> Response<Content> {
+        self.gather();
+        if let Some(id) = self.id {
+            self.response.headers_mut().insert(REQUEST_ID, id.into_value());
+        }
+        self.response
+    }
+
+    fn gather(&mut self) {
+        std::mem::take(&mut self.lines).gather(self.response.headers_mut());
     }
 }
 
@@ -56,32 +122,37 @@ pub(crate) enum Onward {
 }
 
 impl Onward {
-    pub(crate) fn answer(&self, mut request: Request<Content>) -> Answering {
+    pub(crate) fn answer(&self, mut request: Request<Content>, admitted: Admitted) -> Answering {
         match self {
-            Self::Routes(routes) => Box::pin(routes.clone().call(request)),
-            Self::Forward(forward, edge, seat) => {
-                if let Some(seat) = seat {
-                    // Which route it is for, whoever passes it on finds out.
-                    request.extensions_mut().insert(seat.clone());
-                }
-                Box::pin(observed(forward.clone(), edge.clone(), request))
+            Self::Routes(routes) => {
+                enter(admitted, request.extensions_mut());
+                Box::pin(routes.clone().call(request).map(|answered| answered.map(Answered::ours)))
             }
+            // Which route it is for, whoever passes it on finds out.
+            Self::Forward(forward, edge, seat) => (forward.0)(request, admitted, edge.clone(), seat.clone()),
         }
     }
 }
 
 /// Passes a request on, named, counted and survived.
-async fn observed(
-    forward: Forward,
-    edge: Edge,
+async fn observed<R, F>(
+    rule: Arc<R>,
     mut request: Request<Content>,
-) -> Result<Response<Content>, Infallible> {
+    mut admitted: Admitted,
+    edge: Edge,
+    seat: Option<Seat>,
+) -> Result<Answered, Infallible>
+where
+    R: Fn(Request<Content>, Passing) -> F,
+    F: Future<Output = Passed>,
+{
     let stopwatch = edge.clock().stopwatch();
     let in_flight = edge.traffic().enter();
     let id = RequestId::of(request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes), edge.clock());
     let method = request.method().clone();
-    request.extensions_mut().insert(id.clone());
-    let told = request.extensions_mut().remove::<Told>();
+    let (turn, told) = (admitted.turn(), admitted.told.take());
+    let passing = Passing { client: admitted.client, id: id.clone(), seat };
+    drop(admitted);
     let mut span = trace(&edge, request.headers());
     if let Some(span) = &span
         && let Ok(traceparent) = HeaderValue::try_from(span.traceparent())
@@ -90,46 +161,49 @@ async fn observed(
         request.headers_mut().insert(TRACEPARENT, traceparent);
     }
     let answering = async {
-        let kept = match request.extensions_mut().remove::<Turn>() {
+        let kept = match turn {
             Some(turn) => match Box::pin(edge.front().take(turn)).await {
                 Ok(kept) => kept,
-                Err(TurnedAway::Limited(refusal)) => return refused(refusal),
+                Err(TurnedAway::Limited(refusal)) => return Passed::ours(refused(refusal)),
                 Err(TurnedAway::Waits(answer)) => {
-                    return answer.written(None, edge.clock()).map(Content::from);
+                    return Passed::ours(answer.written(None, edge.clock()).map(Content::from));
                 }
             },
             None => None,
         };
         if !request.body().is_end_stream() {
-            request = match Box::pin(inspected(&edge, request)).await {
+            request = match Box::pin(inspected(&edge, request, passing.client)).await {
                 Ok(request) => request,
-                Err(refusal) => return refused(refusal),
+                Err(refusal) => return Passed::ours(refused(refusal)),
             };
         }
-        let mut response = (forward.0)(request).await;
-        response.headers_mut().extend(kept);
-        response
+        let mut passed = rule(request, passing).await;
+        if kept.is_some() {
+            std::mem::take(&mut passed.lines).gather(passed.response.headers_mut());
+            passed.response.headers_mut().extend(kept);
+        }
+        passed
     };
     let answered = AssertUnwindSafe(answering).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|panic| refused(panicked(&*panic)));
+    let passed = answered.unwrap_or_else(|panic| Passed::ours(refused(panicked(&*panic))));
+    let Passed { mut response, mut lines, whose, counted_as } = passed;
     if let Some(told) = told {
+        std::mem::take(&mut lines).gather(response.headers_mut());
         response.headers_mut().extend(told.fields());
     }
+    // The edge says it itself.
+    response.headers_mut().remove(REQUEST_ID);
     drop(in_flight);
     let status = response.status();
-    {
-        let name = response.extensions().get::<CountedAs>();
-        let name = name.map_or(UNMATCHED, |name| &name.0);
-        edge.traffic().count(name, &method, status, stopwatch.elapsed());
-        if let Some(span) = &mut span {
-            describe(span, &method, name, &response);
-        }
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::debug!(request.id = id.as_str(), %method, route = name, "{method} {name}: {status}");
-        }
+    let name = counted_as.as_deref().unwrap_or(UNMATCHED);
+    edge.traffic().count(name, &method, status, stopwatch.elapsed());
+    if let Some(span) = &mut span {
+        describe(span, &method, name, &response);
     }
-    response.headers_mut().insert(REQUEST_ID, id.into_value());
-    Ok(response)
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::debug!(request.id = id.as_str(), %method, route = name, "{method} {name}: {status}");
+    }
+    Ok(Answered { response, lines, whose, id: Some(id) })
 }
 
 /// A refusal as whoever passes requests on gives it.

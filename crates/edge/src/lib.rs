@@ -17,6 +17,7 @@ mod forward;
 mod gate;
 mod h1;
 mod http;
+mod lines;
 mod listener;
 mod policy;
 mod server;
@@ -26,7 +27,7 @@ mod traffic;
 pub use config::{EdgeConfig, ListenConfig};
 pub use connection::{Proxied, ProxiedError, Stream, read_proxied};
 pub use direct::{Ask, Direct};
-pub use forward::{CountedAs, Forward, Forwarding, refused};
+pub use forward::{Forward, Passed, Passing, refused};
 // What a front is set by belongs to a port's settings.
 pub use front::{
     Answer, AttackConfig, AttackMode, Block, BlockChange, ClientsConfig, Cors, Fields, FromUpstream, Front,
@@ -39,6 +40,7 @@ pub use http::{
     Body, Caller, Content, Exact, Params, Peer, ProblemDocument, Query, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT,
     RawBody, Refusals, SchemaError, admit_passing, check_bodies, protect, read_json,
 };
+pub use lines::Lines;
 pub use policy::Edge;
 pub use server::{Handle, serve, serve_forwarding, serve_on};
 pub use tls::{TlsConfig, TlsError};

@@ -298,6 +298,11 @@ impl Cors {
         self.fields(listed).for_each(|(name, value)| write(outbox, &name, value));
     }
 
+    /// Is nothing said to pages of other origins?
+    pub(crate) const fn is_off(&self) -> bool {
+        self.origins.is_empty()
+    }
+
     /// Adds them, unless whoever answers has said it themselves.
     pub(crate) fn put(&self, headers: &mut HeaderMap, listed: Listed) {
         if self.origins.is_empty() || headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {

@@ -118,7 +118,7 @@ impl TryFrom<HeadersConfig> for Headers {
     }
 }
 
-/// Whose answer it is, among a response's extensions: ours if it is not there.
+/// Of an answer that an upstream gave: what is done to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FromUpstream {
     /// The fields that it lacks are added, and what its server says of itself is taken away.
@@ -138,8 +138,13 @@ impl Headers {
     }
 
     /// Adds the fields that a response does not say itself.
-    pub(crate) fn put<B>(&self, response: &mut Response<B>, secure: bool, credentials: bool) {
-        let upstream = response.extensions().get::<FromUpstream>().copied();
+    pub(crate) fn put<B>(
+        &self,
+        response: &mut Response<B>,
+        secure: bool,
+        credentials: bool,
+        upstream: Option<FromUpstream>,
+    ) {
         let bare = response.status() == StatusCode::NOT_MODIFIED;
         let headers = response.headers_mut();
         if upstream.is_none_or(|upstream| upstream.strict_cookies) {
@@ -222,7 +227,7 @@ mod tests {
         assert!(!text.contains("content-security-policy") && text.contains("referrer-policy"), "{text}");
         let mut response = Response::new(());
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, own.clone());
-        Headers::default().put(&mut response, false, false);
+        Headers::default().put(&mut response, false, false, None);
         let policies: Vec<_> = response.headers().get_all(CONTENT_SECURITY_POLICY).iter().collect();
         assert_eq!(policies, [&own]);
     }
@@ -234,7 +239,7 @@ mod tests {
             if let Some(said) = said {
                 response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(said));
             }
-            Headers::default().put(&mut response, false, credentials);
+            Headers::default().put(&mut response, false, credentials, None);
             response.headers().get(CACHE_CONTROL).cloned()
         };
         assert_eq!(put(None, true), Some(HeaderValue::from_static("no-store")));
@@ -246,10 +251,9 @@ mod tests {
     fn an_upstreams_answer_is_its_own_unless_its_route_says_otherwise() {
         let put = |upstream: FromUpstream, config: HeadersConfig| {
             let mut response = Response::new(());
-            response.extensions_mut().insert(upstream);
             response.headers_mut().insert(SERVER, HeaderValue::from_static("old/1.0"));
             response.headers_mut().insert(SET_COOKIE, HeaderValue::from_static("a=b"));
-            Headers::try_from(config).expect("values").put(&mut response, true, true);
+            Headers::try_from(config).expect("values").put(&mut response, true, true, Some(upstream));
             response
         };
         let passed = FromUpstream { completed: false, strict_cookies: false };

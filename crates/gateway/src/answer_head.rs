@@ -3,8 +3,8 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use edge::Lines;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use httparse::{Header, Status};
 
 use crate::fields::{is_of_the_hop, named_by_connection};
@@ -36,6 +36,9 @@ pub struct Asked {
 #[derive(Debug)]
 pub struct AnswerHead {
     pub status: StatusCode,
+    /// From HTTP/1, as they came.
+    pub lines: Lines,
+    /// From HTTP/2.
     pub fields: HeaderMap,
     pub extent: Extent,
     /// The upstream takes another request on this connection.
@@ -78,8 +81,9 @@ pub fn read_answer_head(bytes: &[u8], asked: Asked) -> Result<Option<AnswerHead>
     let protocol = (status == StatusCode::SWITCHING_PROTOCOLS).then_some(framing.upgrade).flatten();
     let protocol =
         protocol.map(HeaderValue::from_bytes).transpose().map_err(|_| "its protocol has no name")?;
-    let fields = fields(response.headers, &bytes[..end], framing.names_fields)?;
-    Ok(Some(AnswerHead { status, fields, extent, persistent: framing.persistent, protocol, bytes: end }))
+    let lines = lines(response.headers, end, framing.names_fields);
+    let (fields, persistent) = (HeaderMap::new(), framing.persistent);
+    Ok(Some(AnswerHead { status, lines, fields, extent, persistent, protocol, bytes: end }))
 }
 
 /// What the fields say about the answer's place in the connection.
@@ -147,23 +151,16 @@ impl<'a> Framing<'a> {
     }
 }
 
-/// All fields but those that are for this connection alone.
-fn fields(read: &[Header<'_>], head: &[u8], names_fields: bool) -> Result<HeaderMap, &'static str> {
-    const UNFIT: &str = "it has a field that none can be";
-    // One copy that all values share, instead of one for each.
-    let kept = Bytes::copy_from_slice(head);
-    let mut fields = HeaderMap::with_capacity(read.len() + 2);
-    for field in read {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| UNFIT)?;
-        if is_of_the_hop(&name) || (names_fields && named_by_connection(read, field.name)) {
+/// All fields but those that are for this connection alone, `bytes` of them at most.
+fn lines(read: &[Header<'_>], bytes: usize, names_fields: bool) -> Lines {
+    let mut lines = Lines::with_capacity(bytes);
+    for Header { name, value } in read {
+        if is_of_the_hop(name) || (names_fields && named_by_connection(read, name)) {
             continue;
         }
-        let begin = field.value.as_ptr().addr().wrapping_sub(head.as_ptr().addr());
-        let value = kept.get(begin..begin.wrapping_add(field.value.len()));
-        let value = value.map(|value| kept.slice_ref(value)).unwrap_or_default();
-        fields.append(name, HeaderValue::from_maybe_shared(value).map_err(|_| UNFIT)?);
+        lines.push(name, value);
     }
-    Ok(fields)
+    lines
 }
 
 /// Digits and nothing else.
@@ -176,6 +173,7 @@ fn number(value: &[u8]) -> Result<u64, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
     use proptest::prelude::*;
 
     const GET: Asked = Asked { head_only: false, upgrade: false };
@@ -231,7 +229,9 @@ mod tests {
                     proxy-connection: close\r\ncontent-length: 0\r\n\r\n";
         let head = read(text).expect("it is an answer").expect("it is whole");
         assert!(!head.persistent);
-        let names: Vec<_> = head.fields.keys().map(HeaderName::as_str).collect();
+        let mut fields = HeaderMap::new();
+        head.lines.gather(&mut fields);
+        let names: Vec<_> = fields.keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-end", "content-length"]);
     }
 
@@ -261,7 +261,7 @@ mod tests {
             let text = format!("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-a: b\r\n\r\n{more}");
             let whole = read(&text).expect("it is an answer").expect("it is whole");
             let cut = read(&text[..cut.min(text.len())]).expect("it may become one");
-            prop_assert!(cut.is_none_or(|cut| cut.bytes == whole.bytes && cut.fields == whole.fields));
+            prop_assert!(cut.is_none_or(|cut| cut.bytes == whole.bytes && cut.lines == whole.lines));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     config::millis,
     fields::Telling,
     filling::{Filling, Plan},
-    gateway::{Gateway, Way},
+    gateway::{Gateway, Way, gathered},
     keeping::{keeping, tags, vary},
     response_cache::{Condition, Joined, Kept, Lead, ResponseCache, varied_on},
 };
@@ -82,7 +82,7 @@ impl Gateway {
                 request.headers_mut().remove(name);
             }
         }
-        let response = self.answer_anew(&way, request).await;
+        let response = gathered(self.answer_anew(&way, request).await);
         if response.status().is_server_error()
             && let Some((kept, condition)) = cache.look(key, &asked, self.now_ms())
         {
@@ -131,10 +131,10 @@ impl Gateway {
     /// Asks anew for what was given past its time, unless somebody does already.
     fn refresh(&self, cache: &Arc<ResponseCache>, key: &str, way: Way, request: Request<Content>) {
         let Joined::Lead(lead) = cache.join(key) else { return };
-        let (Parts { uri, version, headers, extensions, .. }, _) = request.into_parts();
+        let (Parts { uri, version, headers, .. }, _) = request.into_parts();
         let mut request = Request::new(Content::empty());
         (*request.uri_mut(), *request.version_mut()) = (uri, version);
-        (*request.headers_mut(), *request.extensions_mut()) = (headers, extensions);
+        *request.headers_mut() = headers;
         let (gateway, cache, key) = (self.clone(), cache.clone(), key.to_owned());
         tokio::spawn(async move {
             let response = gateway.ask_for_all(&cache, &key, Some(lead), way, request).await;

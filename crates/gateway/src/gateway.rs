@@ -16,7 +16,7 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use clock::{Clock, Stopwatch};
-use edge::{Content, CountedAs, Forward, FromUpstream, Peer, Tunnel, refused};
+use edge::{Content, Forward, FromUpstream, Lines, Passed, Passing, Tunnel, refused};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use overload::{Deadline, Seat};
 use problem::Code;
@@ -139,7 +139,7 @@ impl Gateway {
     #[must_use]
     pub fn forward(&self) -> Forward {
         let gateway = self.clone();
-        Forward::by(move |request| gateway.clone().handle(request))
+        Forward::by(move |request, passing| gateway.clone().handle(request, passing))
     }
 
     pub(crate) fn table(&self) -> Arc<Table> {
@@ -172,7 +172,7 @@ impl Gateway {
         self.0.refused.load(Relaxed)
     }
 
-    async fn handle(self, mut request: Request<Content>) -> Response<Content> {
+    async fn handle(self, request: Request<Content>, mut passing: Passing) -> Passed {
         let table = self.0.table.load();
         let host: Box<str> = host(&request).into();
         let path = request.uri().path();
@@ -187,30 +187,31 @@ impl Gateway {
         };
         let trusts_forwarded = table.config.trusts_forwarded;
         drop(table);
-        let way = match found {
-            Ok((route, pool)) => Way { route, pool, host, trusts_forwarded },
+        let (way, seat) = match found {
+            Ok((route, pool)) => {
+                let seat = passing.seat.take().filter(|_| route.config.overload);
+                (Way { route, pool, host, trusts_forwarded, passing }, seat)
+            }
             Err(fault) => {
                 self.0.refused.fetch_add(1, Relaxed);
-                return refused(fault.into());
+                return Passed::ours(refused(fault.into()));
             }
         };
         let name = way.route.name.clone();
         let RouteConfig { complete: completed, strict_cookies, .. } = way.route.config;
-        let seat = request.extensions_mut().remove::<Seat>().filter(|_| way.route.config.overload);
         let cached = way.route.config.cache && may_be_cached(&request);
         // Apart, so that requests of other routes do not carry the state of these.
-        let mut response = match (seat, cached) {
-            (Some(seat), _) => Box::pin(self.answer_in_turn(&seat, way, request, cached)).await,
-            (None, true) => Box::pin(self.answer_cached(way, request)).await,
+        let (response, lines) = match (seat, cached) {
+            (Some(seat), _) => {
+                (Box::pin(self.answer_in_turn(&seat, way, request, cached)).await, Lines::default())
+            }
+            (None, true) => (Box::pin(self.answer_cached(way, request)).await, Lines::default()),
             (None, false) => self.answer_anew(&way, request).await,
         };
-        let extensions = response.extensions_mut();
-        extensions.insert(CountedAs(name));
         // A refusal is ours.
-        if extensions.get::<Code>().is_none() {
-            extensions.insert(FromUpstream { completed, strict_cookies });
-        }
-        response
+        let theirs = response.extensions().get::<Code>().is_none();
+        let whose = theirs.then_some(FromUpstream { completed, strict_cookies });
+        Passed { response, lines, whose, counted_as: Some(name) }
     }
 
     /// Answers a request when its turn comes, or refuses it.
@@ -232,25 +233,30 @@ impl Gateway {
             if cached {
                 self.answer_cached(way, request).await
             } else {
-                self.answer_anew(&way, request).await
+                gathered(self.answer_anew(&way, request).await)
             }
         })
         .await
     }
 
-    /// Passes a request on, and compresses the answer where the route says so.
-    pub(crate) async fn answer_anew(&self, way: &Way, request: Request<Content>) -> Response<Content> {
+    /// Passes a request on, and compresses the answer where the route says so. Fields that nobody has looked at stand
+    /// beside the answer.
+    pub(crate) async fn answer_anew(
+        &self,
+        way: &Way,
+        request: Request<Content>,
+    ) -> (Response<Content>, Lines) {
         let codes = way.route.config.compress && *request.method() != Method::HEAD;
         let coding = codes.then(|| Coding::of(request.headers())).flatten();
-        let response = match self.pass_on(way, request).await {
+        let answer = match self.pass_on(way, request).await {
             Ok(arrived) => answer(arrived, &way.pool),
-            Err(fault) => return refused(fault.into()),
+            Err(fault) => return (refused(fault.into()), Lines::default()),
         };
-        if codes { coded(response, coding) } else { response }
+        if codes { (coded(gathered(answer), coding), Lines::default()) } else { answer }
     }
 
     async fn pass_on(&self, way: &Way, request: Request<Content>) -> Result<Arrived, Fault> {
-        let Way { pool, host, trusts_forwarded, .. } = way;
+        let Way { pool, host, trusts_forwarded, passing, .. } = way;
         let trusts_forwarded = *trusts_forwarded;
         let telling = Telling::of(&request);
         let left_bytes = self.0.terms.body_bytes_max.get();
@@ -262,9 +268,13 @@ impl Gateway {
         let trailers = http2 && takes_trailers(request.headers());
         let scheme = if self.0.terms.is_encrypted { "https" } else { "http" };
         let bearings = Bearings { scheme, host, trusts_forwarded, upgrade, trailers };
-        let head = Bytes::from(request_head(&request, telling, bearings));
+        let head = Bytes::from(request_head(&request, passing, telling, bearings));
         let asked = Asked { head_only: *request.method() == Method::HEAD, upgrade: upgrade.is_some() };
-        let key = if pool.config.balance == Balance::Hash { key(&pool.config.hash_by, &request) } else { 0 };
+        let key = if pool.config.balance == Balance::Hash {
+            key(&pool.config.hash_by, request.headers(), passing.client)
+        } else {
+            0
+        };
         let idempotent = request.method().is_idempotent();
         let body = request.into_body();
         let outgoing = (telling != Telling::Nothing).then_some(Outgoing { body, telling, left_bytes });
@@ -280,19 +290,27 @@ pub(crate) struct Way {
     /// That was asked for.
     pub(crate) host: Box<str>,
     trusts_forwarded: bool,
+    passing: Passing,
+}
+
+/// With all fields in one map.
+pub(crate) fn gathered((mut response, lines): (Response<Content>, Lines)) -> Response<Content> {
+    lines.gather(response.headers_mut());
+    response
 }
 
 /// The answer of an upstream, as it is passed on.
-fn answer(arrived: Arrived, pool: &Pool) -> Response<Content> {
+fn answer(arrived: Arrived, pool: &Pool) -> (Response<Content>, Lines) {
     let Arrived { mut head, rest, in_flight } = arrived;
     let mut response = Response::new(Content::empty());
     *response.status_mut() = head.status;
     *response.headers_mut() = std::mem::take(&mut head.fields);
+    let lines = std::mem::take(&mut head.lines);
     let exchange = match rest {
         Rest::Line(exchange) => exchange,
         Rest::Stream(body) => {
             *response.body_mut() = streams::content(body, pool, in_flight);
-            return response;
+            return (response, lines);
         }
     };
     if head.status == StatusCode::SWITCHING_PROTOCOLS
@@ -302,10 +320,10 @@ fn answer(arrived: Arrived, pool: &Pool) -> Response<Content> {
         let behind = Behind { stream, early, _in_flight: in_flight };
         let idle_max = config::millis(pool.config.times.tunnel_idle_ms_max);
         Tunnel::new(behind, protocol, idle_max).open_with(&mut response);
-        return response;
+        return (response, lines);
     }
     *response.body_mut() = content(exchange, &head, in_flight);
-    response
+    (response, lines)
 }
 
 fn find<'t>(table: &'t Table, name: &str) -> Result<&'t Arc<Route>, MoveError> {
@@ -324,14 +342,13 @@ fn host(request: &Request<Content>) -> &str {
 }
 
 /// A hash of what a request has in common with those that go where it goes.
-fn key(hash_by: &HashBy, request: &Request<Content>) -> u64 {
-    let fields = request.headers();
+fn key(hash_by: &HashBy, fields: &HeaderMap, client: Option<IpAddr>) -> u64 {
     let named = match hash_by {
         HashBy::Address => None,
         HashBy::Header(name) => fields.get(name.as_str()).map(|value| xxh3_64(value.as_bytes())),
         HashBy::Cookie(name) => cookie(fields, name).map(xxh3_64),
     };
-    named.unwrap_or_else(|| match request.extensions().get::<Peer>().and_then(|peer| peer.0) {
+    named.unwrap_or_else(|| match client {
         Some(IpAddr::V4(address)) => xxh3_64(&address.octets()),
         // Everybody has a whole network of the last half.
         Some(IpAddr::V6(address)) => xxh3_64(&address.octets()[..8]),
@@ -395,13 +412,12 @@ mod tests {
     #[test]
     fn who_has_the_same_header_or_network_stays_together() {
         let by_header = HashBy::Header("x-tenant".to_owned());
-        let of = |tenant| key(&by_header, &request(&[("x-tenant", tenant)]));
+        let of = |tenant| key(&by_header, request(&[("x-tenant", tenant)]).headers(), None);
         assert_eq!(of("a"), of("a"));
         assert_ne!(of("a"), of("b"));
         let from = |address: &str| {
-            let mut request = request(&[]);
-            request.extensions_mut().insert(Peer(Some(address.parse().expect("an address"))));
-            key(&by_header, &request)
+            let client = Some(address.parse().expect("an address"));
+            key(&by_header, request(&[]).headers(), client)
         };
         assert_eq!(from("2001:db8::1"), from("2001:db8::2"));
         assert_ne!(from("192.0.2.1"), from("192.0.2.2"));

@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge::Content;
+use edge::{Content, Lines};
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
 use httparse::Header;
@@ -154,10 +154,19 @@ fn why(error: &hyper::Error) -> Fault {
 fn heard(response: Response<Incoming>) -> (AnswerHead, Incoming) {
     let (parts, body) = response.into_parts();
     let mut fields = parts.headers;
-    let of_the_hop: Vec<_> = fields.keys().filter(|name| is_of_the_hop(name)).cloned().collect();
+    let of_the_hop: Vec<_> = fields.keys().filter(|name| is_of_the_hop(name.as_str())).cloned().collect();
     of_the_hop.iter().for_each(|name| drop(fields.remove(name)));
     let extent = if body.is_end_stream() { Extent::Nothing } else { Extent::ToTheEnd };
-    (AnswerHead { status: parts.status, fields, extent, persistent: true, protocol: None, bytes: 0 }, body)
+    let head = AnswerHead {
+        status: parts.status,
+        lines: Lines::default(),
+        fields,
+        extent,
+        persistent: true,
+        protocol: None,
+        bytes: 0,
+    };
+    (head, body)
 }
 
 /// A head that was written for HTTP/1.1 as the request that hyper knows.
@@ -176,7 +185,7 @@ fn request(head: &[u8], scheme: &str, body: Sending) -> Result<Request<Sending>,
     for Header { name, value } in read.headers.iter() {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| UNFIT)?;
         // `TE: trailers` is the only one of the connection's that HTTP/2 knows, and only we have written it.
-        if name == header::HOST || (is_of_the_hop(&name) && name != header::TE) {
+        if name == header::HOST || (is_of_the_hop(name.as_str()) && name != header::TE) {
             continue;
         }
         request = request.header(name, HeaderValue::from_bytes(value).map_err(|_| UNFIT)?);

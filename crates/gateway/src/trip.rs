@@ -153,12 +153,13 @@ impl Trip<'_> {
                 answered => return answered.map(|answered| arrived(answered, in_flight)),
             }
         }
-        let line = Line::open(
+        // Apart, so that requests on open connections do not carry the state of opening one.
+        let line = Box::pin(Line::open(
             upstream.number,
             &upstream.address,
             self.pool.secure.as_ref(),
             &self.pool.config.times,
-        )
+        ))
         .await?;
         Ok(arrived(self.ask(line, outgoing.take()).await?, in_flight))
     }

@@ -4,7 +4,7 @@ use clock::Clock;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::{Version, date};
-use crate::{Answer, Edge};
+use crate::{Answer, Edge, REQUEST_ID, forward::Answered};
 use front::{Asker, write_request_id};
 
 /// What of a request decides how its answer is written.
@@ -80,13 +80,15 @@ pub(super) fn write_answer(
 }
 
 /// Writes the head of a handler's response.
-pub(super) fn write_head<B>(
+pub(super) fn write_head(
     outbox: &mut Vec<u8>,
-    response: &Response<B>,
+    answered: &Answered,
     extent: Extent,
     manner: &Manner,
     clock: &Clock,
 ) {
+    let Answered { response, lines, id, .. } = answered;
+    let untold = extent == Extent::Nothing && response.status() != StatusCode::NO_CONTENT;
     write_status(outbox, response.status());
     match extent {
         Extent::Exact(bytes) => write_length(outbox, bytes),
@@ -96,13 +98,16 @@ pub(super) fn write_head<B>(
     for (name, value) in response.headers() {
         // How the connection is used is not for handlers to say, except what length a body would have.
         let ours = [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE].contains(name);
-        let length = *name == header::CONTENT_LENGTH;
-        let told = length && (extent != Extent::Nothing || response.status() == StatusCode::NO_CONTENT);
-        if !ours && !told {
+        if !ours && (untold || *name != header::CONTENT_LENGTH) {
             write_field(outbox, name.as_str(), value.as_bytes());
         }
     }
-    write_end(outbox, manner, clock, !response.headers().contains_key(header::DATE));
+    lines.parts(untold).iter().for_each(|part| outbox.extend_from_slice(part));
+    if let Some(id) = id {
+        write_field(outbox, REQUEST_ID.as_str(), id.as_str().as_bytes());
+    }
+    let is_dated = lines.is_dated() || response.headers().contains_key(header::DATE);
+    write_end(outbox, manner, clock, !is_dated);
 }
 
 /// Writes the head of the answer after which a connection speaks `protocol`.
@@ -182,6 +187,7 @@ pub(super) fn write_chunk_size(outbox: &mut Vec<u8>, bytes: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Content;
 
     fn manner(version: Version, method: &str) -> Manner {
         Manner::of(version, method, true, Asker::default())
@@ -203,25 +209,25 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(response: &Response<()>, extent: Extent, method: &str, has: &str, lacks: &str) {
+    fn check(answered: &Answered, extent: Extent, method: &str, has: &str, lacks: &str) {
         let mut outbox = Vec::new();
-        write_head(&mut outbox, response, extent, &manner(Version::Http11, method), &Clock::System);
+        write_head(&mut outbox, answered, extent, &manner(Version::Http11, method), &Clock::System);
         let text = String::from_utf8(outbox).expect("text");
         assert!(text.contains(has) && !text.contains(lacks), "{text}");
     }
 
     #[test]
     fn a_handler_does_not_decide_how_its_body_is_told() {
-        let mut response = Response::new(());
+        let mut answered = Answered::ours(Response::new(Content::empty()));
         for (name, value) in [("transfer-encoding", "gzip"), ("content-length", "9"), ("x-a", "b")] {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            answered.response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
-        check(&response, Extent::Exact(3), "GET", "content-length: 3\r\n", "content-length: 9");
-        check(&response, Extent::Chunked, "GET", "transfer-encoding: chunked\r\n", "gzip");
-        check(&response, Extent::Chunked, "GET", "x-a: b\r\n", "content-length");
-        check(&response, Extent::Nothing, "HEAD", "content-length: 9\r\n", "chunked");
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        check(&response, Extent::Nothing, "GET", "204 No Content\r\n", "content-length");
+        check(&answered, Extent::Exact(3), "GET", "content-length: 3\r\n", "content-length: 9");
+        check(&answered, Extent::Chunked, "GET", "transfer-encoding: chunked\r\n", "gzip");
+        check(&answered, Extent::Chunked, "GET", "x-a: b\r\n", "content-length");
+        check(&answered, Extent::Nothing, "HEAD", "content-length: 9\r\n", "chunked");
+        *answered.response.status_mut() = StatusCode::NO_CONTENT;
+        check(&answered, Extent::Nothing, "GET", "204 No Content\r\n", "content-length");
     }
 
     #[test]

@@ -28,7 +28,8 @@ use crate::{
     Answer, Ask, Fields,
     config::size,
     connection::{Order, Stream, Watch},
-    http::{Content, Peer, enter},
+    forward::Answered,
+    http::{Content, Peer},
     server::Port,
 };
 
@@ -50,7 +51,7 @@ pub(super) struct Connection {
 
 /// A request on its way to the router, or back from the front.
 struct Routed {
-    request: Result<Request<Content>, Response<Content>>,
+    request: Result<(Request<Content>, Admitted), Response<Content>>,
     intake: Option<Intake>,
     manner: Manner,
 }
@@ -213,24 +214,25 @@ impl Connection {
     async fn route(&mut self, routed: Routed) -> io::Result<Onward> {
         let Routed { request, mut intake, mut manner } = routed;
         let _busy = self.watch.begin();
-        let mut response = match request {
-            Ok(request) => {
-                let mut handler = self.port.onward.answer(request);
+        let mut answered = match request {
+            Ok((request, admitted)) => {
+                let mut handler = self.port.onward.answer(request, admitted);
                 poll_fn(|cx| self.poll_handler(handler.as_mut(), &mut intake, cx)).await?
             }
-            Err(refusal) => refusal,
+            Err(refusal) => Answered::ours(refusal),
         };
-        if let Some(tunnel) = Tunnel::of(&mut response) {
+        if let Some(tunnel) = Tunnel::of(&mut answered.response) {
             let clock = self.port.edge.clock();
-            write_switch(self.wire.outbox(), &response, tunnel.protocol(), clock);
-            tunnel.run(&mut self.wire).await?;
+            write_switch(self.wire.outbox(), &answered.whole(), tunnel.protocol(), clock);
+            // Apart, so that other connections do not carry its state.
+            Box::pin(tunnel.run(&mut self.wire)).await?;
             return Ok(Onward::Closes);
         }
-        self.port.edge.front().complete(&mut response, manner.asker);
+        answered.complete(self.port.edge.front(), manner.asker);
         let settles = intake.as_mut().is_none_or(|intake| intake.can_settle(&mut self.wire));
         manner.persistent &= settles && self.watch.ordered() == Order::Go;
         let (outbox, clock) = (self.wire.outbox(), self.port.edge.clock());
-        let mut sending = Sending::begin(outbox, response, &manner, clock);
+        let mut sending = Sending::begin(outbox, answered, &manner, clock);
         poll_fn(|cx| sending.poll(&mut self.wire, &mut intake, cx)).await?;
         if intake.is_some_and(|mut intake| !intake.settle(&mut self.wire)) {
             return Ok(Onward::Lingers);
@@ -245,13 +247,13 @@ impl Connection {
         mut handler: Pin<&mut F>,
         intake: &mut Option<Intake>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Response<Content>>>
+    ) -> Poll<io::Result<Answered>>
     where
-        F: Future<Output = Result<Response<Content>, Infallible>> + ?Sized,
+        F: Future<Output = Result<Answered, Infallible>> + ?Sized,
     {
         loop {
-            if let Poll::Ready(Ok(response)) = handler.as_mut().poll(cx) {
-                return Poll::Ready(Ok(response));
+            if let Poll::Ready(Ok(answered)) = handler.as_mut().poll(cx) {
+                return Poll::Ready(Ok(answered));
             }
             let Some(intake) = intake else { break };
             if intake.poll_give(&mut self.wire, cx)?.is_pending() {
@@ -325,7 +327,6 @@ fn routed(head: &Head<'_>, read: &[u8], manner: Manner, admitted: Admitted) -> R
     let intake = Intake::of(head.framing.length, head.framing.expects_continue);
     let (intake, body) = intake.unzip();
     let body = body.map_or_else(Content::empty, Content::new);
-    let mut request = request(head, read, body)?;
-    enter(admitted, request.extensions_mut());
-    Ok(Box::new(Routed { request: Ok(request), intake, manner }))
+    let request = request(head, read, body)?;
+    Ok(Box::new(Routed { request: Ok((request, admitted)), intake, manner }))
 }

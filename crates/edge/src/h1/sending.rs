@@ -8,7 +8,6 @@ use std::{
 
 use bytes::Bytes;
 use clock::Clock;
-use http::Response;
 use http_body::Body as _;
 
 use super::{
@@ -16,7 +15,7 @@ use super::{
     intake::Intake,
     wire::Wire,
 };
-use crate::http::Content;
+use crate::{forward::Answered, http::Content};
 
 /// The body of an answer whose head is written.
 pub(super) struct Sending {
@@ -30,19 +29,15 @@ pub(super) struct Sending {
 
 impl Sending {
     /// Writes the head.
-    pub(super) fn begin(
-        outbox: &mut Vec<u8>,
-        response: Response<Content>,
-        manner: &Manner,
-        clock: &Clock,
-    ) -> Self {
+    pub(super) fn begin(outbox: &mut Vec<u8>, answered: Answered, manner: &Manner, clock: &Clock) -> Self {
+        let response = &answered.response;
         let exact = response.body().size_hint().exact();
         let extent = Extent::of(response.status(), response.headers(), exact, manner);
         let closing =
             Manner { persistent: manner.persistent && extent != Extent::ToTheEnd, ..manner.clone() };
-        write_head(outbox, &response, extent, &closing, clock);
+        write_head(outbox, &answered, extent, &closing, clock);
         let left = if let Extent::Exact(bytes) = extent { bytes } else { 0 };
-        Self { body: response.into_body(), extent, left, in_chunk: false }
+        Self { body: answered.response.into_body(), extent, left, in_chunk: false }
     }
 
     /// Can the caller tell the end of the body only by that of the connection?

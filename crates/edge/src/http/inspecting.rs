@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    net::IpAddr,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -17,10 +18,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use problem::Problem;
 
-use super::{
-    arriving::BodyError,
-    extract::{Peer, unread},
-};
+use super::{arriving::BodyError, extract::unread};
 use crate::{Edge, budget::Share, config::millis};
 
 /// A body of which the beginning has been read already.
@@ -39,12 +37,15 @@ struct Watched {
     seen: Vec<u8>,
 }
 
-/// The same request, if its body carries no attack as far as it is looked at.
+/// The same request, sent for `client`, if its body carries no attack as far as it is looked at.
 ///
 /// # Errors
 /// When it does, or does not arrive.
-pub(crate) async fn inspected(edge: &Edge, request: Request) -> Result<Request, Problem> {
-    let client = request.extensions().get::<Peer>().and_then(|peer| peer.0);
+pub(crate) async fn inspected(
+    edge: &Edge,
+    request: Request,
+    client: Option<IpAddr>,
+) -> Result<Request, Problem> {
     let (method, path) = (request.method().as_str(), request.uri().path());
     let Some(how) = edge.front().inspects(method, path, request.headers().into(), client) else {
         return Ok(request);

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use problem::{Code, Problem};
 use telemetry::Span;
 
-use super::{arriving::Bounded, digested::digested};
+use super::{Peer, arriving::Bounded, digested::digested};
 use crate::{Edge, REQUEST_ID, RequestId, config::millis, traffic::UNMATCHED};
 
 /// Of which trace a request is a part (W3C Trace Context).
@@ -136,7 +136,8 @@ pub(super) async fn inspect(State(edge): State<Edge>, request: Request, next: Ne
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    match super::inspected(&edge, request).await {
+    let client = request.extensions().get::<Peer>().and_then(|peer| peer.0);
+    match super::inspected(&edge, request, client).await {
         Ok(request) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }

@@ -21,7 +21,6 @@ use crate::{
     config::size,
     connection::{Busy, Watch},
     forward,
-    http::enter,
     server::Port,
 };
 
@@ -86,14 +85,13 @@ impl EdgeService {
     fn written(&self, answer: Answer, request: &HeaderMap, asker: Asker) -> Response<AnswerBody> {
         let id = request.get(REQUEST_ID).map(HeaderValue::as_bytes);
         let mut response = answer.written(id, self.port.edge.clock());
-        self.port.edge.front().complete(&mut response, asker);
+        self.port.edge.front().complete(&mut response, asker, None);
         response.map(AnswerBody::Whole)
     }
 
-    fn routed(&self, mut request: Request<Incoming>, admitted: Admitted, asker: Asker) -> Answering {
+    fn routed(&self, request: Request<Incoming>, admitted: Admitted, asker: Asker) -> Answering {
         let busy = self.watch.begin();
-        enter(admitted, request.extensions_mut());
-        let future = self.port.onward.answer(request.map(Body::new));
+        let future = self.port.onward.answer(request.map(Body::new), admitted);
         Answering::Routed { future, busy: Some(busy), port: self.port.clone(), asker }
     }
 }
@@ -129,10 +127,10 @@ impl Future for Answering {
                 Poll::Ready(Ok(response.take().expect("a future is not polled after it is done")))
             }
             Self::Routed { future, busy, port, asker } => {
-                let mut response = ready!(future.as_mut().poll(cx))?;
-                port.edge.front().complete(&mut response, *asker);
+                let mut answered = ready!(future.as_mut().poll(cx))?;
+                answered.complete(port.edge.front(), *asker);
                 let busy = busy.take();
-                Poll::Ready(Ok(response.map(|body| AnswerBody::Routed { body, _busy: busy })))
+                Poll::Ready(Ok(answered.whole().map(|body| AnswerBody::Routed { body, _busy: busy })))
             }
         }
     }

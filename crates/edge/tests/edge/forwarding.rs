@@ -6,14 +6,17 @@ use std::{
     time::Duration,
 };
 
-use edge::{Content, CountedAs, Forward, RequestId, Tunnel};
+use edge::{Content, Forward, FromUpstream, Lines, Passed, Passing, Tunnel};
 use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::rig::{Rig, hear_one, listen, start_forwarding};
+use crate::{
+    rig::{Rig, hear_one, listen, start_forwarding},
+    versions::{get, plain_http2},
+};
 
 /// Answers with what it was asked, or opens a tunnel to an echo that greets first.
-async fn pass_on(request: Request<Content>) -> Response<Content> {
+async fn pass_on(request: Request<Content>, passing: Passing) -> Passed {
     assert_ne!(request.uri().path(), "/panic", "hunter2");
     let idle_max = if request.uri().path() == "/silent" { 50 } else { 60_000 };
     if request.headers().contains_key("upgrade") {
@@ -32,12 +35,10 @@ async fn pass_on(request: Request<Content>) -> Response<Content> {
         response.headers_mut().insert("x-kept", HeaderValue::from_static("1"));
         let protocol = HeaderValue::from_static("echo");
         Tunnel::new(near, protocol, Duration::from_millis(idle_max)).open_with(&mut response);
-        return response;
+        return Passed::ours(response);
     }
-    let id = request.extensions().get::<RequestId>().map_or("", RequestId::as_str).to_owned();
-    let mut response = Response::new(Content::from(format!("{} {id}", request.uri())));
-    response.extensions_mut().insert(CountedAs("passed".into()));
-    response
+    let text = format!("{} {}", request.uri(), passing.id.as_str());
+    Passed { counted_as: Some("passed".into()), ..Passed::ours(Response::new(Content::from(text))) }
 }
 
 fn start() -> Rig {
@@ -100,4 +101,60 @@ fn an_answer_before_a_tunnel_is_whole() {
     let mut rest = [0; 12];
     stream.read_exact(&mut rest).expect("the next answer");
     assert_eq!(&rest, b"HTTP/1.1 101");
+}
+
+/// Answers as an upstream did, with fields that nobody looked at.
+async fn pass_lines(request: Request<Content>, _: Passing) -> Passed {
+    let mut lines = Lines::default();
+    for (name, value) in [
+        ("X-Kept", "As It Came"),
+        ("Date", "Tue, 03 Mar 2026 10:00:00 GMT"),
+        ("Content-Length", "6"),
+        ("X-Request-Id", "theirs"),
+        ("X-Kept", "twice"),
+    ] {
+        lines.push(name, value.as_bytes());
+    }
+    let completed = request.uri().path() == "/completed";
+    let whose = Some(FromUpstream { completed, strict_cookies: false });
+    Passed { lines, whose, ..Passed::ours(Response::new(Content::from("theirs"))) }
+}
+
+#[test]
+fn fields_that_nobody_looks_at_go_on_as_they_came() {
+    let rig = start_forwarding(&Forward::by(pass_lines));
+    let count = |head: &str, name: &str| head.to_ascii_lowercase().matches(&format!("\r\n{name}: ")).count();
+    for path in ["/", "/completed"] {
+        let reply = rig.ask("GET", path, "x-request-id: mine\r\n", "");
+        assert_eq!(reply.body, "theirs");
+        assert_eq!(count(&reply.head, "x-kept"), 2, "{}", reply.head);
+        for (name, value) in [
+            ("date", "Tue, 03 Mar 2026 10:00:00 GMT"),
+            ("content-length", "6"),
+            ("x-request-id", "mine"),
+            ("x-kept", "As It Came"),
+        ] {
+            assert_eq!(reply.field(name), Some(value), "{path}");
+        }
+        for name in ["date", "content-length", "x-request-id"] {
+            assert_eq!(count(&reply.head, name), 1, "{name} of {path}: {}", reply.head);
+        }
+        assert_eq!(count(&reply.head, "x-content-type-options"), usize::from(path == "/completed"));
+    }
+    // The length is that of the body that there would be.
+    let mut stream = rig.connect_and_say(b"HEAD / HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\r\n");
+    let head = String::from_utf8(listen(&mut stream)).expect("text");
+    assert!(head.contains("\r\nContent-Length: 6\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    assert_eq!(count(&head, "content-length"), 1, "{head}");
+}
+
+#[tokio::test]
+async fn fields_that_nobody_looks_at_are_said_in_http_2_too() {
+    let rig = start_forwarding(&Forward::by(pass_lines));
+    let response = get(&mut plain_http2(&rig).await, "/", 0).await;
+    let kept: Vec<_> = response.headers().get_all("x-kept").iter().collect();
+    assert_eq!(kept, ["As It Came", "twice"]);
+    assert_eq!(response.headers()["content-length"], "6");
+    assert_eq!(response.headers().get_all("x-request-id").iter().count(), 1);
+    assert_ne!(response.headers()["x-request-id"], "theirs");
 }

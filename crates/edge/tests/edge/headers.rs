@@ -81,13 +81,12 @@ fn answers_to_whoever_says_who_they_are_are_kept_by_nobody() {
 
 #[test]
 fn what_is_passed_on_is_left_as_it_is_and_our_own_answers_are_not() {
-    let rig = start_forwarding(&Forward::by(|request: http::Request<Content>| async move {
+    let rig = start_forwarding(&Forward::by(|request: http::Request<Content>, _| async move {
         let mut response = Response::new(Content::from("theirs"));
-        if request.uri().path() != "/ours" {
-            response.extensions_mut().insert(edge::FromUpstream { completed: false, strict_cookies: false });
-        }
         response.headers_mut().insert(header::SET_COOKIE, HeaderValue::from_static("a=b"));
-        response
+        let as_it_is = edge::FromUpstream { completed: false, strict_cookies: false };
+        let whose = (request.uri().path() != "/ours").then_some(as_it_is);
+        edge::Passed { whose, ..edge::Passed::ours(response) }
     }));
     let theirs = rig.get("/");
     assert!(ALWAYS.iter().all(|name| theirs.field(name).is_none()), "{theirs:?}");

@@ -6,7 +6,7 @@ use http::{
 };
 
 use super::{Front, Seen, X_FORWARDED_PROTO};
-use crate::{Answer, cors::Listed};
+use crate::{Answer, FromUpstream, cors::Listed};
 
 /// As much as has to be known of a request when its answer is written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,11 +48,17 @@ impl Front {
         }
     }
 
-    /// Adds the fields that a response does not say itself.
-    pub fn complete<B>(&self, response: &mut Response<B>, asker: Asker) {
+    /// Adds the fields that a response does not say itself, if it is ours; else as far as it is wanted `whose`.
+    pub fn complete<B>(&self, response: &mut Response<B>, asker: Asker, whose: Option<FromUpstream>) {
         let table = self.0.table.load();
         table.cors.put(response.headers_mut(), asker.listed);
-        table.headers.put(response, asker.secure, asker.credentials);
+        table.headers.put(response, asker.secure, asker.credentials, whose);
+    }
+
+    /// Does [`Self::complete`] leave an answer as it is, whatever its fields are?
+    pub fn leaves(&self, whose: Option<FromUpstream>) -> bool {
+        let as_it_is = FromUpstream { completed: false, strict_cookies: false };
+        whose == Some(as_it_is) && self.0.table.load().cors.is_off()
     }
 }
 
