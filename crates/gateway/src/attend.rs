@@ -3,11 +3,12 @@
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use http::StatusCode;
 use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
-    Asked, Gateway, HealthConfig, Protocol, config::millis, exchange::Exchange, line::Line, pool::Pool,
-    streams, upstream::Upstream,
+    Asked, Gateway, HealthConfig, Protocol, config::millis, exchange::Exchange, fault::Fault, line::Line,
+    pool::Pool, streams, upstream::Upstream,
 };
 
 /// How often breakers, budgets and canaries are told what happened.
@@ -61,30 +62,49 @@ async fn check(pool: Arc<Pool>, upstream: Arc<Upstream>) {
     loop {
         rounds.tick().await;
         let asked = ask(&pool, &upstream, &head, config);
-        let good = tokio::time::timeout(millis(config.answer_ms_max), asked).await.unwrap_or(false);
-        if upstream.probed(good, config) {
+        let answered = tokio::time::timeout(millis(config.answer_ms_max), asked).await;
+        let why_not = match answered {
+            Ok(Ok(status)) if status.is_success() => None,
+            Ok(Ok(status)) => Some(format!("it answered {}", status.as_u16())),
+            Ok(Err(fault)) => Some(fault.in_words().to_owned()),
+            Err(_) => Some(format!("no answer in {} ms", config.answer_ms_max)),
+        };
+        let good = why_not.is_none();
+        if upstream.probed(why_not.as_deref(), config) {
             let (pool, address) = (&*pool.name, &*upstream.address);
             if good {
                 tracing::info!(code = "gateway/well", pool, upstream = address, "{address} is well again");
             } else {
-                tracing::warn!(code = "gateway/unwell", pool, upstream = address, "{address} is not well");
+                let why = why_not.unwrap_or_default();
+                tracing::warn!(
+                    code = "gateway/unwell",
+                    pool,
+                    upstream = address,
+                    why,
+                    "{address} is not well: {why}"
+                );
             }
         }
     }
 }
 
-/// Is the upstream well? Each time on a connection of its own, as somebody who comes anew would find it.
-async fn ask(pool: &Arc<Pool>, upstream: &Upstream, head: &Bytes, config: &HealthConfig) -> bool {
+/// What an upstream answers that is asked whether it is well: each time on a connection of its own, as somebody who comes
+/// anew would find it.
+async fn ask(
+    pool: &Arc<Pool>,
+    upstream: &Upstream,
+    head: &Bytes,
+    config: &HealthConfig,
+) -> Result<StatusCode, Fault> {
     let mut times = pool.config.times;
     times.connect_ms_max = times.connect_ms_max.min(config.answer_ms_max);
     if pool.config.protocol == Protocol::Http2 {
         let answered = streams::converse_anew(pool, upstream, head, times.connect_ms_max).await;
-        return answered.is_ok_and(|head| head.status.is_success());
+        return answered.map(|head| head.status);
     }
-    let opened = Line::open(upstream.number, &upstream.address, pool.secure.as_ref(), &times).await;
-    let Ok(line) = opened else { return false };
+    let line = Line::open(upstream.number, &upstream.address, pool.secure.as_ref(), &times).await?;
     let mut exchange = Exchange::new(line, pool.clone(), head, None);
     let asked = Asked { head_only: false, upgrade: false };
     let answered = poll_fn(|cx| exchange.poll_answer(cx, asked)).await;
-    answered.is_ok_and(|head| head.status.is_success())
+    answered.map(|head| head.status)
 }

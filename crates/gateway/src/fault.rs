@@ -31,6 +31,22 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// What a health check says of an upstream that this became of.
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Unreachable => "it cannot be connected to",
+            Self::ConnectTooSlow => "it took too long to be connected to",
+            Self::Lost { .. } => "the connection ended before an answer began",
+            Self::TooSlow => "its answer did not begin in time",
+            Self::BadAnswer(what) => what,
+            Self::BodyTooLarge
+            | Self::BodyLost
+            | Self::Nobody(_)
+            | Self::NoSuchHost
+            | Self::AmbiguousPath => "it could not be asked",
+        }
+    }
+
     /// Does it speak against the upstream?
     pub(crate) const fn is_of_the_upstream(self) -> bool {
         match self {

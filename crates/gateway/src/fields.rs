@@ -34,6 +34,12 @@ pub(crate) fn is_of_the_hop(name: &str) -> bool {
     name.eq_ignore_ascii_case(known)
 }
 
+/// May a server take a field of this name for another one? Many make the same variable of `X_Forwarded_For` as of
+/// `X-Forwarded-For`, so that a stranger could say what only we say.
+fn is_doubtful(name: &str) -> bool {
+    name.contains('_')
+}
+
 /// Does a `Connection` field name this one?
 pub(crate) fn named_by_connection(fields: &[Header<'_>], name: &str) -> bool {
     // How long a body is, and who asks, is not for anybody's connection alone to take away.
@@ -127,7 +133,12 @@ fn write_fields(head: &mut Vec<u8>, fields: &HeaderMap, bearings: Bearings<'_>) 
         let told = [FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, header::FORWARDED];
         let kept = bearings.trusts_forwarded && [FORWARDED_PROTO, FORWARDED_HOST].contains(name);
         let claim = told.contains(name) && !kept;
-        if is_of_the_hop(name.as_str()) || ours.contains(name) || claim || (named && is_named(fields, name)) {
+        if is_of_the_hop(name.as_str())
+            || is_doubtful(name.as_str())
+            || ours.contains(name)
+            || claim
+            || (named && is_named(fields, name))
+        {
             continue;
         }
         if *name == header::COOKIE {
@@ -324,8 +335,12 @@ mod tests {
 
     #[test]
     fn what_strangers_claim_is_not_passed_on() {
-        let claims =
-            [("x-forwarded-for", "10.0.0.1"), ("forwarded", "for=10.0.0.1"), ("x-forwarded-proto", "http")];
+        let claims = [
+            ("x-forwarded-for", "10.0.0.1"),
+            ("forwarded", "for=10.0.0.1"),
+            ("x-forwarded-proto", "http"),
+            ("x_forwarded_for", "10.0.0.1"),
+        ];
         let stranger = head(&claims, BEARINGS);
         assert!(!stranger.contains("10.0.0.1") && !stranger.contains("proto: http\r"), "{stranger}");
         let trusted = head(&claims, Bearings { trusts_forwarded: true, ..BEARINGS });

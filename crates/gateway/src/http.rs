@@ -12,7 +12,7 @@ use edge::{Body, Params};
 use problem::Problem;
 use serde::Deserialize;
 
-use crate::{Gateway, MoveError, TableConfig, TableError, state::State};
+use crate::{Gateway, MoveError, PoolConfig, RouteConfig, TableConfig, TableError, state::State};
 
 /// Reads the configuration anew from where it came from.
 pub type Reload = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
@@ -30,6 +30,25 @@ struct Move {
     weights: BTreeMap<String, u32>,
     #[serde(default)]
     over_ms: u32,
+}
+
+/// A whole table: one without pools or routes has to say so, because `{}` is sent by mistake.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WholeTable {
+    #[serde(default)]
+    region: String,
+    #[serde(default)]
+    trusts_forwarded: bool,
+    pools: BTreeMap<String, PoolConfig>,
+    routes: Vec<RouteConfig>,
+}
+
+impl From<WholeTable> for TableConfig {
+    fn from(whole: WholeTable) -> Self {
+        let WholeTable { region, trusts_forwarded, pools, routes } = whole;
+        Self { region, trusts_forwarded, pools, routes }
+    }
 }
 
 /// What is to be dropped from the cache.
@@ -66,9 +85,9 @@ async fn table(Held(operated): Held<Operated>) -> Json<TableConfig> {
 
 async fn change(
     Held(operated): Held<Operated>,
-    Body(config): Body<TableConfig>,
+    Body(whole): Body<WholeTable>,
 ) -> Result<StatusCode, Problem> {
-    operated.gateway.change(config)?;
+    operated.gateway.change(whole.into())?;
     tracing::info!(code = "gateway/changed", "an operator changed the table");
     Ok(StatusCode::NO_CONTENT)
 }

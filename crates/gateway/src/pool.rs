@@ -304,7 +304,7 @@ mod tests {
             assert_eq!(chosen(&pool, 0, &[]), Some(1));
         }
         for _ in 0..3 {
-            pool.members[1].upstream.probed(false, &pool.config.health);
+            pool.members[1].upstream.probed(Some("no answer"), &pool.config.health);
         }
         assert!(matches!(chosen(&pool, 0, &[]), Some(0 | 2)));
     }
@@ -334,7 +334,7 @@ mod tests {
     fn when_nobody_is_well_nobody_is_asked() {
         let pool = pool(&[("a:1", "")]);
         for _ in 0..3 {
-            pool.members[0].upstream.probed(false, &pool.config.health);
+            pool.members[0].upstream.probed(Some("no answer"), &pool.config.health);
         }
         assert_eq!(chosen(&pool, 0, &[]), None);
     }

@@ -46,6 +46,9 @@ pub struct UpstreamState {
     pub weight: u32,
     /// By its answers to health checks.
     pub well: bool,
+    /// What the last of them found wrong; absent if it found nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
     /// For how long it is still left alone; absent if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ejected_for_ms: Option<u64>,
@@ -111,6 +114,7 @@ fn upstream_state(member: &Member, now_ms: u64) -> UpstreamState {
         region: (*member.region).to_owned(),
         weight: member.weight,
         well: upstream.is_well(),
+        why_not: upstream.why_not(),
         ejected_for_ms: upstream.ejected_for_ms(now_ms),
         ejections: upstream.ejections(),
         in_flight: upstream.in_flight(),

@@ -41,6 +41,8 @@ pub(crate) struct Upstream {
 struct Mind {
     ejection: Ejection,
     health: Health,
+    /// What the last health check that failed found, until one is passed.
+    why_not: Option<Box<str>>,
 }
 
 impl fmt::Debug for Upstream {
@@ -141,9 +143,16 @@ impl Upstream {
         until_ms.is_some()
     }
 
-    /// It was asked whether it is well. Does that change what is thought of it?
-    pub(crate) fn probed(&self, good: bool, config: &HealthConfig) -> bool {
+    /// What the last health check found wrong with it, if it did.
+    pub(crate) fn why_not(&self) -> Option<String> {
+        self.mind(|mind| mind.why_not.as_deref().map(str::to_owned))
+    }
+
+    /// It was asked whether it is well; `why_not` is what was found wrong. Does that change what is thought of it?
+    pub(crate) fn probed(&self, why_not: Option<&str>, config: &HealthConfig) -> bool {
+        let good = why_not.is_none();
         let well = self.mind(|mind| {
+            mind.why_not = why_not.map(Into::into);
             mind.health = mind.health.with(good, config);
             mind.health.is_well()
         });

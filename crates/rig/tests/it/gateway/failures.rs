@@ -27,11 +27,15 @@ async fn a_dead_server_costs_nobody_an_answer_and_is_taken_back_when_it_lives() 
     drop(first);
     let alone = bodies(&gateway.client(), 50).await;
     assert_eq!(alone["second"], 50, "{alone:?}");
-    until(&gateway, "that it is not well", |state| state["pools"][0]["upstreams"][0]["well"] == false).await;
+    until(&gateway, "that it is not well, and why", |state| {
+        let upstream = &state["pools"][0]["upstreams"][0];
+        upstream["well"] == false && upstream["whyNot"] == "it cannot be connected to"
+    })
+    .await;
     let _first = Upstream::start_at(address, |_, stream| answer(stream, "", "first"));
     until(&gateway, "that it is well again", |state| {
         let upstream = &state["pools"][0]["upstreams"][0];
-        upstream["well"] == true && upstream["ejectedForMs"].is_null()
+        upstream["well"] == true && upstream["ejectedForMs"].is_null() && upstream["whyNot"].is_null()
     })
     .await;
     let both = bodies(&gateway.client(), 50).await;
