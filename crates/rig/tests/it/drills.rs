@@ -171,6 +171,10 @@ fn an_encrypted_target_is_drilled_like_any_other() {
 /// What a fleet stands on is installed, and so is what turns clocks: nothing of this may be left out here.
 #[test]
 fn a_fleet_bears_the_loss_of_half_its_nodes_and_a_clock_that_jumps() {
+    // It takes minutes: it is in the long run only.
+    if !rig::long_run() {
+        return;
+    }
     drop((peers::Postgres::start().expect("it starts"), peers::Redis::start().expect("it starts")));
     peers::FAKETIME.ensure().expect("it is installed");
     let folder = tempfile::tempdir().expect("a folder");
