@@ -65,12 +65,12 @@ struct Shared {
     instruments: Instruments,
 }
 
-/// How much less a thread counts that nobody waits for at this moment, by setpriority(2).
+/// How much less a thread counts that nobody waits for at this moment, by nice(2).
 const NICE: i32 = 10;
 
 /// Whoever takes votes goes before whoever checks them: on Linux a priority is one thread's own.
 fn stand_back() {
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+    if let Err(error) = rustix::process::nice(NICE) {
         tracing::warn!(code = "elections/no-priority", %error, "votes are taken and checked with the same priority");
     }
 }
