@@ -122,7 +122,7 @@ fn main() -> anyhow::Result<()> {
         Name::Cache => cache::run(arguments.quick)?,
         Name::BallotCheck => ballot_check::run(arguments.quick)?,
         Name::BallotIntake => ballot_intake::run(arguments.quick)?,
-        Name::Mix => mix::run(arguments.quick)?,
+        Name::Mix => mix::run(arguments.quick, arguments.size)?,
         Name::Tally => tally::run(arguments.quick, arguments.size)?,
         Name::Sums => sums::run(arguments.quick)?,
         Name::Generator => generator::run(arguments.quick)?,

@@ -6,16 +6,27 @@
 use clock::Clock;
 use mixnet::{Encoded, EncryptionKey, Generators, Group, Mix, Ristretto, Rows, ShuffleProof};
 use rand::{SeedableRng, rngs::StdRng};
+use rayon::prelude::*;
 
-use crate::figures::{Figures, median};
+use crate::{
+    figures::{Figures, median},
+    tally::Size,
+};
 
-pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
-    let (rows, runs) = if quick { (10_000, 3) } else { (100_000, 3) };
+pub(crate) fn run(quick: bool, size: Size) -> anyhow::Result<Figures> {
+    let (rows, runs) = match size.ballots {
+        Some(rows) => (rows, 1),
+        None if quick => (10_000, 3),
+        None => (100_000, 3),
+    };
     let mut rng = StdRng::seed_from_u64(1);
     let key = EncryptionKey::<Ristretto>::new(Ristretto::mul_generator(&Ristretto::random_scalar(&mut rng)))?;
     let message = [Ristretto::embed(&[1; 30])];
-    let encrypted: Result<Vec<_>, _> = (0..rows).map(|_| key.encrypt(&message, &mut rng)).collect();
-    let encrypted: Vec<_> = encrypted?.into_iter().map(|(row, _)| row).collect();
+    let encrypt = |number| {
+        let mut rng = StdRng::seed_from_u64(number);
+        key.encrypt(&message, &mut rng).map(|(row, _)| row)
+    };
+    let encrypted: Vec<_> = (0..rows as u64).into_par_iter().map(encrypt).collect::<Result<_, _>>()?;
     let input = Rows::new(&encrypted)?;
     let mut costs: [Vec<f64>; 5] = Default::default();
     let mut bytes = 0;

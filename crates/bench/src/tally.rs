@@ -14,9 +14,9 @@ use crate::{
 /// How large the election is.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Size {
-    /// Ballots that `tally` counts, each of another voter.
+    /// Ballots that `tally` counts, each of another voter, or rows that `mix` mixes once.
     #[arg(long, value_name = "COUNT")]
-    ballots: Option<usize>,
+    pub(crate) ballots: Option<usize>,
 }
 
 pub(crate) fn run(quick: bool, size: Size) -> anyhow::Result<Figures> {

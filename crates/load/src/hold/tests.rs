@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{Read, Write},
-    net::{IpAddr, Ipv4Addr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Shutdown, TcpListener},
     sync::{Arc, Mutex},
     thread,
     time::Duration,
@@ -35,6 +35,8 @@ fn serve(answers: usize) -> (Target, Arc<Mutex<BTreeSet<IpAddr>>>) {
                 if answers > 2 {
                     drop(stream.read(&mut buffer));
                 }
+                // Whoever holds has a copy of every descriptor of this process, so closing this one would end nothing.
+                stream.shutdown(Shutdown::Both).unwrap_or_default();
             });
         }
     });
