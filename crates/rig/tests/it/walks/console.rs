@@ -5,16 +5,22 @@ use rig::{Gateway, Server, ServerOptions};
 use super::Walker;
 use crate::{Folder, console::somebody};
 
-#[tokio::test]
-async fn an_operator_looks_at_a_process_and_blocks_a_network() {
-    let folder = Folder::new();
-    let server = Server::start(&folder.data()).expect("it starts");
-    somebody(&server, "operator", &["operator", "auditor"]).await;
+/// An operator who has signed in there.
+async fn at_the_console(server: &Server) -> Walker {
+    somebody(server, "operator", &["operator", "auditor"]).await;
     let walker = Walker::new().await;
     walker.go(&server.operator().address_of("/console")).await;
     walker.fill("user-id", "operator").await;
     walker.fill("password", crate::PASSWORD).await;
     walker.press("Sign in").await;
+    walker
+}
+
+#[tokio::test]
+async fn an_operator_looks_at_a_process_and_blocks_a_network() {
+    let folder = Folder::new();
+    let server = Server::start(&folder.data()).expect("it starts");
+    let walker = at_the_console(&server).await;
     // What is out of order depends on how busy this machine is: that it is said at all does not.
     walker.read("Alerts").await;
     walker.see(".alerts li, .good").await;
@@ -65,12 +71,7 @@ async fn an_operator_looks_at_gateways_and_moves_the_weights_of_a_route() {
         format!("[console]\ngateways = [\"http://{}\", \"http://127.0.0.1:{away}\"]\n", gateway.admin);
     let options = ServerOptions { settings, ..ServerOptions::default() };
     let server = Server::start_with(&folder.data(), &options).expect("it starts");
-    somebody(&server, "operator", &["operator", "auditor"]).await;
-    let walker = Walker::new().await;
-    walker.go(&server.operator().address_of("/console")).await;
-    walker.fill("user-id", "operator").await;
-    walker.fill("password", crate::PASSWORD).await;
-    walker.press("Sign in").await;
+    let walker = at_the_console(&server).await;
     walker.press("Gateways").await;
     walker.read("old 90 %").await;
     walker.read("cannot connect").await;
