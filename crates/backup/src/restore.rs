@@ -1,6 +1,6 @@
 //! Building a ledger's database, and the store of persons' keys, from a target.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use authz::Person;
 use clock::{Clock, Timestamp};
@@ -166,6 +166,8 @@ pub async fn restore(
 pub(crate) struct Segments<'s> {
     service: &'s str,
     attachments: Option<Attachments>,
+    /// What is in its place already: several entries may name the same.
+    attached: BTreeSet<[u8; 32]>,
     target: &'s Target,
     key: &'s BackupKey,
     spans: Vec<Span>,
@@ -181,7 +183,15 @@ impl<'s> Segments<'s> {
         target: &'s Target,
         key: &'s BackupKey,
     ) -> Result<Self, RestoreError> {
-        let mut this = Self { service, attachments, target, key, spans: Vec::new(), beyond: 0 };
+        let mut this = Self {
+            service,
+            attachments,
+            attached: BTreeSet::new(),
+            target,
+            key,
+            spans: Vec::new(),
+            beyond: 0,
+        };
         this.look().await?;
         Ok(this)
     }
@@ -199,9 +209,10 @@ impl<'s> Segments<'s> {
     pub(crate) async fn follow(&mut self, rebuild: &mut Rebuild) -> Result<Option<Vec<Entry>>, RestoreError> {
         let Some(entries) = self.from(rebuild.next()).await? else { return Ok(None) };
         if let Some(attachments) = self.attachments {
-            for hash in attachments.named(&entries) {
+            for hash in attachments.named(&entries).difference(&self.attached).copied().collect::<Vec<_>>() {
                 let pieces = attachments.fetch(self.service, hash, self.target, self.key).await?;
                 attachments.put(rebuild, hash, pieces)?;
+                self.attached.insert(hash);
             }
         }
         Ok(Some(entries))

@@ -1,6 +1,6 @@
 //! Shipping: what is new in a ledger goes to the target, again and again.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clock::{Clock, Timestamp};
 use ledger::{Entry, all_erased, count_erased, merkle::Hash};
@@ -63,6 +63,8 @@ pub struct Mark {
 pub struct Shipper {
     service: String,
     attachments: Option<Attachments>,
+    /// What this has shipped beside entries: several may name the same.
+    attached: BTreeSet<[u8; 32]>,
     target: Target,
     key: BackupKey,
     clock: Clock,
@@ -94,6 +96,7 @@ impl Shipper {
         let mut this = Self {
             service: service.name.clone(),
             attachments: service.attachments,
+            attached: BTreeSet::new(),
             target,
             key: keys.backup_key(),
             clock,
@@ -233,9 +236,9 @@ impl Shipper {
     }
 
     /// What entries name is there before they are.
-    async fn ship_attachments(&self, entries: &[Entry]) -> Result<(), ShipError> {
+    async fn ship_attachments(&mut self, entries: &[Entry]) -> Result<(), ShipError> {
         let Some(attachments) = self.attachments else { return Ok(()) };
-        for hash in attachments.named(entries) {
+        for hash in attachments.named(entries).difference(&self.attached).copied().collect::<Vec<_>>() {
             let (service, database) = (&self.service, &self.database);
             if !attachments.ship(service, hash, database, &self.target, &self.key, &self.clock).await? {
                 tracing::error!(
@@ -245,6 +248,7 @@ impl Shipper {
                     "what an entry names is not in the database, and so not in the backup"
                 );
             }
+            self.attached.insert(hash);
         }
         Ok(())
     }
