@@ -9,7 +9,7 @@ use std::{
 use overload::OverloadConfig;
 use serde::Deserialize;
 
-use crate::TlsConfig;
+use crate::{TlsConfig, TlsError};
 
 /// Where to listen and how to end: one per port.
 #[derive(Debug, Clone, Deserialize)]
@@ -43,6 +43,16 @@ impl Default for ListenConfig {
             tls: TlsConfig::Off,
             proxy_protocol: false,
         }
+    }
+}
+
+impl ListenConfig {
+    /// Can its port speak as it says, with the certificate and the key that it names?
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check(&self) -> Result<(), TlsError> {
+        self.tls.acceptor().map(drop)
     }
 }
 

@@ -5,7 +5,7 @@ mod proxied;
 mod stream;
 mod watch;
 
-use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use tokio::net::TcpStream;
 
@@ -25,6 +25,9 @@ use crate::{
 
 /// Begins every HTTP/2 connection that has prior knowledge (RFC 9113, section 3.4), and no HTTP/1 one.
 const PREFACE: &[u8] = b"PRI";
+/// How long the rest of a preface, or of another word that begins like it, is waited for at once.
+const PEEK_PAUSE_MIN: Duration = Duration::from_millis(5);
+const PEEK_PAUSE_MAX: Duration = Duration::from_millis(640);
 
 /// Which version a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,26 +56,32 @@ pub(crate) async fn serve(socket: TcpStream, port: Arc<Port>, entry: Entry) {
     match version {
         Version::Http1 => {
             let connection = h1::serve(stream, port.clone(), watch.clone(), peer);
-            unless_cut(&watch, connection).await;
+            let _ended = unless_cut(&watch, connection).await;
         }
         Version::Http2 => {
             let service = EdgeService::new(port.clone(), watch.clone(), peer);
             let connection = port.http2.serve(stream, watch.clone(), service);
-            unless_cut(&watch, connection).await;
+            let ended = unless_cut(&watch, connection).await;
+            if let (Err(error), Some(peer)) = (ended, peer.0)
+                && http2::is_flooded(&error)
+            {
+                port.edge.front().flooded(peer);
+            }
         }
     }
 }
 
 /// Runs a connection until it ends, or its watch ends it.
-async fn unless_cut<E: std::error::Error>(watch: &Watch, connection: impl Future<Output = Result<(), E>>) {
+async fn unless_cut<E: std::error::Error>(
+    watch: &Watch,
+    connection: impl Future<Output = Result<(), E>>,
+) -> Result<(), E> {
     let mut connection = pin!(connection);
     let ended = poll_fn(|cx| match watch.listen(cx) {
         Order::Cut => Poll::Ready(Ok(())),
         Order::Go | Order::Last | Order::Finish | Order::Expire => connection.as_mut().poll(cx),
     });
-    if let Err(error) = ended.await {
-        tracing::debug!(error = %error, "a connection ended early");
-    }
+    ended.await.inspect_err(|error| tracing::debug!(error = %error, "a connection ended early"))
 }
 
 /// A connection on which requests can come.
@@ -106,7 +115,7 @@ async fn shake_hands(socket: TcpStream, port: &Port) -> io::Result<(Stream, Vers
         let version = if agreed { Version::Http2 } else { Version::Http1 };
         return Ok((Stream::Tls(Box::new(stream.into())), version));
     }
-    let mut first = [0; PREFACE.len()];
+    let (mut first, mut pause) = ([0; PREFACE.len()], PEEK_PAUSE_MIN);
     loop {
         let seen = socket.peek(&mut first).await?;
         if seen == PREFACE.len() && first == PREFACE {
@@ -115,7 +124,9 @@ async fn shake_hands(socket: TcpStream, port: &Port) -> io::Result<(Stream, Vers
         if seen == 0 || first[..seen] != PREFACE[..seen] {
             return Ok((Stream::Plain(socket), Version::Http1));
         }
-        // One or two letters of the preface: the rest is on its way, and peeking does not wait for it.
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        // One or two letters of the preface: the rest is on its way, and peeking does not wait for it. Whoever says no
+        // more is looked at ever more seldom.
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PEEK_PAUSE_MAX);
     }
 }

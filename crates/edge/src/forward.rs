@@ -4,17 +4,18 @@
 
 use std::{convert::Infallible, fmt, net::IpAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
-use front::{Admitted, Asker, FromUpstream, Front, TurnedAway};
+use bytes::Bytes;
+use front::{Admitted, Asker, FromUpstream, Front, TurnedAway, page_of, wants_page};
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::CONTENT_TYPE};
 use http_body::Body as _;
 use overload::Seat;
 use problem::Problem;
 use tower_service::Service as _;
 
 use crate::{
-    Edge, Lines, REQUEST_ID, RequestId,
-    http::{Content, Routes, TRACEPARENT, describe, enter, inspected, panicked, trace, written},
+    Edge, Fields, Lines, REQUEST_ID, RequestId,
+    http::{Content, Refused, Routes, TRACEPARENT, describe, enter, inspected, panicked, trace, written},
     traffic::UNMATCHED,
 };
 
@@ -25,6 +26,12 @@ type Rule = dyn Fn(Request<Content>, Admitted, Edge, Option<Seat>) -> Answering 
 /// Passes requests on. It runs on the thread that serves the connection, so it must not block.
 #[derive(Clone)]
 pub struct Forward(Arc<Rule>);
+
+/// How requests are passed on, and named that are not.
+struct Onwards<R, N> {
+    rule: R,
+    naming: N,
+}
 
 /// What is known of a request that is passed on, beside what it says itself.
 #[derive(Debug, Clone)]
@@ -64,10 +71,22 @@ impl Forward {
     where
         F: Future<Output = Passed> + Send + 'static,
     {
-        let rule = Arc::new(rule);
+        Self::named(rule, |_, _| None)
+    }
+
+    /// The same, and counts what is refused before it is passed on under the name that `naming` gives it; from a closed
+    /// set.
+    pub fn named<F>(
+        rule: impl Fn(Request<Content>, Passing) -> F + Send + Sync + 'static,
+        naming: impl Fn(&Uri, &HeaderMap) -> Option<Arc<str>> + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Passed> + Send + 'static,
+    {
+        let onwards = Arc::new(Onwards { rule, naming });
         // One future for all of it: each that lies on its own is memory taken and given back.
         Self(Arc::new(move |request, admitted, edge, seat| {
-            Box::pin(observed(rule.clone(), request, admitted, edge, seat))
+            Box::pin(observed(onwards.clone(), request, admitted, edge, seat))
         }))
     }
 }
@@ -135,8 +154,8 @@ impl Onward {
 }
 
 /// Passes a request on, named, counted and survived.
-async fn observed<R, F>(
-    rule: Arc<R>,
+async fn observed<R, N, F>(
+    onwards: Arc<Onwards<R, N>>,
     mut request: Request<Content>,
     mut admitted: Admitted,
     edge: Edge,
@@ -144,12 +163,14 @@ async fn observed<R, F>(
 ) -> Result<Answered, Infallible>
 where
     R: Fn(Request<Content>, Passing) -> F,
+    N: Fn(&Uri, &HeaderMap) -> Option<Arc<str>>,
     F: Future<Output = Passed>,
 {
     let stopwatch = edge.clock().stopwatch();
     let in_flight = edge.traffic().enter();
     let id = RequestId::of(request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes), edge.clock());
     let method = request.method().clone();
+    let wants_page = wants_page(Fields::from(request.headers()));
     let (turn, told) = (admitted.turn(), admitted.told.take());
     let passing = Passing { client: admitted.client, id: id.clone(), seat };
     drop(admitted);
@@ -160,11 +181,17 @@ where
         // Whoever it is passed on to does a part of it.
         request.headers_mut().insert(TRACEPARENT, traceparent);
     }
+    let refusing = |problem, uri: &Uri, fields: &HeaderMap| Passed {
+        counted_as: (onwards.naming)(uri, fields),
+        ..Passed::ours(refused(problem))
+    };
     let answering = async {
         let kept = match turn {
             Some(turn) => match Box::pin(edge.front().take(turn)).await {
                 Ok(kept) => kept,
-                Err(TurnedAway::Limited(refusal)) => return Passed::ours(refused(refusal)),
+                Err(TurnedAway::Limited(refusal)) => {
+                    return refusing(refusal, request.uri(), request.headers());
+                }
                 Err(TurnedAway::Waits(answer)) => {
                     return Passed::ours(answer.written(None, edge.clock()).map(Content::from));
                 }
@@ -174,10 +201,13 @@ where
         if !request.body().is_end_stream() {
             request = match Box::pin(inspected(&edge, request, passing.client)).await {
                 Ok(request) => request,
-                Err(refusal) => return Passed::ours(refused(refusal)),
+                Err(refusal) => {
+                    let Refused { problem, head } = *refusal;
+                    return refusing(problem, &head.uri, &head.headers);
+                }
             };
         }
-        let mut passed = rule(request, passing).await;
+        let mut passed = (onwards.rule)(request, passing).await;
         if kept.is_some() {
             std::mem::take(&mut passed.lines).gather(passed.response.headers_mut());
             passed.response.headers_mut().extend(kept);
@@ -187,6 +217,7 @@ where
     let answered = AssertUnwindSafe(answering).catch_unwind().await;
     let passed = answered.unwrap_or_else(|panic| Passed::ours(refused(panicked(&*panic))));
     let Passed { mut response, mut lines, whose, counted_as } = passed;
+    show(&mut response, wants_page);
     if let Some(told) = told {
         std::mem::take(&mut lines).gather(response.headers_mut());
         response.headers_mut().extend(told.fields());
@@ -204,6 +235,16 @@ where
         tracing::debug!(request.id = id.as_str(), %method, route = name, "{method} {name}: {status}");
     }
     Ok(Answered { response, lines, whose, id: Some(id) })
+}
+
+/// Says a refusal as a page to whoever wants one; any other answer stays as it is.
+fn show(response: &mut Response<Content>, wants_page: bool) {
+    let problem = response.extensions_mut().remove::<Problem>();
+    let Some(problem) = problem.filter(|_| wants_page) else { return };
+    let page = page_of(&problem);
+    *response.body_mut() = Bytes::from(page.body.into_owned()).into();
+    response.headers_mut().insert(CONTENT_TYPE, page.content_type);
+    response.headers_mut().extend(page.fields);
 }
 
 /// A refusal as whoever passes requests on gives it.

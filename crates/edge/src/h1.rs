@@ -11,6 +11,7 @@ mod body;
 mod connection;
 mod date;
 mod intake;
+mod pace;
 mod refusal;
 mod request;
 mod sending;

@@ -24,7 +24,7 @@ use admit::Admission;
 pub use admit::{REQUEST_TIMEOUT_MS, RETRY_ATTEMPT, admit_passing};
 pub(crate) use extract::enter;
 pub use extract::{Caller, Params, Peer, Query, RawBody};
-pub(crate) use inspecting::inspected;
+pub(crate) use inspecting::{Refused, inspected};
 pub use json::{Body, Exact, read_json};
 pub(crate) use layers::{TRACEPARENT, describe, panicked, trace};
 pub use problem_document::{ProblemDocument, Refusals};

@@ -33,7 +33,7 @@ pub use front::{
     Answer, AttackConfig, AttackMode, Block, BlockChange, ClientsConfig, Cors, Fields, FromUpstream, Front,
     FrontConfig, FrontError, FrontState, Headers, Identify, Incident, IncidentKind, Incidents,
     InspectionConfig, InspectionMode, LimitsConfig, LimitsError, NetworksConfig, REQUEST_ID, RequestId,
-    RoomStateNamed, Rooms, RoomsConfig, RoomsError, SignaturesConfig,
+    RoomStateNamed, Rooms, RoomsConfig, RoomsError, Route, Share, SignaturesConfig,
 };
 pub use h1::Tunnel;
 pub use http::{

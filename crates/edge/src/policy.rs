@@ -10,7 +10,7 @@ use crate::{
     budget::Budget,
     gate::{Gate, NotLetIn, OwnPlace},
 };
-use front::{Admitted, Seen};
+use front::{Admitted, Seen, as_page, wants_page};
 
 /// What every request of a port is measured by. Ports that share one share its connections too, so give
 /// the operators' port one of its own: a flood on the public port must not lock them out.
@@ -84,7 +84,7 @@ impl Edge {
         if let Err(answer) = &looked {
             self.0.traffic.count_unread(answer.status);
         }
-        looked
+        looked.map_err(|answer| if wants_page(seen.fields) { as_page(answer) } else { answer })
     }
 
     /// Lets a connection in, unless its network is shut out or its address has enough of them. Proxies that are

@@ -22,7 +22,7 @@ use problem::Problem;
 use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest, Sha256};
 
-use crate::{Answer, AttackMode, Seen, household, rule::Route};
+use crate::{Answer, AttackMode, FloodsConfig, Seen, household, rule::Route};
 
 /// Where the front answers itself.
 const OWN: &str = "/.holdfast/";
@@ -61,6 +61,8 @@ pub struct AttackConfig {
     pub patience_per_minute: NonZeroU32,
     /// Routes that ask nothing of anybody.
     pub exempt: Vec<Route>,
+    /// Who is kept out because their connections had to be ended; whether or not an attack lasts.
+    pub floods: FloodsConfig,
 }
 
 impl Default for AttackConfig {
@@ -74,6 +76,7 @@ impl Default for AttackConfig {
             patience_ms: positive(10_000),
             patience_per_minute: positive(10),
             exempt: exempt.map(|route| route.parse().expect("a route")).into(),
+            floods: FloodsConfig::default(),
         }
     }
 }

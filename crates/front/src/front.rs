@@ -22,7 +22,7 @@ pub use asker::Asker;
 use authz::Actor;
 use clock::{Clock, Stopwatch};
 use http::{HeaderName, HeaderValue, header};
-use limiter::{Limiter, Shared};
+use limiter::{Limiter, QuotaError, Shared};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 use telemetry::Metrics;
@@ -34,6 +34,7 @@ use crate::{
     alarm::Alarm,
     blocks::Blocks,
     challenge::Challenges,
+    floods::Floods,
     inspection::{BodyInspection, Inspection, InspectionConfig, InspectionError, InspectionState, Teller},
     instruments::Instruments,
     limits::{Limits, Making, Owed},
@@ -69,6 +70,8 @@ pub enum FrontError {
     Inspection(#[from] InspectionError),
     #[error(transparent)]
     Signers(#[from] SignersError),
+    #[error("flooded connections cannot be counted: {0}")]
+    Floods(#[from] QuotaError),
 }
 
 /// What of a request is seen before anything is done for it.
@@ -190,6 +193,7 @@ struct Table {
     signers: Signers,
     /// Those who prove themselves by waiting.
     patient: Limiter,
+    floods: Floods,
 }
 
 /// How the front stands, for operators.
@@ -236,7 +240,8 @@ impl Front {
         let limits = Limits::new(&config.limits, None, &making)?;
         let challenges = Challenges::new(key, clock.clone());
         let inspection = Inspection::new(&config.inspection, None)?;
-        let table = Table::new(config, limits, inspection)?;
+        let floods = Floods::new(config.attack.floods, None)?;
+        let table = Table::new(config, limits, inspection, floods)?;
         let this = Self(Arc::new(Inner {
             table: ArcSwap::from_pointee(table),
             blocks: Blocks::new(clock.clone()),
@@ -270,7 +275,8 @@ impl Front {
         let making = Making { instruments, incidents, shared: shared.as_ref(), since_start };
         let limits = Limits::new(&config.limits, Some(&before.limits), &making)?;
         let inspection = Inspection::new(&config.inspection, Some(&before.inspection))?;
-        self.0.table.store(Arc::new(Table::new(config, limits, inspection)?));
+        let floods = Floods::new(config.attack.floods, Some(&before.floods))?;
+        self.0.table.store(Arc::new(Table::new(config, limits, inspection, floods)?));
         self.watch_siege(None);
         Ok(())
     }
@@ -488,7 +494,12 @@ impl Front {
 }
 
 impl Table {
-    fn new(config: &FrontConfig, limits: Limits, inspection: Inspection) -> Result<Self, SignersError> {
+    fn new(
+        config: &FrontConfig,
+        limits: Limits,
+        inspection: Inspection,
+        floods: Floods,
+    ) -> Result<Self, SignersError> {
         Ok(Self {
             clients: config.clients.clone(),
             networks: Networks::new(&config.networks),
@@ -499,6 +510,7 @@ impl Table {
             inspection: Arc::new(inspection),
             signers: Signers::new(&config.signatures)?,
             patient: config.attack.patient(),
+            floods,
         })
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Instruments {
     signatures: Family<OutcomeLabel, Counter>,
     pub(crate) signatures_remembered: Gauge,
     pub(crate) connections_refused: Counter,
+    pub(crate) connections_flooded: Counter,
     attacks_seen: Family<AttackLabel, Counter>,
 }
 
@@ -89,6 +90,11 @@ impl Instruments {
                 "connections_refused",
                 "Connections that were closed unread: from blocked networks, or too many from one address",
                 this.connections_refused.clone(),
+            );
+            registry.register(
+                "connections_flooded",
+                "Connections that were ended because their callers flooded them",
+                this.connections_flooded.clone(),
             );
             registry.register(
                 "attacks_seen",

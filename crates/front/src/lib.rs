@@ -12,14 +12,17 @@ mod client;
 mod cookies;
 mod cors;
 mod fields;
+mod floods;
 mod front;
 mod headers;
+mod html;
 mod identify;
 mod incidents;
 mod inspection;
 mod instruments;
 mod limits;
 mod networks;
+mod person;
 mod request_id;
 mod rooms;
 mod rule;
@@ -34,6 +37,7 @@ pub use challenge::AttackConfig;
 pub use client::{ClientsConfig, ForwardedIn};
 pub use cors::{Cors, CorsConfig, CorsError, CrossSite, Origin};
 pub use fields::Fields;
+pub use floods::FloodsConfig;
 pub use front::{
     Admitted, Asker, AttackState, Front, FrontConfig, FrontError, FrontState, Seen, Turn, TurnedAway,
 };
@@ -46,6 +50,7 @@ pub use inspection::{
 };
 pub use limits::{LimitsConfig, LimitsError, RuleState};
 pub use networks::NetworksConfig;
+pub use person::{as_page, page_of, wants_page};
 pub use request_id::{REQUEST_ID, RequestId, write_request_id};
 pub use rooms::{RoomConfig, RoomStateNamed, Rooms, RoomsConfig, RoomsError};
 pub use rule::{Part, Route, RouteError, RuleConfig, Share, household};

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    fmt,
     hash::{Hash, Hasher},
     net::IpAddr,
     num::NonZeroU32,
@@ -158,6 +159,24 @@ const fn yes() -> bool {
 }
 
 impl Route {
+    /// May it be a request for a path of this description, in which a segment in braces stands for any one?
+    #[must_use]
+    pub fn covers(&self, described: &str) -> bool {
+        let mut there = segments(described);
+        let begins =
+            self.segments.iter().all(|own| there.next().is_some_and(|there| alike(own.as_deref(), there)));
+        begins && (self.open || there.next().is_none())
+    }
+
+    /// May it be a request for this path, or one below it?
+    #[must_use]
+    pub fn covers_below(&self, path: &str) -> bool {
+        let mut there = segments(path);
+        let begins =
+            self.segments.iter().all(|own| there.next().is_none_or(|there| alike(own.as_deref(), there)));
+        begins && (self.open || there.next().is_none())
+    }
+
     /// Is it a request for this route?
     pub(crate) fn matches(&self, method: &str, path: &str) -> bool {
         // Whoever answers `GET` does the same work for `HEAD`.
@@ -176,6 +195,15 @@ impl Route {
         });
         begins && (self.open || asked.next().is_none())
     }
+}
+
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// May a segment of a rule, or any one, and a described one be the same?
+fn alike(own: Option<&str>, described: &str) -> bool {
+    own.is_none_or(|own| own == described || described.starts_with('{'))
 }
 
 /// A path as others may read it: what is written with percent signs is what it stands for. A rule must hold however its
@@ -218,6 +246,22 @@ impl FromStr for Route {
         };
         let segments = path.split('/').filter(|part| !part.is_empty()).map(segment).collect();
         Ok(Self { method, segments, open })
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(method) = &self.method {
+            write!(f, "{method} ")?;
+        }
+        for segment in &self.segments {
+            write!(f, "/{}", segment.as_deref().unwrap_or("{any}"))?;
+        }
+        match (self.open, self.segments.is_empty()) {
+            (true, _) => f.write_str("/*"),
+            (false, true) => f.write_str("/"),
+            (false, false) => Ok(()),
+        }
     }
 }
 
@@ -346,6 +390,24 @@ mod tests {
 
     fn matches(route: &str, method: &str, path: &str) -> bool {
         route.parse::<Route>().expect("a route").matches(method, path)
+    }
+
+    #[test]
+    fn a_rule_for_routes_that_are_described_is_known_from_one_for_none() {
+        let route = |text: &str| text.parse::<Route>().expect("a route");
+        for (rule, described) in [
+            ("/elections/7/*", "/elections/{election}/ballots"),
+            ("POST /elections/{e}", "/elections/{election}"),
+            ("/*", "/"),
+        ] {
+            assert!(route(rule).covers(described), "{rule}");
+            assert_eq!(route(rule).to_string().parse(), Ok(route(rule)), "it is written as it is read");
+        }
+        assert!(
+            !route("/elections").covers("/elections/{election}") && !route("/polls/*").covers("/elections")
+        );
+        assert!(route("/api/visits/7").covers_below("/api") && route("/*").covers_below("/api"));
+        assert!(!route("/api").covers_below("/api/visits") && !route("/apis/*").covers_below("/api"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use clock::{Clock, Stopwatch};
 use edge::{Content, Forward, FromUpstream, Lines, Passed, Passing, Tunnel, refused};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use overload::{Deadline, Seat};
 use problem::Code;
 use tokio::sync::watch;
@@ -138,8 +138,12 @@ impl Gateway {
     /// How requests come in.
     #[must_use]
     pub fn forward(&self) -> Forward {
-        let gateway = self.clone();
-        Forward::by(move |request, passing| gateway.clone().handle(request, passing))
+        let (gateway, naming) = (self.clone(), self.clone());
+        let rule = move |request, passing| gateway.clone().handle(request, passing);
+        Forward::named(rule, move |uri, fields| {
+            let table = naming.0.table.load();
+            table.route(host(uri, fields), &as_routed(uri.path())).map(|route| route.name.clone())
+        })
     }
 
     pub(crate) fn table(&self) -> Arc<Table> {
@@ -174,7 +178,7 @@ impl Gateway {
 
     async fn handle(self, request: Request<Content>, mut passing: Passing) -> Passed {
         let table = self.0.table.load();
-        let host: Box<str> = host(&request).into();
+        let host: Box<str> = host(request.uri(), request.headers()).into();
         let path = request.uri().path();
         let found = match table.route(&host, &as_routed(path)) {
             _ if is_ambiguous(path) => Err(Fault::AmbiguousPath),
@@ -332,12 +336,12 @@ fn find<'t>(table: &'t Table, name: &str) -> Result<&'t Arc<Route>, MoveError> {
 }
 
 /// The host that a request is for: that of its whole URI, if it has one (RFC 9112, section 3.2.2).
-fn host(request: &Request<Content>) -> &str {
-    let authority = request.uri().authority().map(|authority| {
+fn host<'a>(uri: &'a Uri, fields: &'a HeaderMap) -> &'a str {
+    let authority = uri.authority().map(|authority| {
         let whole = authority.as_str();
         whole.rsplit_once('@').map_or(whole, |(_, host)| host)
     });
-    let field = || request.headers().get(header::HOST)?.to_str().ok();
+    let field = || fields.get(header::HOST)?.to_str().ok();
     authority.or_else(field).unwrap_or_default()
 }
 
@@ -426,8 +430,8 @@ mod tests {
     #[test]
     fn the_host_of_a_whole_uri_is_the_true_one() {
         let mut request = request(&[("host", "field.example")]);
-        assert_eq!(host(&request), "field.example");
+        assert_eq!(host(request.uri(), request.headers()), "field.example");
         *request.uri_mut() = "http://ada@uri.example:8080/".parse().expect("a URI");
-        assert_eq!(host(&request), "uri.example:8080");
+        assert_eq!(host(request.uri(), request.headers()), "uri.example:8080");
     }
 }

@@ -30,6 +30,8 @@ pub enum TableError {
     Path { route: String, path: String },
     #[error("the route `{0}` leads nowhere: give one of its pools a weight")]
     Nowhere(String),
+    #[error("the canary of the route `{0}` has a share of more than 100 percent")]
+    Canary(String),
     #[error("the name `{0}` has other letters than small ones, digits, `-` and `_`, or more than 64")]
     Name(String),
     #[error("the pool `{pool}` has the upstream `{address}`, which is not a host and a port")]
@@ -211,6 +213,9 @@ fn check_route(route: &RouteConfig, config: &TableConfig) -> Result<(), TableErr
     let canary = route.canary.iter().map(|canary| &canary.pool);
     if let Some(pool) = route.pools.keys().chain(canary).find(|pool| !config.pools.contains_key(*pool)) {
         return Err(TableError::NoSuchPool { route: route.name.clone(), pool: pool.clone() });
+    }
+    if route.canary.as_ref().is_some_and(|canary| canary.percent.max(canary.failed_percent_max) > 100) {
+        return Err(TableError::Canary(route.name.clone()));
     }
     if route.pools.values().all(|weight| *weight == 0) {
         return Err(TableError::Nowhere(route.name.clone()));

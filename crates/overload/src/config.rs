@@ -75,6 +75,9 @@ pub struct ConcurrencyConfig {
     pub probe: NonZeroU16,
     /// Latency may grow to so many percent of the least loaded before the limit falls.
     pub tolerance_percent: NonZeroU16,
+    /// Latency may grow to so much in any case, in milliseconds: nobody notices so little, and what is written for
+    /// many at once takes longer the more they are, and costs each of them less.
+    pub tolerated_ms: NonZeroU16,
     /// Latencies are looked at over so long, or less if there are many, in milliseconds.
     pub window_ms: NonZeroU16,
     /// A window has at least so many answers.
@@ -93,6 +96,7 @@ impl Default for ConcurrencyConfig {
             ceiling: nonzero(8192),
             probe: nonzero(2),
             tolerance_percent: nonzero(200),
+            tolerated_ms: nonzero(25),
             window_ms: nonzero(100),
             window_answers_min: nonzero(8),
             probe_every_ms: NonZeroU32::new(30_000).expect("a positive constant"),

@@ -3,8 +3,9 @@
 //! The least loaded latency moves slowly, the present one fast. While the present one is within a tolerance of the
 //! least, the limit grows by its square root (an allowance for queues below us); beyond, it shrinks in proportion,
 //! as Netflix's Gradient2 and Envoy's gradient do. What differs from either: a loaded window never raises the
-//! least loaded latency, so that a flood that lasts cannot teach it; and how few a probe lets in has nothing to do
-//! with how low the limit may fall.
+//! least loaded latency, so that a flood that lasts cannot teach it; how few a probe lets in has nothing to do
+//! with how low the limit may fall; and no latency is too long that is short by itself, because commands that share
+//! a sync take several times as long together as one alone, and that is how a thousand of them are fast.
 
 use crate::config::{ConcurrencyConfig, nanos};
 
@@ -115,7 +116,8 @@ impl Limit {
         let unloaded = seen.peak <= u32::from(config.probe.get());
         self.learn(mean, unloaded, now);
         let least = self.least.map_or(mean, |least| least.ns);
-        let tolerated = least * f64::from(config.tolerance_percent.get()) / 100.0;
+        let short = float(nanos(config.tolerated_ms.get().into()));
+        let tolerated = (least * f64::from(config.tolerance_percent.get()) / 100.0).max(short);
         let gradient = (tolerated / self.present_ns.max(1.0)).clamp(GRADIENT_MIN, 1.0);
         // A limit that nobody came near says nothing of what would be if they did.
         let used = seen.binds || f64::from(seen.peak) * 2.0 >= self.limit;
@@ -134,7 +136,7 @@ impl Limit {
         }
         self.limit = self.limit.clamp(config.floor.get().into(), config.ceiling.get().into());
         self.falling = if gradient <= GRADIENT_MIN { self.falling + 1 } else { 0 };
-        if seen.binds && self.is_in_doubt(config, now) {
+        if seen.binds && self.present_ns > short && self.is_in_doubt(config, now) {
             self.probe = Some(Probe { began: now, counts_from: None, answers: 0, sum_ns: 0 });
         }
     }
@@ -259,6 +261,13 @@ mod tests {
     fn one_server_ends_with_a_few_at_once() {
         let limit = after(200, |peak| 10 * u64::from(peak));
         assert!((4..=6).contains(&limit), "{limit}");
+    }
+
+    #[test]
+    fn work_that_is_done_for_many_at_once_is_not_held_to_what_one_takes_alone() {
+        // A sync of 2 ms, and 25 us more for each that shares it.
+        let limit = after(200, |peak| 2 + u64::from(peak) / 40);
+        assert!((800..=1500).contains(&limit), "{limit}");
     }
 
     #[test]

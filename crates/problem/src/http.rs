@@ -26,6 +26,8 @@ impl IntoResponse for Problem {
         }
         // Read by the layer that counts and logs refusals by code.
         response.extensions_mut().insert(Code(self.code()));
+        // For whoever says it in another form.
+        response.extensions_mut().insert(self);
         response
     }
 }

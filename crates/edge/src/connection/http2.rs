@@ -1,6 +1,7 @@
 //! HTTP/2, which hyper speaks for us, with the connection's watch looking on.
 
 use std::{
+    error::Error,
     future::poll_fn,
     io::{self, IoSlice},
     pin::{Pin, pin},
@@ -56,6 +57,14 @@ impl Http2 {
         })
         .await
     }
+}
+
+/// Did the connection end because its caller flooded it: took back requests without end (CVE-2023-44487), or sent a header
+/// section that does not stop (CVE-2024-27316)?
+pub(super) fn is_flooded(error: &hyper::Error) -> bool {
+    let error = error.source().and_then(<dyn Error>::downcast_ref::<h2::Error>);
+    // What a caller says of us is no sign of anything.
+    error.is_some_and(|error| error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM))
 }
 
 /// A stream that tells the connection's watch when its caller does not read.

@@ -168,6 +168,7 @@ impl Connection {
                 }
             };
             inbox.consume(bytes);
+            self.wire.begin_part();
             self.looked_at = 0;
             match found {
                 Found::Answered { persistent: true } => self.answered = true,
@@ -182,7 +183,7 @@ impl Connection {
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Came>> {
         // A caller who does not take the answers is not asked for more requests.
         ready!(self.wire.poll_send(cx))?;
-        if let Poll::Ready(count) = self.wire.poll_fill(cx)? {
+        if let Poll::Ready(count) = self.wire.poll_fill_part(cx)? {
             return Poll::Ready(Ok(if count > 0 { Came::Bytes } else { Came::Nothing }));
         }
         if std::mem::take(&mut self.answered) {

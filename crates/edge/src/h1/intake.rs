@@ -75,7 +75,7 @@ impl Intake {
             let came = if wire.inbox.is_empty() && self.decoder.data_left() >= LANDING_BYTES_MIN {
                 ready!(self.poll_land(wire, cx))?
             } else {
-                ready!(wire.poll_fill(cx))?
+                ready!(wire.poll_fill_part(cx))?
             };
             if came == 0 {
                 self.giver.lose(cx);
@@ -94,7 +94,7 @@ impl Intake {
         let left = usize::try_from(self.decoder.data_left()).unwrap_or(usize::MAX);
         let bytes_max = left.min(LANDING_BYTES_MAX);
         self.landing.reserve(bytes_max);
-        let count = ready!(wire.poll_read_into(cx, &mut self.landing, bytes_max))?;
+        let count = ready!(wire.poll_land_part(cx, &mut self.landing, bytes_max))?;
         self.decoder.took(count);
         Poll::Ready(Ok(count))
     }

@@ -10,6 +10,7 @@ use std::{
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use super::pace::Pace;
 use crate::connection::{Stream, Watch};
 use http1::Inbox;
 
@@ -25,6 +26,7 @@ pub(super) struct Wire {
     watch: Arc<Watch>,
     pub(super) inbox: Inbox,
     inbox_bytes_max: usize,
+    pace: Pace,
     outbox: Vec<u8>,
     /// Bytes of the outbox that were sent.
     sent: usize,
@@ -35,7 +37,7 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(stream: Stream, watch: Arc<Watch>, inbox_bytes_max: usize) -> Self {
         let (inbox, outbox, tail) = (Inbox::default(), Vec::new(), Bytes::new());
-        Self { stream, watch, inbox, inbox_bytes_max, outbox, sent: 0, tail }
+        Self { stream, watch, inbox, inbox_bytes_max, pace: Pace::default(), outbox, sent: 0, tail }
     }
 
     /// Where answers are written. Nothing may be, while the wire [is full](Self::is_full).
@@ -89,8 +91,46 @@ impl Wire {
         Poll::Ready(Ok(count))
     }
 
+    /// The next head or body begins.
+    pub(super) fn begin_part(&mut self) {
+        self.pace.restart();
+    }
+
+    /// Reads what has come of a head or a body: of one that comes in many small pieces only now and then.
+    pub(super) fn poll_fill_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_part(cx, Self::poll_fill)
+    }
+
+    /// Reads data of a body as [`Self::poll_read_into`] does, and as seldom as [`Self::poll_fill_part`].
+    pub(super) fn poll_land_part(
+        &mut self,
+        cx: &mut Context<'_>,
+        landing: &mut BytesMut,
+        bytes_max: usize,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_part(cx, |wire, cx| wire.poll_read_into(cx, landing, bytes_max))
+    }
+
+    fn poll_part(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut read: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        while self.pace.is_slow() {
+            ready!(self.pace.poll_pause(cx));
+            // Nobody waits for the socket, so that what comes until the next look wakes nobody.
+            if let Poll::Ready(count) = read(self, &mut Context::from_waker(Waker::noop()))? {
+                self.pace.read(count);
+                return Poll::Ready(Ok(count));
+            }
+        }
+        let count = ready!(read(self, cx))?;
+        self.pace.read(count);
+        Poll::Ready(Ok(count))
+    }
+
     /// Reads at most `bytes_max` bytes past the inbox, which must be empty.
-    pub(super) fn poll_read_into(
+    fn poll_read_into(
         &mut self,
         cx: &mut Context<'_>,
         landing: &mut BytesMut,
@@ -167,5 +207,78 @@ impl Drop for Wire {
         self.outbox.clear();
         self.tail = Bytes::new();
         self.rest();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        io::Write,
+        sync::atomic::{AtomicU32, Ordering::Relaxed},
+        task::Wake,
+    };
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::{connection::Watches, gate::Gate};
+
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A wire, and who speaks at its other end.
+    async fn connected() -> (Wire, std::net::TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let caller = std::net::TcpStream::connect(address).expect("it listens");
+        caller.set_nodelay(true).expect("a socket has options");
+        let (socket, _): (TcpStream, _) = listener.accept().await.expect("somebody came");
+        let place = Gate::new(1, 1).enter().expect("there is room");
+        let watch = Watches::default().enter(place).watch().clone();
+        (Wire::new(Stream::Plain(socket), watch, 1 << 10), caller)
+    }
+
+    #[tokio::test]
+    async fn many_small_pieces_of_a_head_wake_nobody_and_are_read_together() {
+        let (mut wire, mut caller) = connected().await;
+        while !wire.pace.is_slow() {
+            caller.write_all(b"x").expect("it is connected");
+            let came = poll_fn(|cx| wire.poll_fill_part(cx)).await.expect("it is connected");
+            assert_eq!(came, 1, "the first pieces are read as they come");
+        }
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut read = wire.inbox.bytes().len();
+        for round in 1..=5 {
+            assert!(wire.poll_fill_part(&mut Context::from_waker(&waker)).is_pending());
+            caller.write_all(b"xxx").expect("it is connected");
+            caller.write_all(b"xxx").expect("it is connected");
+            while woken.0.load(Relaxed) < round {
+                tokio::task::yield_now().await;
+            }
+            assert!(wire.pace.is_over(), "it is the end of the pause that wakes");
+            let came = poll_fn(|cx| wire.poll_fill_part(cx)).await.expect("it is connected");
+            assert_eq!((came, wire.inbox.bytes().len()), (6, read + 6));
+            read += 6;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_piece_ends_the_pauses() {
+        let (mut wire, mut caller) = connected().await;
+        while !wire.pace.is_slow() {
+            caller.write_all(b"x").expect("it is connected");
+            poll_fn(|cx| wire.poll_fill_part(cx)).await.expect("it is connected");
+        }
+        caller.write_all(&[b'x'; 800]).expect("it is connected");
+        let came = poll_fn(|cx| wire.poll_fill_part(cx)).await.expect("it is connected");
+        assert_eq!((came, wire.pace.is_slow()), (800, false));
     }
 }

@@ -14,12 +14,20 @@ use axum::{
 };
 use bytes::Bytes;
 use front::{BodyInspection, Front};
+use http::request::Parts;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use problem::Problem;
 
 use super::{arriving::BodyError, extract::unread};
 use crate::{Edge, budget::Share, config::millis};
+
+/// A request that does not go on.
+pub(crate) struct Refused {
+    pub(crate) problem: Problem,
+    /// What it asked for.
+    pub(crate) head: Parts,
+}
 
 /// A body of which the beginning has been read already.
 struct Begun {
@@ -45,7 +53,7 @@ pub(crate) async fn inspected(
     edge: &Edge,
     request: Request,
     client: Option<IpAddr>,
-) -> Result<Request, Problem> {
+) -> Result<Request, Box<Refused>> {
     let (method, path) = (request.method().as_str(), request.uri().path());
     let Some(how) = edge.front().inspects(method, path, request.headers().into(), client) else {
         return Ok(request);
@@ -59,14 +67,20 @@ pub(crate) async fn inspected(
     let time = millis(edge.config().body_read_ms_max);
     let body = tokio::time::timeout(time, begin(edge, &how, body)).await;
     let body = body.map_err(|_| axum::Error::new(BodyError::TooSlow)).flatten();
-    let Begun { begin, rest } = body.map_err(|error| unread(&error))?;
+    let Begun { begin, rest } = match body {
+        Ok(begun) => begun,
+        Err(error) => return Err(Box::new(Refused { problem: unread(&error), head: parts })),
+    };
     let looked = match begin.iter().filter_map(Frame::data_ref).collect::<Vec<_>>().as_slice() {
         [whole] => edge.front().inspect(&how, whole),
         several => {
             edge.front().inspect(&how, &several.iter().map(|data| &data[..]).collect::<Vec<_>>().concat())
         }
     };
-    looked.map(|()| Request::from_parts(parts, Body::new(Begun { begin, rest })))
+    match looked {
+        Ok(()) => Ok(Request::from_parts(parts, Body::new(Begun { begin, rest }))),
+        Err(problem) => Err(Box::new(Refused { problem, head: parts })),
+    }
 }
 
 /// Reads as much as is looked at.

@@ -139,7 +139,7 @@ pub(super) async fn inspect(State(edge): State<Edge>, request: Request, next: Ne
     let client = request.extensions().get::<Peer>().and_then(|peer| peer.0);
     match super::inspected(&edge, request, client).await {
         Ok(request) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+        Err(refused) => refused.problem.into_response(),
     }
 }
 

@@ -11,7 +11,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    rig::{Rig, hear_one, listen, start_forwarding},
+    rig::{Rig, hear_one, listen, start_forwarding, start_forwarding_behind},
     versions::{get, plain_http2},
 };
 
@@ -59,6 +59,51 @@ fn what_is_passed_on_is_named_counted_and_survived() {
         "{metrics}"
     );
     assert!(metrics.contains("route=\"unmatched\",status=\"500\"} 1"), "{metrics}");
+}
+
+/// What a browser sends where a person looks at what comes.
+const PERSON: &str = "accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
+
+#[tokio::test]
+async fn a_person_gets_a_refusal_as_a_page_and_a_program_as_a_document() {
+    let rig = start();
+    rig.ask("GET", "/panic", "accept: */*\r\n", "").refuses(500, "internal");
+    let page = rig.ask("GET", "/panic", PERSON, "");
+    assert_eq!(
+        (page.status, page.field("content-type")),
+        (500, Some("text/html; charset=utf-8")),
+        "{page:?}"
+    );
+    assert_eq!(page.field("cache-control"), Some("no-store"));
+    assert!(
+        page.field("content-security-policy").is_some_and(|policy| policy.contains("style-src 'sha256-"))
+    );
+    assert!(page.body.contains("<h1>Something went wrong on our side</h1>"), "{}", page.body);
+    // What is passed on stays what it is.
+    assert!(rig.ask("GET", "/a", PERSON, "").body.starts_with("/a "));
+    let request = Request::get("http://edge/panic").header("accept", "text/html");
+    let request = request.body(http_body_util::Empty::new()).expect("a request");
+    let response = plain_http2(&rig).await.send_request(request).await.expect("it answers");
+    assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+}
+
+#[test]
+fn a_body_that_is_refused_is_counted_under_the_route_it_was_for() {
+    let config = toml::from_str("[inspection]\nmode = \"block\"\n[limits]\nrules = []\n").expect("settings");
+    let forward = Forward::named(pass_on, |uri, fields| {
+        let known = uri.path() == "/notes" && fields.contains_key("host");
+        known.then(|| "notes".into())
+    });
+    let rig = start_forwarding_behind(&forward, &config);
+    let kind = "content-type: application/x-www-form-urlencoded\r\n";
+    for path in ["/notes", "/other"] {
+        rig.ask("POST", path, kind, "text=1%27%20or%201=1--").refuses(403, "edge/inspected");
+    }
+    let metrics = rig.metrics.encode();
+    for route in ["notes", "unmatched"] {
+        let counted = format!("http_requests_total{{method=\"POST\",route=\"{route}\",status=\"403\"}} 1");
+        assert!(metrics.contains(&counted), "{metrics}");
+    }
 }
 
 #[test]

@@ -50,6 +50,21 @@ fn a_limit_holds_for_routed_and_for_direct_requests_and_says_what_is_left() {
     check_two(&start_behind(&two_an_hour("[\"address\"]", "")), "/session", "authorization: Bearer good\r\n");
 }
 
+#[test]
+fn a_person_is_told_of_a_limit_on_a_page() {
+    let rig = start_behind(&two_an_hour("[\"address\"]", ""));
+    let person = "accept: text/html, */*;q=0.8\r\n";
+    (0..2).for_each(|_| assert_eq!(rig.ask("GET", "/hello", person, "").body, "hello"));
+    let page = rig.ask("GET", "/hello", person, "");
+    assert_eq!(
+        (page.status, page.field("content-type")),
+        (429, Some("text/html; charset=utf-8")),
+        "{page:?}"
+    );
+    let wait = page.field("retry-after").expect("it is told when to come back");
+    assert!(page.body.contains(&format!("Please wait {wait} seconds")), "{}", page.body);
+}
+
 #[tokio::test]
 async fn a_limit_holds_over_http_2_too() {
     let rig = start_behind(&two_an_hour("[\"address\"]", ""));

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod cuts;
+mod floods;
 mod forwarding;
 mod front;
 mod headers;

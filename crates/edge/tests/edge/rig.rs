@@ -42,8 +42,13 @@ pub(crate) fn start_behind(front: &FrontConfig) -> Rig {
 
 /// Passes everything on.
 pub(crate) fn start_forwarding(forward: &Forward) -> Rig {
+    start_forwarding_behind(forward, &open_front())
+}
+
+/// Passes on what a front of the test's lets through.
+pub(crate) fn start_forwarding_behind(forward: &Forward, front: &FrontConfig) -> Rig {
     let (clock, metrics) = (Clock::System, Metrics::new());
-    let front = Front::new(&open_front(), &clock, &metrics, None, [0; 32]).expect("there are no limits");
+    let front = Front::new(front, &clock, &metrics, None, [0; 32]).expect("settings that can be held to");
     let traffic = Traffic::new(&metrics);
     let edge = Edge::new(EdgeConfig::default(), clock, traffic, Identify::nobody(), front.clone());
     let address = SocketAddr::from(([127, 0, 0, 1], 0));

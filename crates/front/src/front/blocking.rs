@@ -9,6 +9,7 @@ use super::{Front, Relaxed};
 use crate::{
     Block, BlockError, Incident, IncidentKind, Incidents,
     inspection::{Attack, Inspection, refusal},
+    networks::Standing,
     rule::network_of,
     shared_blocks::BlockChange,
 };
@@ -45,6 +46,23 @@ impl Front {
             self.0.shared_blocks.note(BlockChange::TakenBack(network));
         }
         removed
+    }
+
+    /// Somebody's connection had to be ended because they flooded it. Whoever does it again and again is not let in for a
+    /// while; proxies that are trusted, and networks that are allowed, are.
+    pub fn flooded(&self, peer: IpAddr) {
+        self.0.instruments.connections_flooded.inc();
+        let table = self.0.table.load();
+        if table.clients.trusts(peer) || table.networks.standing(peer, || false) == Standing::Allowed {
+            return;
+        }
+        let now = u64::try_from(self.0.since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if let Some(time) = table.floods.strike(peer, now) {
+            let until = self.0.clock.now().plus(time);
+            let block = Block { network: network_of(peer), until, reason: "flood".to_owned() };
+            // Without room for another, each of their connections costs what one costs.
+            let _full = self.block(block);
+        }
     }
 
     /// From now on blocks are kept for other nodes too.

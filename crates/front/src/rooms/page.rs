@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use waiting::{Reason, Standing};
 
 use super::{config::RoomConfig, words};
+use crate::html::escaped;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -159,21 +160,6 @@ fn whole(heading: &str, head: &str, main_attributes: &str, main: &str) -> String
          <body>\n<main{main_attributes}>\n{main}</main>\n</body>\n</html>\n",
         style.name, style.integrity
     )
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
