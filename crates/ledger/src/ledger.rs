@@ -239,7 +239,8 @@ impl Ledger {
             return Err(SubmitError::Resting { after });
         }
         let (waiting, answered) = Waiting::new(Arc::clone(&shared.name), by, command, once, &shared.clock)?;
-        self.join(Box::new(waiting)).map_err(|full| match full {
+        let trace = span.as_ref().map(|span| span.traceparent().into());
+        self.join(Box::new(waiting.within(trace))).map_err(|full| match full {
             Full::Crowded(_) => SubmitError::Busy,
             Full::Closed(_) => SubmitError::Stopped,
         })?;

@@ -1,7 +1,7 @@
 //! Changes that no entry tells of: claims, leases and the like, in the same batches as commands, so that
 //! they stand in the same order.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use authz::By;
 use clock::Timestamp;
@@ -82,6 +82,10 @@ impl<O: Operation> Pending for WaitingOperation<O> {
         if let Stage::Given(operation) = &self.stage {
             operation.reads(keys);
         }
+    }
+
+    fn trace(&self) -> Option<Arc<str>> {
+        None
     }
 
     fn apply(&mut self, tx: &mut Tx<'_>, at: Timestamp) -> Verdict {

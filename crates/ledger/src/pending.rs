@@ -22,6 +22,8 @@ pub(crate) trait Pending: Send {
     /// Who gave it; nobody if the process itself did.
     fn by(&self) -> Option<&By>;
     fn reads(&self, keys: &mut Keys<'_>);
+    /// The trace that it is part of, if there is one.
+    fn trace(&self) -> Option<Arc<str>>;
     fn apply(&mut self, tx: &mut Tx<'_>, at: Timestamp) -> Verdict;
     fn once(&self) -> Option<Once>;
     fn draft(&mut self) -> Draft;
@@ -85,6 +87,7 @@ pub(crate) struct Waiting<C: Command> {
     by: By,
     draft: Draft,
     once: Option<Once>,
+    trace: Option<Arc<str>>,
     stage: Stage<C>,
     answer: oneshot::Sender<Answer<C>>,
 }
@@ -115,7 +118,13 @@ impl<C: Command> Waiting<C> {
         }
         let draft = Draft { command: C::NAME, actor: by.to_string(), salt: clock.random(), body, erasable };
         let (answer, answered) = oneshot::channel();
-        Ok((Self { ledger, by, draft, once, stage: Stage::Given(command), answer }, answered))
+        let stage = Stage::Given(command);
+        Ok((Self { ledger, by, draft, once, trace: None, stage, answer }, answered))
+    }
+
+    /// The command is part of this trace.
+    pub(crate) fn within(self, trace: Option<Arc<str>>) -> Self {
+        Self { trace, ..self }
     }
 }
 
@@ -128,6 +137,10 @@ impl<C: Command> Pending for Waiting<C> {
         if let Stage::Given(command) = &self.stage {
             command.reads(keys);
         }
+    }
+
+    fn trace(&self) -> Option<Arc<str>> {
+        self.trace.clone()
     }
 
     fn apply(&mut self, tx: &mut Tx<'_>, at: Timestamp) -> Verdict {

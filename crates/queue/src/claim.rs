@@ -1,13 +1,16 @@
 //! A worker takes jobs whose turn it is.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use clock::Timestamp;
 use ids::Id;
 use ledger::Operation;
 use store::{Cell, Column, Keys, Scan, StoreError, Tx};
 
-use crate::rows::{AnyJob, Delayed, JobRow, Lease, QueueRow, Ready};
+use crate::{
+    cause,
+    rows::{AnyJob, CauseRow, Delayed, JobRow, Lease, QueueRow, Ready},
+};
 
 /// Jobs whose time has come, or whose worker is gone, that one claim puts back in line.
 const MOVED_MAX: usize = 500;
@@ -39,6 +42,8 @@ pub struct Claim {
     pub lease: Duration,
     /// Fresh and random: it makes the tokens of the attempts.
     pub token: [u8; 16],
+    /// Is the worker to be told in which traces the jobs were asked for?
+    pub traced: bool,
 }
 
 /// A job that was taken, and under what.
@@ -51,6 +56,8 @@ pub struct Claimed {
     pub last: bool,
     /// Its worker was lost with its last attempt: it is to be given up, not run.
     pub exhausted: bool,
+    /// The trace (a `traceparent`) in which it was asked for, if that was traced and the worker wants to know.
+    pub cause: Option<String>,
 }
 
 impl Operation for Claim {
@@ -121,6 +128,7 @@ impl Claim {
         let keys: Vec<_> = ready.iter().map(|ready| (queue.clone(), ready.id)).collect();
         let jobs = tx.get_all::<JobRow>(&keys)?;
         let mut jobs = jobs.into_iter().peekable();
+        let mut causes = self.causes(tx, &ready)?;
         let mut claimed = Vec::with_capacity(ready.len());
         for place in ready {
             let (id, turn, attempts) = (place.id, place.turn, place.attempts);
@@ -140,13 +148,24 @@ impl Claim {
             };
             tx.put(lease.clone());
             let last = lease.attempts >= job.attempts_max;
-            claimed.push(Claimed { lease, name: job.name, payload: job.payload, last, exhausted });
+            let cause = causes.remove(&id);
+            claimed.push(Claimed { lease, name: job.name, payload: job.payload, last, exhausted, cause });
         }
         let taken = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
         state.leased += taken;
         state.taken_in_second = if state.second == at.seconds() { state.taken_in_second } else { 0 } + taken;
         state.second = at.seconds();
         Ok(claimed)
+    }
+
+    /// In which traces the jobs were asked for, of those of which that is known.
+    fn causes(&self, tx: &mut Tx<'_>, ready: &[Ready]) -> Result<HashMap<Id<AnyJob>, String>, StoreError> {
+        if !self.traced {
+            return Ok(HashMap::new());
+        }
+        let places: Vec<_> = ready.iter().map(|ready| cause::place(self.queue, ready.id)).collect();
+        let known = tx.get_all::<CauseRow>(&places)?;
+        Ok(known.into_iter().map(|cause| (cause.id, cause.trace)).collect())
     }
 
     fn below(&self, at: Timestamp) -> Scan<'_> {

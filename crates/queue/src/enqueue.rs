@@ -8,6 +8,7 @@ use problem::Problem;
 use store::{StoreError, Tx};
 
 use crate::{
+    cause,
     job::Job,
     rows::{AnyJob, Delayed, JobKey, JobRow, Ready},
 };
@@ -113,9 +114,10 @@ pub fn enqueue<J: Job>(
     Ok(id)
 }
 
-/// Puts a job where it is found when its time has come.
+/// Puts a job where it is found when its time has come, with the trace that it comes from.
 pub(crate) fn put_in_line(tx: &mut Tx<'_>, row: &JobRow, at: Timestamp) {
     let JobRow { queue, id, run_at, .. } = row.clone();
+    cause::remember(tx, &queue, id);
     let turn = turn(run_at, row.priority);
     if run_at <= at {
         tx.put(Ready { queue, turn, id, attempts: 0 });

@@ -7,6 +7,7 @@
 //! the word), but is settled once.
 
 mod backoff;
+mod cause;
 mod claim;
 mod enqueue;
 mod job;

@@ -170,6 +170,16 @@ table! {
 }
 
 table! {
+    /// In which trace a job was asked for.
+    pub(crate) struct CauseRow in "job_causes", Operational {
+        key { pub(crate) queue: String, pub(crate) slot: u64 }
+        pub(crate) id: Id<AnyJob>,
+        /// A `traceparent`.
+        pub(crate) trace: String,
+    }
+}
+
+table! {
     /// How a queue is run.
     pub(crate) struct QueueRow in "queues", Operational {
         key { pub(crate) queue: String }

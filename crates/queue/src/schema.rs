@@ -6,7 +6,10 @@ use store::Schema;
 use crate::{
     manage::{Hold, Pause, PurgeDead, RetryDead},
     occur::Occur,
-    rows::{Delayed, Finished, JobCounts, JobKey, JobRow, Lease, ProgressRow, QueueRow, Ready, ScheduleRow},
+    rows::{
+        CauseRow, Delayed, Finished, JobCounts, JobKey, JobRow, Lease, ProgressRow, QueueRow, Ready,
+        ScheduleRow,
+    },
     settle::Settle,
 };
 
@@ -16,6 +19,7 @@ pub fn schema() -> Schema {
     Schema::new()
         .migration("queue/0001_jobs", include_str!("../migrations/0001_jobs.sql"))
         .migration("queue/0002_schedules", include_str!("../migrations/0002_schedules.sql"))
+        .migration("queue/0003_causes", include_str!("../migrations/0003_causes.sql"))
         .table::<JobRow>()
         .table::<JobKey>()
         .table::<Finished>()
@@ -26,6 +30,7 @@ pub fn schema() -> Schema {
         .table::<ProgressRow>()
         .table::<QueueRow>()
         .table::<ScheduleRow>()
+        .table::<CauseRow>()
 }
 
 /// `commands` with those of queues.

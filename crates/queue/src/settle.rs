@@ -10,9 +10,10 @@ use serde_json::value::RawValue;
 use store::{Keys, StoreError, Tx};
 
 use crate::{
+    cause,
     claim::{Held, held, let_go},
     enqueue::leave_line,
-    rows::{AnyJob, Finished, JobCounts, JobKey, JobRow, Lease, Outcome, ProgressRow, QueueRow},
+    rows::{AnyJob, CauseRow, Finished, JobCounts, JobKey, JobRow, Lease, Outcome, ProgressRow, QueueRow},
 };
 
 /// Ends a job, under the lease of its last attempt.
@@ -57,6 +58,7 @@ impl Command for Settle {
         keys.want::<QueueRow>(self.queue.clone());
         keys.want::<Lease>((self.queue.clone(), self.expires_at, self.job));
         keys.want::<ProgressRow>((self.queue.clone(), self.job));
+        keys.want::<CauseRow>(cause::place(&self.queue, self.job));
     }
 
     /// A late word of a worker that was given up does not count.
@@ -89,6 +91,7 @@ impl Command for Settle {
         if let Some(progress) = tx.get::<ProgressRow>((queue.clone(), id))? {
             tx.delete(progress);
         }
+        cause::forget(tx, &queue, id)?;
         let payload = match outcome {
             Outcome::Done => Vec::new(),
             Outcome::Dead => job.payload.clone(),

@@ -103,6 +103,13 @@ impl Breaker {
         self.state != State::Closed
     }
 
+    /// Somebody found that what is called is well again: the next call need not wait to try.
+    pub fn found_well(&mut self, now: Duration) {
+        if let State::Open { .. } = self.state {
+            self.state = State::Open { until: now };
+        }
+    }
+
     /// Calls went well, or did not.
     pub fn told(&mut self, now: Duration, calls: u64, went_well: bool) {
         if self.state != State::Closed {
@@ -203,6 +210,23 @@ mod tests {
         let mut breaker = opened();
         assert_eq!(breaker.ask(seconds(30)), Verdict::Go);
         assert!(matches!(breaker.ask(seconds(30)), Verdict::Wait(_)));
+    }
+
+    #[test]
+    fn what_is_found_well_is_tried_at_once_by_one_call() {
+        let mut breaker = opened();
+        breaker.found_well(seconds(2));
+        assert_eq!((breaker.refuses(seconds(2)), breaker.ask(seconds(2))), (None, Verdict::Go));
+        assert!(matches!(breaker.ask(seconds(2)), Verdict::Wait(_)), "until it has come back");
+        breaker.found_well(seconds(3));
+        assert!(matches!(breaker.ask(seconds(3)), Verdict::Wait(_)), "one that tries is not overtaken");
+    }
+
+    #[test]
+    fn a_breaker_that_is_closed_is_not_changed_by_what_is_found() {
+        let mut breaker = breaker();
+        breaker.found_well(START);
+        assert!(!breaker.is_open());
     }
 
     #[test]

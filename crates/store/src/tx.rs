@@ -1,6 +1,6 @@
 //! The working set: what commands read and change, in memory, before anything is sent to the engine.
 
-use std::{any::TypeId, fmt};
+use std::{any::TypeId, fmt, sync::Arc};
 
 use clock::Timestamp;
 use hashbrown::HashMap;
@@ -23,6 +23,7 @@ use crate::{
 pub struct Tx<'b> {
     working: &'b mut Working,
     source: Option<&'b Engine>,
+    trace: Option<Arc<str>>,
 }
 
 /// Digest of the rows that one command changed, in the order it changed them, table by table. Two runs of
@@ -60,7 +61,20 @@ pub(crate) struct Working {
 
 impl<'b> Tx<'b> {
     pub(crate) fn new(working: &'b mut Working, source: Option<&'b Engine>) -> Self {
-        Self { working, source }
+        Self { working, source, trace: None }
+    }
+
+    /// The command that runs is part of this trace.
+    #[must_use]
+    pub fn within(self, trace: Option<Arc<str>>) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// The trace (as a `traceparent`) that the running command is part of, if it is traced. No entry tells of it and a
+    /// replay has none: nothing but operational rows may depend on it.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        self.trace.as_deref()
     }
 
     /// The row with this key.

@@ -8,6 +8,9 @@ mod traces;
 pub use logs::{LogConfig, LogFormat, start_logs};
 pub use metrics::{Metrics, seconds_buckets};
 pub use process::resident_bytes;
-pub use traces::{Span, Trace, TracesConfig, TracesError, begin, span, start_traces, stop_traces, within};
+pub use traces::{
+    Span, Trace, TracesConfig, TracesError, begin, begin_job, is_tracing, span, start_traces, stop_traces,
+    within,
+};
 // Named here once, so that every crate counts with the same library.
 pub use prometheus_client::{encoding::EncodeLabelSet, metrics as instruments, registry::Registry};

@@ -26,6 +26,16 @@ impl Default for LogConfig {
     }
 }
 
+impl LogConfig {
+    /// Can the filter be read?
+    ///
+    /// # Errors
+    /// When it cannot; the message says where.
+    pub fn check(&self) -> Result<(), tracing_subscriber::filter::ParseError> {
+        EnvFilter::try_new(&self.filter).map(drop)
+    }
+}
+
 /// Starts logging for the whole process. A second call changes nothing, so tests may all call it.
 ///
 /// # Errors

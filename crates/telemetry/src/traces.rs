@@ -17,8 +17,8 @@ use clock::Clock;
 use opentelemetry::{
     Context, KeyValue, Value,
     trace::{
-        Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
-        Tracer, TracerProvider,
+        Link, Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId,
+        TraceState, Tracer, TracerProvider,
     },
 };
 use opentelemetry_otlp::{ExporterBuildError, Protocol, WithExportConfig};
@@ -57,8 +57,28 @@ impl Default for TracesConfig {
 pub enum TracesError {
     #[error("traces cannot be sent to {endpoint}: {error}")]
     Exporter { endpoint: String, error: ExporterBuildError },
+    #[error("`{0}` is no place for traces: it begins with http:// or https://")]
+    Endpoint(String),
     #[error("sampled-permille is {0}; at most all are traced, which is 1000")]
     Share(u16),
+}
+
+impl TracesConfig {
+    /// Can they be used, as far as it can be told without a collector?
+    ///
+    /// # Errors
+    /// When they cannot.
+    pub fn check(&self) -> Result<(), TracesError> {
+        if self.sampled_permille > 1000 {
+            return Err(TracesError::Share(self.sampled_permille));
+        }
+        let is_url =
+            |endpoint: &&String| ["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme));
+        match self.endpoint.as_ref().filter(|endpoint| !is_url(endpoint)) {
+            Some(endpoint) => Err(TracesError::Endpoint(endpoint.clone())),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Those of the process.
@@ -121,7 +141,13 @@ pub fn start_traces(
     Ok(())
 }
 
-/// Begins the trace of a request or a job, or goes on with that of its caller, if it is to be traced: `traceparent` is
+/// Is anything traced in this process?
+#[must_use]
+pub fn is_tracing() -> bool {
+    TRACES.get().is_some()
+}
+
+/// Begins the trace of a request, or goes on with that of its caller, if it is to be traced: `traceparent` is
 /// what the caller sent, and `dice` throws any number that is not foreseen.
 #[must_use]
 pub fn begin(
@@ -129,7 +155,19 @@ pub fn begin(
     traceparent: Option<&[u8]>,
     dice: impl FnOnce() -> u64,
 ) -> Option<Span> {
-    TRACES.get()?.begin(name.into(), SpanKind::Server, traceparent, dice)
+    TRACES.get()?.begin(name.into(), traceparent, dice)
+}
+
+/// Begins the trace of a job, if it is to be traced: `cause` is the trace (as a `traceparent`) in which it was asked for, if
+/// that is known. It is linked and not gone on with, as the conventions for messaging have it: the job may run hours after
+/// its cause has ended, and again.
+#[must_use]
+pub fn begin_job(
+    name: impl Into<Cow<'static, str>>,
+    cause: Option<&str>,
+    dice: impl FnOnce() -> u64,
+) -> Option<Span> {
+    TRACES.get()?.begin_job(name.into(), cause, dice)
 }
 
 /// Sends what waits; nothing is sent afterwards.
@@ -148,9 +186,7 @@ impl Tracing {
         version: &'static str,
         region: &str,
     ) -> Result<Option<Self>, TracesError> {
-        if config.sampled_permille > 1000 {
-            return Err(TracesError::Share(config.sampled_permille));
-        }
+        config.check()?;
         let Some(endpoint) = &config.endpoint else { return Ok(None) };
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
@@ -178,23 +214,46 @@ impl Tracing {
     fn begin(
         self: &Arc<Self>,
         name: Cow<'static, str>,
-        kind: SpanKind,
         traceparent: Option<&[u8]>,
         dice: impl FnOnce() -> u64,
     ) -> Option<Span> {
         let caller = traceparent.and_then(read_traceparent).filter(|_| self.config.follows_callers);
         let wanted = match &caller {
             Some(caller) => caller.is_sampled(),
-            None => dice() % 1000 < u64::from(self.config.sampled_permille),
+            None => self.chosen(dice),
         };
         if !wanted || !self.may_begin() {
             return None;
         }
         let parent =
             caller.map_or_else(Context::new, |caller| Context::new().with_remote_span_context(caller));
-        let builder = self.tracer.span_builder(name).with_kind(kind);
+        let builder = self.tracer.span_builder(name).with_kind(SpanKind::Server);
         let span = self.tracer.build_with_context(builder, &parent);
         Some(Span { span, tracing: self.clone() })
+    }
+
+    fn begin_job(
+        self: &Arc<Self>,
+        name: Cow<'static, str>,
+        cause: Option<&str>,
+        dice: impl FnOnce() -> u64,
+    ) -> Option<Span> {
+        let cause =
+            cause.and_then(|cause| read_traceparent(cause.as_bytes())).filter(SpanContext::is_sampled);
+        // Whoever looks at the cause wants to see what came of it.
+        let wanted = cause.is_some() || self.chosen(dice);
+        if !wanted || !self.may_begin() {
+            return None;
+        }
+        let links = cause.into_iter().map(Link::with_context).collect();
+        let builder = self.tracer.span_builder(name).with_kind(SpanKind::Consumer).with_links(links);
+        let span = self.tracer.build_with_context(builder, &Context::new());
+        Some(Span { span, tracing: self.clone() })
+    }
+
+    /// Is it of those that are traced without anybody asking?
+    fn chosen(&self, dice: impl FnOnce() -> u64) -> bool {
+        dice() % 1000 < u64::from(self.config.sampled_permille)
     }
 
     /// Has this second room for another?
@@ -279,7 +338,7 @@ mod tests {
     }
 
     fn begins(traces: &Arc<Tracing>, traceparent: Option<&str>, dice: u64) -> bool {
-        traces.begin("x".into(), SpanKind::Server, traceparent.map(str::as_bytes), || dice).is_some()
+        traces.begin("x".into(), traceparent.map(str::as_bytes), || dice).is_some()
     }
 
     #[test]
@@ -309,14 +368,24 @@ mod tests {
     async fn parts_belong_to_the_trace_of_their_task() {
         let traces = traces(&TracesConfig::default());
         assert!(span("outside").is_none());
-        let whole = traces
-            .begin("whole".into(), SpanKind::Server, Some(CALLER.as_bytes()), || 0)
-            .expect("it is sampled");
+        let whole = traces.begin("whole".into(), Some(CALLER.as_bytes()), || 0).expect("it is sampled");
         assert!(whole.traceparent().starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
         assert_ne!(whole.traceparent(), CALLER);
         let part = within(&whole, async { span("part").map(|part| part.traceparent()) }).await;
         let part = part.expect("it is inside");
         assert!(part.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && part != whole.traceparent());
+    }
+
+    #[test]
+    fn a_job_whose_cause_is_traced_is_traced_in_a_trace_of_its_own() {
+        let traces = traces(&TracesConfig { sampled_permille: 500, ..TracesConfig::default() });
+        let job = traces.begin_job("job".into(), Some(CALLER), || 999).expect("its cause is traced");
+        assert!(!job.traceparent().contains("0af7651916cd43dd8448eb211c80319c"), "{job:?}");
+        let unsampled = CALLER.replace("-01", "-00");
+        for cause in [None, Some("nonsense"), Some(unsampled.as_str())] {
+            let begins = |dice| traces.begin_job("job".into(), cause, || dice).is_some();
+            assert!(begins(499) && !begins(500), "{cause:?}: nobody has decided about it");
+        }
     }
 
     #[test]

@@ -90,7 +90,9 @@ impl Round {
     /// Applies one command to the batch.
     fn apply(&mut self, command: &mut dyn Pending, batch: &mut Batch<'_>) -> Settled {
         // A panic in one command is that command's alone: its changes are dropped, the batch goes on.
-        let verdict = catch_unwind(AssertUnwindSafe(|| command.apply(&mut batch.tx(), self.at)));
+        let trace = command.trace();
+        let verdict =
+            catch_unwind(AssertUnwindSafe(|| command.apply(&mut batch.tx().within(trace), self.at)));
         let (subject, erases) = match verdict {
             Ok(Verdict::Accepted { subject, erases }) => (subject, erases),
             Ok(Verdict::Operated) => return self.operated(batch),

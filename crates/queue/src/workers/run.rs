@@ -49,11 +49,14 @@ type News = Arc<Mutex<Option<(u8, String)>>>;
 pub(super) async fn attend(worker: Rc<Worker>, leases: Leases, claimed: Claimed) {
     let job = claimed.lease.id;
     leases.borrow_mut().insert(job, claimed.lease.clone());
-    let mut span = telemetry::begin("job", None, || u64::from_le_bytes(worker.clock.random()));
+    let dice = || u64::from_le_bytes(worker.clock.random());
+    let mut span = telemetry::begin_job("job", claimed.cause.as_deref(), dice);
     match &mut span {
         Some(span) => {
             span.rename(format!("job {}", claimed.name));
             span.say("holdfast.job", job.to_string());
+            span.say("messaging.operation.type", "process");
+            span.say("messaging.destination.name", claimed.lease.queue.clone());
             telemetry::within(span, attempt(&worker, &leases, claimed)).await;
         }
         None => attempt(&worker, &leases, claimed).await,
@@ -62,7 +65,7 @@ pub(super) async fn attend(worker: Rc<Worker>, leases: Leases, claimed: Claimed)
 }
 
 async fn attempt(worker: &Worker, leases: &Leases, claimed: Claimed) {
-    let Claimed { lease, name, payload, last, exhausted } = claimed;
+    let Claimed { lease, name, payload, last, exhausted, .. } = claimed;
     if exhausted {
         let lost = JobError::Never("its worker was lost during the last attempt".to_owned());
         return tell(worker, lease, Err(lost), true).await;

@@ -119,8 +119,10 @@ impl Shift {
         if !self.busy && !ledger.readers().read(look).await? {
             return Ok(Vec::new());
         }
-        let (limits, token) = (self.limits, clock.random());
-        ledger.operate(Claim { queue, worker: name.clone(), wanted, limits, lease: *lease, token }).await
+        let (limits, token, traced) = (self.limits, clock.random(), telemetry::is_tracing());
+        ledger
+            .operate(Claim { queue, worker: name.clone(), wanted, limits, lease: *lease, token, traced })
+            .await
     }
 
     /// Breaks off what still runs, and lets others go on with it at once.

@@ -4,14 +4,31 @@ use std::time::Duration;
 
 use ledger::SubmitError;
 use queue::{
-    Hold, Outcome, Pause, PurgeDead, QueueLimits, QueueStatus, Release, Renew, RetryDead, SettleError,
-    TakeBack,
+    Claimed, Hold, Outcome, Pause, PurgeDead, QueueLimits, QueueStatus, Release, Renew, RetryDead,
+    SettleError, TakeBack,
 };
+
+use telemetry::TracesConfig;
 
 use crate::{
     on_both_engines,
     pier::{Pier, QUEUE},
 };
+
+/// Characters of a `traceparent` that name the trace, with its version.
+const TRACE_CHARS: usize = 35;
+
+/// A trace that somebody asked for, told to a collector that is not there.
+fn trace() -> telemetry::Span {
+    let config = TracesConfig {
+        endpoint: Some("http://127.0.0.1:9/v1/traces".to_owned()),
+        per_second_max: u32::MAX,
+        ..TracesConfig::default()
+    };
+    telemetry::start_traces(&config, "test", "0", "").expect("it can be used");
+    let caller = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    telemetry::begin("request", Some(caller), || 0).expect("the caller decides")
+}
 
 on_both_engines! {
     async fn a_job_exists_if_and_only_if_its_command_was_accepted(pier) {
@@ -48,6 +65,28 @@ on_both_engines! {
         assert_eq!(pier.claimed_boats(1).await, Vec::<String>::new());
         pier.clock.advance(Duration::from_millis(1));
         assert_eq!(pier.claimed_boats(1).await, ["late"]);
+    }
+
+    async fn a_job_knows_in_which_trace_it_was_asked_for_until_it_has_ended(pier) {
+        let trace = trace();
+        telemetry::within(&trace, pier.come_in("ada")).await;
+        pier.come_in("grace").await;
+        let asked = &trace.traceparent()[..TRACE_CHARS];
+        let known = |claimed: &[Claimed]| -> Vec<bool> {
+            let causes = claimed.iter().map(|claimed| claimed.cause.as_deref());
+            causes.map(|cause| cause.is_some_and(|cause| cause.starts_with(asked))).collect()
+        };
+        let claimed = pier.claim(9).await;
+        assert_eq!(known(&claimed), [true, false]);
+        assert_eq!(claimed[1].cause, None, "it was asked for outside");
+        let lease = claimed[0].lease.clone();
+        assert!(pier.ledger.operate(Release { lease, failure: None }).await.expect("it is heard"));
+        let again = pier.claim(9).await;
+        assert_eq!(known(&again), [true], "another attempt has the same cause");
+        pier.settle(&again[0], Outcome::Dead).await.expect("it is theirs");
+        pier.grant(RetryDead { queue: QUEUE.to_owned(), place: 0 }).await;
+        assert_eq!(known(&pier.claim(9).await), [false], "who tries it again by hand is another cause");
+        pier.verify();
     }
 
     async fn an_unfinished_job_with_the_same_key_is_the_same_job(pier) {

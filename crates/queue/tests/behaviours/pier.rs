@@ -206,6 +206,7 @@ impl Pier {
             limits,
             lease: Duration::from_secs(30),
             token: self.clock.random(),
+            traced: true,
         };
         self.ledger.operate(claim).await.expect("it is heard")
     }

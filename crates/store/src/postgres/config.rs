@@ -34,6 +34,9 @@ pub struct PostgresConfig {
     pub idle_in_transaction_ms_max: NonZeroU32,
     pub statements: PreparedStatements,
     pub breaker: BreakerConfig,
+    /// While the breaker is open, about how often it is looked whether the server answers again: then a call may try before the
+    /// breaker's own time.
+    pub look_ms: NonZeroU32,
 }
 
 /// What becomes of a statement once it was parsed.
@@ -106,6 +109,7 @@ impl Default for PostgresConfig {
             idle_in_transaction_ms_max: positive(2000),
             statements: PreparedStatements::Kept,
             breaker: BreakerConfig::default(),
+            look_ms: positive(2000),
         }
     }
 }

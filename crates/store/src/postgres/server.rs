@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     thread,
     time::Duration,
 };
@@ -130,18 +130,53 @@ impl Server {
             (before, breaker.is_open())
         });
         match (before, after) {
-            (false, true) => tracing::error!(
-                code = "store/breaker-opened",
-                "the database does not answer; it is left alone for a while"
-            ),
+            (false, true) => {
+                tracing::error!(
+                    code = "store/breaker-opened",
+                    "the database does not answer; it is left alone for a while"
+                );
+                self.0.wires.spawn(look_for(Arc::downgrade(&self.0)));
+            }
             (true, false) => tracing::info!(code = "store/breaker-closed", "the database answers again"),
             (false, false) | (true, true) => {}
         }
     }
 
+    /// Does it take a connection, and answer on it?
+    async fn is_well(&self) -> bool {
+        let asked = async { self.connect("look").await.ok()?.check_connection().await.ok() };
+        let time_max = millis(self.0.config.connect_ms_max.get());
+        tokio::time::timeout(time_max, asked).await.is_ok_and(|answered| answered.is_some())
+    }
+
+    /// How long until it is looked again: other for each node and each time, so that nodes do not come all at once.
+    fn until_next_look(&self) -> Duration {
+        let about = u64::from(self.0.config.look_ms.get());
+        let [dice] = Clock::System.random::<1>();
+        Duration::from_millis(about / 2 + about * u64::from(dice) / 256)
+    }
+
     fn breaker<T>(&self, ask: impl FnOnce(&mut Breaker, Duration) -> T) -> T {
         let now = self.0.running.elapsed();
         ask(&mut self.0.breaker.lock().unwrap_or_else(PoisonError::into_inner), now)
+    }
+}
+
+/// Looks now and then whether a server answers again, on a connection that nobody waits for, until the breaker is closed. One call is
+/// let through then: what it comes to closes the breaker, or opens it again.
+async fn look_for(shared: Weak<Shared>) {
+    while let Some(server) = shared.upgrade().map(Server) {
+        let pause = server.until_next_look();
+        // Nobody is kept from ending the last use of the server meanwhile.
+        drop(server);
+        tokio::time::sleep(pause).await;
+        let Some(server) = shared.upgrade().map(Server) else { return };
+        if !server.breaker(|breaker, _| breaker.is_open()) {
+            return;
+        }
+        if server.is_well().await {
+            server.breaker(|breaker, now| breaker.found_well(now));
+        }
     }
 }
 

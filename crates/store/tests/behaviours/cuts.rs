@@ -108,3 +108,34 @@ fn what_a_batch_reads_belongs_together_though_connections_are_cut() {
     // A commit whose answer was lost may have happened.
     assert!(counted[0] >= committed, "{committed} commits were answered, {} happened", counted[0]);
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a breaker that is open needs a moment to be found well")]
+fn a_server_that_comes_back_is_found_long_before_the_breakers_own_time() {
+    let mut server = peers::Postgres::start().expect("it starts");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut config = DatabaseConfig::default();
+    let url = server.create_database("harbour").expect("it can be made");
+    config.postgres.url = Some(url.parse().expect("it is a URL"));
+    // A day: longer than any test waits.
+    config.postgres.breaker.reset_ms = std::num::NonZeroU32::new(86_400_000).expect("it is positive");
+    config.postgres.look_ms = std::num::NonZeroU32::new(200).expect("it is positive");
+    let databases = Databases::new(folder.path(), &config).expect("its settings can be used");
+    let mut store = databases.open("harbour", &schema()).expect("it opens");
+    count_both(&mut store).expect("it is well");
+    server.kill();
+    // It is not there, and whoever looks for it does not find it.
+    let mut until = |wanted: &dyn Fn(&Result<(), StoreError>) -> bool| {
+        for _ in 0..1200 {
+            let counted = count_both(&mut store);
+            if wanted(&counted) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        panic!("it never came to that: {:?}", count_both(&mut store));
+    };
+    until(&|counted| matches!(counted, Err(StoreError::Resting { .. })));
+    server.restart().expect("it starts again");
+    until(&|counted| counted.is_ok());
+}
