@@ -14,11 +14,12 @@ use std::{sync::Arc, time::Duration};
 
 use load::{Live, Phase, Ran, Shape, Spacing, target::Target};
 
+use load::proxy::Proxy;
+
 use crate::{
     ground::{Ground, in_background, stopwatch},
     pause,
     probe::{self, Asked, Probe},
-    proxy::Proxy,
     report::{Area, Band, FaultResult, Outcome},
 };
 use anyhow::Context;

@@ -1,16 +1,12 @@
 //! People who follow an election as it goes on: each is told of every change, however many they are, and not much later.
 
-mod lateness;
-mod stream;
-
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use lateness::Lateness;
 use load::{
     Phase, Shape, Spacing,
+    following::{Ended, Follower, Lateness, Told, follow},
     history::{VOTES_EXTENSION, sort},
 };
-use stream::{Ended, Follower, Told, follow};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{

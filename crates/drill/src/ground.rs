@@ -28,6 +28,7 @@ use crate::{
     profile::Profile,
     report::{Area, Check, Outcome},
     screen::Screen,
+    secret::Secret,
 };
 
 /// A password that nobody guesses.
@@ -55,6 +56,10 @@ pub(crate) struct Ground {
     pub(crate) staff: Staff,
     /// The election that people vote in, if one could be opened.
     pub(crate) election: Option<String>,
+    /// The secret one, once there is one.
+    pub(crate) secret: Option<Secret>,
+    /// Authorities that are believed besides the system's.
+    pub(crate) ca_file: Option<PathBuf>,
     /// Where acknowledgements are kept.
     pub(crate) history: PathBuf,
     /// Every command that a journey has acknowledged.
@@ -191,6 +196,7 @@ pub(crate) async fn citizen(client: &Client, user: &str) -> anyhow::Result<Perso
         id: registered.text("/personId"),
         receipt_index: registered.json()["receipt"]["index"].as_u64().context("a receipt has an index")?,
         device: None,
+        seat: None,
     })
 }
 

@@ -6,6 +6,7 @@ mod ended;
 pub(crate) mod kept;
 mod own_writes;
 mod receipts;
+mod secret_votes;
 mod updates;
 mod votes;
 
@@ -21,5 +22,6 @@ pub(crate) fn run(ground: &mut Ground, observer: Observer) -> anyhow::Result<Flo
     flow.proven = receipts::check(ground)?;
     checkpoints::check(ground, observer.end())?;
     votes::check(ground)?;
+    secret_votes::check(ground)?;
     Ok(flow)
 }

@@ -22,10 +22,10 @@ mod pause;
 mod preflight;
 mod probe;
 mod profile;
-mod proxy;
 mod report;
 mod run;
 mod screen;
+mod secret;
 mod volume;
 
 pub use options::DrillOptions;

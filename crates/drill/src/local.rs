@@ -45,13 +45,23 @@ pub(crate) struct NodeOptions {
 /// A node with files of its own. It is killed when dropped, or when the drill ends however it ends.
 #[derive(Debug)]
 pub(crate) struct Local {
-    binary: PathBuf,
     folder: tempfile::TempDir,
     data: PathBuf,
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
     options: NodeOptions,
     child: Option<Child>,
+}
+
+/// The drill's own program, to be run in another role; it ends with the drill, where the machine can see to that.
+pub(crate) fn own_program() -> anyhow::Result<Command> {
+    let binary = std::env::current_exe().context("cannot find the drill's own program")?;
+    if Command::new("setpriv").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(binary);
+        return Ok(command);
+    }
+    Ok(Command::new(binary))
 }
 
 impl Local {
@@ -62,7 +72,6 @@ impl Local {
     pub(crate) fn start(options: NodeOptions) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("holdfast-drill-").tempdir()?;
         let data = options.data.clone().unwrap_or_else(|| folder.path().join("data"));
-        let binary = std::env::current_exe().context("cannot find the drill's own program")?;
         let port = || peers::free_port().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let (public, admin) = (port()?, port()?);
         let text = format!(
@@ -71,7 +80,7 @@ impl Local {
             options.settings
         );
         fs::write(folder.path().join("settings.toml"), text)?;
-        let mut local = Self { binary, folder, data, public, admin, options, child: None };
+        let mut local = Self { folder, data, public, admin, options, child: None };
         local.begin()?;
         Ok(local)
     }
@@ -96,12 +105,7 @@ impl Local {
     pub(crate) fn begin(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "the node runs already");
         let said = File::options().create(true).append(true).open(self.folder.path().join("said.log"))?;
-        let mut command = Command::new("setpriv");
-        if Command::new("setpriv").arg("--version").output().is_ok_and(|output| output.status.success()) {
-            command.args(["--pdeathsig", "KILL", "--"]).arg(&self.binary);
-        } else {
-            command = Command::new(&self.binary);
-        }
+        let mut command = own_program()?;
         command.arg("serve").arg("--data").arg(self.data());
         command.arg("--config").arg(self.folder.path().join("settings.toml"));
         command.arg("--listen").arg(self.public.to_string());
@@ -192,7 +196,7 @@ impl Local {
 
     /// Runs `holdfast verify` on its data; the node must not run. Its words if all is in order.
     pub(crate) fn verify(&self) -> anyhow::Result<String> {
-        let mut command = Command::new(&self.binary);
+        let mut command = own_program()?;
         command.arg("verify").arg(self.data()).arg("--config").arg(self.folder.path().join("settings.toml"));
         self.add_shared(&mut command);
         let output = command.output().context("cannot verify")?;

@@ -106,6 +106,7 @@ fn smoke() -> Profile {
             volume("read-receipt", 50.0, 1000.0, None),
             volume("sign-out", 15.0, 1000.0, None),
             volume("vote", 30.0, 1000.0, None),
+            volume("vote-secret", 5.0, 2000.0, None),
         ],
         fault_per_s: 40.0,
         fault_ms: 1_200,
@@ -143,6 +144,7 @@ fn day_before() -> Profile {
             volume("read-receipt", 1_000.0, 250.0, Some(knee(500.0, 15.0, 0.1))),
             volume("sign-out", 150.0, 250.0, None),
             volume("vote", 300.0, 250.0, Some(knee(100.0, 15.0, 0.1))),
+            volume("vote-secret", 40.0, 500.0, None),
         ],
         fault_per_s: 200.0,
         fault_ms: 10_000,
@@ -186,6 +188,8 @@ fn national() -> Profile {
             volume("read-receipt", 20_000.0, 100.0, Some(knee(1_000.0, 60.0, 0.05))),
             volume("sign-out", 2_000.0, 100.0, None),
             volume("vote", 10_000.0, 100.0, Some(knee(200.0, 60.0, 0.05))),
+            // Each takes the generator half a millisecond of encryption.
+            volume("vote-secret", 100.0, 500.0, None),
         ],
         ..day_before()
     }

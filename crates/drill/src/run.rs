@@ -124,11 +124,7 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
         .local
         .then(|| Local::start(NodeOptions { settings, ..NodeOptions::default() }))
         .transpose()?;
-    let target = match (&local, &options.target) {
-        (Some(local), _) => Target::at(local.public),
-        (None, Some(url)) => Target::read(url, options.ca_file.as_deref())?,
-        (None, None) => bail!("there is no target"),
-    };
+    let target = target(options, local.as_ref())?;
     let journeys = match &options.journeys {
         Some(folder) => Journey::in_folder(folder)?,
         None => Journey::built_in()?,
@@ -172,6 +168,8 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
         people: Arc::new(people),
         staff,
         election,
+        secret: None,
+        ca_file: options.ca_file.clone(),
         history: history.to_owned(),
         commands,
         keeper,
@@ -185,6 +183,15 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
         loads: 0,
         from_index,
     })
+}
+
+/// The deployment that was started, or else the one that was named.
+fn target(options: &DrillOptions, local: Option<&Local>) -> anyhow::Result<Target> {
+    match (local, &options.target) {
+        (Some(local), _) => Ok(Target::at(local.public)),
+        (None, Some(url)) => Target::read(url, options.ca_file.as_deref()),
+        (None, None) => bail!("there is no target"),
+    }
 }
 
 /// Those of the staff whose tokens were given.

@@ -10,20 +10,30 @@ use crate::{
     held,
     profile::Volume,
     report::{Area, KneeResult, LoadResult, Outcome},
+    secret,
 };
 
 /// Of callers at a rate that is asked for, so many must end well.
 const GOOD_SHARE_MIN: f64 = 0.99;
+/// The journey that needs a secret election.
+const SECRET: &str = "vote-secret";
 /// How long a caller of a search waits.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs all volumes of the profile.
 pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<(Vec<LoadResult>, Vec<KneeResult>)> {
     let (mut loads, mut knees) = (Vec::new(), Vec::new());
+    if ground.profile.volumes.iter().any(|volume| volume.journey == SECRET) {
+        open_secret_election(ground);
+    }
     for volume in ground.profile.volumes.clone() {
         if volume.journey == "vote" && ground.election.is_none() {
             let why = "no officer's token was given (--officer-token-file), so there is no election";
             ground.skipped(Area::Volume, "volume/vote", "Vote: served at the rate that is asked for", why);
+            continue;
+        }
+        // That there is no secret election is said already.
+        if volume.journey == SECRET && ground.secret.is_none() {
             continue;
         }
         loads.push(one(ground, &volume)?);
@@ -34,6 +44,23 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<(Vec<LoadResult>, Vec<K
     ground.held = held::run(ground)?;
     followers::run(ground)?;
     Ok((loads, knees))
+}
+
+/// Opens the secret election, before anything is a load. That it cannot be opened is a failure of the target.
+fn open_secret_election(ground: &mut Ground) {
+    let (name, title) = ("volume/secret-election", "A secret election can be held");
+    let Some(officer) = ground.staff.officer.clone() else {
+        let why = "no officer's token was given (--officer-token-file), so there is no election";
+        return ground.skipped(Area::Volume, name, title, why);
+    };
+    match secret::open(ground, &officer) {
+        Ok(secret) => {
+            ground.secret = Some(secret);
+            let detail = "its trustees made a key, it was opened, and every voter got a token";
+            ground.judged(Area::Volume, name, title, detail, Vec::new());
+        }
+        Err(error) => ground.judged(Area::Volume, name, title, "", vec![format!("{error:#}")]),
+    }
 }
 
 fn one(ground: &mut Ground, volume: &Volume) -> anyhow::Result<LoadResult> {

@@ -9,7 +9,7 @@ pub use text::{Source, Text};
 use crate::people::Kind;
 
 /// The journeys that come with the program.
-const BUILT_IN: [&str; 7] = [
+const BUILT_IN: [&str; 8] = [
     include_str!("../journeys/validate-session.toml"),
     include_str!("../journeys/sign-in-password.toml"),
     include_str!("../journeys/sign-in-device.toml"),
@@ -17,6 +17,7 @@ const BUILT_IN: [&str; 7] = [
     include_str!("../journeys/read-receipt.toml"),
     include_str!("../journeys/sign-out.toml"),
     include_str!("../journeys/vote.toml"),
+    include_str!("../journeys/vote-secret.toml"),
 ];
 
 /// Steps of one journey, at most.

@@ -1,7 +1,10 @@
 //! The people whom the drill plays: each with a password, a token, or a device of their own.
 
+mod seat;
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+pub use seat::Seat;
 use serde::Deserialize;
 
 /// Which people a journey is for.
@@ -26,6 +29,8 @@ pub struct Person {
     /// Where the ledger says that they were registered.
     pub receipt_index: u64,
     pub device: Option<Device>,
+    /// Where they vote in secret, if they do.
+    pub seat: Option<Seat>,
 }
 
 /// A device key, and under which identifier it was enrolled.

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::{Bite, Fault};
-use crate::{
-    ground::Ground,
-    proxy::{Proxy, Weather},
-};
+use load::proxy::{Proxy, Weather};
+
+use crate::ground::Ground;
 
 const DELAY: Duration = Duration::from_millis(100);
 const LOST_PERMILLE: u16 = 200;

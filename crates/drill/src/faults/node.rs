@@ -3,7 +3,9 @@
 use anyhow::Context;
 
 use super::{Bite, Fault};
-use crate::{ground::Ground, local::Local, proxy::Proxy};
+use load::proxy::Proxy;
+
+use crate::{ground::Ground, local::Local};
 
 fn node(ground: &mut Ground) -> anyhow::Result<&mut Local> {
     ground.local.as_mut().context("the drill started no node")

@@ -9,7 +9,9 @@ use std::{
 use rustix::process::Pid;
 
 use super::{Bite, Fault};
-use crate::{ground::Ground, proxy::Proxy};
+use load::proxy::Proxy;
+
+use crate::ground::Ground;
 
 /// Threads that want each core, besides the node and the generator.
 const THREADS_PER_CORE: usize = 2;

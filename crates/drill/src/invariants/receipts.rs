@@ -69,7 +69,12 @@ async fn prove(auditor: &Client, one: &Acknowledgement, keys: Option<&LedgerKeys
 }
 
 /// Does what was answered prove that this leaf is entry `index`?
-fn prove_body(body: &Value, index: u64, leaf: Hash, keys: Option<&LedgerKeys>) -> anyhow::Result<()> {
+pub(super) fn prove_body(
+    body: &Value,
+    index: u64,
+    leaf: Hash,
+    keys: Option<&LedgerKeys>,
+) -> anyhow::Result<()> {
     let text = |member: &str| body[member].as_str().with_context(|| format!("there is no {member}"));
     let bytes = STANDARD.decode(text("leafBytes")?).context("the leaf's bytes are no base64")?;
     anyhow::ensure!(leaf_hash(&bytes) == leaf, "its leaf is not the one that was acknowledged");

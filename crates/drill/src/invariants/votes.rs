@@ -1,12 +1,12 @@
 //! Every vote that was acknowledged is on the board, once, and each voter is counted once.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, io, path::PathBuf};
 
 use anyhow::Context;
 use ledger::merkle::Hash;
 use load::{
     Phase, Shape, Spacing,
-    history::{Stands, VOTES_EXTENSION, check as compare, sort},
+    history::{Acknowledgement, Commands, Stands, VOTES_EXTENSION, check as compare, sort},
 };
 use serde_json::Value;
 
@@ -38,10 +38,14 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<()> {
     ground.run("The last votes", last)?;
     let (results, turnout) = ground.block_on(election::count(&officer, &id))?;
     let board = ground.block_on(board(&ground.client, &id))?;
-    let voters: BTreeSet<_> =
-        board.iter().filter(|(entry, _)| entry.command == COMMAND).map(|(_, voter)| voter.clone()).collect();
-    let entries = board.into_iter().map(|(entry, _)| Ok(entry));
-    let votes = sort(&files(ground, VOTES_EXTENSION)?)?;
+    let voters: BTreeSet<_> = board
+        .iter()
+        .filter(|posted| posted.stands.command == COMMAND)
+        .map(|posted| posted.body["voter"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    let entries = board.into_iter().map(|posted| Ok(posted.stands));
+    let files = files(ground, VOTES_EXTENSION)?;
+    let votes = votes_of(&files, &ground.commands, COMMAND)?;
     // Nobody but the drill is on the roll.
     let checked = compare(votes, entries, &ground.commands, true)?;
     let mut against: Vec<_> = checked.told.iter().map(said).collect();
@@ -66,8 +70,24 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every entry of the board, and whose vote it is, by their pseudonym.
-async fn board(client: &Client, id: &str) -> anyhow::Result<Vec<(Stands, String)>> {
+/// An entry of a board.
+pub(super) struct Posted {
+    pub(super) stands: Stands,
+    pub(super) body: Value,
+}
+
+/// The votes of one kind that were acknowledged: each kind has a board of its own, with places of its own.
+pub(super) fn votes_of<'f>(
+    files: &'f [PathBuf],
+    commands: &Commands,
+    command: &str,
+) -> anyhow::Result<impl Iterator<Item = io::Result<Acknowledgement>> + use<'f>> {
+    let number = commands.number(command).context("no journey has such votes")?;
+    Ok(sort(files)?.filter(move |one| one.as_ref().map_or(true, |one| one.command == number)))
+}
+
+/// Every entry of a board.
+pub(super) async fn board(client: &Client, id: &str) -> anyhow::Result<Vec<Posted>> {
     let (mut entries, mut next) = (Vec::new(), 0);
     loop {
         let path = format!("/api/v1/public/elections/{id}/board/entries?from={next}&limit={PAGE}");
@@ -77,13 +97,13 @@ async fn board(client: &Client, id: &str) -> anyhow::Result<Vec<(Stands, String)
             return Ok(entries);
         }
         for entry in read {
-            entries.push(stands(entry)?);
+            entries.push(posted(entry)?);
         }
         next = page["next"].as_u64().context("a page says what is next")?;
     }
 }
 
-fn stands(entry: &Value) -> anyhow::Result<(Stands, String)> {
+fn posted(entry: &Value) -> anyhow::Result<Posted> {
     let leaf = entry["leafHash"].as_str().and_then(|leaf| Hash::from_base64(leaf).ok());
     let stands = Stands {
         index: entry["index"].as_u64().context("an entry has an index")?,
@@ -91,5 +111,5 @@ fn stands(entry: &Value) -> anyhow::Result<(Stands, String)> {
         subject: None,
         leaf: Some(leaf.context("an entry has a leaf")?),
     };
-    Ok((stands, entry["body"]["voter"].as_str().unwrap_or_default().to_owned()))
+    Ok(Posted { stands, body: entry["body"].clone() })
 }

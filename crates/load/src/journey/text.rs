@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 
-use crate::people::Person;
+use crate::people::{Person, Seat};
 
 /// A text and the places in it.
 #[derive(Debug, Clone)]
@@ -31,6 +31,10 @@ enum Place {
     Fresh,
     /// The election that this run votes in.
     Election,
+    /// The secret election that the person has a seat in, what they ask for its token with, and a vote in it.
+    SecretElection,
+    BlindedInput,
+    SecretVote,
     /// The signature of the person's device over what was kept as the place says.
     Signature(usize),
     Kept(usize),
@@ -59,6 +63,9 @@ impl Text {
             ("receipt-index", Place::ReceiptIndex),
             ("fresh", Place::Fresh),
             ("election", Place::Election),
+            ("secret-election", Place::SecretElection),
+            ("blinded-input", Place::BlindedInput),
+            ("secret-vote", Place::SecretVote),
         ]);
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -113,6 +120,7 @@ impl Place {
             return out.extend_from_slice(kept(at).as_bytes());
         }
         let Some(person) = source.person else { return };
+        let seat = |told: fn(&Seat) -> Vec<u8>| person.seat.as_ref().map(told).unwrap_or_default();
         match self {
             Self::User => out.extend_from_slice(person.user.as_bytes()),
             Self::Password => out.extend_from_slice(person.password.as_bytes()),
@@ -122,6 +130,10 @@ impl Place {
             Self::PublicKey => out.extend_from_slice(person.public_key().as_bytes()),
             Self::ReceiptIndex => out.extend_from_slice(person.receipt_index.to_string().as_bytes()),
             Self::Signature(at) => out.extend_from_slice(person.sign("sign-in", kept(at)).as_bytes()),
+            Self::SecretElection => out.extend(seat(|seat| seat.booth.election().to_string().into())),
+            Self::BlindedInput => out.extend(seat(|seat| seat.blinded.to_string().into())),
+            // One that cannot be made is sent as none, and refused.
+            Self::SecretVote => out.extend(seat(|seat| seat.vote().unwrap_or_default())),
             Self::Fresh | Self::Election | Self::Kept(_) => {}
         }
     }

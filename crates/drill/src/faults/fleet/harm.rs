@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{Found, started::Fleet};
+use load::proxy::Weather;
+
 use crate::{
     local::Local,
     pause,
     probe::Asked,
-    proxy::Weather,
     report::{FaultResult, Outcome},
 };
 

@@ -11,6 +11,8 @@ use clock::Stopwatch;
 use load::{Counts, Live, Phase, Ran, Shape, Spacing, history::Historian, target::Target};
 use peers::{Postgres, Redis};
 
+use load::proxy::Proxy;
+
 use crate::{
     client::{Client, Keeper},
     ground::{self, Ground, in_background, stopwatch},
@@ -18,7 +20,6 @@ use crate::{
     observer::{Observer, Seen},
     probe::Probe,
     profile::Profile,
-    proxy::Proxy,
 };
 
 /// Longer than any run of faults.

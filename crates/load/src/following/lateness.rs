@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use super::stream::Told;
+use super::Told;
 
 /// Of all followers and votes, and of the last follower of each vote.
-pub(super) struct Lateness {
+#[derive(Debug)]
+pub struct Lateness {
     of_all: Vec<Duration>,
     of_the_last: Vec<Duration>,
 }
 
 impl Lateness {
     /// From the votes and when their voters knew, by a clock that began `offset` after the followers'.
-    pub(super) fn of(votes: &[(u64, Duration)], offset: Duration, told: &[Told]) -> Self {
+    #[must_use]
+    pub fn of(votes: &[(u64, Duration)], offset: Duration, told: &[Told]) -> Self {
         let (mut of_all, mut of_the_last) = (Vec::new(), vec![None; votes.len()]);
         for told in told {
             for (at, heard) in told.of_each(votes).into_iter().enumerate() {
@@ -29,18 +31,20 @@ impl Lateness {
     }
 
     /// This share of followers and votes was no later.
-    pub(super) fn of_all_ms(&self, share: f64) -> f64 {
+    #[must_use]
+    pub fn of_all_ms(&self, share: f64) -> f64 {
         quantile_ms(&self.of_all, share)
     }
 
     /// Of this share of the votes, the last follower heard no later.
-    pub(super) fn of_the_last_ms(&self, share: f64) -> f64 {
+    #[must_use]
+    pub fn of_the_last_ms(&self, share: f64) -> f64 {
         quantile_ms(&self.of_the_last, share)
     }
 }
 
 fn quantile_ms(sorted: &[Duration], share: f64) -> f64 {
-    let reaches = |at: usize| load::float(at as u64 + 1) >= share * load::float(sorted.len() as u64);
+    let reaches = |at: usize| crate::float(at as u64 + 1) >= share * crate::float(sorted.len() as u64);
     let at = (0..sorted.len()).find(|at| reaches(*at));
     at.map(|at| sorted[at]).map_or(0.0, |late| late.as_secs_f64() * 1000.0)
 }

@@ -1,4 +1,6 @@
-//! One person who follows: a stream of events, and what each said when it came.
+//! People who follow an election: a stream of events each, what each event said when it came, and how late that was.
+
+mod lateness;
 
 use std::{
     net::Ipv4Addr,
@@ -13,30 +15,37 @@ use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
-use load::{dial::dial_from, target::Target};
+pub use lateness::Lateness;
 use tokio::sync::Semaphore;
 
+use crate::{dial::dial_from, target::Target};
+
 /// Whoever follows, and where they note what they hear.
-pub(super) struct Follower {
-    pub(super) target: Target,
-    pub(super) from: Option<Ipv4Addr>,
-    pub(super) path: String,
-    pub(super) told: Told,
-    pub(super) stopwatch: Stopwatch,
-    pub(super) opening: Arc<Semaphore>,
+#[derive(Debug)]
+pub struct Follower {
+    pub target: Target,
+    /// The address of this machine that they come from, if it matters.
+    pub from: Option<Ipv4Addr>,
+    /// Of the stream.
+    pub path: String,
+    pub told: Told,
+    pub stopwatch: Stopwatch,
+    /// How many may open their stream at once.
+    pub opening: Arc<Semaphore>,
 }
 
 /// How somebody's following ended before they had enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
+pub enum Ended {
     /// It never began.
     Refused,
+    /// It began, and the target ended it.
     Dropped,
 }
 
 /// What one follower heard.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Told(Arc<Mutex<Heard>>);
+pub struct Told(Arc<Mutex<Heard>>);
 
 #[derive(Debug, Default)]
 struct Heard {
@@ -51,24 +60,29 @@ impl Told {
     }
 
     /// Nothing was heard yet, and something may be.
-    pub(super) fn is_waiting(&self) -> bool {
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
         let heard = self.heard();
         heard.news.is_empty() && heard.ended.is_none()
     }
 
     /// They still follow, and have not heard of this entry.
-    pub(super) fn lacks(&self, index: Option<u64>) -> bool {
+    #[must_use]
+    pub fn lacks(&self, index: Option<u64>) -> bool {
         let heard = self.heard();
         let known = heard.news.last().map_or(0, |(entries, _)| *entries);
         heard.ended.is_none() && index.is_some_and(|index| known <= index)
     }
 
-    pub(super) fn ended(&self) -> Option<Ended> {
+    /// How it ended, if it did.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
         self.heard().ended
     }
 
     /// When they first heard of each of these entries, which are in order; nothing of those that they never heard of.
-    pub(super) fn of_each(&self, entries: &[(u64, Duration)]) -> Vec<Option<Duration>> {
+    #[must_use]
+    pub fn of_each(&self, entries: &[(u64, Duration)]) -> Vec<Option<Duration>> {
         let heard = self.heard();
         let mut news = heard.news.iter().peekable();
         let first = |(index, _): &(u64, Duration)| {
@@ -78,7 +92,8 @@ impl Told {
         entries.iter().map(first).collect()
     }
 
-    pub(super) fn hear(&self, entries: u64, at: Duration) {
+    /// The board had so many entries then.
+    pub fn hear(&self, entries: u64, at: Duration) {
         let mut heard = self.heard();
         if heard.news.last().is_none_or(|(known, _)| *known < entries) {
             heard.news.push((entries, at));
@@ -87,7 +102,7 @@ impl Told {
 }
 
 /// Follows until the target ends it.
-pub(super) async fn follow(follower: Follower) {
+pub async fn follow(follower: Follower) {
     let told = follower.told.clone();
     // However it ends, it is the target who ended it: who has had enough of it is not asked.
     drop(read(follower).await);

@@ -27,7 +27,8 @@ const RETRANSMISSION: Duration = Duration::from_millis(200);
 
 /// What the network does to what passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Weather {
+pub enum Weather {
+    /// Everything passes at once.
     Fair,
     /// Nothing passes, and nobody is told: it passes when this is over.
     Cut,
@@ -39,14 +40,18 @@ pub(crate) enum Weather {
 
 /// The proxy: it ends with the process.
 #[derive(Debug)]
-pub(crate) struct Proxy {
-    pub(crate) address: SocketAddr,
+pub struct Proxy {
+    /// Where callers connect.
+    pub address: SocketAddr,
     weather: Arc<AtomicU64>,
 }
 
 impl Proxy {
     /// Stands before a target.
-    pub(crate) fn before(target: SocketAddr) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When there is no port or no thread for it.
+    pub fn before(target: SocketAddr) -> anyhow::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -65,7 +70,7 @@ impl Proxy {
     }
 
     /// From now on the network is like this.
-    pub(crate) fn set(&self, weather: Weather) {
+    pub fn set(&self, weather: Weather) {
         let code = match weather {
             Weather::Fair => 0,
             Weather::Cut => 1,
