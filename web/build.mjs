@@ -1,10 +1,24 @@
-// Bundles what pages load into the crate that serves it, or with --tests the tests. With --into FOLDER elsewhere.
+// Bundles what pages load into the crate that serves it, or with --tests the tests, or with --measure what measures
+// them. With --into FOLDER elsewhere.
 
 import { build } from "esbuild";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { compile } from "sass";
 
-if (process.argv.includes("--tests")) {
+const into = process.argv.indexOf("--into");
+const outdir = into > 0 ? process.argv[into + 1] : "../crates/pages/assets";
+
+if (process.argv.includes("--measure")) {
+  await build({
+    entryPoints: sources("measure", ".ts"),
+    bundle: true,
+    minify: true,
+    format: "iife",
+    globalName: "measure",
+    target: "es2022",
+    outdir,
+  });
+} else if (process.argv.includes("--tests")) {
   rmSync("dist-tests", { recursive: true, force: true });
   await build({
     entryPoints: sources("test", ".test.ts"),
@@ -16,8 +30,6 @@ if (process.argv.includes("--tests")) {
     outExtension: { ".js": ".mjs" },
   });
 } else {
-  const into = process.argv.indexOf("--into");
-  const outdir = into > 0 ? process.argv[into + 1] : "../crates/pages/assets";
   rmSync(outdir, { recursive: true, force: true });
   mkdirSync(outdir, { recursive: true });
   await build({

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { alerts } from "../src/console/alerts.ts";
-import { History } from "../src/console/series.ts";
+import { History, timeRange } from "../src/console/series.ts";
 
 const LATENCY = "http_request_duration_seconds";
 const isFailure = ({ status = "" }: Record<string, string>) => status.startsWith("5");
@@ -61,4 +61,12 @@ test("what is out of order is told from the last moments", () => {
   assert.deepEqual(names(history), []);
   history.take({ atMs: 90_000, series: { 'http_requests_total{route="/a",status="500"}': 900, [`${LATENCY}_bucket{route="/a",le="1.0"}`]: 9900, [`${LATENCY}_bucket{route="/a",le="+Inf"}`]: 9900 } });
   assert.deepEqual(names(history), ["ErrorRateHigh", "LatencyP99High"]);
+});
+
+test("charts show a minute at least, however few moments there are", () => {
+  assert.deepEqual(timeRange(undefined, 1000, 1000), [940, 1000]);
+  assert.deepEqual(timeRange(undefined, 990, 1000), [940, 1000]);
+  assert.deepEqual(timeRange(undefined, 400, 1000), [400, 1000]);
+  const [begin, end] = timeRange(undefined, null, null);
+  assert.equal(end - begin, 60);
 });

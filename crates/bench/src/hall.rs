@@ -14,18 +14,15 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use aws_lc_rs::signature::Ed25519KeyPair;
-use board::{BallotEntry, Base64, Hex};
 use clock::Clock;
 use hdrhistogram::Histogram;
-use mixnet::{
-    Answer, Caster, Contest, ContestFields, Encoded, EncryptionKey, Form, Group, Marks, Polling, Ristretto,
-};
+use mixnet::{Answer, Marks};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 use rig::{Client, Outcome, Server, ServerOptions};
 use serde_json::{Value, json};
-use voters::{Voter, enrolled};
+use voter::{Booth, Submission, Voter};
+use voters::enrolled;
 
 use crate::load::{Connection, on_runtime, request};
 
@@ -34,8 +31,8 @@ const PASSWORD: &str = "kelp holds fast in winter storms";
 /// One machine is a whole country here.
 const SETTINGS: &str = "[identity]\nregistrations = { burst = 100000000, interval-ms = 1 }\n";
 
-/// Those who send votes, each on a connection of their own.
-const SENDERS: usize = 64;
+/// Those who send votes, each on a connection of their own: those that wait for an answer together share a sync.
+const SENDERS: usize = 160;
 
 /// How large an election is.
 #[derive(Debug, Clone, Copy)]
@@ -53,9 +50,7 @@ pub(crate) struct Hall {
     client: Client,
     officer: Client,
     election: String,
-    hash: Hex<32>,
-    polling: Polling<Ristretto>,
-    answers: Vec<Vec<<Ristretto as Group>::Element>>,
+    booth: Booth,
     voters: Vec<Voter>,
     folder: tempfile::TempDir,
 }
@@ -73,7 +68,7 @@ impl Hall {
         let options = ServerOptions { settings: SETTINGS.to_owned(), ..ServerOptions::default() };
         let server = Server::start_with(&folder.path().join("data"), &options)?;
         let client = server.client();
-        let (officer, election, shown, issued) = on_runtime(async {
+        let (officer, election, shown) = on_runtime(async {
             let officer = officer(&server, &client, plan).await?;
             let election = announced(&officer, plan).await?;
             let path = format!("/api/v1/elections/{election}");
@@ -84,20 +79,18 @@ impl Hall {
             until(is_ready, "a key").await?;
             ended_well(trustees)?;
             let shown = officer.post(&format!("{path}/opening"), &json!({})).await?.json();
-            let issued = enrolled(&client, &election, plan.voters).await?;
-            anyhow::Ok((officer, election, shown, issued))
+            anyhow::Ok((officer, election, shown))
         })?;
+        // One thread of callers is slower than the server.
+        let half = plan.voters / 2;
+        let issued = [0..half, half..plan.voters].into_par_iter().map(|numbers| {
+            let client = server.client();
+            on_runtime(async { enrolled(&client, &election, numbers).await })
+        });
+        let issued = issued.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect::<Vec<_>>();
         let voters = issued.into_par_iter().map(voters::Asked::finish).collect::<anyhow::Result<_>>()?;
-        let hash: Hex<32> = shown["electionHash"].as_str().context("there is no hash")?.parse()?;
-        let key: Hex<32> = shown["key"].as_str().context("there is no key")?.parse()?;
-        let fields = ContestFields { form: Form::Plurality {}, options: 2, write_in_bytes_max: 0 };
-        let contest = Contest::try_from(fields)?;
-        let answer = |option| {
-            contest.embed::<Ristretto>(&Answer { marks: Marks::Plurality(Some(option)), write_in: None })
-        };
-        let answers = vec![answer(0)?, answer(1)?];
-        let polling = Polling::new(&hash.0, 0, contest.width(), EncryptionKey::from_bytes(&key.0)?);
-        Ok(Self { plan, server, client, officer, election, hash, polling, answers, voters, folder })
+        let booth = Booth::of(serde_json::from_value(shown)?)?;
+        Ok(Self { plan, server, client, officer, election, booth, voters, folder })
     }
 
     fn address(&self) -> SocketAddr {
@@ -108,24 +101,11 @@ impl Hall {
     pub(crate) fn votes(&self, count: usize, run: usize) -> anyhow::Result<Vec<Vec<u8>>> {
         let vote = |place: usize| {
             let voter = &self.voters[place % self.voters.len()];
-            let caster = Caster { voter: &voter.public, token: &voter.token };
             let mut rng = StdRng::seed_from_u64((run * 10_000_000 + place) as u64);
-            let answer = &self.answers[place % self.answers.len()];
-            let ballot = Base64(self.polling.cast(caster, answer, &mut rng)?.to_bytes());
-            let mut entry = BallotEntry {
-                voter: Hex(voter.public),
-                token: Hex(voter.token),
-                weight: 1,
-                ballots: vec![ballot],
-                signature: Hex([0; 64]),
-            };
-            let keys = Ed25519KeyPair::from_seed_unchecked(&voter.seed)?;
-            let signature = keys.sign(&entry.statement(&self.hash.0));
-            entry.signature = Hex(signature.as_ref().try_into()?);
-            Ok(serde_json::to_vec(&json!({
-                "electionId": self.election, "weight": 1, "voterKey": entry.voter, "token": entry.token,
-                "ballots": entry.ballots, "signature": entry.signature,
-            }))?)
+            let option = u8::from(place % 2 == 1);
+            let answer = Answer { marks: Marks::Plurality(Some(option)), write_in: None };
+            let entry = voter.vote(&self.booth, &[answer], &mut rng)?;
+            Ok(serde_json::to_vec(&Submission::of(self.booth.election(), entry))?)
         };
         (0..count).into_par_iter().map(vote).collect()
     }

@@ -1,25 +1,23 @@
 //! What ten million live sessions cost: bytes each, and time to start with them.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
-use anyhow::Context;
 use clock::Clock;
 use identity::{Assurance, Session};
 use ids::Id;
 use rig::Server;
-use store::{Databases, SqliteConfig};
+use store::Writer;
 
-use crate::figures::{Figures, median};
+use crate::{
+    figures::{Figures, median},
+    fixture,
+};
 
 const SESSIONS: u64 = 10_000_000;
 const BATCH: u64 = 100_000;
 
 pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
-    let data = fixture()?;
+    let data = fixture::kept("live-sessions-2", fill)?;
     let runs = if quick { 3 } else { 5 };
     let (mut starts, mut resident) = (Vec::new(), Vec::new());
     for _ in 0..runs {
@@ -48,36 +46,12 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
     Ok(figures)
 }
 
-/// A folder of data with ten million sessions, made once and kept beside the build.
-fn fixture() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let target =
-        own.ancestors().find(|folder| folder.ends_with("target")).context("a bench lies in target")?;
-    let data = target.join("bench/live-sessions-2");
-    let done = target.join("bench/live-sessions-2.done");
-    if done.exists() {
-        return Ok(data);
-    }
-    if data.exists() {
-        fs::remove_dir_all(&data)?;
-    }
-    fs::create_dir_all(target.join("bench"))?;
-    // A first start makes the keys, the tables and the administrator.
-    Server::start(&data)?.stop()?;
-    fill(&data.join("services"))?;
-    fs::write(done, "")?;
-    Ok(data)
-}
-
 /// Sessions of ten million people, in no order, as they would have come.
-fn fill(services: &Path) -> anyhow::Result<()> {
+fn fill(database: &mut Writer) -> anyhow::Result<()> {
     let clock = Clock::System;
-    let sqlite = SqliteConfig { page_cache_mib: 2048.try_into()?, ..SqliteConfig::default() };
-    let mut store =
-        Databases::in_files(services).with_sqlite(sqlite).open(identity::SERVICE, &identity::schema())?;
     let expires_at = clock.now().plus(Duration::from_hours(24 * 365));
     for first in (0..SESSIONS).step_by(usize::try_from(BATCH)?) {
-        let mut batch = store.writer.begin()?;
+        let mut batch = database.begin()?;
         for _ in first..first + BATCH {
             let person = Id::from_bytes(clock.random());
             let assurance = Assurance::DeviceKey;
@@ -93,7 +67,7 @@ fn fill(services: &Path) -> anyhow::Result<()> {
         batch.flush()?;
         batch.commit()?;
     }
-    Ok(store.writer.fold_log()?)
+    Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes of a disk are far below 2^52")]

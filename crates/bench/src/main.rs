@@ -2,10 +2,12 @@
 
 mod ballot_check;
 mod ballot_intake;
+mod booth;
 mod cache;
 mod changes;
 mod device_sign_in;
 mod figures;
+mod fixture;
 mod generator;
 mod hall;
 mod history;
@@ -20,6 +22,7 @@ mod mix;
 mod overload;
 mod password_sign_in;
 mod peer;
+mod persons;
 mod postgres;
 mod proxy;
 mod recovery;
@@ -73,6 +76,8 @@ enum Name {
     Siege,
     /// Ten million live sessions.
     LiveSessions,
+    /// The console's page of people, where there are ten million.
+    Persons,
     /// Jobs from asked for to done, beside BullMQ.
     Jobs,
     /// Commands on PostgreSQL, beside pgbench.
@@ -85,6 +90,8 @@ enum Name {
     Cache,
     /// Ballots with proofs, checked together and one by one.
     BallotCheck,
+    /// Encrypting a ballot of ten choices in a browser.
+    Booth,
     /// Votes taken durably over HTTP, and carried on until they are confirmed.
     BallotIntake,
     /// A shuffle of an election's rows with its proof, and its verification.
@@ -115,12 +122,14 @@ fn main() -> anyhow::Result<()> {
         Name::Changes => changes::run(arguments.quick)?,
         Name::Siege => siege::run(arguments.quick, &arguments.lists)?,
         Name::LiveSessions => live_sessions::run(arguments.quick)?,
+        Name::Persons => persons::run(arguments.quick)?,
         Name::Postgres => postgres::run(arguments.quick)?,
         Name::Proxy => proxy::run(arguments.quick)?,
         Name::Recovery => recovery::run(arguments.quick)?,
         Name::Jobs => jobs::run(arguments.quick)?,
         Name::Cache => cache::run(arguments.quick)?,
         Name::BallotCheck => ballot_check::run(arguments.quick)?,
+        Name::Booth => booth::run(arguments.quick)?,
         Name::BallotIntake => ballot_intake::run(arguments.quick)?,
         Name::Mix => mix::run(arguments.quick, arguments.size)?,
         Name::Tally => tally::run(arguments.quick, arguments.size)?,

@@ -1,12 +1,18 @@
 //! What is too large for an entry: kept in pieces beside the board, found by its hash, and there before an entry
 //! names it.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, MutexGuard, PoisonError},
+};
+
 use board::{Hex, sha256};
 use clock::Timestamp;
 use ledger::Operation;
 use problem::Problem;
 use sha2::{Digest, Sha256};
 use store::{Batch, Column, Keys, Scan, Snapshot, StoreError, Tx};
+use tokio::sync::OnceCell;
 
 use crate::{
     board_rows::{BlobRow, StagedRow},
@@ -148,22 +154,32 @@ impl Board {
         Ok((sha256(&bytes) == hash).then_some(bytes))
     }
 
-    /// In how many pieces the blob of this hash is kept, all of which are there. They are read once to find that out.
+    /// In how many pieces the blob of this hash is kept, all of which are there. They are read once to find that out,
+    /// by whoever asks first; others who ask for the same blob wait for that.
     pub(crate) async fn pieces_of(&self, hash: Hex<32>) -> Result<u32, Problem> {
-        let mut whole = self.whole.lock().await;
-        if let Some(pieces) = whole.get(&hash.0) {
-            return Ok(*pieces);
-        }
+        let known = self.whole().get(&hash.0).cloned();
+        let counted = match known {
+            Some(counted) => counted,
+            // What is not there at all is not remembered: anybody may ask for anything.
+            None if self.piece_if_there(hash, 0).await?.is_none() && hash != sha256(&[]) => {
+                return Err(no_such_blob());
+            }
+            None => Arc::clone(self.whole().entry(hash.0).or_default()),
+        };
+        counted.get_or_try_init(|| self.count_pieces(hash)).await.copied()
+    }
+
+    fn whole(&self) -> MutexGuard<'_, HashMap<[u8; 32], Arc<OnceCell<u32>>>> {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn count_pieces(&self, hash: Hex<32>) -> Result<u32, Problem> {
         let (mut digest, mut pieces) = (Sha256::new(), 0);
         while let Some(bytes) = self.piece_if_there(hash, pieces).await? {
             digest.update(&bytes);
             pieces += 1;
         }
-        if <[u8; 32]>::from(digest.finalize()) != hash.0 {
-            return Err(no_such_blob());
-        }
-        whole.insert(hash.0, pieces);
-        Ok(pieces)
+        if <[u8; 32]>::from(digest.finalize()) == hash.0 { Ok(pieces) } else { Err(no_such_blob()) }
     }
 
     /// A piece of a blob.

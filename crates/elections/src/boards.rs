@@ -20,7 +20,7 @@ use problem::Problem;
 use seal::{Keys, PersonKeys, deployment_schema};
 use store::{Databases, Schema, StoreError, Told};
 use telemetry::Metrics;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OnceCell, watch};
 
 use crate::{
     board_rows::{
@@ -60,7 +60,7 @@ pub(crate) struct Board {
     states: watch::Receiver<BoardState>,
     defined: OnceLock<Arc<Agreed>>,
     /// In how many pieces there is what was found to be whole, by its hash.
-    pub(crate) whole: Mutex<HashMap<[u8; 32], u32>>,
+    pub(crate) whole: std::sync::Mutex<HashMap<[u8; 32], Arc<OnceCell<u32>>>>,
     /// Entries that stood there when a ceremony was last judged.
     pub(crate) judged: AtomicU64,
     origin: String,
@@ -218,7 +218,7 @@ impl Boards {
             ledger,
             states,
             defined: OnceLock::new(),
-            whole: Mutex::default(),
+            whole: std::sync::Mutex::default(),
             judged: AtomicU64::new(0),
             origin,
             log_keys,

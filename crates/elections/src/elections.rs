@@ -65,8 +65,9 @@ struct Shared {
     instruments: Instruments,
 }
 
-/// How much less a thread counts that nobody waits for at this moment, by nice(2).
-const NICE: i32 = 10;
+/// How much less a thread counts that nobody waits for at this moment, by nice(2): a share of one in thirty beside others that
+/// have work, so that checking goes on in a rush that lasts.
+const NICE: i32 = 15;
 
 /// Whoever takes votes goes before whoever checks them: on Linux a priority is one thread's own.
 fn stand_back() {

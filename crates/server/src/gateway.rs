@@ -25,7 +25,7 @@ use telemetry::{LogConfig, Metrics, TracesConfig};
 use tokio::sync::watch;
 
 use crate::{
-    descriptors, front,
+    checks, descriptors, front,
     hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC},
     incidents, load,
     reload::Hangups,
@@ -120,7 +120,7 @@ impl GatewaySettings {
         toml::from_str(&text).with_context(|| format!("cannot use the settings {}", path.display()))
     }
 
-    fn front(&self) -> FrontConfig {
+    pub(crate) fn front(&self) -> FrontConfig {
         FrontConfig {
             clients: self.clients.clone(),
             networks: self.networks.clone(),
@@ -134,14 +134,23 @@ impl GatewaySettings {
         }
     }
 
-    fn check_rooms(&self) -> anyhow::Result<()> {
+    pub(crate) fn check_rooms(&self) -> anyhow::Result<()> {
         self.waiting_rooms.check().context("cannot use the settings [waiting-rooms]")?;
         let kept = self.keys.is_some() || self.waiting_rooms.rooms.is_empty();
         ensure!(kept, "waiting rooms need `keys`: without them a restart would take everybody's place");
         Ok(())
     }
 
-    fn table(&self) -> TableConfig {
+    /// What does not change while it runs.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            is_encrypted: !matches!(self.public.tls, TlsConfig::Off),
+            body_bytes_max: self.body_bytes_max,
+            cache: self.cache,
+        }
+    }
+
+    pub(crate) fn table(&self) -> TableConfig {
         TableConfig {
             region: self.region.clone(),
             trusts_forwarded: self.trusts_forwarded,
@@ -178,17 +187,13 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     let mut settings = GatewaySettings::read(&options.config)?;
     settings.public.address = options.listen.unwrap_or(settings.public.address);
     settings.admin.address = options.admin_listen.unwrap_or(settings.admin.address);
-    let same = settings.public.address == settings.admin.address && settings.public.address.port() != 0;
-    ensure!(!same, "the public and the admin address are the same, {}", settings.admin.address);
-    let given = Terms {
-        is_encrypted: !matches!(settings.public.tls, TlsConfig::Off),
-        body_bytes_max: settings.body_bytes_max,
-        cache: settings.cache,
-    };
-    let gateway = Gateway::new(settings.table(), given, Clock::System).context("cannot use the settings")?;
+    let unused = checks::gateway(&settings)?;
     if options.check {
+        unused.iter().for_each(|unused| crate::tell(&format!("holdfast: {unused}")));
         return Ok(());
     }
+    let gateway =
+        Gateway::new(settings.table(), settings.terms(), Clock::System).context("cannot use the settings")?;
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
     telemetry::start_traces(
         &settings.traces,
@@ -197,6 +202,7 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
         &settings.region,
     )
     .context("cannot use the settings [traces]")?;
+    checks::warn(&unused);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From the first moment on: a process that nobody has told of SIGHUP is ended by it.
     let (mut told_to_stop, told_to_reload) =
@@ -280,10 +286,8 @@ fn open(
 impl Source {
     fn read_again(&self) -> anyhow::Result<()> {
         let settings = GatewaySettings::read(&self.path)?;
-        settings.check_rooms()?;
         // Tried first: of two halves of which one is refused, the other must not be in force.
-        Front::new(&settings.front(), &Clock::System, &Metrics::new(), None, [0; 32])
-            .context("cannot use the new settings")?;
+        checks::warn(&checks::gateway(&settings).context("cannot use the new settings")?);
         self.gateway.change(settings.table()).context("cannot use the new settings")?;
         self.front.set(&settings.front()).context("cannot use the new settings")?;
         self.rooms.set(&settings.waiting_rooms).context("cannot use the settings [waiting-rooms]")?;

@@ -3,6 +3,7 @@
 mod api;
 mod backup;
 mod check_config;
+mod checks;
 mod data_folder;
 mod descriptors;
 mod drill_role;

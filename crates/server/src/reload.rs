@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    front,
+    checks, front,
     settings::{Settings, SettingsOptions},
 };
 
@@ -46,6 +46,7 @@ impl Reload {
     /// When they cannot be used; nothing changes then.
     pub(crate) fn read_again(&self) -> anyhow::Result<Vec<&'static str>> {
         let settings = self.0.options.read()?;
+        checks::warn(&checks::server(&settings)?);
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         // Both or neither: the rooms are looked at before anything changes.
         settings.waiting_rooms.check().context("cannot use the settings [waiting-rooms]")?;

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::{
     api,
     backup::Shipping,
+    checks,
     data_folder::DataFolder,
     descriptors, first_start, front,
     gateways::{self, Gateways},
@@ -70,9 +71,11 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let program = hand_over::own_program()?;
     let mut settings = options.settings.read()?;
     settings.jobs.in_serve &= !options.no_work;
+    let unused = checks::server(&settings)?;
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
     telemetry::start_traces(&settings.traces, "holdfast-serve", env!("CARGO_PKG_VERSION"), &settings.region)
         .context("cannot use the settings [traces]")?;
+    checks::warn(&unused);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From the first moment on, so that a stop during the start is a stop in order too.
     let (mut told_to_stop, hangups) =

@@ -8,11 +8,12 @@ mod queue;
 
 use std::{
     fs,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clock::Clock;
 use edge::Incident;
 use seal::Keys;
@@ -28,6 +29,8 @@ pub use config::WebhookConfig;
 use deliver::Deliverer;
 pub(crate) use http::operator_routes;
 use queue::Queue;
+
+const NOTHING_TO_SIGN_WITH: &str = "the webhook has nothing to sign with: set webhook.key-file, or keys";
 
 /// Events in one message.
 const BATCH_MAX: usize = 64;
@@ -102,15 +105,11 @@ impl Webhook {
             return Ok(Self(None));
         }
         let key = match (&config.key_file, keys) {
-            (Some(file), _) => {
-                let text = fs::read_to_string(file)
-                    .with_context(|| format!("cannot read the webhook's key {}", file.display()))?;
-                SigningKey::read(Algorithm::Ed25519, &text)
-            }
-            (None, Some(keys)) => SigningKey::from_seed(keys.derive("webhook signing", b"").as_bytes()),
-            (None, None) => bail!("the webhook has nothing to sign with: set webhook.key-file, or keys"),
+            (Some(file), _) => read_key(file)?,
+            (None, Some(keys)) => SigningKey::from_seed(keys.derive("webhook signing", b"").as_bytes())
+                .context("cannot use the webhook's key")?,
+            (None, None) => bail!(NOTHING_TO_SIGN_WITH),
         };
-        let key = key.context("cannot use the webhook's key")?;
         Ok(Self(Some(Arc::new(Inner {
             queue: Mutex::new(Queue::new(config.queue_max)),
             config,
@@ -186,6 +185,24 @@ impl Webhook {
             last_failure: inner.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         })
     }
+}
+
+/// Could it be sent to, by a process that has keys of its own or none?
+pub(crate) fn check(config: &WebhookConfig, has_keys: bool) -> anyhow::Result<()> {
+    if config.url.is_none() {
+        return Ok(());
+    }
+    match &config.key_file {
+        Some(file) => drop(read_key(file)?),
+        None => ensure!(has_keys, NOTHING_TO_SIGN_WITH),
+    }
+    Deliverer::new(config).map(drop).context("cannot use the settings [webhook]")
+}
+
+fn read_key(file: &Path) -> anyhow::Result<SigningKey> {
+    let text = fs::read_to_string(file)
+        .with_context(|| format!("cannot read the webhook's key {}", file.display()))?;
+    SigningKey::read(Algorithm::Ed25519, &text).context("cannot use the webhook's key")
 }
 
 impl Inner {

@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import { h } from "../page/dom.ts";
-import type { Buckets } from "./series.ts";
+import { type Buckets, timeRange } from "./series.ts";
 
 export interface Line {
   label: string;
@@ -69,7 +69,7 @@ export class Chart {
         height: 190,
         cursor: { points: { size: 6 } },
         legend: { live: true },
-        scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1e-6)] } },
+        scales: { x: { range: timeRange }, y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1e-6)] } },
         series: [
           { value: (_, time) => (time === null ? "" : new Date(time * 1000).toLocaleTimeString()) },
           ...lines.map(({ label, colour, fill }) => ({

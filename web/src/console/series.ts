@@ -32,6 +32,18 @@ export function parse(text: string): Name {
   return name;
 }
 
+/** Seconds that a chart shows at least. */
+const SPAN_MIN = 60;
+
+/**
+ * What the time axis shows: all there is, and a minute at least. With fewer than two moments uPlot would choose a range by itself, of
+ * years around the one or around none.
+ */
+export function timeRange(_: unknown, first: number | null, last: number | null): [number, number] {
+  const end = last ?? Date.now() / 1000;
+  return [Math.min(first ?? end, end - SPAN_MIN), end];
+}
+
 type Which = (labels: Record<string, string>) => boolean;
 
 const every: Which = () => true;

@@ -18,6 +18,7 @@ const ORDER: &[&str] = &[
     "board",
     "verifier",
     "trustee",
+    "voter",
     "limiter",
     "overload",
     "waiting",

@@ -168,6 +168,18 @@ fn an_encrypted_target_is_drilled_like_any_other() {
     assert!(!refused.status.success() && refused.stderr.contains("certificate"), "{}", refused.stderr);
 }
 
+/// Secret votes are only held where there is volume, which takes a while: one lie stands for those about votes.
+#[tokio::test]
+async fn a_secret_vote_that_is_thrown_away_is_found_out() {
+    let folder = Folder::new();
+    let options = ServerOptions { settings: MANY_COME.to_owned(), ..ServerOptions::default() };
+    let (server, tokens) = honest(&folder, &options).await;
+    let address = liar::before(server.public, Lie::ThrowsAVoteAway);
+    let found = drill_target(&format!("http://{address}"), &tokens, &["--only", "volume,invariants"]);
+    assert!(found.iter().any(|name| name == "invariants/secret-votes"), "{found:?}");
+    assert!(!found.iter().any(|name| name == "volume/secret-election"), "{found:?}");
+}
+
 /// What a fleet stands on is installed, and so is what turns clocks: nothing of this may be left out here.
 #[test]
 fn a_fleet_bears_the_loss_of_half_its_nodes_and_a_clock_that_jumps() {

@@ -104,7 +104,7 @@ impl Town {
         let redis = Redis::start().expect("it starts");
         let room = "[[waiting-rooms.rooms]]\nname = \"r\"\ntitle = \"R\"\nroutes = [\"/none\"]\ncapacity = 1\nlet-in-max = 1\n";
         let settings = format!(
-            "region = \"north\"\n[clients]\ntrusted-proxies = [\"127.0.0.1/32\"]\n[redis]\nurls = [{:?}]\n[backup]\ntarget = {:?}\n{room}",
+            "region = \"north\"\n[clients]\ntrusted-proxies = [\"127.0.0.1/32\"]\n[redis]\nurls = [{:?}]\n[backup]\ntarget = {:?}\n{room}[webhook]\nurl = \"http://127.0.0.1:9/\"\n",
             redis.url(),
             backup.path()
         );

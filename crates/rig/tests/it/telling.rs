@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU16, Ordering::SeqCst},
@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rig::{Client, Gateway, Server, ServerOptions};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::aws_lc_rs};
+use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 use serde_json::{Value, json};
 use signatures::{Algorithm, Digesting, Message, VerifyingKey, read};
 
@@ -30,31 +33,39 @@ struct Listener {
     address: SocketAddr,
     status: Arc<AtomicU16>,
     heard: Arc<Mutex<Vec<Heard>>>,
+    scheme: &'static str,
 }
 
 impl Listener {
     fn start(status: u16) -> Self {
+        Self::start_with(status, None)
+    }
+
+    /// The same, in TLS where there is a way to speak it.
+    fn start_with(status: u16, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has one");
         let (status, heard) = (Arc::new(AtomicU16::new(status)), Arc::<Mutex<Vec<Heard>>>::default());
         let (answers, hears) = (status.clone(), heard.clone());
+        let scheme = if tls.is_some() { "https" } else { "http" };
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let Some(message) = hear(&stream) else { continue };
-                let status = answers.load(SeqCst);
-                hears.lock().expect("nobody panics").push(message);
-                let answer =
-                    format!("HTTP/1.1 {status} Well\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                let _told = (&stream).write_all(answer.as_bytes());
+            for mut stream in listener.incoming().flatten() {
+                match &tls {
+                    None => listen(&mut stream, &answers, &hears),
+                    Some(tls) => {
+                        let connection = ServerConnection::new(tls.clone()).expect("it can speak TLS");
+                        listen(&mut StreamOwned::new(connection, stream), &answers, &hears);
+                    }
+                }
             }
         });
-        Self { address, status, heard }
+        Self { address, status, heard, scheme }
     }
 
     fn settings(&self) -> String {
         format!(
-            "[webhook]\nurl = \"http://{}/hooks?of=town\"\nkey-id = \"town\"\nretry-ms-min = 50\n",
-            self.address
+            "[webhook]\nurl = \"{}://{}/hooks?of=town\"\nkey-id = \"town\"\nretry-ms-min = 50\n",
+            self.scheme, self.address
         )
     }
 
@@ -82,7 +93,16 @@ impl Listener {
     }
 }
 
-fn hear(stream: &TcpStream) -> Option<Heard> {
+/// Hears a message, keeps it and answers.
+fn listen(stream: &mut (impl Read + Write), answers: &AtomicU16, hears: &Mutex<Vec<Heard>>) {
+    let Some(message) = hear(stream) else { return };
+    let status = answers.load(SeqCst);
+    hears.lock().expect("nobody panics").push(message);
+    let answer = format!("HTTP/1.1 {status} Well\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let _told = stream.write_all(answer.as_bytes()).and_then(|()| stream.flush());
+}
+
+fn hear(stream: &mut impl Read) -> Option<Heard> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -171,7 +191,7 @@ fn check_signed(listener: &Listener, heard: &Heard, key: &VerifyingKey) {
     let authority = listener.address.to_string();
     let message = Message {
         method: "POST",
-        scheme: "http",
+        scheme: listener.scheme,
         authority: &authority,
         path,
         query: Some(query),
@@ -217,6 +237,61 @@ async fn what_the_webhook_does_not_take_is_sent_again_and_keeps_nobody_waiting()
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("it was never taken");
+}
+
+/// How to speak TLS with a certificate of an authority of one's own, and that authority (PEM).
+fn own_authority() -> (Arc<ServerConfig>, String) {
+    let own = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&own).expect("a certificate");
+    let issuer = Issuer::new(params, own);
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("names");
+    let certificate = params.signed_by(&key, &issuer).expect("a certificate");
+    let private = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).expect("a key");
+    let tls = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("they are supported")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], private)
+        .expect("it can be used");
+    (Arc::new(tls), authority.pem())
+}
+
+#[tokio::test]
+async fn a_webhook_with_an_authority_of_its_own_is_told_over_tls_and_another_is_told_nothing() {
+    let folder = Folder::new();
+    let (tls, authority) = own_authority();
+    let (listener, stranger) =
+        (Listener::start_with(204, Some(tls)), Listener::start_with(204, Some(own_authority().0)));
+    let ca_file = tempfile::tempdir().expect("a folder");
+    let ca_file = (ca_file.path().join("ca.pem"), ca_file);
+    std::fs::write(&ca_file.0, authority).expect("it can be written");
+    let of = |listener: &Listener| format!("{}ca-file = {:?}\n", listener.settings(), ca_file.0);
+    let server = start(&folder, &of(&listener));
+    let operator = server.operator();
+    operator.put("/attack", &json!({ "mode": "on" })).await.expect("an answer");
+    listener.until("holdfast.front.attack-began", |_| true).await;
+    let state = operator.get("/webhook").await.expect("an answer").json();
+    let key =
+        VerifyingKey::read(Algorithm::Ed25519, state["publicKey"].as_str().expect("a key")).expect("a key");
+    for heard in listener.heard() {
+        check_signed(&listener, &heard, &key);
+    }
+    server.stop().expect("it stops");
+    let server = start(&folder, &of(&stranger));
+    let operator = server.operator();
+    operator.put("/attack", &json!({ "mode": "on" })).await.expect("an answer");
+    for _ in 0..2400 {
+        let state = operator.get("/webhook").await.expect("an answer").json();
+        if state["lastFailure"].as_str().is_some_and(|failure| failure.contains("certificate")) {
+            assert!(stranger.heard().is_empty(), "nothing is said to somebody whom nobody vouches for");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("it was told, or nobody says why not");
 }
 
 async fn auditor(server: &Server) -> Client {

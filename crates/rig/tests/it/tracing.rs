@@ -9,10 +9,13 @@ use std::{
 };
 
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest, common::v1::any_value::Value, trace::v1::Span,
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::any_value::Value,
+    trace::v1::{Span, span::SpanKind},
 };
 use prost::Message;
 use rig::{Gateway, Server, ServerOptions};
+use serde_json::json;
 
 use crate::{Folder, PASSWORD};
 
@@ -108,6 +111,11 @@ fn says(span: &Span, key: &str) -> String {
     value.map(|value| format!("{value:?}")).unwrap_or_default()
 }
 
+/// The trace that [`CALLER`] asks for.
+fn asked_for() -> Vec<u8> {
+    (0..16).map(|at| u8::from_str_radix(&CALLER[3 + at * 2..5 + at * 2], 16).expect("hex")).collect()
+}
+
 #[tokio::test]
 async fn a_trace_goes_from_the_caller_through_the_gateway_to_the_command() {
     let (folder, collector) = (Folder::new(), Collector::start());
@@ -127,9 +135,7 @@ async fn a_trace_goes_from_the_caller_through_the_gateway_to_the_command() {
     traced.register("grace", PASSWORD).await.expect("grace is new");
 
     let spans = collector.with(&["POST town", "POST /api/v1/persons", "command"]).await;
-    let trace: Vec<u8> =
-        (0..16).map(|at| u8::from_str_radix(&CALLER[3 + at * 2..5 + at * 2], 16).expect("hex")).collect();
-    assert!(spans.iter().all(|(_, span)| span.trace_id == trace), "{spans:?}");
+    assert!(spans.iter().all(|(_, span)| span.trace_id == asked_for()), "{spans:?}");
     let one = |name: &str| {
         let found: Vec<_> = spans.iter().filter(|(_, span)| span.name == name).collect();
         assert_eq!(found.len(), 1, "{name}: {spans:?}");
@@ -146,6 +152,36 @@ async fn a_trace_goes_from_the_caller_through_the_gateway_to_the_command() {
     // What is personal is in none of them.
     let all = format!("{spans:?}");
     assert!(!all.contains("grace") && !all.contains("kelp"), "{all}");
+}
+
+#[tokio::test]
+async fn the_trace_of_a_job_points_to_the_command_that_asked_for_it() {
+    let (folder, collector) = (Folder::new(), Collector::start());
+    let settings = collector.settings("sampled-permille = 0");
+    let server = Server::start_with(&folder.data(), &ServerOptions { settings, ..ServerOptions::default() })
+        .expect("it starts");
+    let client = server.client();
+    client.register("ada", PASSWORD).await.expect("ada is new");
+    let ada = client.sign_in("ada", PASSWORD).await.expect("ada signs in");
+    let person = ada.person.clone().expect("who signed in is somebody");
+    let traced = ada.with_field("traceparent", CALLER);
+    let erased = traced.delete_with(&format!("/api/v1/persons/{person}"), &json!({"proof": PASSWORD})).await;
+    assert!(matches!(erased.expect("an answer").status, 200 | 202 | 204));
+
+    let spans = collector.with(&["job identity/finish-erasure"]).await;
+    let job = spans.iter().map(|(_, span)| span).find(|span| span.name.starts_with("job ")).expect("it came");
+    let (link, more) = job.links.split_first().expect("it has a cause");
+    assert!(more.is_empty(), "{job:?}");
+    let commands: Vec<_> = spans.iter().map(|(_, span)| span).filter(|span| span.name == "command").collect();
+    let cause =
+        commands.iter().find(|command| command.span_id == link.span_id).expect("the cause is a command");
+    assert_eq!((&link.trace_id, &cause.trace_id), (&asked_for(), &asked_for()));
+    assert_eq!(says(cause, "holdfast.command"), "StringValue(\"identity/begin-erasure\")");
+    assert_ne!(job.trace_id, asked_for(), "it has a trace of its own");
+    assert!(job.parent_span_id.is_empty(), "{job:?}");
+    assert_eq!(job.kind(), SpanKind::Consumer);
+    assert_eq!(says(job, "messaging.destination.name"), "StringValue(\"erasures\")");
+    server.stop().expect("it stops");
 }
 
 #[tokio::test]

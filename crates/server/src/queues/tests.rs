@@ -74,7 +74,7 @@ impl House {
     async fn give_up(&self) {
         let limits = QueueLimits::default();
         let (worker, lease, token) = ("test".to_owned(), Duration::from_secs(30), Clock::System.random());
-        let claim = Claim { queue: "sweeps", worker, wanted: 50, limits, lease, token };
+        let claim = Claim { queue: "sweeps", worker, wanted: 50, limits, lease, token, traced: false };
         for claimed in self.identity.ledger().operate(claim).await.expect("it is heard") {
             let settle = Settle {
                 queue: "sweeps".to_owned(),

@@ -10,6 +10,7 @@ interface Upstream {
   region: string;
   weight: number;
   well: boolean;
+  whyNot?: string;
   ejectedForMs?: number;
   inFlight: number;
   requests: number;
@@ -66,7 +67,9 @@ function pools(all: Pool[]): HTMLElement {
 function state(pool: Pool, upstream: Upstream): string {
   if (pool.openForMs !== undefined) return `its pool rests for ${seconds(pool.openForMs / 1000)}`;
   if (upstream.ejectedForMs !== undefined) return `left alone for ${seconds(upstream.ejectedForMs / 1000)}`;
-  return upstream.well ? "well" : "not well";
+  // What the last check found wrong is told even while one failed check is not enough to leave it out.
+  if (upstream.well) return upstream.whyNot === undefined ? "well" : `well, but at last ${upstream.whyNot}`;
+  return upstream.whyNot === undefined ? "not well" : `not well: ${upstream.whyNot}`;
 }
 
 function routes(number: number, all: Route[], again: () => void): HTMLElement {
