@@ -1,7 +1,8 @@
-//! Workers are asked to check votes, to mix and to count. Each is asked once, whoever notices first that it is time.
+//! Workers are asked to check votes and trustees' parts, to mix and to count. Each is asked once, whoever notices first
+//! that it is time.
 
 use authz::{Actor, By, Guarded};
-use board::Election;
+use board::{Election, ListBlob};
 use clock::Timestamp;
 use ids::Id;
 use ledger::{Applied, Command};
@@ -12,7 +13,7 @@ use store::{Keys, StoreError, Tx};
 
 use crate::{
     create_election::no_such_election,
-    jobs::{CheckBallots, Count, Mix},
+    jobs::{CheckBallots, CheckPart, Count, Mix},
     rows::ElectionRow,
 };
 
@@ -34,6 +35,16 @@ pub(crate) struct AskForChecks {
 pub(crate) struct AskToMix {
     pub(crate) election: Id<Election>,
     pub(crate) mixer: u16,
+    pub(crate) job: Id<AnyJob>,
+}
+
+/// Asks for the check of a trustee's part of the decryption.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct AskToCheckPart {
+    pub(crate) election: Id<Election>,
+    pub(crate) trustee: u16,
+    pub(crate) partials: Vec<ListBlob>,
     pub(crate) job: Id<AnyJob>,
 }
 
@@ -84,7 +95,7 @@ macro_rules! by_itself {
     )+ };
 }
 
-by_itself!(AskForChecks, AskToMix, AskToCount);
+by_itself!(AskForChecks, AskToMix, AskToCheckPart, AskToCount);
 
 impl Command for AskForChecks {
     const NAME: &'static str = "elections/ask-for-checks";
@@ -132,6 +143,21 @@ impl Command for AskToMix {
             &Mix { election, mixer },
             Enqueue::now(job).unique(format!("{election}/{mixer}")),
         )?;
+        if known == job { Ok(Applied::new(())) } else { Err(AskError::AskedAlready) }
+    }
+}
+
+impl Command for AskToCheckPart {
+    const NAME: &'static str = "elections/ask-to-check-part";
+    type Done = ();
+    type Refused = AskError;
+
+    fn reads(&self, _: &mut Keys<'_>) {}
+
+    fn apply(self, _: &By, tx: &mut Tx<'_>, at: Timestamp) -> Result<Applied<()>, AskError> {
+        let Self { election, trustee, partials, job } = self;
+        let check = CheckPart { election, trustee, partials };
+        let known = enqueue(tx, at, &check, Enqueue::now(job).unique(CheckPart::key(election, trustee)))?;
         if known == job { Ok(Applied::new(())) } else { Err(AskError::AskedAlready) }
     }
 }

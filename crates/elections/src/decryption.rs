@@ -1,28 +1,71 @@
-//! Trustees send their parts of the decryption. Each is checked when it comes; who sends a false one is named.
-
-use std::sync::Arc;
+//! Trustees send their parts of the decryption. Each is checked by a worker; who sends a false one is named.
 
 use authz::Actor;
-use board::{Decrypted, Election, Hex, Lied, ListBlob, ListRows, decryption_context};
+use board::{Election, Hex, ListBlob, ListRows};
 use ids::Id;
-use ledger::SubmitError;
-use mixnet::{Encoded, PartialDecryption, Ristretto};
+use mixnet::{PartialDecryption, Ristretto};
 use problem::Problem;
+use queue::{Job, is_unfinished};
 
 use crate::{
     Elections,
-    board_rows::{ListsRow, Phase, kept},
+    ask::AskToCheckPart,
+    board_rows::{DecryptedRow, ListsRow, Phase, kept},
     boards::Board,
-    jobs::read_rows,
+    jobs::CheckPart,
     post::PostError,
-    sql,
 };
+
+/// What became of a part that was named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The board says that it holds.
+    Holds,
+    /// A worker is asked to check it; the board will say what came of it.
+    Checking,
+}
+
+/// What the board says of one trustee's part.
+pub(crate) struct OwnPart {
+    pub(crate) holds: bool,
+    partials: Vec<ListBlob>,
+}
+
+impl OwnPart {
+    /// Is what it says about one of these?
+    pub(crate) fn is_of(&self, partials: &[ListBlob]) -> bool {
+        self.partials.iter().any(|part| partials.contains(part))
+    }
+}
+
+/// What the board says of a trustee's part, if it says something.
+pub(crate) async fn own_part(board: &Board, trustee: u16) -> Result<Option<OwnPart>, Problem> {
+    let row = board.ledger.readers().read(move |snapshot| snapshot.get::<DecryptedRow>(&trustee)).await?;
+    let own = |row: DecryptedRow| {
+        Ok(OwnPart { holds: row.holds, partials: kept(&row.partials, "board_decrypted")? })
+    };
+    row.map(own).transpose()
+}
 
 impl Elections {
     /// What is to be decrypted.
     pub(crate) async fn lists(&self, board: &Board) -> Result<Vec<ListRows>, Problem> {
         let row = board.ledger.readers().read(|snapshot| snapshot.get::<ListsRow>(&0)).await?;
         Ok(row.map_or(Ok(Vec::new()), |row| kept(&row.lists, "board_lists"))?)
+    }
+
+    /// The trustees, of so many, whose parts are being checked.
+    pub(crate) async fn checking(&self, election: Id<Election>, trustees: u16) -> Result<Vec<u16>, Problem> {
+        let mut checking = Vec::new();
+        for trustee in 1..=trustees {
+            let key = CheckPart::key(election, trustee);
+            let unfinished =
+                move |snapshot: &store::Snapshot<'_>| is_unfinished(snapshot, CheckPart::QUEUE, &key);
+            if self.ledger().readers().read(unfinished).await? {
+                checking.push(trustee);
+            }
+        }
+        Ok(checking)
     }
 
     /// Keeps a piece of what a trustee is going to name.
@@ -48,23 +91,30 @@ impl Elections {
         board.stage_piece(trustee, hash, piece, bytes, blobs_max).await
     }
 
-    /// A trustee's part of the decryption of all lists.
+    /// Has a trustee's part of the decryption of all lists checked. While one is checked, no other of theirs is.
     ///
     /// # Errors
-    /// When they are no trustee, it is not of all lists, or it is false; that is said on the board.
+    /// When they are no trustee, it is not of all lists, something of it did not come or is of other rows, or the board
+    /// says already that it is false.
     pub(crate) async fn take_partials(
         &self,
         actor: &Actor,
         election: Id<Election>,
         partials: Vec<ListBlob>,
-    ) -> Result<(), Problem> {
+    ) -> Result<Taken, Problem> {
         let trustee = self.trustee(actor, election).await?;
         let board = self.board(election).await?;
+        let own = own_part(&board, trustee).await?;
+        if own.as_ref().is_some_and(|own| own.holds) {
+            return Ok(Taken::Holds);
+        }
         let phase = board.phase_for(&[Phase::Decrypting]).await?;
         if phase != Phase::Decrypting {
-            let decrypted = board.ledger.readers().read(sql::decrypted).await?;
-            let own = decrypted.iter().any(|row| row.trustee == trustee && row.holds);
-            return if own { Ok(()) } else { Err(PostError::NotNow(phase).into()) };
+            return Err(PostError::NotNow(phase).into());
+        }
+        if own.is_some_and(|own| own.is_of(&partials)) {
+            let detail = "this part was checked and is false; the board says so";
+            return Err(Problem::unprocessable("elections/false-decryption", detail));
         }
         let lists = self.lists(&board).await?;
         let named = |list: &ListRows| partials.iter().filter(|part| part.list == list.list).count() == 1;
@@ -72,49 +122,15 @@ impl Elections {
             let detail = "name one blob for each list that is to be decrypted";
             return Err(Problem::unprocessable("elections/malformed", detail));
         }
-        for list in &lists {
-            let part = partials.iter().find(|part| part.list == list.list).copied();
-            let Some(part) = part else { continue };
-            if let Some(offence) = self.offence(&board, trustee, list, part).await? {
-                let lie = Lied { trustee, partial: part, offence: offence.clone() };
-                board.post_once(lie).await?;
-                board.clear_staged(Some(trustee)).await?;
-                return Err(Problem::unprocessable("elections/false-decryption", offence));
+        for part in &partials {
+            let bytes = board.staged(trustee, part.blob).await?;
+            let rows = lists.iter().find(|list| list.list == part.list).map_or(0, |list| list.rows);
+            if !PartialDecryption::<Ristretto>::seems_of(&bytes, trustee, rows) {
+                let detail = "this is not your part of the rows of this list";
+                return Err(Problem::unprocessable("elections/malformed", detail));
             }
         }
-        match board.post(Decrypted { trustee, partials }).await {
-            Ok(_) | Err(SubmitError::Refused(PostError::AlreadyThere)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        board.clear_staged(Some(trustee)).await?;
-        self.look_after(election).await
-    }
-
-    /// What is wrong with a part, if something is.
-    async fn offence(
-        &self,
-        board: &Board,
-        trustee: u16,
-        list: &ListRows,
-        part: ListBlob,
-    ) -> Result<Option<String>, Problem> {
-        let agreed = board.agreed().await?.ok_or_else(crate::create_election::no_such_election)?;
-        let rows = read_rows(&board.named_blob(list.blob).await?)?;
-        let bytes = board.staged(trustee, part.blob).await?;
-        let partial = PartialDecryption::<Ristretto>::from_bytes(&bytes)
-            .map_err(|error| Problem::unprocessable("elections/malformed", error))?;
-        if partial.trustee() != trustee {
-            let detail = "this is another trustee's part";
-            return Err(Problem::unprocessable("elections/malformed", detail));
-        }
-        // True or false, everybody can look at it from now on.
-        board.keep(&bytes).await?;
-        let (agreed, list) = (Arc::clone(&agreed), list.list);
-        let checked = self.work(move || {
-            let context = decryption_context(&agreed.hash.0, list);
-            let keys = agreed.keys.as_ref()?;
-            keys.verify(&context, &rows, &partial).err().map(|fault| fault.offence.to_string())
-        });
-        checked.await
+        self.ask_once(AskToCheckPart { election, trustee, partials, job: self.clock().id() }).await?;
+        Ok(Taken::Checking)
     }
 }

@@ -18,11 +18,11 @@ use tokio::sync::Notify;
 use crate::{
     AdvanceElection, ChangeElection, CreateElection, ElectionsConfig, ImportRoll, IssueToken, SERVICE,
     SharedPeople,
-    ask::{AskForChecks, AskToCount, AskToMix},
+    ask::{AskForChecks, AskToCheckPart, AskToCount, AskToMix},
     boards::{Board, Boards, BoardsOpening, tag},
     create_election::no_such_election,
     instruments::Instruments,
-    jobs::{CheckBallots, Count, Mix},
+    jobs::{CheckBallots, CheckPart, Count, Mix},
     rows::{ElectionRow, RollLine, TokenCount, TokenIssued},
 };
 
@@ -100,6 +100,7 @@ pub fn commands() -> Commands {
         .with::<IssueToken>()
         .with::<AskForChecks>()
         .with::<AskToMix>()
+        .with::<AskToCheckPart>()
         .with::<AskToCount>()
 }
 
@@ -185,6 +186,7 @@ impl Elections {
         Registry::new()
             .with::<CheckBallots>(self.clone())
             .with::<Mix>(self.clone())
+            .with::<CheckPart>(self.clone())
             .with::<Count>(self.clone())
     }
 

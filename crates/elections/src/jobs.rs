@@ -1,12 +1,14 @@
-//! What workers do: check votes, mix them, count them.
+//! What workers do: check votes, mix them, check what trustees decrypted, count.
 
 mod check_ballots;
+mod check_part;
 mod count;
 mod mix;
 
 pub(crate) use check_ballots::CheckBallots;
+pub(crate) use check_part::CheckPart;
 pub(crate) use count::Count;
-pub(crate) use mix::{Mix, read_rows};
+pub(crate) use mix::Mix;
 use problem::Problem;
 use queue::JobError;
 

@@ -35,5 +35,5 @@ pub use rows::{AnyJob, DEAD_KEPT, DONE_KEPT, Finished, Lease, Outcome};
 pub use schedule::{Schedule, ScheduleError};
 pub use schema::{commands, schema};
 pub use settle::{Settle, SettleError};
-pub use sql::{COUNTED_MAX, JobStatus, QueueStatus, finished, job_status, queue_status};
+pub use sql::{COUNTED_MAX, JobStatus, QueueStatus, finished, is_unfinished, job_status, queue_status};
 pub use workers::{Bell, QueueConfig, Registry, WorkerConfig, Workers};

@@ -7,7 +7,7 @@ use ids::Id;
 use store::{Batch, Cell, Column, Snapshot, StoreError};
 
 use crate::rows::{
-    AnyJob, Delayed, Finished, JobCounts, JobRow, Lease, Outcome, ProgressRow, QueueRow, ScheduleRow,
+    AnyJob, Delayed, Finished, JobCounts, JobKey, JobRow, Lease, Outcome, ProgressRow, QueueRow, ScheduleRow,
 };
 
 /// Lengths are counted up to here: beyond it, how much more does not matter.
@@ -138,6 +138,14 @@ fn count(
         Ok(())
     })?;
     Ok(counted)
+}
+
+/// Is a job with this key unfinished?
+///
+/// # Errors
+/// When the store fails.
+pub fn is_unfinished(snapshot: &Snapshot<'_>, queue: &str, unique_key: &str) -> Result<bool, StoreError> {
+    Ok(snapshot.get::<JobKey>(&(queue.to_owned(), unique_key.to_owned()))?.is_some())
 }
 
 /// Where a job is; nothing if there is no such job, or it ended long ago.

@@ -4,12 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use board::{Election, sha256};
+use board::{Election, Hex, sha256};
 use clap::Args;
 use clock::Clock;
 use ids::Id;
 use rand::{SeedableRng, rngs::StdRng};
-use serde_json::json;
+use serde_json::{Value, json};
 use trustee::{CeremonyView, Next, Safe, TrusteeError, decrypt};
 use verifier::Record;
 
@@ -20,6 +20,20 @@ use crate::{
 
 /// Bytes of a piece of what is uploaded.
 const PIECE_BYTES: usize = 512 * 1024;
+
+/// A trustee's part of the decryption, which takes long to make: made once.
+struct Part {
+    /// Of each list, with its hash.
+    partials: Vec<(u32, Hex<32>, Vec<u8>)>,
+}
+
+impl Part {
+    /// The body that names it.
+    fn named(&self) -> Value {
+        let named = self.partials.iter().map(|(list, hash, _)| json!({"list": list, "blob": hash}));
+        json!({"partials": named.collect::<Vec<_>>()})
+    }
+}
 
 /// Who keeps which key, and for what.
 #[derive(Debug, Clone, Args)]
@@ -70,6 +84,7 @@ struct Keeper<'o> {
     remote: Remote,
     safe: Safe,
     rng: StdRng,
+    part: Option<Part>,
     told: String,
 }
 
@@ -80,6 +95,7 @@ impl<'o> Keeper<'o> {
             remote: Remote::new(&options.server)?,
             safe: Safe::open(&options.key_file, options.election)?,
             rng: StdRng::from_seed(Clock::System.random()),
+            part: None,
             told: String::new(),
         })
     }
@@ -132,11 +148,11 @@ impl<'o> Keeper<'o> {
         let state = election["state"].as_str().unwrap_or_default().to_owned();
         match state.as_str() {
             "ceremony" => self.take_part().await?,
-            "decrypting" => {
-                self.decrypt().await?;
-                self.tell("this trustee's part of the decryption was taken; there is nothing left to do");
+            "decrypting" if self.decrypt().await? => {
+                self.tell("this trustee's part of the decryption holds; there is nothing left to do");
                 return Ok(true);
             }
+            "decrypting" => self.tell("this trustee's part of the decryption is being checked"),
             "counted" | "published" | "abandoned" => {
                 self.tell(&format!("the election is {state}; there is nothing left to do"));
                 return Ok(true);
@@ -182,32 +198,51 @@ impl<'o> Keeper<'o> {
         Ok(())
     }
 
-    /// Checks everything that was published, and decrypts what it shows to have been mixed.
-    async fn decrypt(&mut self) -> anyhow::Result<()> {
+    /// Checks everything that was published, decrypts what it shows to have been mixed, and hands that in. Was it
+    /// checked, and holds?
+    async fn decrypt(&mut self) -> anyhow::Result<bool> {
         let shown = self.remote.get(&self.path("/decryption")).await?.ok("the decryption")?.json()?;
         let you = shown["you"].as_u64().context("you are no trustee here")?;
-        let done = shown["decrypted"]
-            .as_array()
-            .is_some_and(|done| done.iter().any(|one| one.as_u64() == Some(you)));
-        if done {
-            return Ok(());
+        let among = |whom: &str| {
+            shown[whom].as_array().is_some_and(|whom| whom.iter().any(|one| one.as_u64() == Some(you)))
+        };
+        if among("decrypted") {
+            return Ok(true);
         }
-        self.tell("checking everything that was published");
-        let partials = self.partials().await?;
-        let mut named = Vec::new();
-        for (list, bytes) in partials {
-            let hash = sha256(&bytes);
-            for (piece, part) in bytes.chunks(PIECE_BYTES).enumerate() {
+        if among("checking") {
+            return Ok(false);
+        }
+        let part = match self.part.take() {
+            Some(part) => part,
+            None => {
+                self.tell("checking everything that was published");
+                let partials = self.partials().await?.into_iter();
+                Part { partials: partials.map(|(list, bytes)| (list, sha256(&bytes), bytes)).collect() }
+            }
+        };
+        let part = self.part.insert(part).named();
+        let path = self.path("/decryption");
+        let mut said = self.remote.post(&path, &part).await?;
+        if said.status == 404 {
+            self.upload().await?;
+            said = self.remote.post(&path, &part).await?;
+        }
+        // Others were enough already: the election goes on without this part.
+        if said.status == 409 {
+            return Ok(false);
+        }
+        Ok(said.ok("this trustee's part of the decryption")?.status == 200)
+    }
+
+    /// Sends this trustee's part, piece by piece.
+    async fn upload(&self) -> anyhow::Result<()> {
+        let partials = self.part.iter().flat_map(|part| &part.partials);
+        for (_, hash, bytes) in partials {
+            for (piece, some) in bytes.chunks(PIECE_BYTES).enumerate() {
                 let path = self.path(&format!("/blobs/{hash}/parts/{piece}"));
-                let body = part.to_vec().into();
+                let body = some.to_vec().into();
                 self.remote.send("PUT", &path, "application/octet-stream", body).await?.ok("an upload")?;
             }
-            named.push(json!({"list": list, "blob": hash}));
-        }
-        let said = self.remote.post(&self.path("/decryption"), &json!({"partials": named})).await?;
-        // Others were enough already.
-        if said.status != 409 {
-            said.ok("this trustee's part of the decryption")?;
         }
         Ok(())
     }

@@ -130,6 +130,8 @@ impl<'c> Chain<'c> {
     }
 
     pub(crate) fn lied(&mut self, lied: &Lied) -> Result<(), String> {
+        // What nobody can look at is no proof of a lie.
+        self.blob(&lied.partial.blob)?;
         if self.partial(lied.trustee, lied.partial.list, &lied.partial.blob).is_ok() {
             return Err(format!("trustee {} is said to have lied, and has not", lied.trustee));
         }

@@ -42,6 +42,7 @@ export interface Decryption {
   lists: { list: number; rows: number; width: number; context: string; blob: string }[];
   decrypted: number[];
   lied: number[];
+  checking: number[];
 }
 
 /** A trustee's secrets for one attempt. */
@@ -219,7 +220,7 @@ function refuseFaults(faults: mixnet.Fault[]): void {
   if (first) throw new Malformed(`trustee ${first.trustee} did not keep to the ceremony: ${first.offence}`);
 }
 
-/** Checks the record up to the last mix, and decrypts this trustee's part of it. */
+/** Checks the record up to the last mix, decrypts this trustee's part of it, and hands that in to be checked. */
 export async function decryptAll(
   election: Election,
   decryption: Decryption,

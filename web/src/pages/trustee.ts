@@ -153,9 +153,19 @@ async function decryption(election: Election): Promise<void> {
     );
     return;
   }
+  if (now.you !== null && now.checking.includes(now.you)) {
+    show(
+      heading("Your part is being checked", said(election.title)),
+      paragraph("The server checks that your part fits the public record. With very many ballots that takes minutes. This page tells you what comes of it; you may also close it and come back."),
+    );
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    return decryption(election);
+  }
+  const lied = now.you !== null && now.lied.includes(now.you);
   const rows = now.lists.reduce((sum, list) => sum + list.rows, 0);
   show(
     heading("Decrypt the mixed ballots", said(election.title)),
+    lied && warning("A part that was sent in your name is false, and the public record says so. If you did not send it, tell the election’s officers. You can still send a true one."),
     paragraph(`There are ${rows} mixed answers. This page first checks the whole public record on this device, and then decrypts your part of what came out of the last mix. Nothing else is ever decrypted.`),
     hasShare(electionId) ? decryptForm(election, now) : keyForm(election),
   );

@@ -23,6 +23,7 @@ use crate::{
     board_rows::Phase,
     ceremony::{Spoken, Standing},
     create_election::no_such_election,
+    decryption::Taken,
     post::PostError,
     read::state_word,
     sql,
@@ -204,8 +205,12 @@ struct DecryptionBody {
     you: Option<u16>,
     threshold: u16,
     lists: Vec<ListBody>,
+    /// Trustees whose parts were checked and hold.
     decrypted: Vec<u16>,
+    /// Trustees whose parts were checked and are false.
     lied: Vec<u16>,
+    /// Trustees whose parts are being checked.
+    checking: Vec<u16>,
 }
 
 /// A list to be decrypted.
@@ -256,6 +261,9 @@ async fn decryption(
             blob: list.blob,
         });
     }
+    let trustees = manifest.trustees.as_ref().map_or(0, |trustees| trustees.names.len());
+    // Asked first: what is no longer being checked then stands on the board.
+    let checking = elections.checking(id, u16::try_from(trustees).unwrap_or(u16::MAX)).await?;
     let parts = board.ledger.readers().read(sql::decrypted).await?;
     let named = |holds| parts.iter().filter(|row| row.holds == holds).map(|row| row.trustee).collect();
     let body = DecryptionBody {
@@ -266,6 +274,7 @@ async fn decryption(
         lists,
         decrypted: named(true),
         lied: named(false),
+        checking,
     };
     Ok(private(StatusCode::OK, &body))
 }
@@ -278,19 +287,25 @@ struct DecryptBody {
     partials: Vec<ListBlob>,
 }
 
-/// A part was taken.
+/// What became of a part.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct AcceptedBody {
+struct TakenBody {
+    /// Was it checked, and holds?
     accepted: bool,
 }
 
-/// Takes a trustee's part of the decryption. A false one is refused, and said so on the board.
+/// Takes a trustee's part of the decryption and has it checked, which takes minutes if there are a million rows. Ask then
+/// `GET …/decryption` who is being checked: the board names who decrypted and who lied. The same part once more is the same.
 #[utoipa::path(
     post, path = "/api/v1/elections/{id}/decryption", tag = "elections", security(("bearer" = [])),
     request_body = DecryptBody,
     params(("id" = String, Path, format = "uuid", description = "The election")),
-    responses((status = 200, description = "It holds", body = AcceptedBody), Refusals),
+    responses(
+        (status = 200, description = "It was checked before, and holds", body = TakenBody),
+        (status = 202, description = "It is being checked", body = TakenBody),
+        Refusals,
+    ),
 )]
 async fn decrypt(
     State(elections): Service,
@@ -298,8 +313,11 @@ async fn decrypt(
     Params(id): Params<Id<Election>>,
     Body(DecryptBody { partials }): Body<DecryptBody>,
 ) -> Result<Response, Problem> {
-    elections.take_partials(&actor, id, partials).await?;
-    Ok(private(StatusCode::OK, &AcceptedBody { accepted: true }))
+    let status = match elections.take_partials(&actor, id, partials).await? {
+        Taken::Holds => StatusCode::OK,
+        Taken::Checking => StatusCode::ACCEPTED,
+    };
+    Ok(private(status, &TakenBody { accepted: status == StatusCode::OK }))
 }
 
 /// Keeps a piece of a trustee's part of the decryption.

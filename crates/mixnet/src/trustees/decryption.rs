@@ -112,6 +112,12 @@ impl<G: Group> PartialDecryption<G> {
     pub const fn trustee(&self) -> u16 {
         self.trustee
     }
+
+    /// Do the first bytes say that this is that trustee's part of so many rows? Quick, and no more than a first look.
+    #[must_use]
+    pub fn seems_of(bytes: &[u8], trustee: u16, rows: u32) -> bool {
+        bytes.strip_prefix(&trustee.to_be_bytes()).is_some_and(|rest| rest.starts_with(&rows.to_be_bytes()))
+    }
 }
 
 impl<G: Group> Encoded for PartialDecryption<G> {

@@ -237,6 +237,10 @@ async fn lie(town: &Town, folder: &Folder) {
         named.push(json!({"list": list, "blob": hash}));
     }
     let path = town.path("/decryption");
-    let refused = trustee.post(&path, &json!({"partials": named})).await.expect("an answer");
+    let named = json!({"partials": named});
+    let taken = trustee.post(&path, &named).await.expect("an answer");
+    assert_eq!(taken.status, 202, "a worker checks it");
+    town.until_lied(3).await;
+    let refused = trustee.post(&path, &named).await.expect("an answer");
     assert_eq!((refused.status, refused.problem()), (422, "elections/false-decryption".to_owned()));
 }

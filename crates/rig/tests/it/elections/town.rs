@@ -141,6 +141,19 @@ impl Town {
         panic!("the election is {found} and not {state}: {ceremony}");
     }
 
+    /// Until the board says that this trustee's part is false.
+    pub(super) async fn until_lied(&self, trustee: u16) {
+        let mut shown = Value::Null;
+        for _ in 0..600 {
+            shown = self.officer.get(&self.path("/decryption")).await.expect("an answer").json();
+            if shown["lied"].as_array().is_some_and(|lied| lied.contains(&json!(trustee))) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("nobody noticed the lie of trustee {trustee}: {shown}");
+    }
+
     /// So many trustees, each a process of their own.
     pub(super) fn trustees(&self, count: u16, until_ready: bool) -> Vec<std::process::Child> {
         (1..=count).map(|number| self.trustee(number, until_ready)).collect()
