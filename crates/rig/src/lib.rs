@@ -4,6 +4,7 @@
 mod binary;
 mod client;
 mod device;
+mod drill;
 mod events;
 mod gateway;
 mod process;
@@ -13,6 +14,7 @@ mod worker;
 pub use binary::command;
 pub use client::{Answer, Client};
 pub use device::Device;
+pub use drill::{Drilled, drill};
 pub use events::Events;
 pub use gateway::Gateway;
 pub use server::{Outcome, Server, ServerOptions, run, run_alone};
