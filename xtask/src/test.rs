@@ -29,6 +29,9 @@ const OPTIONAL: [(&str, &[&str], &str); 3] = [
     ("typos", &["typos"], "typos is not installed: `cargo install typos-cli`"),
 ];
 
+/// Builds the binary that the system tests start, with the features of the whole workspace, which the tests are compiled with.
+const BINARY: [&str; 4] = ["build", "--workspace", "--bin", "holdfast"];
+
 pub(crate) fn run(root: &Path, options: &TestOptions) -> anyhow::Result<()> {
     let mut steps = Steps::default();
     match &options.only {
@@ -41,7 +44,7 @@ pub(crate) fn run(root: &Path, options: &TestOptions) -> anyhow::Result<()> {
 
 fn one(root: &Path, options: &TestOptions, name: &str, steps: &mut Steps) -> anyhow::Result<()> {
     if name == "rig" {
-        steps.command("cargo build", &mut cargo(root, &["build", "-p", "server"]))?;
+        steps.command("cargo build", &mut cargo(root, &BINARY))?;
     }
     with_servers(steps, |steps, servers| {
         steps.command("cargo test", tests(root, &["-p", name], options).envs(servers.iter().cloned()))
@@ -68,8 +71,7 @@ fn all(root: &Path, options: &TestOptions, steps: &mut Steps) -> anyhow::Result<
     steps.step("the pages", || web::run(root).map(|()| Outcome::Passed))?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     steps.command("cargo clippy", &mut cargo(root, &clippy))?;
-    // The system tests start this binary.
-    steps.command("cargo build", &mut cargo(root, &["build", "-p", "server"]))?;
+    steps.command("cargo build", &mut cargo(root, &BINARY))?;
     with_servers(steps, |steps, servers| {
         steps.command("cargo test", tests(root, &["--workspace"], options).envs(servers.iter().cloned()))
     })?;
@@ -85,6 +87,9 @@ fn all(root: &Path, options: &TestOptions, steps: &mut Steps) -> anyhow::Result<
 fn tests(root: &Path, which: &[&str], options: &TestOptions) -> Command {
     let mut command = cargo(root, &["test"]);
     command.args(which);
+    // System tests wait more than they compute: with as many at once as there are processors, half of those idle.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    command.env("RUST_TEST_THREADS", (cores + cores.div_ceil(2)).to_string());
     if options.long {
         command.env("HOLDFAST_LONG", "1");
     }

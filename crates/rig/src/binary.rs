@@ -18,7 +18,10 @@ pub(crate) fn holdfast() -> &'static PathBuf {
         let profile = profile.expect("a test lies in target/<profile>/deps");
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", "server"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        // With the features of the whole workspace, which the tests are compiled with.
+        build
+            .args(["build", "--quiet", "--workspace", "--bin", "holdfast"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
         if profile.ends_with("release") {
             build.arg("--release");
         }
