@@ -1,7 +1,5 @@
 //! What tells something only where nothing else is going on: these tests run one after the other, before all others.
 
-#![expect(clippy::panic, reason = "test helpers may")]
-
 use std::sync::{Mutex, PoisonError};
 
 use rig::{drill, long_run};
