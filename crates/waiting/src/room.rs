@@ -264,9 +264,11 @@ impl Room {
         }
         self.leave_out_the_rest();
         self.open_if_due().await;
-        self.tell().await;
+        // Whoever comes in is inside before they are settled: told, and heard, in any other order, they would for a moment be
+        // neither inside nor expected, and somebody else would be let in for them.
+        let came = self.tell().await;
+        self.settle(came).await;
         self.count_inside().await;
-        self.settle().await;
         self.advance().await;
         self.desk.sweep();
         let now_ms = self.desk.now_ms();
@@ -396,11 +398,12 @@ impl Room {
         }
     }
 
-    /// Tells all nodes which passes end when. What cannot be told is kept until it can.
-    async fn tell(&self) {
-        let (endings, stretch) = {
+    /// Tells all nodes which passes end when, and answers how many came whose passes these are. What cannot be told is
+    /// kept until it can.
+    async fn tell(&self) -> u64 {
+        let (endings, came, stretch) = {
             let mut view = self.view();
-            (std::mem::take(&mut view.endings), view.stretch_ms())
+            (std::mem::take(&mut view.endings), std::mem::take(&mut view.came), view.stretch_ms())
         };
         for (index, count) in endings {
             let told = count == 0 || {
@@ -411,6 +414,7 @@ impl Room {
                 *self.view().endings.entry(index).or_default() += count;
             }
         }
+        came
     }
 
     /// Adds up the passes that have not ended, on all nodes.
@@ -444,8 +448,8 @@ impl Room {
         }
     }
 
-    /// Tells who came, and gives up those who did not for too long.
-    async fn settle(&self) {
+    /// Tells that so many came, and gives up those who did not for too long.
+    async fn settle(&self, came: u64) {
         let (turn_ms, idle_ms, is_paused) = {
             let view = self.view();
             (view.terms.turn_ms, view.terms.idle_ms.max(view.terms.turn_ms), view.is_paused())
@@ -455,13 +459,13 @@ impl Room {
         } else {
             (self.served_before(turn_ms).await, self.served_before(idle_ms).await)
         };
-        let (came, known) = {
+        let (gone, known) = {
             let mut view = self.view();
             view.expected_from = view.expected_from.max(expected_from);
             view.good_from = view.good_from.max(good_from);
-            (std::mem::take(&mut view.came) + view.left_out(), view.settled)
+            (came + view.left_out(), view.settled)
         };
-        let to = |settled: u64| settled.max(known) + came;
+        let to = |settled: u64| settled.max(known) + gone;
         let settled = self.desk.change(Key::Settled, |settled| to(settled).max(expected_from)).await;
         let mut view = self.view();
         view.settled = view.settled.max(settled);

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use limiter::{Ask, Told};
 use proptest::prelude::*;
 
@@ -48,23 +49,34 @@ fn keep(step: Step) -> Token {
 
 impl Fleet {
     fn new(terms: Terms) -> Self {
+        Self::with_journeys(terms, 0)
+    }
+
+    /// What is asked arrives, and is answered, after as many turns of others as the dice say.
+    fn with_journeys(terms: Terms, dice: u64) -> Self {
         let clock = Clock::manual(Timestamp::from_millis(BEGIN), 1);
         let kept: Arc<Mutex<HashMap<String, u64>>> = Arc::default();
         let (away, trips) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (there, gone, counted) = (clock.clone(), away.clone(), trips.clone());
         let shared = Shared::by(move |ask: Ask| {
-            let mut kept = kept.lock().expect("nobody panics over it");
-            let found = kept.get(&ask.key).copied().unwrap_or_default();
-            let gone = gone.load(Relaxed);
-            let replaced = !gone && found == ask.known;
-            if replaced {
-                kept.insert(ask.key, ask.new);
-            }
-            counted.fetch_add(1, Relaxed);
-            let told = Told { replaced, found, now_us: there.now().millis() * 1000 };
+            let trip = counted.fetch_add(1, Relaxed) + 1;
+            let [there_in, back_in] =
+                [1, 2].map(|way| (dice * trip * way).wrapping_mul(0x9e37_79b9) >> 16 & 7);
+            let (kept, gone, there) = (kept.clone(), gone.clone(), there.clone());
             async move {
+                turns(there_in).await;
+                let gone = gone.load(Relaxed);
+                let told = {
+                    let mut kept = kept.lock().expect("nobody panics over it");
+                    let found = kept.get(&ask.key).copied().unwrap_or_default();
+                    let replaced = !gone && found == ask.known;
+                    if replaced {
+                        kept.insert(ask.key, ask.new);
+                    }
+                    Told { replaced, found, now_us: there.now().millis() * 1000 }
+                };
                 // Others run meanwhile, as they do while Redis is asked.
-                tokio::task::yield_now().await;
+                turns(back_in.max(1)).await;
                 (!gone).then_some(told)
             }
         });
@@ -106,6 +118,13 @@ impl Fleet {
     }
 }
 
+/// Lets others go on so many times.
+async fn turns(count: u64) {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
+    }
+}
+
 fn terms(capacity: u64, rate_milli: u32) -> Terms {
     Terms { capacity, rate_milli, nodes: 7, ..Terms::default() }
 }
@@ -144,6 +163,32 @@ proptest! {
             for (one, other) in guests.iter().zip(guests.iter().skip(1)) {
                 let later = other.came_ms > one.came_ms + BLOCK_MS;
                 assert!(!later || number(one.token) < number(other.token), "{one:?} {other:?}");
+            }
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_more_are_inside_than_may_be_whatever_nodes_hear_of_each_other_and_when(
+        capacity in 1_u64..20,
+        dice in 1_u64..1 << 20,
+        rounds in prop::collection::vec((1_u64..100, 0_u64..12), 1..12),
+    ) {
+        runtime().block_on(async {
+            let fleet = Fleet::with_journeys(terms(capacity, 1_000_000), dice);
+            let mut inside = 0;
+            for (ms, come) in rounds {
+                fleet.clock.advance(Duration::from_millis(ms));
+                let guests = join_all((0..come).map(async |each| {
+                    turns(dice / (each + 1) % 50).await;
+                    fleet.come(usize::try_from(dice ^ each).unwrap_or_default() % NODES).await
+                }));
+                let (guests, _) = tokio::join!(guests, join_all(fleet.nodes.iter().map(Room::tend)));
+                inside += guests.iter().filter(|guest| guest.inside).count();
+                assert!(inside as u64 <= capacity, "{inside} are inside, and {capacity} may be");
             }
         });
     }
