@@ -6,6 +6,7 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -95,6 +96,9 @@ impl S3 {
 
 /// The program, installed if it is not there or not this version.
 fn ensure() -> anyhow::Result<PathBuf> {
+    // Tests come many at a time, and would install it over each other.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/moto");
     let (installed, program) = (folder.join("installed"), folder.join("bin/moto_server"));
     if fs::read_to_string(&installed).is_ok_and(|package| package == PACKAGE) {
