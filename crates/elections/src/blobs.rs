@@ -136,7 +136,10 @@ impl Board {
     /// What a trustee sent under this hash, if all of it came.
     pub(crate) async fn staged(&self, trustee: u16, hash: Hex<32>) -> Result<Vec<u8>, Problem> {
         let bytes = self.pieces(staged(trustee, hash)).await?;
-        if sha256(&bytes) == hash { Ok(bytes) } else { Err(no_such_blob()) }
+        // There may be megabytes of it, and others wait for this thread.
+        let hashed = tokio::task::spawn_blocking(move || (sha256(&bytes), bytes)).await;
+        let (found, bytes) = hashed.map_err(|error| Problem::internal(&error))?;
+        if found == hash { Ok(bytes) } else { Err(no_such_blob()) }
     }
 
     /// Keeps a blob.

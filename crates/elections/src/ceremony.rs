@@ -121,6 +121,9 @@ fn void(faults: Vec<Fault>) -> Standing {
     Standing::Void(faults.into_iter().map(fault).collect())
 }
 
+/// Bytes of what a trustee says, at most: the shares for as many trustees as there can be are shorter.
+const SAID_BYTES_MAX: usize = 16 * 1024;
+
 /// Can this be said at this step at all?
 fn check_form(step: CeremonyStep, trustee: u16, said: &[u8]) -> Result<(), Problem> {
     let fits = match step {
@@ -134,7 +137,7 @@ fn check_form(step: CeremonyStep, trustee: u16, said: &[u8]) -> Result<(), Probl
             Complaint::<Ristretto>::from_bytes(said).is_ok() && said.get(2..4) == Some(&trustee.to_be_bytes())
         }
     };
-    if fits {
+    if fits && said.len() <= SAID_BYTES_MAX {
         return Ok(());
     }
     let detail = "the bytes are not what this step wants (docs/elections-specification.md, section 8)";

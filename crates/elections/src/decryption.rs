@@ -10,8 +10,10 @@ use queue::{Job, is_unfinished};
 use crate::{
     Elections,
     ask::AskToCheckPart,
+    blobs::PIECE_BYTES_MAX,
     board_rows::{DecryptedRow, ListsRow, Phase, kept},
-    boards::Board,
+    boards::{Agreed, Board},
+    create_election::no_such_election,
     jobs::CheckPart,
     post::PostError,
 };
@@ -45,6 +47,13 @@ pub(crate) async fn own_part(board: &Board, trustee: u16) -> Result<Option<OwnPa
         Ok(OwnPart { holds: row.holds, partials: kept(&row.partials, "board_decrypted")? })
     };
     row.map(own).transpose()
+}
+
+/// How many bytes a trustee's part of a list has.
+fn part_length(agreed: &Agreed, list: &ListRows) -> usize {
+    let question = agreed.manifest.contests.get(agreed.manifest.lists().contest(list.list));
+    let width = question.and_then(|question| question.contest().ok()).map_or(0, |contest| contest.width());
+    PartialDecryption::<Ristretto>::length(usize::try_from(list.rows).unwrap_or(usize::MAX), width)
 }
 
 impl Elections {
@@ -86,8 +95,16 @@ impl Elections {
         if phase != Phase::Decrypting {
             return Err(PostError::NotNow(phase).into());
         }
+        let agreed = board.agreed().await?.ok_or_else(no_such_election)?;
+        let lists = self.lists(&board).await?;
+        let longest = lists.iter().map(|list| part_length(&agreed, list)).max().unwrap_or_default();
+        let pieces_max = longest.div_ceil(PIECE_BYTES_MAX);
+        if usize::try_from(piece).is_ok_and(|piece| piece >= pieces_max) {
+            let detail = format!("a part of any of these lists has at most {pieces_max} pieces");
+            return Err(Problem::unprocessable("elections/blob-unfit", detail));
+        }
         // What one upload needs, twice: the one before may have broken off.
-        let blobs_max = 2 * self.lists(&board).await?.len().max(1);
+        let blobs_max = 2 * lists.len().max(1);
         board.stage_piece(trustee, hash, piece, bytes, blobs_max).await
     }
 
@@ -122,10 +139,12 @@ impl Elections {
             let detail = "name one blob for each list that is to be decrypted";
             return Err(Problem::unprocessable("elections/malformed", detail));
         }
+        let agreed = board.agreed().await?.ok_or_else(no_such_election)?;
         for part in &partials {
+            let length =
+                lists.iter().find(|list| list.list == part.list).map(|list| part_length(&agreed, list));
             let bytes = board.staged(trustee, part.blob).await?;
-            let rows = lists.iter().find(|list| list.list == part.list).map_or(0, |list| list.rows);
-            if !PartialDecryption::<Ristretto>::seems_of(&bytes, trustee, rows) {
+            if Some(bytes.len()) != length || !bytes.starts_with(&trustee.to_be_bytes()) {
                 let detail = "this is not your part of the rows of this list";
                 return Err(Problem::unprocessable("elections/malformed", detail));
             }

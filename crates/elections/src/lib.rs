@@ -40,7 +40,7 @@ mod tokens;
 pub use advance_election::{AdvanceElection, AdvanceError};
 pub use blobs::{PIECE_BYTES_MAX, PIECES_MAX, blob_piece, put_blob_piece};
 pub use boards::{board_name, board_schema};
-pub use config::ElectionsConfig;
+pub use config::{CHECK_ENTRIES_MAX, ElectionsConfig};
 pub use create_election::{ChangeElection, CreateElection, Draft, DraftError};
 pub use elections::{Elections, Opening, commands, schema};
 pub use http::{description, routes};

@@ -137,16 +137,21 @@ impl Elections {
             return tried(board, Void { attempt: state.attempt, faults: Vec::new() }).await;
         }
         // Nothing was said since it was last looked.
-        if board.judged.swap(state.entries, Ordering::Relaxed) == state.entries {
+        if board.judged.load(Ordering::Relaxed) == state.entries {
             return Ok(false);
         }
         let (spoken, election) = (Spoken::read(board).await?, row.id);
         let attempt = spoken.attempt;
-        match self.work(move || spoken.judge(election)).await? {
+        let moved = match self.work(move || spoken.judge(election)).await? {
             Standing::Waiting(_) => Ok(false),
             Standing::Void(faults) => tried(board, Void { attempt, faults }).await,
             Standing::Concluded(keys) => self.define(row, board, Some(&keys)).await,
+        };
+        // Only now: who gave up on the way, or could not say it, has to look again.
+        if moved.is_ok() {
+            board.judged.store(state.entries, Ordering::Relaxed);
         }
+        moved
     }
 
     async fn define(

@@ -147,6 +147,8 @@ fn original() -> Vec<RuleConfig> {
     vec![
         flood,
         rule("ballots", Some("POST /api/v1/voting/submit"), voter, 10, minute),
+        // A key costs nothing: a household, an office or a carrier's customers vote from one address, nobody fills a board.
+        rule("ballots-by-address", Some("POST /api/v1/voting/submit"), address, 600, minute),
         rule("voting-tokens", Some("POST /api/v1/voting/token"), &[Part::Person], 5, minute),
         rule("elections", Some("GET /api/v1/elections/*"), address, 100, minute),
         rule("pages", Some("GET /elections/*"), address, 100, minute),

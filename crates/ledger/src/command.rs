@@ -9,8 +9,9 @@ use problem::Problem;
 use serde::{Serialize, de::DeserializeOwned};
 use store::{Erasable, Keys, StoreError, Tx};
 
-/// The longest body of a command, in bytes; larger things are stored elsewhere and named.
-pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The longest body of a command, in bytes: with the head of its leaf it is shorter than 65,536, which is what a bundle of
+/// entries (C2SP tlog-tiles) can say. Larger things are stored elsewhere and named.
+pub const BODY_BYTES_MAX: usize = 63 * 1024;
 
 /// A change that someone may ask a service to make. It is written into the ledger as JSON.
 pub trait Command: Serialize + DeserializeOwned + Send + 'static {

@@ -13,7 +13,7 @@ use edge::{
     AttackConfig, ClientsConfig, Cors, EdgeConfig, Headers, InspectionConfig, LimitsConfig, ListenConfig,
     NetworksConfig, RoomsConfig, SignaturesConfig,
 };
-use elections::ElectionsConfig;
+use elections::{CHECK_ENTRIES_MAX, ElectionsConfig};
 use identity::IdentityConfig;
 use ledger::LedgerConfig;
 use queue::WorkerConfig;
@@ -274,6 +274,11 @@ impl Settings {
         let visible =
             !self.name.is_empty() && self.name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'+');
         ensure!(visible, "the name `{}` must be a schema-less URL without spaces and `+`", self.name);
+        let entries = self.elections.check_entries_max.get();
+        ensure!(
+            entries <= CHECK_ENTRIES_MAX,
+            "`check-entries-max` in [elections] is {entries}: at most {CHECK_ENTRIES_MAX} verdicts fit into an entry"
+        );
         Ok(())
     }
 }

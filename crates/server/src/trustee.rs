@@ -25,6 +25,8 @@ const PIECE_BYTES: usize = 512 * 1024;
 struct Part {
     /// Of each list, with its hash.
     partials: Vec<(u32, Hex<32>, Vec<u8>)>,
+    /// The server has it, and said that it is being checked.
+    sent: bool,
 }
 
 impl Part {
@@ -217,9 +219,13 @@ impl<'o> Keeper<'o> {
             None => {
                 self.tell("checking everything that was published");
                 let partials = self.partials().await?.into_iter();
-                Part { partials: partials.map(|(list, bytes)| (list, sha256(&bytes), bytes)).collect() }
+                let partials = partials.map(|(list, bytes)| (list, sha256(&bytes), bytes)).collect();
+                Part { partials, sent: false }
             }
         };
+        if part.sent && among("lied") {
+            return Err(TrusteeError::View("says that this part is false".to_owned()).into());
+        }
         let part = self.part.insert(part).named();
         let path = self.path("/decryption");
         let mut said = self.remote.post(&path, &part).await?;
@@ -231,7 +237,9 @@ impl<'o> Keeper<'o> {
         if said.status == 409 {
             return Ok(false);
         }
-        Ok(said.ok("this trustee's part of the decryption")?.status == 200)
+        let status = said.ok("this trustee's part of the decryption")?.status;
+        self.part.iter_mut().for_each(|part| part.sent = true);
+        Ok(status == 200)
     }
 
     /// Sends this trustee's part, piece by piece.
@@ -253,8 +261,13 @@ impl<'o> Keeper<'o> {
         for _ in 0..60 {
             fetch(&self.remote, &self.options.election.to_string(), folder.path()).await?;
             let record = Record::open(folder.path(), Some(self.safe.known_board_keys()))?;
-            let partials = decrypt(&self.safe, &record, &mut self.rng)?;
+            let partials = decrypt(&mut self.safe, &record, &mut self.rng)?;
             if let Some(partials) = partials {
+                let (entries, root) = (record.size(), record.root());
+                self.tell(&format!(
+                    "decrypted what the board's {entries} entries show to be mixed; their root is {root}: compare it with \
+                     what the other trustees and observers see"
+                ));
                 ensure!(!partials.is_empty(), "there is nothing to decrypt");
                 return Ok(partials);
             }

@@ -78,12 +78,18 @@ fn tell(record: &Record, checked: &Checked, unknown_keys: bool) -> String {
     }
     let Checked { votes, refused, standing, unchecked, .. } = checked;
     line(format!("{votes} votes: {refused} refused rightly, {unchecked} not yet checked, {standing} count"));
+    for issued in &checked.issued {
+        let (count, weight) = (issued.issued, issued.weight);
+        line(format!(
+            "{count} tokens of weight {weight} were given out: compare it with who was seen to vote"
+        ));
+    }
     if checked.mixes > 0 {
         line(format!("{} mixes hold, and every token that counts is the issuer's", checked.mixes));
     }
     if !checked.decrypted_by.is_empty() || !checked.lied.is_empty() {
         line(format!(
-            "trustees {:?} decrypted; {:?} are rightly named as liars",
+            "trustees {:?} decrypted; what was sent in the names of {:?} is rightly called false",
             checked.decrypted_by, checked.lied
         ));
     }

@@ -1,6 +1,6 @@
 //! A trustee's part of the decryption, of lists that the whole record shows to have been mixed.
 
-use board::{Hex, decryption_context};
+use board::{Hex, ListBlob, decryption_context};
 use mixnet::{Encoded, Ristretto, Rows};
 use rand_core::CryptoRng;
 use verifier::{Record, Wrong, check};
@@ -13,9 +13,10 @@ pub type Parts = Vec<(u32, Vec<u8>)>;
 /// The trustee's part of each list, by its number; nothing if the record does not yet say what is to be decrypted.
 ///
 /// # Errors
-/// When the record does not hold, or the safe has no share of this key.
+/// When the record does not hold, does not go on from what the trustee checked before, names other lists than they decrypted
+/// before, or the safe has no share of this key.
 pub fn decrypt(
-    safe: &Safe,
+    safe: &mut Safe,
     record: &Record,
     rng: &mut impl CryptoRng,
 ) -> Result<Option<Parts>, TrusteeError> {
@@ -23,6 +24,7 @@ pub fn decrypt(
     if checked.election != safe.kept.election {
         return Err(TrusteeError::View("another election's record".to_owned()));
     }
+    safe.saw(record)?;
     let manifest = checked.manifest.ok_or(TrusteeError::NoShare)?;
     let Hex(hash) = checked.hash.ok_or(TrusteeError::NoShare)?;
     let keys = manifest.trustee_keys().ok_or(TrusteeError::NoShare)?;
@@ -33,6 +35,7 @@ pub fn decrypt(
     if checked.lists.is_empty() {
         return Ok(None);
     }
+    safe.decrypts(checked.lists.iter().map(|list| ListBlob { list: list.list, blob: list.blob }).collect())?;
     let mut partials = Vec::new();
     for list in checked.lists {
         let rows = record.blob(&list.blob).map_err(Wrong::from)?;

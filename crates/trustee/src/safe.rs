@@ -8,9 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use board::{Base64, Election};
+use board::{Base64, Election, Hex, ListBlob};
 use ids::Id;
 use serde::{Deserialize, Serialize};
+use verifier::Record;
 use zeroize::{Zeroize, Zeroizing};
 
 /// A trustee's secrets for one election, as they are in the file.
@@ -28,6 +29,20 @@ pub(crate) struct Kept {
     /// The keys that sign the board, as they were when the trustee first saw them.
     pub(crate) board_keys: Vec<String>,
     pub(crate) attempts: BTreeMap<u16, Attempt>,
+    /// The board as it was when the trustee last checked it.
+    #[serde(default)]
+    pub(crate) seen: Option<Seen>,
+    /// The lists that the trustee decrypted, and no others ever.
+    #[serde(default)]
+    pub(crate) decrypted: Vec<ListBlob>,
+}
+
+/// A board that was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Seen {
+    pub(crate) entries: usize,
+    pub(crate) root: Hex<32>,
 }
 
 /// Secrets of one ceremony.
@@ -54,6 +69,14 @@ pub enum SafeError {
     OtherElection { path: PathBuf },
     #[error("the server's board is signed by other keys than when this trustee first saw it")]
     OtherBoard,
+    #[error(
+        "the board is not a continuation of what this trustee checked before: tell the officers and the observers"
+    )]
+    BoardChanged,
+    #[error(
+        "this trustee decrypted other lists of this election before, and decrypts no others: tell the officers and the observers"
+    )]
+    OtherLists,
 }
 
 impl Drop for Attempt {
@@ -86,9 +109,13 @@ impl Safe {
                 serde_json::from_slice(&text)
                     .map_err(|source| SafeError::Malformed { path: path.to_owned(), source })?
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Kept { election, board_keys: Vec::new(), attempts: BTreeMap::new() }
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Kept {
+                election,
+                board_keys: Vec::new(),
+                attempts: BTreeMap::new(),
+                seen: None,
+                decrypted: Vec::new(),
+            },
             Err(source) => return Err(file(source)),
         };
         if kept.election != election {
@@ -113,6 +140,25 @@ impl Safe {
     #[must_use]
     pub fn known_board_keys(&self) -> &[String] {
         &self.kept.board_keys
+    }
+
+    /// Remembers a board that was checked: whatever is shown later goes on from there.
+    pub(crate) fn saw(&mut self, record: &Record) -> Result<(), SafeError> {
+        let goes_on = |seen: &Seen| record.begins_with(seen.entries, &seen.root);
+        if !self.kept.seen.as_ref().is_none_or(goes_on) {
+            return Err(SafeError::BoardChanged);
+        }
+        self.kept.seen = Some(Seen { entries: record.size(), root: record.root() });
+        self.save()
+    }
+
+    /// Remembers which lists are decrypted: whoever decrypts another one, of one vote less perhaps, tells what that vote was.
+    pub(crate) fn decrypts(&mut self, lists: Vec<ListBlob>) -> Result<(), SafeError> {
+        if self.kept.decrypted.is_empty() {
+            self.kept.decrypted = lists;
+            return self.save();
+        }
+        if self.kept.decrypted == lists { Ok(()) } else { Err(SafeError::OtherLists) }
     }
 
     /// Writes everything down: whole or not at all, and for nobody else to read.

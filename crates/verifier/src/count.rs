@@ -1,6 +1,6 @@
 //! Answers and results, once more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use board::{ContestResult, Counted, Manifest, OpenBallotEntry, Question, Votes, count, decryption_context};
 use mixnet::{Answer, Ristretto, combine};
@@ -8,7 +8,7 @@ use mixnet::{Answer, Ristretto, combine};
 use crate::{mixes::Chain, record::Record};
 
 /// The answers of each list; nothing for what says nothing that is allowed.
-type Lists = BTreeMap<u32, Vec<Option<Answer>>>;
+pub(crate) type Lists = BTreeMap<u32, Vec<Option<Answer>>>;
 
 /// What the trustees' parts say.
 pub(crate) fn decrypted_answers(chain: &Chain<'_>, counted: &Counted) -> Result<Lists, String> {
@@ -16,6 +16,7 @@ pub(crate) fn decrypted_answers(chain: &Chain<'_>, counted: &Counted) -> Result<
     if !chain.lists.is_empty() && counted.decrypted_by.len() < threshold {
         return Err("fewer trustees decrypted than it takes".to_owned());
     }
+    chain.check_named(counted)?;
     let mut lists = BTreeMap::new();
     for (list, (rows, _)) in &chain.lists {
         let own = |trustee: &u16| {
@@ -57,7 +58,8 @@ pub(crate) fn check_count(
     counted: &Counted,
     seed: &[u8; 32],
 ) -> Result<Vec<ContestResult>, String> {
-    if counted.answers.len() != lists.len() {
+    let published: BTreeSet<u32> = counted.answers.iter().map(|said| said.list).collect();
+    if counted.answers.len() != lists.len() || !published.iter().eq(lists.keys()) {
         return Err("answers are published of other lists than there are".to_owned());
     }
     for said in &counted.answers {

@@ -10,6 +10,7 @@ mod count;
 mod leaf;
 mod mixes;
 mod record;
+mod tally;
 mod tokens;
 mod walk;
 

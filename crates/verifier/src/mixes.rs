@@ -1,10 +1,10 @@
 //! Mixes and decryptions, list by list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use board::{
-    BallotEntry, Decrypted, Hex, Lied, ListRows, Manifest, Mixed, decryption_context, generators_label,
-    mix_context,
+    BallotEntry, Counted, Decrypted, Hex, Lied, ListRows, Manifest, Mixed, decryption_context,
+    generators_label, mix_context,
 };
 use mixnet::{
     Ballot, Encoded, Generators, Mix, PartialDecryption, Ristretto, Row, Rows, ShuffleProof, TrusteeKeys,
@@ -23,7 +23,8 @@ pub(crate) struct Chain<'c> {
     generators: Option<Generators<Ristretto>>,
     /// Parts that hold, by trustee and list.
     pub(crate) partials: BTreeMap<u16, BTreeMap<u32, PartialDecryption<Ristretto>>>,
-    pub(crate) lied: Vec<u16>,
+    /// Trustees in whose names something was sent that is no part.
+    pub(crate) lied: BTreeSet<u16>,
 }
 
 impl<'c> Chain<'c> {
@@ -49,7 +50,7 @@ impl<'c> Chain<'c> {
                 lists.insert(list, (Rows::new(&rows).map_err(|error| error.to_string())?, 0));
             }
         }
-        let (generators, partials, lied) = (None, BTreeMap::new(), Vec::new());
+        let (generators, partials, lied) = (None, BTreeMap::new(), BTreeSet::new());
         Ok(Self { record, manifest, hash, keys, lists, generators, partials, lied })
     }
 
@@ -82,6 +83,10 @@ impl<'c> Chain<'c> {
     /// All is mixed, and these are the lists as the last mixer left them.
     pub(crate) fn decrypting(&self, lists: &[ListRows]) -> Result<(), String> {
         let mixers = u16::from(self.manifest.mixers);
+        let numbers: BTreeSet<u32> = lists.iter().map(|list| list.list).collect();
+        if numbers.len() != lists.len() {
+            return Err("a list is to be decrypted twice".to_owned());
+        }
         if lists.len() != self.lists.len() || self.lists.values().any(|(_, times)| *times != mixers) {
             return Err("not every list was mixed as often as it must be".to_owned());
         }
@@ -130,12 +135,43 @@ impl<'c> Chain<'c> {
     }
 
     pub(crate) fn lied(&mut self, lied: &Lied) -> Result<(), String> {
-        // What nobody can look at is no proof of a lie.
-        self.blob(&lied.partial.blob)?;
-        if self.partial(lied.trustee, lied.partial.list, &lied.partial.blob).is_ok() {
-            return Err(format!("trustee {} is said to have lied, and has not", lied.trustee));
+        let Lied { trustee, partial, .. } = lied;
+        if !self.trustees().contains(trustee) || !self.lists.contains_key(&partial.list) {
+            return Err("somebody is said to have lied of whom or of what nothing was asked".to_owned());
         }
-        self.lied.push(lied.trustee);
+        // What nobody can look at is no proof of a lie.
+        self.blob(&partial.blob)?;
+        if self.partial(*trustee, partial.list, &partial.blob).is_ok() {
+            return Err(format!("trustee {trustee} is said to have lied, and has not"));
+        }
+        if self.lied.insert(*trustee) {
+            Ok(())
+        } else {
+            Err("a trustee is said to have lied twice".to_owned())
+        }
+    }
+
+    fn trustees(&self) -> BTreeSet<u16> {
+        let count = self.manifest.trustees.as_ref().map_or(0, |trustees| trustees.names.len());
+        (1..=u16::try_from(count).unwrap_or(u16::MAX)).collect()
+    }
+
+    /// Does a count name rightly whose parts it used, who lied and of whom nothing came?
+    pub(crate) fn check_named(&self, counted: &Counted) -> Result<(), String> {
+        let once = |named: &[u16]| -> Result<BTreeSet<u16>, String> {
+            let all: BTreeSet<u16> = named.iter().copied().collect();
+            if all.len() == named.len() { Ok(all) } else { Err("the count names a trustee twice".to_owned()) }
+        };
+        once(&counted.decrypted_by)?;
+        let decrypted: BTreeSet<u16> = self.partials.keys().copied().collect();
+        let lied: BTreeSet<u16> = self.lied.difference(&decrypted).copied().collect();
+        let silent = |trustee: &u16| !decrypted.contains(trustee) && !lied.contains(trustee);
+        let absent: BTreeSet<u16> = self.trustees().into_iter().filter(silent).collect();
+        if once(&counted.lied)? != lied || once(&counted.absent)? != absent {
+            return Err(
+                "the count names others as having lied, or been absent, than the board shows".to_owned()
+            );
+        }
         Ok(())
     }
 }

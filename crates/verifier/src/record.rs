@@ -75,9 +75,7 @@ impl Record {
         if checkpoint.size() != found {
             return Err(RecordError::Size { signed: checkpoint.size(), found }.into());
         }
-        let mut tree = Frontier::new();
-        hashes.iter().for_each(|hash| tree.append(*hash));
-        if tree.root() != checkpoint.root() {
+        if root_of(&hashes) != checkpoint.root() {
             return Err(RecordError::Root.into());
         }
         Ok(Self { folder: folder.to_owned(), leaves, hashes, origin: checkpoint.origin().to_owned() })
@@ -95,6 +93,18 @@ impl Record {
         self.leaves.len()
     }
 
+    /// The root of all of it.
+    #[must_use]
+    pub fn root(&self) -> Hex<32> {
+        Hex(root_of(&self.hashes).0)
+    }
+
+    /// Did its first so many entries have this root?
+    #[must_use]
+    pub fn begins_with(&self, size: usize, root: &Hex<32>) -> bool {
+        self.hashes.get(..size).is_some_and(|hashes| root_of(hashes).0 == root.0)
+    }
+
     /// What an entry names by its hash.
     ///
     /// # Errors
@@ -109,6 +119,12 @@ impl Record {
         let bytes = fs::read(&path).map_err(|_| missing())?;
         if sha256(&bytes) == *hash { Ok(bytes) } else { Err(RecordError::Blob(hash.to_string())) }
     }
+}
+
+fn root_of(hashes: &[Hash]) -> Hash {
+    let mut tree = Frontier::new();
+    hashes.iter().for_each(|hash| tree.append(*hash));
+    tree.root()
 }
 
 fn read(folder: &Path, name: &str) -> Result<Vec<u8>, RecordError> {

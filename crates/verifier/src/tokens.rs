@@ -43,10 +43,17 @@ pub(crate) fn check_redeemed(
     Ok(())
 }
 
-/// No more tokens were redeemed than given out.
-pub(crate) fn check_counts(closed: &Closed, votes: &[&BallotEntry]) -> Result<(), String> {
+/// Of each weight it was published how many tokens were given out, and no more votes of it count.
+pub(crate) fn check_counts(closed: &Closed, manifest: &Manifest, votes: &[u32]) -> Result<(), String> {
+    let mut given: Vec<u32> = closed.issued.iter().map(|issued| issued.weight).collect();
+    let mut weights: Vec<u32> = manifest.issuers.iter().map(|issuer| issuer.weight).collect();
+    given.sort_unstable();
+    weights.sort_unstable();
+    if given != weights {
+        return Err("it does not say once of each weight how many tokens were given out".to_owned());
+    }
     for issued in &closed.issued {
-        let count = votes.iter().filter(|vote| vote.weight == issued.weight).count() as u64;
+        let count = votes.iter().filter(|weight| **weight == issued.weight).count() as u64;
         if count > issued.issued {
             let (given, weight) = (issued.issued, issued.weight);
             return Err(format!(

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use board::{
-    Closed, ContestResult, Counted, Decrypting, Election, Event, Hex, ListRows, Manifest, PROTOCOL,
-    RefusedToken, RollCall, WhyRefused,
+    Closed, ContestResult, Election, Event, Hex, IssuedCount, ListRows, Manifest, PROTOCOL, RollCall,
+    WhyRefused,
 };
 use ids::Id;
 use mixnet::{Polling, Ristretto, TrusteeKeys};
@@ -13,11 +13,9 @@ use crate::{
     Wrong,
     ballots::{Terms, Vote},
     ceremony::Attempt,
-    count::{check_count, decrypted_answers, open_answers},
     leaf::Leaf,
-    mixes::Chain,
     record::Record,
-    tokens::{check_counts, check_redeemed, check_refused},
+    tally::Tally,
 };
 
 /// Who puts entries on boards.
@@ -40,7 +38,10 @@ pub struct Checked {
     pub mixes: usize,
     /// What is to be decrypted, if all is mixed.
     pub lists: Vec<ListRows>,
+    /// How many tokens were given out, by weight; nothing before the election is closed.
+    pub issued: Vec<IssuedCount>,
     pub decrypted_by: Vec<u16>,
+    /// Trustees in whose names parts were sent that are false.
     pub lied: Vec<u16>,
     /// Nothing before the votes are counted.
     pub results: Option<Vec<ContestResult>>,
@@ -49,9 +50,9 @@ pub struct Checked {
 }
 
 /// One entry, taken apart.
-struct Said {
-    index: u64,
-    event: Event,
+pub(crate) struct Said {
+    pub(crate) index: u64,
+    pub(crate) event: Event,
 }
 
 /// Checks all of a record.
@@ -99,6 +100,7 @@ impl Checked {
             unchecked: 0,
             mixes: 0,
             lists: Vec::new(),
+            issued: Vec::new(),
             decrypted_by: Vec::new(),
             lied: Vec::new(),
             results: None,
@@ -214,11 +216,11 @@ fn decide(
 }
 
 /// The votes, and what came of them.
-struct Voted {
-    roll: RollCall<Vote>,
+pub(crate) struct Voted {
+    pub(crate) roll: RollCall<Vote>,
     /// Votes that were refused for their tokens.
-    for_token: BTreeSet<u64>,
-    votes: BTreeMap<u64, Vote>,
+    pub(crate) for_token: BTreeSet<u64>,
+    pub(crate) votes: BTreeMap<u64, Vote>,
     closed: Option<(u64, Closed)>,
 }
 
@@ -276,165 +278,4 @@ fn voting(terms: &Terms<'_>, rest: &mut &[Said], checked: &mut Checked) -> Resul
     checked.standing = voted.roll.standing().len();
     checked.unchecked = voted.roll.unchecked();
     Ok(voted)
-}
-
-/// What follows when no votes are taken any more.
-struct Tally<'t> {
-    record: &'t Record,
-    manifest: &'t Manifest,
-    hash: Hex<32>,
-    keys: Option<&'t TrusteeKeys<Ristretto>>,
-    voted: &'t Voted,
-    closed: &'t (u64, Closed),
-}
-
-impl Tally<'_> {
-    fn check(&self, rest: &[Said], checked: &mut Checked) -> Result<(), Wrong> {
-        let Some(first) = rest.first() else { return Ok(()) };
-        if checked.unchecked > 0 && !checked.abandoned {
-            let what = format!("the tally begins, and of {} votes nothing was said", checked.unchecked);
-            return Err(Wrong::at(first.index, what));
-        }
-        match self.keys {
-            Some(keys) => self.check_secret(keys, rest, checked),
-            None => self.check_open(rest, checked),
-        }
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "what has no place here is wrong, new kinds of entries too"
-    )]
-    fn check_open(&self, rest: &[Said], checked: &mut Checked) -> Result<(), Wrong> {
-        let standing = self.voted.roll.standing();
-        let votes: Vec<_> = standing
-            .iter()
-            .filter_map(|vote| match vote.vote {
-                Vote::Open(entry) => Some(entry),
-                Vote::Secret(_) => None,
-            })
-            .collect();
-        for issued in &self.closed.1.issued {
-            let count = votes.iter().filter(|vote| vote.weight == issued.weight).count() as u64;
-            if count > issued.issued {
-                return Err(Wrong::at(self.closed.0, "more voted than got a token"));
-            }
-        }
-        for said in rest {
-            match &said.event {
-                Event::Counted(counted) if checked.results.is_none() => {
-                    let lists = open_answers(self.manifest, &votes);
-                    self.counted(said.index, counted, &lists, checked)?;
-                }
-                event => end(said.index, event, checked)?,
-            }
-        }
-        Ok(())
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "what has no place here is wrong, new kinds of entries too"
-    )]
-    fn check_secret(
-        &self,
-        keys: &TrusteeKeys<Ristretto>,
-        rest: &[Said],
-        checked: &mut Checked,
-    ) -> Result<(), Wrong> {
-        let standing = self.voted.roll.standing();
-        let votes: Vec<_> = standing
-            .iter()
-            .filter_map(|vote| match vote.vote {
-                Vote::Secret(entry) => Some(entry),
-                Vote::Open(_) => None,
-            })
-            .collect();
-        let whole = |index: u64| move |what: String| Wrong::at(index, what);
-        check_counts(&self.closed.1, &votes).map_err(whole(self.closed.0))?;
-        let chain = Chain::begin(self.record, self.manifest, self.hash.0, keys, &votes);
-        let mut chain = chain.map_err(Wrong::whole)?;
-        let (mut redeemed, mut refused_proven) = (BTreeSet::new(), self.voted.for_token.is_empty());
-        for said in rest {
-            let wrong = whole(said.index);
-            match &said.event {
-                Event::Mixed(mixed) if checked.lists.is_empty() => {
-                    chain.mixed(mixed).map_err(wrong)?;
-                    checked.mixes += 1;
-                }
-                Event::Redeemed(proven) => {
-                    let multiples = self.record.blob(&proven.multiples)?;
-                    check_redeemed(self.manifest, proven, &multiples, &votes).map_err(wrong)?;
-                    redeemed.insert(proven.weight);
-                }
-                Event::RefusedTokens(proven) => {
-                    self.refused_tokens(&self.record.blob(&proven.tokens)?).map_err(wrong)?;
-                    refused_proven = true;
-                }
-                Event::Decrypting(Decrypting { lists }) => {
-                    let all = self.manifest.issuers.iter().all(|issuer| redeemed.contains(&issuer.weight));
-                    if !all || !refused_proven {
-                        return Err(wrong("the issuer has not proven all tokens".to_owned()));
-                    }
-                    chain.decrypting(lists).map_err(wrong)?;
-                    checked.lists.clone_from(lists);
-                }
-                Event::Decrypted(part) => chain.decrypted(part).map_err(wrong)?,
-                Event::Lied(lied) => chain.lied(lied).map_err(wrong)?,
-                Event::Counted(counted) if checked.results.is_none() => {
-                    let lists = decrypted_answers(&chain, counted).map_err(wrong)?;
-                    self.counted(said.index, counted, &lists, checked)?;
-                }
-                event => end(said.index, event, checked)?,
-            }
-        }
-        checked.decrypted_by = chain.partials.keys().copied().collect();
-        checked.lied = chain.lied;
-        Ok(())
-    }
-
-    fn refused_tokens(&self, json: &[u8]) -> Result<(), String> {
-        let proven: Vec<RefusedToken> =
-            serde_json::from_slice(json).map_err(|_| "refused tokens cannot be read".to_owned())?;
-        let indexes: BTreeSet<u64> = proven.iter().map(|refused| refused.index).collect();
-        if indexes != self.voted.for_token {
-            return Err("other tokens are proven than were refused".to_owned());
-        }
-        for refused in &proven {
-            let Some(Vote::Secret(vote)) = self.voted.votes.get(&refused.index) else {
-                return Err("a token is proven where no vote stands".to_owned());
-            };
-            check_refused(self.manifest, refused, vote)?;
-        }
-        Ok(())
-    }
-
-    fn counted(
-        &self,
-        index: u64,
-        counted: &Counted,
-        lists: &BTreeMap<u32, Vec<Option<mixnet::Answer>>>,
-        checked: &mut Checked,
-    ) -> Result<(), Wrong> {
-        let place = usize::try_from(self.closed.0).unwrap_or(usize::MAX);
-        let seed = self.record.hashes.get(place).map(|hash| hash.0);
-        let seed = seed.ok_or_else(|| Wrong::at(index, "nothing was closed"))?;
-        let results = check_count(self.record, self.manifest, lists, counted, &seed);
-        checked.results = Some(results.map_err(|what| Wrong::at(index, what))?);
-        Ok(())
-    }
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "what has no place here is wrong, new kinds of entries too"
-)]
-/// What may come at the very end.
-fn end(index: u64, event: &Event, checked: &mut Checked) -> Result<(), Wrong> {
-    match event {
-        Event::Published(_) if checked.results.is_some() && !checked.published => checked.published = true,
-        Event::Abandoned(_) if checked.results.is_none() && !checked.abandoned => checked.abandoned = true,
-        _ => return Err(Wrong::at(index, "this has no place here")),
-    }
-    Ok(())
 }

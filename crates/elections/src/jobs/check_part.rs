@@ -63,17 +63,15 @@ impl Elections {
         for (done, list) in lists.iter().enumerate() {
             attempt.progress.tell(u8::try_from(done * 99 / count).unwrap_or(99), "checking a trustee's part");
             let Some(part) = partials.iter().find(|part| part.list == list.list) else { return Ok(()) };
-            let bytes = match board.staged(*trustee, part.blob).await {
-                // They sent other things since, which took its place: they have to send it again.
-                Err(gone) if gone.status() == 404 => return Ok(()),
-                bytes => bytes?,
-            };
-            // True or false, everybody can look at it from now on.
-            board.keep(&bytes).await?;
+            let Some(bytes) = staged(&board, *trustee, *part).await? else { return Ok(()) };
             if let Some(offence) = self.offence(&board, &agreed, *trustee, list, bytes).await? {
-                board.post_once(Lied { trustee: *trustee, partial: *part, offence }).await?;
-                return board.clear_staged(Some(*trustee)).await;
+                return self.tell_lie(&board, Lied { trustee: *trustee, partial: *part, offence }).await;
             }
+        }
+        // Kept only now: what no entry names would lie there for ever.
+        for part in partials {
+            let Some(bytes) = staged(&board, *trustee, *part).await? else { return Ok(()) };
+            board.keep(&bytes).await?;
         }
         match board.post(Decrypted { trustee: *trustee, partials: partials.clone() }).await {
             Ok(_) | Err(SubmitError::Refused(PostError::AlreadyThere | PostError::NotNow(_))) => {}
@@ -81,6 +79,17 @@ impl Elections {
         }
         board.clear_staged(Some(*trustee)).await?;
         self.look_after(*election).await
+    }
+
+    /// Says on the board that a part is false, where everybody can look at it; once of each trustee.
+    async fn tell_lie(&self, board: &Board, lie: Lied) -> Result<(), Problem> {
+        let trustee = lie.trustee;
+        if own_part(board, trustee).await?.is_none() {
+            let Some(bytes) = staged(board, trustee, lie.partial).await? else { return Ok(()) };
+            board.keep(&bytes).await?;
+            board.post_once(lie).await?;
+        }
+        board.clear_staged(Some(trustee)).await
     }
 
     /// What is wrong with a part, if something is.
@@ -95,6 +104,15 @@ impl Elections {
         let rows = read_rows(&board.named_blob(list.blob).await?)?;
         let (agreed, list) = (Arc::clone(agreed), list.list);
         self.work(move || wrong(&agreed, trustee, list, &rows, &bytes)).await
+    }
+}
+
+/// What a trustee sent; nothing if they have sent other things since, which took its place: then they have to send it
+/// again.
+async fn staged(board: &Board, trustee: u16, part: ListBlob) -> Result<Option<Vec<u8>>, Problem> {
+    match board.staged(trustee, part.blob).await {
+        Err(gone) if gone.status() == 404 => Ok(None),
+        bytes => bytes.map(Some),
     }
 }
 

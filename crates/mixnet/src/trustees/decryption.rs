@@ -11,7 +11,7 @@ use super::{Fault, KeyShare, Offence, TrusteeKeys};
 use crate::{
     elgamal::{Rows, WIDTH_MAX},
     encoding::{Encoded, Malformed, Reader, write_count, write_elements},
-    group::Group,
+    group::{Group, SCALAR_BYTES},
     msm::Terms,
     proofs::EqualityProof,
     transcript::Transcript,
@@ -113,10 +113,11 @@ impl<G: Group> PartialDecryption<G> {
         self.trustee
     }
 
-    /// Do the first bytes say that this is that trustee's part of so many rows? Quick, and no more than a first look.
+    /// How many bytes a part of so many rows has.
     #[must_use]
-    pub fn seems_of(bytes: &[u8], trustee: u16, rows: u32) -> bool {
-        bytes.strip_prefix(&trustee.to_be_bytes()).is_some_and(|rest| rest.starts_with(&rows.to_be_bytes()))
+    pub fn length(rows: usize, width: usize) -> usize {
+        let head = 2 + 4 + 4;
+        head + rows * width * G::ELEMENT_BYTES + 2 * G::ELEMENT_BYTES + SCALAR_BYTES
     }
 }
 
