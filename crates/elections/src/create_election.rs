@@ -145,6 +145,7 @@ impl Command for CreateElection {
             asked_votes: 0,
             asked_tally: 0,
             created_at: at,
+            weighted: 0,
         };
         self.draft.put_into(&mut row);
         tx.put(row);

@@ -85,7 +85,8 @@ pub fn schema() -> Schema {
             .table::<ElectionRow>()
             .table::<RollLine>()
             .table::<TokenIssued>()
-            .table::<TokenCount>(),
+            .table::<TokenCount>()
+            .migration("elections/0004_weighted", include_str!("../migrations/0004_weighted.sql")),
     )
 }
 

@@ -8,6 +8,7 @@ use ledger::{Applied, Command};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 use store::{Keys, StoreError, Tx};
+use tally::BALLOTS_MAX;
 
 use crate::{
     create_election::no_such_election,
@@ -47,6 +48,8 @@ pub enum ImportRollError {
     NoSuchWeight(u32),
     #[error("line {0} is on the roll with another weight")]
     WeightDiffers(usize),
+    #[error("the weights of all voters add up to more than {BALLOTS_MAX}, which is more than can be counted")]
+    TooHeavy,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -85,8 +88,12 @@ impl Command for ImportRoll {
                 None => {
                     tx.put(RollLine { election, voter, weight });
                     added += 1;
+                    row.weighted += u64::from(weight);
                 }
             }
+        }
+        if row.weighted > BALLOTS_MAX {
+            return Err(ImportRollError::TooHeavy);
         }
         row.voters += added;
         let voters = row.voters;
@@ -102,6 +109,7 @@ impl From<ImportRollError> for Problem {
             ImportRollError::RollClosed => Self::conflict("elections/roll-closed", error),
             ImportRollError::NoSuchWeight(_) => Self::unprocessable("elections/no-such-weight", error),
             ImportRollError::WeightDiffers(_) => Self::conflict("elections/weight-differs", error),
+            ImportRollError::TooHeavy => Self::unprocessable("elections/roll-too-heavy", error),
             ImportRollError::Store(error) => error.into(),
         }
     }

@@ -32,6 +32,8 @@ table! {
         /// 1 once the first mixer was asked, 2 once the count was.
         pub asked_tally: u8,
         pub created_at: Timestamp,
+        /// The sum of the weights of all lines of the roll.
+        pub weighted: u64,
     }
 }
 

@@ -19,6 +19,7 @@ mod shuffle;
 pub mod tokens;
 mod transcript;
 mod trustees;
+mod voter_key;
 
 pub use ballot::{Ballot, BallotError, Caster, Polling, verify_all};
 pub use contest::{
@@ -37,3 +38,4 @@ pub use trustees::{
     Opening, Openings, PartialDecryption, Quorum, QuorumError, ReceiveError, SealedOpening, TRUSTEES_MAX,
     TooFew, TransportKey, TrusteeKeys, combine,
 };
+pub use voter_key::is_voter_key;

@@ -14,7 +14,7 @@ mod stv;
 pub use instant_runoff::{InstantRunoff, Round, count_instant_runoff};
 pub use lots::{Lots, LotsError};
 pub use most::{Most, approvals, count_most, pluralities, scores};
-pub use profile::{Profile, ProfileError, Ranking};
+pub use profile::{BALLOTS_MAX, Profile, ProfileError, Ranking};
 pub use schulze::{Schulze, count_schulze, count_schulze_pairs};
 pub use stv::{
     CountError, MEEK_UNITS, Meek, MeekRound, MeekStep, SCOTTISH_UNITS, Scottish, Stage, Step, count_meek,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 const CANDIDATES_MAX: usize = 1000;
 
 /// Ballots, at most: enough for all of mankind, and few enough that their billionths can be counted.
-const BALLOTS_MAX: u64 = 1 << 33;
+pub const BALLOTS_MAX: u64 = 1 << 33;
 
 /// Candidates in the order in which somebody prefers them. Those of one group are liked equally.
 pub type Ranking = Vec<Vec<usize>>;

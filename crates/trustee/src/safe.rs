@@ -203,4 +203,16 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("it is changed");
         assert!(matches!(Safe::open(&path, election), Err(SafeError::Open { .. })));
     }
+
+    #[test]
+    fn a_trustee_decrypts_the_same_lists_again_and_no_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key");
+        let election = Id::new(1, [1; 10]);
+        let lists = |byte: u8| vec![ListBlob { list: 0, blob: Hex([byte; 32]) }];
+        Safe::open(&path, election).and_then(|mut safe| safe.decrypts(lists(1))).expect("the first");
+        let mut again = Safe::open(&path, election).expect("the same");
+        assert!(again.decrypts(lists(1)).is_ok());
+        assert!(matches!(again.decrypts(lists(2)), Err(SafeError::OtherLists)));
+    }
 }

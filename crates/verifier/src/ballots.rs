@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use board::{BallotEntry, Manifest, OpenBallotEntry, Verdicts, WhyRefused};
-use mixnet::{Ballot, Caster, Encoded, Polling, Ristretto, verify_all};
+use mixnet::{Ballot, Caster, Encoded, Polling, Ristretto, is_voter_key, verify_all};
 use rayon::prelude::*;
 use seal::PublicKey;
 
@@ -105,7 +105,8 @@ impl Terms<'_> {
         if entry.ballots.len() != self.manifest.contests.len() {
             return Err("it is not one ballot for each contest");
         }
-        let key = PublicKey::ed25519(&entry.voter.0).map_err(|_| "its voter's key is none")?;
+        let key = PublicKey::ed25519(&entry.voter.0).ok().filter(|_| is_voter_key(&entry.voter.0));
+        let key = key.ok_or("its voter's key is none")?;
         let signed = key.verify(&entry.statement(&self.hash), &entry.signature.0);
         signed.map_err(|_| "its voter did not sign it")?;
         let ballots = entry.ballots.iter().enumerate().map(|(contest, bytes)| {

@@ -6,7 +6,7 @@ use board::{BallotEntry, Election, Event, Hex, OpenBallotEntry, RefusedBallot, V
 use ids::Id;
 use ledger::{ENTRIES_MAX, Entry};
 use mixnet::{
-    Ballot, Caster, Encoded, Ristretto,
+    Ballot, Caster, Encoded, Ristretto, is_voter_key,
     tokens::{Token, TokenKey},
     verify_all,
 };
@@ -144,6 +144,9 @@ fn look(entry: &BallotEntry, agreed: &Agreed, issuers: &HashMap<u32, TokenKey>) 
         Ok((list, ballot))
     });
     let ballots: Sound = ballots.collect::<Result<_, WhyRefused>>()?;
+    if !is_voter_key(&entry.voter.0) {
+        return Err(WhyRefused::Signature);
+    }
     let key = PublicKey::ed25519(&entry.voter.0).map_err(|_| WhyRefused::Signature)?;
     key.verify(&entry.statement(&agreed.hash.0), &entry.signature.0).map_err(|_| WhyRefused::Signature)?;
     let Hex(output) = entry.token;

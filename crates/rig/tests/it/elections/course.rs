@@ -106,6 +106,28 @@ async fn a_vote_counts_as_often_as_its_voter_weighs_and_nobody_can_claim_more() 
     town.server.stop().expect("it stops");
 }
 
+#[tokio::test]
+async fn a_roll_that_weighs_more_than_can_be_counted_is_refused() {
+    let folder = Folder::new();
+    let mut town = Town::start(&folder, &town::options("")).await;
+    let mut definition = poll();
+    definition["weights"] = json!([1_000_000]);
+    town.create(&definition).await;
+    let page = |page: u32| {
+        let voters: Vec<_> =
+            (0..2_000).map(|each| json!({"userId": format!("voter{}", page * 2_000 + each)})).collect();
+        json!({ "voters": voters })
+    };
+    let path = town.path("/roll");
+    for number in 0..4 {
+        let added = town.officer.post(&path, &page(number)).await.expect("an answer");
+        assert_eq!(added.status, 200, "{}", added.json());
+    }
+    let refused = town.officer.post(&path, &page(4)).await.expect("an answer");
+    assert_eq!((refused.status, refused.problem()), (422, "elections/roll-too-heavy".to_owned()));
+    town.server.stop().expect("it stops");
+}
+
 /// The third trustee says something, once it is their turn.
 async fn say(town: &Town, trustee: &Client, step: &str, bytes: &[u8]) {
     for _ in 0..1200 {

@@ -60,6 +60,32 @@ impl Forger {
         self.entries[place] = [&entry[..begin], &length, &body, end].concat();
     }
 
+    /// Leaves out all entries of these kinds, as if they had never been there.
+    fn leave_out(&mut self, kinds: &[&str]) {
+        self.entries.retain(|entry| !kinds.contains(&verifier::Leaf::read(entry).expect("a leaf").command));
+        self.renumber();
+    }
+
+    fn renumber(&mut self) {
+        let behind_the_label = "holdfast/entry/v1\n".len();
+        for (index, entry) in (0_u64..).zip(&mut self.entries) {
+            entry[behind_the_label..behind_the_label + 8].copy_from_slice(&index.to_be_bytes());
+        }
+    }
+
+    /// Says of all votes that they were refused for this.
+    fn refuse_all(&mut self, reason: &str) {
+        let ballots = self.places("election/ballot");
+        for place in self.places("election/verdicts") {
+            let mut body = self.body(place);
+            let (from, to) = (body["from"].as_u64(), body["to"].as_u64());
+            let range = from.expect("a place")..to.expect("a place");
+            let own = ballots.iter().filter(|ballot| range.contains(&(**ballot as u64)));
+            body["refused"] = own.map(|index| json!({"index": index, "reason": reason})).collect();
+            self.rewrite(place, &body);
+        }
+    }
+
     /// Writes the record, signed by these keys as if they were the server's.
     fn write(&self, from: &Path, to: &Path, keys: &SigningKeys) {
         assert!(
@@ -130,6 +156,85 @@ fn check(folder: &Folder, saved: &Path, name: &str, expected: &str, forge: impl 
     assert!(!verdict.success && verdict.text.contains(expected), "{name}: {}", verdict.text);
 }
 
+/// Steps that are left out.
+fn check_left_out(folder: &Folder, saved: &Path) {
+    let no_place = "this has no place here";
+    check(folder, saved, "nothing-was-to-be-decrypted", no_place, |forger| {
+        forger.leave_out(&["election/decrypting"]);
+    });
+    check(folder, saved, "no-proof-of-tokens", "has not proven all tokens", |forger| {
+        forger.leave_out(&["election/redeemed"]);
+    });
+    check(folder, saved, "all-refused-for-their-tokens", no_place, |forger| {
+        forger.refuse_all("token");
+        forger.leave_out(&[
+            "election/mixed",
+            "election/redeemed",
+            "election/decrypting",
+            "election/decrypted",
+        ]);
+        let place = forger.places("election/counted")[0];
+        let mut body = forger.body(place);
+        (body["decryptedBy"], body["answers"]) = (json!([]), json!([]));
+        forger.rewrite(place, &body);
+    });
+    check(folder, saved, "refused-for-tokens-that-hold", "has not proven all tokens", |forger| {
+        forger.refuse_all("token");
+        forger.leave_out(&["election/mixed"]);
+        for place in forger.places("election/redeemed") {
+            let none = json!({"weight": 1, "tokens": 0, "multiples": sha256(&[]), "proofs": []});
+            fs::write(verifier::blob_file(saved, &sha256(&[])), []).expect("written");
+            forger.rewrite(place, &none);
+        }
+    });
+    check(folder, saved, "nobody-counted-tokens", "once of each weight", |forger| {
+        let place = forger.places("election/closed")[0];
+        forger.rewrite(place, &json!({"issued": []}));
+    });
+    check(folder, saved, "published-before-it-is-counted", no_place, |forger| {
+        let (counted, published) =
+            (forger.places("election/counted")[0], forger.places("election/published")[0]);
+        forger.entries.swap(counted, published);
+        forger.renumber();
+    });
+}
+
+/// Trustees who are named where they do not belong.
+fn check_misnamed(folder: &Folder, saved: &Path) {
+    let counted = |forger: &mut Forger, field: &str, value: Value| {
+        let place = forger.places("election/counted")[0];
+        let mut body = forger.body(place);
+        body[field] = value;
+        forger.rewrite(place, &body);
+    };
+    check(folder, saved, "a-trustee-who-counts-twice", "names a trustee twice", |forger| {
+        counted(forger, "decryptedBy", json!([1, 1]));
+    });
+    check(folder, saved, "nobody-was-absent", "others as having lied", |forger| {
+        counted(forger, "absent", json!([]));
+    });
+    check(folder, saved, "somebody-lied-of-whom-nothing-came", "others as having lied", |forger| {
+        counted(forger, "lied", json!([3]));
+    });
+}
+
+/// A trustee who checked a board decrypts for no other, though it is signed and holds.
+fn check_other_board(folder: &Folder, saved: &Path) {
+    let mut forger = Forger::read(saved);
+    let later = ["election/decrypting", "election/decrypted", "election/counted", "election/published"];
+    forger.leave_out(&later);
+    let other = folder.data().with_file_name("another-board");
+    forger.write(saved, &other, &SigningKeys::from_seeds(&[1; 32], &[2; 32]));
+    assert!(verify_saved(&other).success);
+    let record = verifier::Record::open(&other, None).expect("a record");
+    let checked = verifier::check(&record).expect("it holds");
+    let key_file = |trustee: u16| folder.data().with_file_name(format!("trustee{trustee}.keys"));
+    let mut safe = trustee::Safe::open(&key_file(1), checked.election).expect("their safe");
+    let refused =
+        trustee::decrypt(&mut safe, &record, &mut town::dice(1)).expect_err("it is shorter than before");
+    assert!(refused.to_string().contains("not a continuation"), "{refused}");
+}
+
 #[tokio::test]
 async fn a_server_that_forges_its_record_and_signs_the_forgery_is_found_out() {
     let folder = Folder::new();
@@ -186,6 +291,9 @@ async fn a_server_that_forges_its_record_and_signs_the_forgery_is_found_out() {
         body["results"] = json!(forged);
         forger.rewrite(place, &body);
     });
+    check_left_out(&folder, &saved);
+    check_misnamed(&folder, &saved);
+    check_other_board(&folder, &saved);
     let mut garbled = Forger::read(&saved);
     garbled.entries[0].truncate(7);
     let nonsense = folder.data().with_file_name("nonsense");
