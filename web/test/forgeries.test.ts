@@ -47,6 +47,8 @@ refused("a voting that opens again", (board) => board.add("opened", {}, board.at
 refused("a verdict after the tally began", (board) => board.add("verdicts", { from: 0, to: 1, votes: 0, refused: [] }, board.at("mixed") + 1), /“election\/verdicts” has no place/);
 refused("an unknown event", (board) => board.add("king", {}, board.at("closed")), /no entry of the kind “election\/king”/);
 refused("an event with a member that it does not have", (board) => board.change<Record<string, unknown>>(board.at("closed"), (body) => (body["more"] = 1)), /its body is not that of “election\/closed”/);
+refused("an event that is no JSON", (board) => void (board.entries[board.at("closed")]!.body = new Uint8Array([255])), /entry 25: its body is no JSON/);
+refused("an event that says a member twice", (board) => void (board.entries[board.at("closed")]!.body = new TextEncoder().encode('{"issued":[],"issued":[{"weight":1,"issued":5}]}')), /its body is not that of “election\/closed”/);
 refused("a vote that is not secret among votes that are", (board) => board.add("open-ballot", { voter: "00".repeat(32), weight: 1, salt: "00".repeat(16), answers: [] }, board.at("closed")), /“election\/open-ballot” has no place/);
 refused("a result that is published before the count", (board) => board.move(board.at("published"), board.at("counted")), /“election\/published” has no place while trustees decrypt/);
 refused("a second count", (board) => board.add("counted", board.body(board.at("counted")), board.at("published")), /after the count it has no place/);

@@ -1,5 +1,6 @@
 // Verifies an election on this device, step by step, and says what it does not verify.
 
+import { Malformed } from "../bytes.ts";
 import { readRecord } from "../election/record.ts";
 import { type Election, said } from "../election/model.ts";
 import { inWords } from "../election/marking.ts";
@@ -52,6 +53,7 @@ async function verify(election: Election): Promise<void> {
     await pause();
   };
   try {
+    if (election.electionId !== electionId) throw new Malformed("the server shows another election than this page’s");
     const record = await readRecord(election, (read, size) => (now.textContent = `Read ${read} of ${size} entries…`));
     await told({ what: "Board", how: `${record.entries.length} entries add up to the root that the board signed` });
     const ballots = record.entries.filter(({ command }) => command === "election/ballot").length;
@@ -69,6 +71,7 @@ async function verify(election: Election): Promise<void> {
 
 function conclude(now: HTMLElement, results: HTMLElement, election: Election, { stage, decided, answers }: Checked): void {
   now.textContent = `Everything that this page checks is in order, as far as the board goes: ${STAGES[stage]}.`;
+  if (decided) results.append(paragraph(`The election on this board is “${said(decided.manifest.title)}”.`));
   if (decided && answers) {
     now.dataset["verified"] = "yes";
     const each = decided.manifest.contests.map((_, contest) => counts(decided.manifest, contest, answers));
@@ -78,7 +81,7 @@ function conclude(now: HTMLElement, results: HTMLElement, election: Election, { 
 }
 
 function unchecked(election: Election): Child[] {
-  const keys = h("ul", {}, (election.board?.keys ?? []).map((key) => h("li", {}, h("code", {}, key))));
+  const keys = h("ul", {}, (election.board?.keys ?? []).map((key) => h("li", { class: "hash" }, h("code", {}, key))));
   return [
     h("li", {}, `How answers add up to seats and results: no count is done again here. Run ${command()}, which checks everything and counts again by every rule.`),
     h("li", {}, "The board’s second signature, ML-DSA-44: only the first, Ed25519, is checked here."),

@@ -58,11 +58,19 @@ export type Event = { [C in Command]: { index: number; command: C; body: Body<C>
 /** Reads an entry. Another kind, other members, or the same said in another way are refused. */
 export function readEvent({ index, command, body }: Entry): Event {
   if (!Object.hasOwn(SHAPES, command)) throw new Malformed(`there is no entry of the kind “${command}” on a board`);
-  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
-  const said: unknown = JSON.parse(text);
+  const { text, said } = parsed(body);
   // Written again it is the same text, so no member stands there twice and no number was rounded.
   if (!SHAPES[command as Command](said) || JSON.stringify(said) !== text) {
     throw new Malformed(`its body is not that of “${command}”`);
   }
   return { index, command, body: said } as Event;
+}
+
+function parsed(body: Uint8Array): { text: string; said: unknown } {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
+    return { text, said: JSON.parse(text) };
+  } catch {
+    throw new Malformed("its body is no JSON");
+  }
 }
