@@ -8,8 +8,12 @@ export interface Entry {
   at: number;
   command: string;
   actor: string;
+  subject: Uint8Array;
   body: Uint8Array;
 }
+
+const SALT_BYTES = 16;
+const EFFECT_BYTES = 32;
 
 const HEAD = text("holdfast/entry/v1\n");
 
@@ -19,12 +23,10 @@ export function readEntry(leaf: Uint8Array): Entry {
   const index = reader.number(8);
   const at = reader.number(8);
   const part = () => reader.bytes(reader.number(4));
-  const word = () => new TextDecoder("utf-8", { fatal: true }).decode(part());
+  const word = () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(part());
   const [command, actor] = [word(), word()];
-  part(); // the subject: a board's entries have none
-  part(); // the salt
-  const body = part();
-  part(); // the effect
+  const [subject, salt, body, effect] = [part(), part(), part(), part()];
   reader.end();
-  return { index, at, command, actor, body };
+  if (salt.length !== SALT_BYTES || effect.length !== EFFECT_BYTES) throw new Malformed("not an entry");
+  return { index, at, command, actor, subject, body };
 }

@@ -1,8 +1,8 @@
 // Checkpoints: signed notes (C2SP signed-note, tlog-checkpoint). Ed25519 is checked here; ML-DSA-44 stands beside it.
 
-import { ed25519 } from "@noble/curves/ed25519.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { Malformed, concat, equal, fromBase64, text } from "../bytes.ts";
+import { isSigned } from "../signature.ts";
 
 const ED25519 = 1;
 
@@ -44,7 +44,7 @@ export function readCheckpoint(note: string, origin: string, keys: VerifierKey[]
     const bytes = fromBase64(match[2]!);
     const hash = Array.from(bytes.slice(0, 4), (byte) => byte.toString(16).padStart(2, "0")).join("");
     const key = keys.find((key) => key.name === match[1] && key.hash === hash);
-    return key !== undefined && bytes.length === 68 && ed25519.verify(bytes.slice(4), text(said), key.key);
+    return key !== undefined && bytes.length === 68 && isSigned(text(said), bytes.slice(4), key.key);
   });
   if (!signed) throw new Malformed("none of the board's keys signed this checkpoint");
   const [name, size, root] = said.split("\n");

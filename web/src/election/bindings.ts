@@ -2,7 +2,7 @@
 
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { concat, text, u16, u32 } from "../bytes.ts";
+import { concat, fromHex, text, u16, u32 } from "../bytes.ts";
 
 /** A submission before it is signed. */
 export interface Statement {
@@ -34,20 +34,17 @@ export function sign(statement: Uint8Array, secretKey: Uint8Array): Uint8Array {
   return ed25519.sign(statement, secretKey);
 }
 
-export function isSigned(statement: Uint8Array, signature: Uint8Array, voterKey: Uint8Array): boolean {
-  try {
-    return ed25519.verify(signature, statement, voterKey, { zip215: false });
-  } catch {
-    return false;
-  }
-}
-
 export function voterKeyOf(secretKey: Uint8Array): Uint8Array {
   return ed25519.getPublicKey(secretKey);
 }
 
 export function electionHashOf(manifest: string): Uint8Array {
   return sha256(concat(text("holdfast/election/v1\n"), text(manifest)));
+}
+
+/** What a ceremony's transcripts begin with. */
+export function ceremonyContext(electionId: string, attempt: number): Uint8Array<ArrayBuffer> {
+  return concat(text("holdfast/ceremony/v1\n"), fromHex(electionId.replaceAll("-", "")), u16(attempt));
 }
 
 export function mixContext(electionHash: Uint8Array, list: number, mixer: number): Uint8Array {

@@ -41,8 +41,3 @@ export async function readRecord(election: Election, told: (read: number, size: 
   if (!equal(tree.root(), checkpoint.root)) throw new Malformed("the board’s entries do not add up to what it signed");
   return { checkpoint, entries };
 }
-
-/** What an entry's body says. */
-export function bodyOf<T>(entry: Entry): T {
-  return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(entry.body)) as T;
-}

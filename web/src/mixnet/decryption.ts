@@ -92,8 +92,12 @@ function inverse(value: bigint): bigint {
 
 /** The messages of the rows, from as many parts that hold as are needed. */
 export function combine(keys: TrusteeKeys, rows: Rows, partials: PartialDecryption[]): Element[][] {
+  // With two parts of one trustee the weights below mean nothing, and neither would what comes out.
+  if (new Set(partials.map(({ trustee }) => trustee)).size !== partials.length) {
+    throw new Malformed("a trustee’s part is used twice");
+  }
   const parts = [...partials].sort((one, other) => one.trustee - other.trustee).slice(0, keys.threshold);
-  if (parts.length < keys.threshold) throw new Error(`${parts.length} trustees decrypted and ${keys.threshold} are needed`);
+  if (parts.length < keys.threshold) throw new Malformed(`${parts.length} trustees decrypted and ${keys.threshold} are needed`);
   const weights = parts.map(({ trustee }) =>
     parts.reduce((product, { trustee: other }) => {
       if (other === trustee) return product;

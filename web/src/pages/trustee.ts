@@ -1,15 +1,9 @@
 // A trustee's page: one part of the key is made here, and used here when the voting is over.
 
 import { type Election, said } from "../election/model.ts";
-import {
-  type Ceremony,
-  type Decryption,
-  decryptAll,
-  exported,
-  hasShare,
-  imported,
-  takePart,
-} from "../election/trustee.ts";
+import { type Ceremony, takePart } from "../election/trustee/ceremony.ts";
+import { type Decryption, decryptAll } from "../election/trustee/decrypt.ts";
+import { Safe } from "../election/trustee/safe.ts";
 import { ask } from "../page/api.ts";
 import { begin } from "../page/begin.ts";
 import { type Child, h, root, show } from "../page/dom.ts";
@@ -68,7 +62,7 @@ async function ceremony(election: Election): Promise<void> {
   for (;;) {
     try {
       const path = `/api/v1/elections/${electionId}/ceremony`;
-      const now = await takePart(electionId, await ask<Ceremony>(path));
+      const now = await takePart(election, await ask<Ceremony>(path));
       const state = JSON.stringify([now.step, now.attempt, now.said, now.faults]);
       if (state !== seen) progress(election, now);
       seen = state;
@@ -125,7 +119,7 @@ function addresses(now: Ceremony): Child {
 }
 
 function save(): Child {
-  const key = exported(electionId);
+  const key = Safe.of(electionId).exported();
   if (!key) return null;
   return [
     warning("Save your part now, and keep it where only you can reach it. You need it when the voting is over."),
@@ -136,7 +130,7 @@ function save(): Child {
 
 async function waiting(election: Election): Promise<void> {
   show(
-    heading(hasShare(electionId) ? "Your part of the key is here" : "Trustee", said(election.title)),
+    heading(Safe.of(electionId).hasShare(election.attempt) ? "Your part of the key is here" : "Trustee", said(election.title)),
     paragraph(tag(election.state), " There is nothing to do for you now. Come back when the ballots are mixed: then the trustees decrypt them."),
     save(),
   );
@@ -166,19 +160,19 @@ async function decryption(election: Election): Promise<void> {
   show(
     heading("Decrypt the mixed ballots", said(election.title)),
     lied && warning("A part that was sent in your name is false, and the public record says so. If you did not send it, tell the election’s officers. You can still send a true one."),
-    paragraph(`There are ${rows} mixed answers. This page first checks the whole public record on this device, and then decrypts your part of what came out of the last mix. Nothing else is ever decrypted.`),
-    hasShare(electionId) ? decryptForm(election, now) : keyForm(election),
+    paragraph(`There are ${rows} mixed answers. This page first checks the public record on this device, up to where it says what is to be decrypted, and then decrypts your part of what came out of the last mix. This browser remembers what that was, and never decrypts anything else of this election.`),
+    Safe.of(electionId).hasShare(election.attempt) ? decryptForm(election) : keyForm(election),
   );
 }
 
-function decryptForm(election: Election, now: Decryption): HTMLElement {
+function decryptForm(election: Election): HTMLElement {
   const log = h("ol", { class: "steps", role: "status" });
   return h(
     "div",
     {},
     form("Check and decrypt", async () => {
       log.replaceChildren();
-      await decryptAll(election, now, async (what) => {
+      await decryptAll(election, async (what) => {
         log.append(h("li", { class: "step step--good" }, what));
         await new Promise((resolve) => setTimeout(resolve, 0));
       });
@@ -194,7 +188,7 @@ function keyForm(election: Election): HTMLElement {
     async (values) => {
       const text = await fileOf(values, "key-file");
       if (text === null) throw new Invalid("key-file", "Choose the file with your part of the key");
-      imported(electionId, text);
+      Safe.of(electionId).import(text);
       await decryption(election);
     },
     fileField({ id: "key-file", label: "Your part of the key", hint: "It is not in this browser. Choose the file that you saved." }),

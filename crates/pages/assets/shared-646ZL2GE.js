@@ -1,7 +1,0 @@
-import{a as x}from"./shared-BEJWTI4E.js";import{a as n,b as w,c as m,d as c,k as y,m as b,u as k}from"./shared-OKWIUHRO.js";var A=c(`holdfast/entry/v1
-`);function K(i){let e=new b(i);if(!m(e.bytes(Math.min(A.length,e.left)),A))throw new n("not an entry");let a=e.number(8),r=e.number(8),t=()=>e.bytes(e.number(4)),o=()=>new TextDecoder("utf-8",{fatal:!0}).decode(t()),[d,f]=[o(),o()];t(),t();let s=t();return t(),e.end(),{index:a,at:r,command:d,actor:f,body:s}}var v=1;function V(i){let e=/^([^+\s]+)\+([0-9a-f]{8})\+(.+)$/.exec(i);if(!e)throw new n("not a verifier key");let[,a,r,t]=e,o=y(t);if(o[0]!==v)return;let d=k(w(c(a),c(`
-`),o)).slice(0,4),f=Uint8Array.from([0,2,4,6],s=>parseInt(r.slice(s,s+2),16));if(o.length!==33||!m(d,f))throw new n("a verifier key that is not what it says");return{name:a,hash:r,key:o.slice(1)}}function $(i,e,a){let r=i.lastIndexOf(`
-
-`);if(r<0)throw new n("not a signed note");let t=i.slice(0,r+1);if(!i.slice(r+2).trimEnd().split(`
-`).some(S=>{let l=/^— (\S+) (\S+)$/.exec(S);if(!l)return!1;let p=y(l[2]),U=Array.from(p.slice(0,4),h=>h.toString(16).padStart(2,"0")).join(""),g=a.find(h=>h.name===l[1]&&h.hash===U);return g!==void 0&&p.length===68&&x.verify(p.slice(4),c(t),g.key)}))throw new n("none of the board's keys signed this checkpoint");let[f,s,E]=t.split(`
-`);if(f!==e||!/^(0|[1-9]\d*)$/.test(s??""))throw new n("a checkpoint of another board");let u={origin:e,size:Number(s),root:y(E??"")};if(!Number.isSafeInteger(u.size)||u.root.length!==32)throw new n("not a checkpoint");return u}export{K as a,V as b,$ as c};

@@ -1,0 +1,85 @@
+// A trustee's part of the decryption: of lists that the whole record shows to have been mixed, and of no others.
+
+import { sha256 } from "@noble/hashes/sha2.js";
+import { Malformed, fromHex, toHex } from "../../bytes.ts";
+import { decodeRows, decrypt } from "../../mixnet/decryption.ts";
+import { G, decodeScalar, times } from "../../mixnet/group.ts";
+import { ask } from "../../page/api.ts";
+import { decryptionContext } from "../bindings.ts";
+import type { Election } from "../model.ts";
+import { readRecord } from "../record.ts";
+import type { Decided } from "../verify/decided.ts";
+import type { List } from "../verify/mixes.ts";
+import { checkElection } from "../verify/walk.ts";
+import { Safe } from "./safe.ts";
+
+export interface Decryption {
+  state: string;
+  you: number | null;
+  threshold: number;
+  lists: { list: number; rows: number; width: number; context: string; blob: string }[];
+  decrypted: number[];
+  lied: number[];
+  checking: number[];
+}
+
+type Told = (what: string) => Promise<void>;
+
+/** Checks the whole record, decrypts this trustee's part of what it says is to be decrypted, and hands that in. */
+export async function decryptAll(election: Election, told: Told): Promise<void> {
+  const { board, electionId } = election;
+  if (!board) throw new Malformed("this election has no board yet");
+  const safe = Safe.of(electionId);
+  // The keys from the time of the ceremony: others would sign whatever this trustee is to believe now.
+  const keys = safe.boardKeys(board.keys);
+  const record = await readRecord({ ...election, board: { ...board, keys } }, () => {});
+  const { decided, lists, stage } = await checkElection(election, record, ({ what }) => told(`Checked: ${what.toLowerCase()}`));
+  // A trustee who decrypts whatever they are shown decrypts single ballots: only what was mixed is decrypted, once the
+  // board says for all to see that this is what is decrypted.
+  if (!decided || stage !== "decrypting") throw new Malformed("the board does not say that anything is to be decrypted");
+  const own = shareOf(safe, decided);
+  safe.decrypting(Object.fromEntries(lists.map(({ number, rows }) => [number, toHex(sha256(rows.encoded))])));
+  const partials = [];
+  for (const list of lists) {
+    partials.push(await decryptOne(electionId, decided, list, own));
+    await told(`Decrypted list ${list.number + 1}`);
+  }
+  await ask(`/api/v1/elections/${electionId}/decryption`, { method: "POST", body: { partials } });
+}
+
+interface Own {
+  trustee: number;
+  share: bigint;
+}
+
+/** The share of the key that the board shows. */
+function shareOf(safe: Safe, { manifest, keys }: Decided): Own {
+  const kept = safe.attempt(manifest.attempt);
+  if (!kept?.share) throw new Malformed("this device does not hold your share of the key");
+  const share = decodeScalar(fromHex(kept.share));
+  const key = keys.trustees[kept.trustee - 1];
+  if (!key || !times(G, share).equals(key)) throw new Malformed("the share on this device is not of this election’s key");
+  return { trustee: kept.trustee, share };
+}
+
+async function decryptOne(
+  electionId: string,
+  { keys, electionHash }: Decided,
+  { number, rows }: List,
+  { trustee, share }: Own,
+): Promise<{ list: number; blob: string }> {
+  const context = decryptionContext(electionHash, number);
+  const bytes = decrypt(keys, context, decodeRows(rows.encoded), trustee, share);
+  const blob = toHex(sha256(bytes));
+  await upload(electionId, blob, bytes);
+  return { list: number, blob };
+}
+
+const PART_BYTES = 524_288;
+
+async function upload(electionId: string, blob: string, bytes: Uint8Array): Promise<void> {
+  for (let part = 0; part * PART_BYTES < bytes.length; part += 1) {
+    const some = bytes.slice(part * PART_BYTES, (part + 1) * PART_BYTES);
+    await ask(`/api/v1/elections/${electionId}/blobs/${blob}/parts/${part}`, { method: "PUT", bytes: some });
+  }
+}

@@ -1,0 +1,71 @@
+// What the ballots say: what the trustees' parts give, and whether the server published just that.
+
+import { Malformed } from "../../bytes.ts";
+import { type Answer, NoAnswer, extract } from "../../mixnet/contest.ts";
+import { combine } from "../../mixnet/decryption.ts";
+import { type ContestBody, contestOf } from "../model.ts";
+import type { Blobs } from "./blobs.ts";
+import type { Decided } from "./decided.ts";
+import type { Body } from "./event.ts";
+import type { List } from "./mixes.ts";
+import type { Parts } from "./parts.ts";
+
+/** The answers of one list; nothing for what says nothing that is allowed. */
+export interface Answers {
+  list: number;
+  contest: number;
+  weight: number;
+  answers: (Answer | null)[];
+}
+
+/** What comes out of the parts that a count used. */
+export function decryptedAnswers(decided: Decided, lists: List[], parts: Parts, counted: Body<"election/counted">): Answers[] {
+  parts.checkNamed(counted);
+  return lists.map(({ number, contest, weight, rows }) => {
+    const question = decided.manifest.contests[contest]!;
+    const messages = combine(decided.keys, rows, parts.used(number, counted.decryptedBy));
+    return { list: number, contest, weight, answers: messages.map((message) => answerOf(question, message)) };
+  });
+}
+
+/** Whatever is not written exactly as an answer is no vote. */
+function answerOf(body: ContestBody, message: Parameters<typeof extract>[1]): Answer | null {
+  try {
+    return extract(contestOf(body), message);
+  } catch (error) {
+    if (error instanceof NoAnswer) return null;
+    throw error;
+  }
+}
+
+/** Refuses a count that published other answers than these. Their order says nothing. */
+export async function checkPublished(blobs: Blobs, lists: Answers[], counted: Body<"election/counted">): Promise<void> {
+  const published = new Map(counted.answers.map(({ list, blob }) => [list, blob]));
+  if (published.size !== counted.answers.length || published.size !== lists.length) {
+    throw new Malformed("answers are published of other lists than there are");
+  }
+  for (const { list, answers } of lists) {
+    const blob = published.get(list);
+    if (blob === undefined) throw new Malformed("answers are published of other lists than there are");
+    const [own, shown] = [answers.map(asText).sort(), readAnswers(await blobs.of(blob)).map(asText).sort()];
+    if (own.length !== shown.length || own.some((answer, at) => answer !== shown[at])) {
+      throw new Malformed(`the answers of list ${list} are not what was decrypted`);
+    }
+  }
+}
+
+function readAnswers(json: Uint8Array): unknown[] {
+  try {
+    const said: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
+    if (Array.isArray(said)) return said;
+  } catch {
+    // Refused below, as whatever is no list.
+  }
+  throw new Malformed("published answers cannot be read");
+}
+
+/** A text that is the same for the same answer alone, in whatever order its members stand. */
+function asText(answer: unknown): string {
+  if (typeof answer !== "object" || answer === null) return JSON.stringify(answer);
+  return JSON.stringify(Object.entries(answer).sort(([one], [other]) => (one < other ? -1 : 1)));
+}

@@ -1,0 +1,105 @@
+// Nobody voted without a token: what was redeemed is the issuer's, and no more of it than was given out; and what was
+// refused is not the issuer's. See docs/elections-specification.md, section 10.
+
+import { ristretto255_hasher, ristretto255_oprf } from "@noble/curves/ed25519.js";
+import { Malformed, equal, fromHex } from "../../bytes.ts";
+import { type Of, hex, list, members, u64 } from "./shape.ts";
+import type { Body } from "./event.ts";
+import type { Manifest } from "./manifest.ts";
+import type { Vote } from "./votes.ts";
+
+/** RFC 9497 counts the tokens of one proof in two bytes. */
+const TOKENS_IN_A_PROOF = 65_536;
+const ELEMENT_BYTES = 32;
+
+type Right = Pick<Vote, "voter" | "token">;
+
+/** What the issuer shows of one vote that was refused for its token. */
+const refusedTokens = list(members({ index: u64, multiple: hex(ELEMENT_BYTES), proof: hex(64) }));
+
+/** What the tokens of these voters' keys are, if one proof holds for all of their multiples. */
+function outputs(issuer: string, rights: Right[], multiples: Uint8Array, proof: string): Uint8Array[] {
+  const DST = "HashToGroup-OPRFV1-\u0001-ristretto255-SHA512";
+  const one = Uint8Array.from({ length: ELEMENT_BYTES }, (_, at) => (at === 0 ? 1 : 0));
+  // Blinded with 1: the proof is about the inputs themselves, and what comes out are the tokens.
+  const items = rights.map(({ voter }, at) => ({
+    input: fromHex(voter),
+    blind: one,
+    blinded: ristretto255_hasher.hashToCurve(fromHex(voter), { DST }).toBytes(),
+    evaluated: multiples.slice(ELEMENT_BYTES * at, ELEMENT_BYTES * (at + 1)),
+  }));
+  try {
+    return ristretto255_oprf.voprf.finalizeBatch(items, fromHex(issuer), fromHex(proof));
+  } catch {
+    throw new Malformed("the issuer’s proof about tokens does not hold");
+  }
+}
+
+function issuerOf(manifest: Manifest, weight: number): string {
+  const issuer = manifest.issuers.find((each) => each.weight === weight);
+  if (!issuer) throw new Malformed("nobody gives tokens of this weight");
+  return issuer.key;
+}
+
+/** The tokens of the votes of one weight that count. */
+export function checkRedeemed(manifest: Manifest, said: Body<"election/redeemed">, multiples: Uint8Array, votes: Right[]): void {
+  const issuer = issuerOf(manifest, said.weight);
+  if (votes.length !== said.tokens || multiples.length !== ELEMENT_BYTES * votes.length) {
+    throw new Malformed(`${votes.length} votes count, and ${said.tokens} tokens are proven`);
+  }
+  if (said.proofs.length !== Math.ceil(votes.length / TOKENS_IN_A_PROOF)) {
+    throw new Malformed("there is another number of proofs than there must be");
+  }
+  said.proofs.forEach((proof, at) => {
+    const from = at * TOKENS_IN_A_PROOF;
+    const some = votes.slice(from, from + TOKENS_IN_A_PROOF);
+    const found = outputs(issuer, some, multiples.subarray(ELEMENT_BYTES * from), proof);
+    const other = some.findIndex(({ token }, place) => !equal(found[place]!, fromHex(token)));
+    if (other >= 0) throw new Malformed(`token ${from + other} is not the issuer’s`);
+  });
+}
+
+/** The tokens that votes were refused for really are none of the issuer's: each of them is proven, and nothing else. */
+export function checkRefused(manifest: Manifest, json: Uint8Array, votes: Vote[]): void {
+  for (const { vote, multiple, proof } of proofsOf(json, votes)) {
+    const [output] = outputs(issuerOf(manifest, vote.weight), [vote], fromHex(multiple), proof);
+    if (equal(output!, fromHex(vote.token))) {
+      throw new Malformed(`vote ${vote.index} was refused although its token is the issuer’s`);
+    }
+  }
+}
+
+function proofsOf(json: Uint8Array, votes: Vote[]): { vote: Vote; multiple: string; proof: string }[] {
+  let proven: Of<typeof refusedTokens>;
+  try {
+    const said: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
+    if (!refusedTokens(said)) throw new Malformed("");
+    proven = said;
+  } catch {
+    throw new Malformed("the proofs about refused tokens cannot be read");
+  }
+  const byIndex = new Map(proven.map((each) => [each.index, each]));
+  if (byIndex.size !== proven.length || proven.length !== votes.length) {
+    throw new Malformed("other tokens are proven than were refused");
+  }
+  return votes.map((vote) => {
+    const own = byIndex.get(vote.index);
+    if (!own) throw new Malformed("other tokens are proven than were refused");
+    return { vote, multiple: own.multiple, proof: own.proof };
+  });
+}
+
+/** Of each weight it was published how many tokens were given out, and no more votes of it count. */
+export function checkIssued(manifest: Manifest, { issued }: Body<"election/closed">, votes: Vote[]): void {
+  const given = new Map(issued.map(({ weight, issued }) => [weight, issued]));
+  const all = manifest.issuers.every(({ weight }) => given.has(weight));
+  if (!all || issued.length !== manifest.issuers.length) {
+    throw new Malformed("it does not say once of each weight how many tokens were given out");
+  }
+  for (const [weight, most] of given) {
+    const count = votes.filter((vote) => vote.weight === weight).length;
+    if (count > most) {
+      throw new Malformed(`${count} votes of weight ${weight} count, and only ${most} tokens were given out`);
+    }
+  }
+}

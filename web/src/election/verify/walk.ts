@@ -1,0 +1,136 @@
+// An election checked from its published record alone: goes through a board's entries in their order, and believes none
+// of them. The same walk as the Rust side's crates/verifier, but for the count: how answers add up to results is checked
+// by `holdfast verify-election` alone. This one is for those who have a browser and an election of some thousand ballots.
+
+import type { Entry } from "../../board/entry.ts";
+import { Malformed, toHex } from "../../bytes.ts";
+import type { Election } from "../model.ts";
+import type { Record } from "../record.ts";
+import type { Answers } from "./answers.ts";
+import { Blobs } from "./blobs.ts";
+import { type Decided, Deciding } from "./decided.ts";
+import { type Event, readEvent } from "./event.ts";
+import { type Told, inEntry } from "./found.ts";
+import type { List } from "./mixes.ts";
+import { type Stage, Tally } from "./tally.ts";
+import { checkIssued } from "./tokens.ts";
+import { Votes } from "./votes.ts";
+
+/** Who puts entries on boards. */
+const ACTOR = "service/elections";
+const MINUTE_MS = 60_000;
+
+/** How far a board has come, and what was found on the way. Everything before that is in order. */
+export interface Checked {
+  stage: "ceremony" | "defined" | "open" | "closed" | Stage;
+  decided: Decided | undefined;
+  /** What is to be decrypted, once all is mixed; before that, nothing. */
+  lists: List[];
+  /** Once the votes are counted. */
+  answers: Answers[] | undefined;
+}
+
+/** Checks all of a record. Throws what is wrong first. */
+export async function checkElection(election: Election, record: Record, told: Told): Promise<Checked> {
+  const walk = new Walk(election, told);
+  let at = 0;
+  for (const [index, entry] of record.entries.entries()) {
+    await inEntry(index, async () => {
+      if (entry.index !== index) throw new Malformed(`it says that it is entry ${entry.index}`);
+      if (entry.at < at) throw new Malformed("its time goes back");
+      at = entry.at;
+      await walk.take(eventOf(entry));
+    });
+  }
+  return walk.end();
+}
+
+function eventOf(entry: Entry): Event {
+  if (entry.at % MINUTE_MS !== 0) throw new Malformed("its time is not cut to the minute");
+  if (entry.actor !== ACTOR || entry.subject.length > 0) throw new Malformed("it names somebody");
+  return readEvent(entry);
+}
+
+class Walk {
+  readonly #told: Told;
+  readonly #blobs: Blobs;
+  readonly #deciding: Deciding;
+  #decided: Decided | undefined;
+  #votes: Votes | undefined;
+  #closed: { index: number; body: Extract<Event, { command: "election/closed" }>["body"] } | undefined;
+  #tally: Tally | undefined;
+  #stage: Checked["stage"] = "ceremony";
+  #begun = false;
+
+  constructor(election: Election, told: Told) {
+    this.#told = told;
+    this.#blobs = new Blobs(election.electionId);
+    this.#deciding = new Deciding(election);
+  }
+
+  async take(event: Event): Promise<void> {
+    if (this.#stage === "abandoned") throw new Malformed("the election is abandoned, and something follows");
+    if (this.#tally) {
+      await this.#tally.take(event, this.#told);
+    } else if (event.command === "election/abandoned" && this.#begun) {
+      this.#stage = "abandoned";
+    } else if (this.#decided && this.#votes) {
+      await this.#vote(this.#decided, this.#votes, event);
+    } else {
+      await this.#decide(event);
+    }
+    this.#begun = true;
+    this.#stage = this.#tally?.stage ?? this.#stage;
+  }
+
+  async #decide(event: Event): Promise<void> {
+    const decided = this.#deciding.take(event);
+    if (!decided) return;
+    [this.#decided, this.#votes, this.#stage] = [decided, new Votes(decided), "defined"];
+    const hash = toHex(decided.electionHash).slice(0, 16);
+    await this.#told({ what: "Definition", how: `its hash is what all ballots and proofs are bound to: ${hash}…` });
+    const { threshold, trustees } = decided.keys;
+    const how = `made by ${trustees.length} trustees on the board, of whom ${threshold} decrypt together`;
+    await this.#told({ what: "Key", how });
+  }
+
+  async #vote(decided: Decided, votes: Votes, event: Event): Promise<void> {
+    const { index } = event;
+    if (event.command === "election/verdicts") {
+      await votes.judge(index, event.body);
+    } else if (event.command === "election/opened" && this.#stage === "defined") {
+      this.#stage = "open";
+    } else if (event.command === "election/ballot" && this.#stage === "open") {
+      votes.cast(index, event.body);
+    } else if (event.command === "election/closed" && this.#stage === "open") {
+      [this.#closed, this.#stage] = [{ index, body: event.body }, "closed"];
+    } else if (this.#stage === "closed") {
+      await this.#voted(decided, votes);
+      this.#tally = new Tally(decided, this.#blobs, votes);
+      await this.#tally.take(event, this.#told);
+    } else {
+      throw new Malformed(`“${event.command}” has no place before the voting is closed`);
+    }
+  }
+
+  /** Says what the votes are, when no verdict can follow any more. */
+  async #voted({ manifest }: Decided, votes: Votes): Promise<void> {
+    const closed = this.#closed;
+    const standing = votes.standing;
+    if (closed) await inEntry(closed.index, () => checkIssued(manifest, closed.body, standing));
+    const refused = votes.refused > 0 ? `, but for ${votes.refused} that were refused` : "";
+    const waiting = votes.unchecked > 0 ? `; ${votes.unchecked} are not yet checked` : "";
+    const how = `${votes.size} on the board, each with signature and proof${refused}; ${standing.length} count, one for each voter key${waiting}`;
+    await this.#told({ what: "Ballots", how });
+    if (!closed) return;
+    const given = closed.body.issued.reduce((sum, { issued }) => sum + issued, 0);
+    await this.#told({ what: "Turnout", how: `${given} tokens were given out: compare it with how many were seen to vote` });
+  }
+
+  async end(): Promise<Checked> {
+    if (!this.#begun) throw new Malformed("there is nothing on this board");
+    if (this.#decided && this.#votes && !this.#tally) await this.#voted(this.#decided, this.#votes);
+    const { lists = [], answers } = this.#tally ?? {};
+    return { stage: this.#stage, decided: this.#decided, lists, answers };
+  }
+}
