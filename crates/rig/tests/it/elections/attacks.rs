@@ -12,6 +12,13 @@ use crate::{Folder, PASSWORD};
 
 /// An election that is open, with so many voters who have tokens.
 async fn opened(folder: &Folder, voters: usize) -> (Town, Vec<Voter>) {
+    let town = open_for(folder, voters).await;
+    let voters = town.voters(voters).await;
+    (town, voters)
+}
+
+/// An election that is open for so many voters.
+async fn open_for(folder: &Folder, voters: usize) -> Town {
     let mut town = Town::start(folder, &town::options("")).await;
     town.create(&council(2, 3)).await;
     town.enrol(voters).await;
@@ -20,8 +27,7 @@ async fn opened(folder: &Folder, voters: usize) -> (Town, Vec<Voter>) {
     town.until_state("ready").await;
     trustees.into_iter().for_each(town::ended_well);
     town.step("opening", 200).await;
-    let voters = town.voters(voters).await;
-    (town, voters)
+    town
 }
 
 async fn submit(town: &Town, entry: &board::BallotEntry) -> rig::Answer {
@@ -142,6 +148,34 @@ async fn a_forged_token_and_a_forged_signature_do_not_vote_and_a_second_token_is
     let mallory = town.client.sign_in("mallory", PASSWORD).await.expect("they sign in");
     let refused = mallory.post("/api/v1/voting/token", &body).await.expect("an answer");
     assert_eq!((refused.status, refused.problem()), (403, "elections/not-eligible".to_owned()));
+}
+
+#[tokio::test]
+async fn a_key_of_small_order_for_which_anybody_can_sign_does_not_vote() {
+    /// The neutral element's encoding, and the base point's (RFC 8032).
+    const NEUTRAL: [u8; 32] = {
+        let mut bytes = [0; 32];
+        bytes[0] = 1;
+        bytes
+    };
+    const BASE: [u8; 32] = {
+        let mut bytes = [0x66; 32];
+        bytes[0] = 0x58;
+        bytes
+    };
+    let folder = Folder::new();
+    let town = open_for(&folder, 1).await;
+    let person = town.person(0).await;
+    let (_, keys, _) = town::asking(79);
+    let request = mixnet::tokens::Request::new(&NEUTRAL, &mut town::dice(79)).expect("a request");
+    let (token, weight) = town.token(&person, request).await;
+    let voter = Voter { keys, public: NEUTRAL, token, weight };
+    let mut ballot = town.ballot(&voter, &[for_one(1), ranked([1, 2, 3])], 79).await;
+    // 1 B = B + k 0 holds for every statement.
+    let signature: Vec<u8> = BASE.into_iter().chain(NEUTRAL).collect();
+    ballot.signature = Hex(signature.try_into().expect("64 bytes"));
+    let taken = submit(&town, &ballot).await;
+    assert_eq!(town.until_ballot(&taken.text("tracker"), "REFUSED").await["reason"], "signature");
 }
 
 #[tokio::test]

@@ -203,6 +203,12 @@ impl Town {
 
     pub(super) async fn voter(&self, person: &Client, seed: u64) -> Voter {
         let (request, keys, public) = asking(seed);
+        let (token, weight) = self.token(person, request).await;
+        Voter { keys, public, token, weight }
+    }
+
+    /// The token that a person asks for, and the weight that it is for.
+    pub(super) async fn token(&self, person: &Client, request: Request) -> ([u8; 64], u32) {
         let body =
             json!({"electionId": self.election, "blindedInput": hex::encode(request.blinded().to_bytes())});
         let answer = person.post("/api/v1/voting/token", &body).await.expect("an answer");
@@ -214,7 +220,7 @@ impl Town {
         let blinded = [*request.blinded()];
         let tokens = finish(&issuer, vec![(0, request)], &blinded, &[evaluated], &proof).expect("a token");
         let weight = u32::try_from(answer.json()["weight"].as_u64().expect("a weight")).expect("a small one");
-        Voter { keys, public, token: tokens[0].output, weight }
+        (tokens[0].output, weight)
     }
 
     /// What a voter sends.
