@@ -62,6 +62,48 @@ async fn a_ballot_that_is_sent_again_is_the_same_one_and_does_not_undo_a_later_o
 }
 
 #[tokio::test]
+async fn a_ballot_that_is_kept_back_does_not_become_the_last_one_and_its_voter_sees_which_one_counts() {
+    let folder = Folder::new();
+    let (town, voters) = opened(&folder, 1).await;
+    let kept_back = town.ballot(&voters[0], &[for_one(0), ranked([1, 2, 3])], 1).await;
+    let later = town.cast(&voters[0], &[for_one(1), ranked([1, 2, 3])]).await;
+    let taken = submit(&town, &kept_back).await;
+    let superseded = town.until_ballot(&taken.text("tracker"), "CONFIRMED").await;
+    assert_eq!(superseded["supersededBy"], later.as_str(), "{superseded}");
+    let stands = town.until_ballot(&later, "CONFIRMED").await;
+    assert!(stands.get("supersededBy").is_none(), "{stands}");
+    // What says that it is confirmed can be checked as the vote can.
+    let bytes: Base64 = serde_json::from_value(stands["verdict"]["leafBytes"].clone()).expect("bytes");
+    let leaf = verifier::Leaf::read(&bytes.0).expect("a leaf");
+    let verdicts: board::Verdicts = serde_json::from_slice(leaf.body).expect("verdicts");
+    let index = stands["index"].as_u64().expect("a place");
+    assert!((verdicts.from..verdicts.to).contains(&index) && verdicts.refused.is_empty());
+    assert!(stands["verdict"]["inclusionProof"].is_array());
+}
+
+#[tokio::test]
+async fn who_takes_a_vote_signs_for_it() {
+    let folder = Folder::new();
+    let (town, voters) = opened(&folder, 1).await;
+    let vote = town.ballot(&voters[0], &[for_one(0), ranked([1, 2, 3])], 1).await;
+    let receipt = submit(&town, &vote).await;
+    let shown = town.client.get(&town.public("")).await.expect("an answer").json();
+    let keys = shown["board"]["keys"].as_array().expect("keys");
+    let key: ledger::note::VerifierKey = keys[0].as_str().expect("a key").parse().expect("a key");
+    let bytes =
+        |member: &str| -> Base64 { serde_json::from_value(receipt.json()[member].clone()).expect("bytes") };
+    let election = town.election.parse().expect("an identifier");
+    let leaf = bytes("leafHash").0.try_into().expect("a hash");
+    let statement = board::received(election, receipt.json()["index"].as_u64().expect("a place"), &leaf);
+    key.key().verify(&statement, &bytes("signature").0).expect("it is signed");
+    key.key()
+        .verify(&board::received(election, 99, &leaf), &bytes("signature").0)
+        .expect_err("it is of one place");
+    let found = town.until_ballot(&receipt.text("tracker"), "CONFIRMED").await;
+    assert_eq!(found["leafHash"], receipt.json()["leafHash"]);
+}
+
+#[tokio::test]
 async fn who_sends_a_ballot_first_without_being_able_to_sign_it_is_not_taken_for_its_voter() {
     let folder = Folder::new();
     let (town, voters) = opened(&folder, 1).await;
@@ -259,10 +301,12 @@ async fn lie(town: &Town, folder: &Folder) {
     let mut safe = trustee::Safe::open(&key_file, election).expect("their safe");
     let record = verifier::Record::open(&saved, None).expect("a record");
     fill(town, &trustee).await;
+    let few = trustee::decrypt(&mut safe, &record, false, &mut town::dice(3)).expect_err("few voted");
+    assert!(matches!(few, trustee::TrusteeError::Few { rows: 1 | 2, .. }), "{few}");
     let partials =
-        trustee::decrypt(&mut safe, &record, &mut town::dice(3)).expect("it holds").expect("lists");
+        trustee::decrypt(&mut safe, &record, true, &mut town::dice(3)).expect("it holds").expect("lists");
     let mut named = Vec::new();
-    for (list, mut bytes) in partials {
+    for (list, mut bytes) in partials.parts {
         let at = bytes.len() - 32;
         bytes[at] ^= 1;
         let hash = sha256(&bytes);
