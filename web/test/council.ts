@@ -7,7 +7,7 @@ import { fromBase64, text, toBase64, toHex } from "../src/bytes.ts";
 import { type Entry, readEntry } from "../src/board/entry.ts";
 import { electionHashOf } from "../src/election/bindings.ts";
 import type { Election } from "../src/election/model.ts";
-import type { Manifest } from "../src/election/verify/manifest.ts";
+import type { SecretManifest } from "../src/election/verify/manifest.ts";
 import { type Checked, checkElection } from "../src/election/verify/walk.ts";
 
 export const file = (name: string): Uint8Array<ArrayBuffer> =>
@@ -55,9 +55,9 @@ export class Forged {
     this.entries[place]!.body = text(JSON.stringify(body));
   }
 
-  manifest(change: (manifest: Manifest) => void): void {
+  manifest(change: (manifest: SecretManifest) => void): void {
     this.change<{ manifest: string }>(this.at("defined"), (body) => {
-      const manifest = JSON.parse(body.manifest) as Manifest;
+      const manifest = JSON.parse(body.manifest) as SecretManifest;
       change(manifest);
       body.manifest = JSON.stringify(manifest);
     });

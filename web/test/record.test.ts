@@ -16,7 +16,7 @@ test("the record of the council is in order", async () => {
   const found: string[] = [];
   const { stage, answers } = await verified(found);
   assert.equal(stage, "published");
-  assert.deepEqual(found, ["Definition", "Key", "Ballots", "Turnout", "Tokens", "Mixes", "Decryption", "Answers"]);
+  assert.deepEqual(found, ["Definition", "Key", "Ballots", "Turnout", "Tokens", "Mixes", "Decryption", "Answers", "Count"]);
   assert.deepEqual(answers?.map((list) => list.answers.length), [5, 5]);
 });
 
