@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toHex } from "../src/bytes.ts";
-import { Forged, damaged, file } from "./council.ts";
+import { Forged, damaged, file } from "./recorded.ts";
 
 function refused(sentence: string, forge: (board: Forged) => void, says: RegExp): void {
   test(`${sentence} is refused`, async () => {
