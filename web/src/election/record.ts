@@ -3,7 +3,7 @@
 import { Malformed, equal, fromBase64 } from "../bytes.ts";
 import { type Entry, readEntry } from "../board/entry.ts";
 import { type Checkpoint, readCheckpoint, readKey } from "../board/note.ts";
-import { Tree, leafHash } from "../board/tree.ts";
+import { Tree } from "../board/tree.ts";
 import { ask, askText } from "../page/api.ts";
 import type { Election } from "./model.ts";
 
@@ -20,7 +20,10 @@ export async function readRecord(election: Election, told: (read: number, size: 
   if (!board) throw new Malformed("this election has no board yet");
   const base = `/api/v1/public/elections/${election.electionId}/board`;
   const keys = board.keys.map(readKey).filter((key) => key !== undefined);
-  const checkpoint = readCheckpoint(await askText(`${base}/checkpoint`, { anonymous: true }), board.origin, keys);
+  const note = await askText(`${base}/checkpoint`, { anonymous: true });
+  const checkpoint = readCheckpoint(note, board.origin, keys);
+  const { checkCosigned } = await import("../board/cosignature.ts");
+  checkCosigned(note, checkpoint, keys);
   const tree = new Tree();
   const entries: Entry[] = [];
   while (tree.size < checkpoint.size) {
@@ -30,10 +33,9 @@ export async function readRecord(election: Election, told: (read: number, size: 
     });
     if (page.entries.length === 0) throw new Malformed(`the board does not show its entry ${tree.size}`);
     for (const { leafBytes } of page.entries.slice(0, limit)) {
-      const leaf = fromBase64(leafBytes);
-      const entry = readEntry(leaf);
+      const entry = readEntry(fromBase64(leafBytes));
       if (entry.index !== tree.size) throw new Malformed(`entry ${tree.size} says that it is ${entry.index}`);
-      tree.add(leafHash(leaf));
+      tree.add(entry.hash);
       entries.push(entry);
     }
     told(tree.size, checkpoint.size);

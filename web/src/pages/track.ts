@@ -2,7 +2,7 @@
 
 import { readEntry } from "../board/entry.ts";
 import { readCheckpoint, readKey } from "../board/note.ts";
-import { isIncluded, leafHash } from "../board/tree.ts";
+import { isIncluded } from "../board/tree.ts";
 import { Malformed, fromBase64, fromHex, toHex } from "../bytes.ts";
 import { trackerOf } from "../election/bindings.ts";
 import type { Election } from "../election/model.ts";
@@ -47,10 +47,9 @@ async function prove(): Promise<void> {
 function check(election: Election, found: Required<Found>): { size: number } {
   const keys = election.board!.keys.map(readKey).filter((key) => key !== undefined);
   const checkpoint = readCheckpoint(found.checkpoint, election.board!.origin, keys);
-  const leaf = fromBase64(found.leafBytes);
-  const entry = readEntry(leaf);
+  const entry = readEntry(fromBase64(found.leafBytes));
   if (entry.index !== found.index) throw new Malformed("the entry stands elsewhere than was said");
-  if (!isIncluded(leafHash(leaf), found.index, checkpoint, found.inclusionProof.map(fromBase64))) {
+  if (!isIncluded(entry.hash, found.index, checkpoint, found.inclusionProof.map(fromBase64))) {
     throw new Malformed("the entry is not on the board that was signed");
   }
   if (entry.command === "election/ballot") {

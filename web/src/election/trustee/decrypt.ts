@@ -8,7 +8,7 @@ import { ask } from "../../page/api.ts";
 import { decryptionContext } from "../bindings.ts";
 import type { Election } from "../model.ts";
 import { readRecord } from "../record.ts";
-import type { Decided } from "../verify/decided.ts";
+import type { SecretlyDecided } from "../verify/decided.ts";
 import type { List } from "../verify/mixes.ts";
 import { checkElection } from "../verify/walk.ts";
 import { Safe } from "./safe.ts";
@@ -36,7 +36,7 @@ export async function decryptAll(election: Election, told: Told): Promise<void> 
   const { decided, lists, stage } = await checkElection(election, record, ({ what }) => told(`Checked: ${what.toLowerCase()}`));
   // A trustee who decrypts whatever they are shown decrypts single ballots: only what was mixed is decrypted, once the
   // board says for all to see that this is what is decrypted.
-  if (!decided || stage !== "decrypting") throw new Malformed("the board does not say that anything is to be decrypted");
+  if (!decided?.keys || stage !== "decrypting") throw new Malformed("the board does not say that anything is to be decrypted");
   const own = shareOf(safe, decided);
   safe.decrypting(Object.fromEntries(lists.map(({ number, rows }) => [number, toHex(sha256(rows.encoded))])));
   const partials = [];
@@ -53,7 +53,7 @@ interface Own {
 }
 
 /** The share of the key that the board shows. */
-function shareOf(safe: Safe, { manifest, keys }: Decided): Own {
+function shareOf(safe: Safe, { manifest, keys }: SecretlyDecided): Own {
   const kept = safe.attempt(manifest.attempt);
   if (!kept?.share) throw new Malformed("this device does not hold your share of the key");
   const share = decodeScalar(fromHex(kept.share));
@@ -64,7 +64,7 @@ function shareOf(safe: Safe, { manifest, keys }: Decided): Own {
 
 async function decryptOne(
   electionId: string,
-  { keys, electionHash }: Decided,
+  { keys, electionHash }: SecretlyDecided,
   { number, rows }: List,
   { trustee, share }: Own,
 ): Promise<{ list: number; blob: string }> {

@@ -1,5 +1,5 @@
-// The record of an election that was held, which the Rust side checks too: crates/verifier/vectors/council. Tests change
-// it before it is checked.
+// The records of elections that were held, which the Rust side checks too: crates/verifier/vectors. Tests change them before
+// they are checked.
 
 import { readFileSync } from "node:fs";
 import { sha256 } from "@noble/hashes/sha2.js";
@@ -7,16 +7,19 @@ import { fromBase64, text, toBase64, toHex } from "../src/bytes.ts";
 import { type Entry, readEntry } from "../src/board/entry.ts";
 import { electionHashOf } from "../src/election/bindings.ts";
 import type { Election } from "../src/election/model.ts";
-import type { Manifest } from "../src/election/verify/manifest.ts";
+import type { SecretManifest } from "../src/election/verify/manifest.ts";
 import { type Checked, checkElection } from "../src/election/verify/walk.ts";
 
-export const file = (name: string): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(readFileSync(`../crates/verifier/vectors/council/${name}`));
+/** One contest by plurality and one by instant runoff; contests of all kinds, with weights; and votes that are not secret. */
+export type Held = "council" | "town" | "poll";
+
+export const file = (name: string, held: Held = "council"): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(readFileSync(`../crates/verifier/vectors/${held}/${name}`));
 const asText = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 /** The entries' leaves: each behind its length in two bytes. */
-export function leaves(): Uint8Array[] {
-  const bytes = file("entries");
+export function leaves(held: Held = "council"): Uint8Array[] {
+  const bytes = file("entries", held);
   const found: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; ) {
     const length = (bytes[at]! << 8) | bytes[at + 1]!;
@@ -28,9 +31,14 @@ export function leaves(): Uint8Array[] {
 
 /** A board that a server forged, with its own signature under it: only a check of what it says can tell. */
 export class Forged {
-  entries: Entry[] = leaves().map(readEntry);
+  readonly #held: Held;
+  entries: Entry[];
   /** What the server serves besides what was recorded, by hash. */
   readonly blobs = new Map<string, Uint8Array>();
+
+  constructor(held: Held = "council") {
+    [this.#held, this.entries] = [held, leaves(held).map(readEntry)];
+  }
 
   /** The places of entries of a kind. */
   all(command: string): number[] {
@@ -55,9 +63,9 @@ export class Forged {
     this.entries[place]!.body = text(JSON.stringify(body));
   }
 
-  manifest(change: (manifest: Manifest) => void): void {
+  manifest(change: (manifest: SecretManifest) => void): void {
     this.change<{ manifest: string }>(this.at("defined"), (body) => {
-      const manifest = JSON.parse(body.manifest) as Manifest;
+      const manifest = JSON.parse(body.manifest) as SecretManifest;
       change(manifest);
       body.manifest = JSON.stringify(manifest);
     });
@@ -98,6 +106,15 @@ export class Forged {
     return hash;
   }
 
+  /** What the count published, and its hash says: changed. */
+  results<T>(change: (results: T[]) => void): void {
+    this.change<{ results: string }>(this.at("counted"), (body) => {
+      const results = JSON.parse(asText(file(`blobs/${body.results}`, this.#held))) as T[];
+      change(results);
+      body.results = this.serve(text(JSON.stringify(results)));
+    });
+  }
+
   /** The election as this board says that it is. */
   election(): Election {
     const { manifest } = this.body<{ manifest: string }>(this.at("defined"));
@@ -106,24 +123,24 @@ export class Forged {
 
   /** What the browser's verifier finds. */
   async checked(told: string[] = []): Promise<Checked> {
-    serve(null, this.blobs);
+    serve(null, this.blobs, this.#held);
     const record = { checkpoint: { origin: "", size: this.entries.length, root: new Uint8Array(32) }, entries: this.entries };
     return checkElection(this.election(), record, async ({ what }) => void told.push(what));
   }
 }
 
 /** A server that shows the record, and of one blob something else. */
-export function serve(changed: string | null = null, more = new Map<string, Uint8Array>()): void {
-  const entries = leaves().map((leaf) => ({ leafBytes: toBase64(leaf) }));
+export function serve(changed: string | null = null, more = new Map<string, Uint8Array>(), held: Held = "council"): void {
+  const entries = leaves(held).map((leaf) => ({ leafBytes: toBase64(leaf) }));
   globalThis.fetch = (async (input: string) => {
     const url = new URL(input, "http://localhost");
     const blob = /\/blobs\/([0-9a-f]{64})$/.exec(url.pathname)?.[1];
     if (blob) {
-      const bytes = Uint8Array.from(more.get(blob) ?? file(`blobs/${blob}`));
+      const bytes = Uint8Array.from(more.get(blob) ?? file(`blobs/${blob}`, held));
       if (blob === changed) bytes[bytes.length - 1]! ^= 1;
       return new Response(bytes);
     }
-    if (url.pathname.endsWith("/board/checkpoint")) return new Response(file("checkpoint"));
+    if (url.pathname.endsWith("/board/checkpoint")) return new Response(file("checkpoint", held));
     const from = Number(url.searchParams.get("from"));
     return Response.json({ entries: entries.slice(from, from + Number(url.searchParams.get("limit"))) });
   }) as typeof fetch;
@@ -131,10 +148,10 @@ export function serve(changed: string | null = null, more = new Map<string, Uint
 }
 
 /** The election as a server shows it that shows the recorded board. */
-export function council(): Election {
-  const keys = asText(file("keys")).trim().split("\n");
-  const origin = asText(file("checkpoint")).split("\n")[0]!;
-  return { ...new Forged().election(), state: "published", board: { origin, size: leaves().length, keys } };
+export function shown(held: Held = "council"): Election {
+  const keys = asText(file("keys", held)).trim().split("\n");
+  const origin = asText(file("checkpoint", held)).split("\n")[0]!;
+  return { ...new Forged(held).election(), state: "published", board: { origin, size: leaves(held).length, keys } };
 }
 
 /** Base64 of the same bytes with the last bit turned. */
