@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
+import { toHex, u32 } from "../src/bytes.ts";
 import { checkRecord } from "../src/election/trustee/decrypt.ts";
 import { Safe } from "../src/election/trustee/safe.ts";
 import { serve, shown } from "./recorded.ts";
@@ -53,6 +54,16 @@ test("other lists than were decrypted are refused for ever", () => {
   for (const lists of [{ 0: one }, { 0: one, 1: other }, { 0: one, 1: one, 2: one }]) {
     assert.throws(() => Safe.of(election).decrypting(lists), /has decrypted other lists/);
   }
+});
+
+test("the same lists are the same in whatever order a file has them", () => {
+  const hashes = Array.from({ length: 12 }, (_, list) => [String(list), toHex(u32(list)).padStart(64, "0")]);
+  withShare().decrypting(Object.fromEntries(hashes));
+  const file = (decrypted: object) => JSON.stringify({ ...JSON.parse(Safe.of(election).exported()!), decrypted });
+  Safe.of(election).import(file(Object.fromEntries([...hashes].reverse())));
+  Safe.of(election).decrypting(Object.fromEntries([...hashes].sort(([one], [other]) => (one! < other! ? -1 : 1))));
+  const swapped = Object.fromEntries(hashes.map(([list], at) => [list, hashes[11 - at]![1]]));
+  assert.throws(() => Safe.of(election).import(file(swapped)), /has decrypted other lists/);
 });
 
 test("a file brings a share, and does not make the browser forget what it knows", () => {
