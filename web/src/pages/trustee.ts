@@ -181,7 +181,7 @@ async function decryption(election: Election): Promise<void> {
   show(
     heading("Decrypt the mixed ballots", said(election.title)),
     lied && warning("A part that was sent in your name is false, and the public record says so. If you did not send it, tell the election’s officers. You can still send a true one."),
-    paragraph(`There are ${rows} mixed answers. This page first checks the public record on this device, up to where it says what is to be decrypted, and tells you what to compare with the other trustees. Then it decrypts your part of what came out of the last mix. This browser remembers what that was, and never decrypts anything else of this election.`),
+    paragraph(`Mixed answers: ${rows}. This page first checks the public record on this device, up to where it says what is to be decrypted, and tells you what to compare with the other trustees. Then it decrypts your part of what came out of the last mix. This browser remembers what that was, and never decrypts anything else of this election.`),
     Safe.of(electionId).hasShare(election.attempt) ? checkForm(election) : keyForm(election),
   );
 }
