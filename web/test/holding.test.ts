@@ -128,7 +128,7 @@ class Town {
   async trustees(users: string[], state: string, ...more: string[]): Promise<void> {
     const children = users.map((user) => {
       const key = ["--key-file", join(this.#folder, `${this.electionId}-${user}`)];
-      const given = ["trustee", "--server", this.url, "--election", this.electionId, "--user", user, "--poll-ms", "200", "--keys-compared"];
+      const given = ["trustee", "--server", this.url, "--election", this.electionId, "--user", user, "--poll-ms", "200"];
       const env = { ...process.env, HOLDFAST_PASSWORD: PASSWORD };
       return spawn(binary, [...given, ...key, ...more], { env, stdio: "ignore" });
     });
