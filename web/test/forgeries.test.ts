@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toHex } from "../src/bytes.ts";
-import { Forged, damaged, file } from "./council.ts";
+import { Forged, damaged, file } from "./recorded.ts";
 
 function refused(sentence: string, forge: (board: Forged) => void, says: RegExp): void {
   test(`${sentence} is refused`, async () => {
@@ -80,8 +80,8 @@ refused("a manifest of other keys", (board) => board.manifest((manifest) => void
 refused("a manifest with a weight twice", (board) => board.manifest((manifest) => void manifest.issuers.push(manifest.issuers[0]!)), /weights are 1 to 8 different numbers/);
 refused("a manifest without contests", (board) => board.manifest((manifest) => void (manifest.contests = [])), /1 to 50 contests/);
 refused("a contest of more seats than options", (board) => board.manifest((manifest) => void (manifest.contests[0]!.seats = 9)), /the number of seats does not fit/);
-refused("a manifest that says more than it may", (board) => board.manifest((manifest) => void Object.assign(manifest, { more: 1 })), /not that of an election with secret votes/);
-refused("a manifest that calls its votes not secret", (board) => board.manifest((manifest) => void (manifest.secret = false)), /not secret: holdfast verify-election/);
+refused("a manifest that says more than it may", (board) => board.manifest((manifest) => void Object.assign(manifest, { more: 1 })), /not that of an election with votes that are secret/);
+refused("a manifest that calls its votes not secret", (board) => board.manifest((manifest) => void Object.assign(manifest, { secret: false })), /not that of an election with votes that are not secret/);
 
 // The ceremony.
 

@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ristretto255_hasher, ristretto255_oprf } from "@noble/curves/ed25519.js";
 import { fromHex, text, toHex } from "../src/bytes.ts";
-import type { Manifest } from "../src/election/verify/manifest.ts";
+import type { SecretManifest } from "../src/election/verify/manifest.ts";
+import type { SecretVote } from "../src/election/verify/secret-votes.ts";
 import { checkRefused } from "../src/election/verify/tokens.ts";
-import type { Vote } from "../src/election/verify/votes.ts";
 
 const { voprf } = ristretto255_oprf;
 const issuer = voprf.generateKeyPair();
-const manifest = { issuers: [{ weight: 1, key: toHex(issuer.publicKey) }] } as Manifest;
+const manifest = { issuers: [{ weight: 1, key: toHex(issuer.publicKey) }] } as SecretManifest;
 const DST = "HashToGroup-OPRFV1-\u0001-ristretto255-SHA512";
 const voter = "5a".repeat(32);
 const right = toHex(tokenOf(fromHex(voter)));
@@ -22,7 +22,7 @@ function tokenOf(input: Uint8Array): Uint8Array {
   return voprf.finalize(input, blind, evaluated, blinded, issuer.publicKey, proof);
 }
 
-function vote(index: number, token: string): Vote {
+function vote(index: number, token: string): SecretVote {
   return { index, voter, token, weight: 1, ballots: [], signature: "" };
 }
 

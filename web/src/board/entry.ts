@@ -1,6 +1,7 @@
 // What a leaf of a board says. See docs/elections-specification.md.
 
 import { Malformed, Reader, equal, text } from "../bytes.ts";
+import { leafHash } from "./tree.ts";
 
 export interface Entry {
   index: number;
@@ -10,6 +11,8 @@ export interface Entry {
   actor: string;
   subject: Uint8Array;
   body: Uint8Array;
+  /** Of all of it, as it stands in the tree. */
+  hash: Uint8Array;
 }
 
 const SALT_BYTES = 16;
@@ -28,5 +31,5 @@ export function readEntry(leaf: Uint8Array): Entry {
   const [subject, salt, body, effect] = [part(), part(), part(), part()];
   reader.end();
   if (salt.length !== SALT_BYTES || effect.length !== EFFECT_BYTES) throw new Malformed("not an entry");
-  return { index, at, command, actor, subject, body };
+  return { index, at, command, actor, subject, body, hash: leafHash(leaf) };
 }

@@ -46,7 +46,7 @@ export interface Election {
   mixers: number;
   contests: ContestBody[];
   trustees?: { threshold: number; names: string[] };
-  issuers?: { weight: number; key: string }[];
+  issuers?: { weight: number; key: string | null }[];
   electionHash?: string;
   keys?: string;
   key?: string;
@@ -60,6 +60,7 @@ export interface Turnout {
   state: State;
   eligible: number;
   issued: number;
+  issuedByWeight: { weight: number; voters: number; issued: number }[];
   received: number;
   confirmed: number;
   refused: number;

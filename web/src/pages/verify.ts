@@ -1,7 +1,8 @@
-// Verifies an election on this device, step by step, and says what it does not verify.
+// Verifies an election on this device, step by step, and says what nobody can verify from a board alone.
 
-import { Malformed } from "../bytes.ts";
-import { readRecord } from "../election/record.ts";
+import { Malformed, toHex } from "../bytes.ts";
+import type { ContestResult } from "../election/count/result.ts";
+import { type Record as Board, readRecord } from "../election/record.ts";
 import { type Election, said } from "../election/model.ts";
 import { inWords } from "../election/marking.ts";
 import type { Answers } from "../election/verify/answers.ts";
@@ -10,12 +11,13 @@ import type { Manifest } from "../election/verify/manifest.ts";
 import { type Checked, checkElection } from "../election/verify/walk.ts";
 import { ask, message } from "../page/api.ts";
 import { begin } from "../page/begin.ts";
-import { type Child, h, root, show } from "../page/dom.ts";
+import { h, root, show } from "../page/dom.ts";
 import { button, heading, paragraph, subheading, table } from "../page/form.ts";
 
 const electionId = root().dataset["election"]!;
 /** Ballots that a browser checks in some minutes. */
 const BALLOTS_MAX = 5_000;
+const BALLOTS = ["election/ballot", "election/open-ballot"];
 
 /** How far the board has come, as a reader would say it. */
 const STAGES: Record<Checked["stage"], string> = {
@@ -36,10 +38,13 @@ async function start(): Promise<void> {
   const election = await ask<Election>(`/api/v1/public/elections/${electionId}`, { anonymous: true });
   show(
     heading("Verify this election", said(election.title)),
-    paragraph("This page reads the public board and checks on this device every entry of it, in its order: the making of the key, every ballot and why one was refused, every token, every mix and every decryption, up to the answers that the ballots hold. It does not check how these answers add up to a result."),
-    election.secret
-      ? button("Begin", () => void verify(election))
-      : paragraph("This election was declared non-secret: its ballots are open, and holdfast verify-election checks them."),
+    paragraph("This page reads the public board, checks both of its signatures, and checks on this device every entry of it, in its order."),
+    paragraph(
+      election.secret
+        ? "These are the making of the key, every ballot and why one was refused, every token, every mix and every decryption. Then it counts what the ballots hold again, by the rule of each contest."
+        : "This election was declared non-secret: anybody can read its ballots, and whoever runs the server can tell whose they are. The page checks each of them and why one was refused, and counts them again, by the rule of each contest.",
+    ),
+    button("Begin", () => void verify(election)),
   );
 }
 
@@ -56,37 +61,52 @@ async function verify(election: Election): Promise<void> {
     if (election.electionId !== electionId) throw new Malformed("the server shows another election than this page’s");
     const record = await readRecord(election, (read, size) => (now.textContent = `Read ${read} of ${size} entries…`));
     await told({ what: "Board", how: `${record.entries.length} entries add up to the root that the board signed` });
-    const ballots = record.entries.filter(({ command }) => command === "election/ballot").length;
+    const ballots = record.entries.filter(({ command }) => BALLOTS.includes(command)).length;
     if (ballots > BALLOTS_MAX) {
       now.textContent = `This board holds ${ballots} ballots, more than a browser checks in reasonable time, and none of them was checked. Run ${command()} instead.`;
       return;
     }
     now.textContent = "Checking…";
-    conclude(now, results, election, await checkElection(election, record, told));
+    const checked = await checkElection(election, record, told);
+    now.textContent = `Everything is in order, as far as the board goes: ${STAGES[checked.stage]}.`;
+    if (checked.answers) now.dataset["verified"] = "yes";
+    results.append(...conclusion(checked), subheading("What no page can check"), unchecked(election, record));
   } catch (error) {
     now.remove();
     steps.append(h("li", { class: "step step--bad", role: "alert" }, h("strong", {}, "Not in order"), ": ", message(error)));
   }
 }
 
-function conclude(now: HTMLElement, results: HTMLElement, election: Election, { stage, decided, answers }: Checked): void {
-  now.textContent = `Everything that this page checks is in order, as far as the board goes: ${STAGES[stage]}.`;
-  if (decided) results.append(paragraph(`The election on this board is “${said(decided.manifest.title)}”.`));
-  if (decided && answers) {
-    now.dataset["verified"] = "yes";
-    const each = decided.manifest.contests.map((_, contest) => counts(decided.manifest, contest, answers));
-    results.append(subheading("What the ballots say"), ...each);
-  }
-  results.append(subheading("What this page does not check"), h("ul", { class: "govuk-list govuk-list--bullet" }, unchecked(election)));
+function conclusion({ decided, answers, results }: Checked): HTMLElement[] {
+  if (!decided) return [];
+  const title = paragraph(`The election on this board is “${said(decided.manifest.title)}”.`);
+  if (!answers || !results) return [title];
+  const each = results.flatMap((result, contest) => [
+    paragraph(`${said(decided.manifest.contests[contest]!.title)}: ${electedOf(decided.manifest, contest, result)}`),
+    counts(decided.manifest, contest, answers),
+  ]);
+  return [title, subheading("What the ballots say"), ...each];
 }
 
-function unchecked(election: Election): Child[] {
+/** Who is elected, in words. */
+function electedOf({ contests }: Manifest, contest: number, { candidates, elected }: ContestResult): string {
+  const names = elected.map((place) => {
+    const candidate = candidates[place]!;
+    if ("writeIn" in candidate) return `${candidate.writeIn} (written in)`;
+    const option = contests[contest]!.options.find(({ optionId }) => optionId === candidate.optionId);
+    return option ? said(option.title) : candidate.optionId;
+  });
+  return names.length > 0 ? `elected ${names.join(", ")}` : "nobody is elected";
+}
+
+function unchecked(election: Election, { checkpoint: { size, root } }: Board): HTMLElement {
   const keys = h("ul", {}, (election.board?.keys ?? []).map((key) => h("li", { class: "hash" }, h("code", {}, key))));
-  return [
-    h("li", {}, `How answers add up to seats and results: no count is done again here. Run ${command()}, which checks everything and counts again by every rule.`),
-    h("li", {}, "The board’s second signature, ML-DSA-44: only the first, Ed25519, is checked here."),
-    h("li", {}, "Whose keys these are. This page has them, and itself, from the server that it checks: compare the keys with what the officers, the trustees or other observers were shown.", keys),
-  ];
+  const signed = h("ul", {}, h("li", { class: "hash" }, h("code", {}, `${size} entries, root ${toHex(root)}`)));
+  return h("ul", { class: "govuk-list govuk-list--bullet" }, [
+    h("li", {}, "Whose keys signed the board. This page has them from the server that it checks: compare them with what the officers, the trustees or other observers were shown.", keys),
+    h("li", {}, "That everybody is shown the same board: compare what was signed with what others were shown.", signed),
+    h("li", {}, `The program of this page, which the same server sent. Run ${command()}, or a verifier of somebody else’s.`),
+  ]);
 }
 
 function command(): string {

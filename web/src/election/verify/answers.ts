@@ -3,11 +3,13 @@
 import { Malformed } from "../../bytes.ts";
 import { type Answer, NoAnswer, extract } from "../../mixnet/contest.ts";
 import { combine } from "../../mixnet/decryption.ts";
+import { listOf } from "../bindings.ts";
 import { type ContestBody, contestOf } from "../model.ts";
 import type { Blobs } from "./blobs.ts";
-import type { Decided } from "./decided.ts";
+import type { OpenlyDecided, SecretlyDecided } from "./decided.ts";
 import type { Body } from "./event.ts";
 import type { List } from "./mixes.ts";
+import type { OpenVote } from "./open-votes.ts";
 import type { Parts } from "./parts.ts";
 
 /** The answers of one list; nothing for what says nothing that is allowed. */
@@ -19,12 +21,24 @@ export interface Answers {
 }
 
 /** What comes out of the parts that a count used. */
-export function decryptedAnswers(decided: Decided, lists: List[], parts: Parts, counted: Body<"election/counted">): Answers[] {
+export function decryptedAnswers(decided: SecretlyDecided, lists: List[], parts: Parts, counted: Body<"election/counted">): Answers[] {
   parts.checkNamed(counted);
   return lists.map(({ number, contest, weight, rows }) => {
     const question = decided.manifest.contests[contest]!;
     const messages = combine(decided.keys, rows, parts.used(number, counted.decryptedBy));
     return { list: number, contest, weight, answers: messages.map((message) => answerOf(question, message)) };
+  });
+}
+
+/** What votes say that are not secret. Lists without votes are left out. */
+export function openAnswers({ manifest: { contests }, weights }: OpenlyDecided, votes: OpenVote[]): Answers[] {
+  return weights.flatMap((weight) => {
+    const own = votes.filter((vote) => vote.weight === weight);
+    if (own.length === 0) return [];
+    return contests.map((_, contest) => {
+      const answers = own.map((vote) => vote.answers[contest]!);
+      return { list: listOf(weights, weight, contests.length, contest), contest, weight, answers };
+    });
   });
 }
 

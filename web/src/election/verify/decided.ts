@@ -5,16 +5,27 @@ import { type TrusteeKeys, encodeKeys } from "../../mixnet/trustees.ts";
 import type { Election } from "../model.ts";
 import { Attempt } from "./ceremony.ts";
 import type { Event } from "./event.ts";
-import { type Manifest, readManifest } from "./manifest.ts";
+import { type OpenManifest, type SecretManifest, readManifest } from "./manifest.ts";
 
 /** What everything that follows is bound to. */
-export interface Decided {
-  manifest: Manifest;
+interface Bound {
   electionHash: Uint8Array;
-  keys: TrusteeKeys;
   /** In the order of the issuers. */
   weights: number[];
 }
+
+export interface SecretlyDecided extends Bound {
+  manifest: SecretManifest;
+  keys: TrusteeKeys;
+}
+
+/** Where votes are not secret, there are no keys. */
+export interface OpenlyDecided extends Bound {
+  manifest: OpenManifest;
+  keys: undefined;
+}
+
+export type Decided = SecretlyDecided | OpenlyDecided;
 
 /** What may stand on a board before the first vote, as it comes. */
 export class Deciding {
@@ -50,7 +61,7 @@ export class Deciding {
     this.#attempt = new Attempt(begun);
   }
 
-  /** The manifest, if the ceremony made its keys. */
+  /** What a manifest says, if it is this election’s. */
   #decide(text: string): Decided {
     const { manifest, electionHash } = readManifest(text);
     const shown = this.#election.electionHash;
@@ -58,6 +69,14 @@ export class Deciding {
     if (shown !== undefined && toHex(electionHash) !== shown) {
       throw new Malformed("the server shows another definition than the board");
     }
+    const bound = { electionHash, weights: manifest.issuers.map(({ weight }) => weight) };
+    if (manifest.secret) return { ...bound, manifest, keys: this.#keys(manifest) };
+    if (this.#attempt) throw new Malformed("an election whose votes are not secret has no ceremony");
+    return { ...bound, manifest, keys: undefined };
+  }
+
+  /** The keys that the ceremony made, if the manifest names them. */
+  #keys(manifest: SecretManifest): TrusteeKeys {
     if (!this.#attempt) throw new Malformed("an election with secret votes has a ceremony");
     const { begun } = this.#attempt;
     const keys = this.#attempt.keys();
@@ -69,6 +88,6 @@ export class Deciding {
     if (toHex(encodeKeys(keys)) !== manifest.keys) {
       throw new Malformed("the manifest’s keys are not those that the trustees made");
     }
-    return { manifest, electionHash, keys, weights: manifest.issuers.map(({ weight }) => weight) };
+    return keys;
   }
 }

@@ -1,9 +1,10 @@
 // Can there be such an election? The limits are those of the server, which takes no other definition: whoever checks a
 // board and believed a manifest that says otherwise would, with no mixers for example, see nothing missing.
 
-import { Malformed } from "../../bytes.ts";
+import { Malformed, text } from "../../bytes.ts";
 import { places, width } from "../../mixnet/contest.ts";
-import { type ContestBody, contestOf } from "../model.ts";
+import { type ContestBody, type Texts, contestOf } from "../model.ts";
+import { checkTexts } from "./texts.ts";
 
 const CONTESTS_MAX = 50;
 const WEIGHTS_MAX = 8;
@@ -15,11 +16,19 @@ const WRITE_IN_BYTES_MAX = 240;
 const TRUSTEES_MAX = 100;
 /** Bytes of all ballots of a voter together. */
 const BALLOTS_BYTES_MAX = 32_000;
+/** Bytes of the whole, as JSON: it is one entry of the board, escaped once more. */
+const DEFINITION_BYTES_MAX = 24_000;
+
+/** As in 2026-01-31T12:00:00.000Z: whole years have four digits. */
+const TIME_LENGTH = 24;
 
 interface Definition {
-  mixers: number;
+  title: Texts;
+  description: Texts;
   opensAt: string | null;
   closesAt: string | null;
+  secret: boolean;
+  mixers: number;
   contests: ContestBody[];
   issuers: { weight: number }[];
 }
@@ -29,12 +38,13 @@ function within(value: number, least: number, most: number): boolean {
 }
 
 /** Refuses a manifest that no definition becomes. */
-export function checkDefinition({ mixers, opensAt, closesAt, contests, issuers }: Definition): void {
+export function checkDefinition(definition: Definition): void {
+  const { title, description, mixers, contests, issuers } = definition;
+  checkTexts("title", title, 1);
+  checkTexts("description", description, 0);
   if (!within(mixers, 1, MIXERS_MAX)) throw new Malformed(`an election is mixed 1 to ${MIXERS_MAX} times`);
   if (!within(contests.length, 1, CONTESTS_MAX)) throw new Malformed(`an election has 1 to ${CONTESTS_MAX} contests`);
-  if (opensAt !== null && closesAt !== null && !(Date.parse(opensAt) < Date.parse(closesAt))) {
-    throw new Malformed("the election closes before it opens");
-  }
+  checkTimes(definition);
   const weights = new Set(issuers.map(({ weight }) => weight));
   const fit = issuers.every(({ weight }) => within(weight, 1, WEIGHT_MAX));
   if (!fit || weights.size !== issuers.length || !within(weights.size, 1, WEIGHTS_MAX)) {
@@ -45,6 +55,31 @@ export function checkDefinition({ mixers, opensAt, closesAt, contests, issuers }
   // A row, its commitment and its response.
   const bytes = contests.reduce((sum, contest) => sum + 65 + 64 * width(contestOf(contest)), 0);
   if (bytes > BALLOTS_BYTES_MAX) throw new Malformed(`a ballot would be longer than ${BALLOTS_BYTES_MAX} bytes`);
+  checkLength(definition);
+}
+
+function checkTimes({ opensAt, closesAt }: Definition): void {
+  for (const at of [opensAt, closesAt]) {
+    if (at !== null && !isTime(at)) throw new Malformed("the election opens or closes at no time");
+  }
+  if (opensAt !== null && closesAt !== null && !(Date.parse(opensAt) < Date.parse(closesAt))) {
+    throw new Malformed("the election closes before it opens");
+  }
+}
+
+/** A time as servers write it: in UTC, with milliseconds. */
+function isTime(at: string): boolean {
+  const parsed = Date.parse(at);
+  return parsed >= 0 && at.length === TIME_LENGTH && new Date(parsed).toISOString() === at;
+}
+
+/** A definition is what the officers wrote: without the trustees, and with the weights alone of the issuers. */
+function checkLength({ title, description, opensAt, closesAt, secret, mixers, contests, issuers }: Definition): void {
+  const weights = issuers.map(({ weight }) => weight);
+  const written = { title, description, opensAt, closesAt, secret, weights, mixers, contests };
+  if (text(JSON.stringify(written)).length > DEFINITION_BYTES_MAX) {
+    throw new Malformed(`the definition is longer than ${DEFINITION_BYTES_MAX} bytes`);
+  }
 }
 
 function checkContest(contest: ContestBody): void {
@@ -52,6 +87,8 @@ function checkContest(contest: ContestBody): void {
   const refuse = (why: string): never => {
     throw new Malformed(`contest ${contestId}: ${why}`);
   };
+  checkTexts(`contest ${contestId}`, contest.title, 1);
+  for (const option of options) checkTexts(`option ${option.optionId}`, option.title, 1);
   checkIds(options.map(({ optionId }) => optionId));
   if (!within(options.length, 1, OPTIONS_MAX)) refuse(`1 to ${OPTIONS_MAX} options are possible`);
   if (writeInBytesMax > WRITE_IN_BYTES_MAX) refuse("a name that is written in cannot be that long");

@@ -3,9 +3,16 @@
 
 import type { Entry } from "../../board/entry.ts";
 import { Malformed } from "../../bytes.ts";
-import { type Of, among, anything, base64, hex, list, members, u16, u32, u64, word } from "./shape.ts";
+import { type Of, among, base64, either, hex, list, members, nothing, truth, u16, u32, u64, u8, word } from "./shape.ts";
 
 const listBlob = members({ list: u32, blob: hex(32) });
+
+const eachMay = list(either(u8, nothing));
+const marks = either(
+  either(members({ plurality: either(u8, nothing) }), members({ approval: list(truth) })),
+  either(members({ score: eachMay }), members({ ranked: eachMay })),
+);
+const answer = either(members({ marks }), members({ marks, "write-in": word }));
 
 const SHAPES = {
   "election/ceremony": members({ election: word, attempt: u16, threshold: u16, trustees: list(word) }),
@@ -25,7 +32,7 @@ const SHAPES = {
     ballots: list(base64),
     signature: hex(64),
   }),
-  "election/open-ballot": members({ voter: hex(32), weight: u32, salt: hex(16), answers: list(anything) }),
+  "election/open-ballot": members({ voter: hex(32), weight: u32, salt: hex(16), answers: list(answer) }),
   "election/verdicts": members({
     from: u64,
     to: u64,
@@ -53,17 +60,17 @@ const SHAPES = {
 export type Command = keyof typeof SHAPES;
 export type Body<C extends Command> = Of<(typeof SHAPES)[C]>;
 /** One entry: which kind it is says what its body holds. */
-export type Event = { [C in Command]: { index: number; command: C; body: Body<C> } }[Command];
+export type Event = { [C in Command]: { index: number; hash: Uint8Array; command: C; body: Body<C> } }[Command];
 
 /** Reads an entry. Another kind, other members, or the same said in another way are refused. */
-export function readEvent({ index, command, body }: Entry): Event {
+export function readEvent({ index, hash, command, body }: Entry): Event {
   if (!Object.hasOwn(SHAPES, command)) throw new Malformed(`there is no entry of the kind “${command}” on a board`);
   const { text, said } = parsed(body);
   // Written again it is the same text, so no member stands there twice and no number was rounded.
   if (!SHAPES[command as Command](said) || JSON.stringify(said) !== text) {
     throw new Malformed(`its body is not that of “${command}”`);
   }
-  return { index, command, body: said } as Event;
+  return { index, hash, command, body: said } as Event;
 }
 
 function parsed(body: Uint8Array): { text: string; said: unknown } {

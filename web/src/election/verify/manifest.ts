@@ -4,7 +4,7 @@
 import { Malformed } from "../../bytes.ts";
 import { electionHashOf } from "../bindings.ts";
 import { checkDefinition } from "./definition.ts";
-import { type Of, among, either, hex, list, members, named, nothing, truth, u16, u32, u8, upTo, word } from "./shape.ts";
+import { type Of, among, either, hex, list, members, named, no, nothing, truth, u16, u32, u8, word, yes } from "./shape.ts";
 
 const PROTOCOL = "holdfast election 1";
 
@@ -36,21 +36,33 @@ const SHARED = {
   description: texts,
   opensAt: either(word, nothing),
   closesAt: either(word, nothing),
-  mixers: upTo(0xff),
+  mixers: u8,
   contests: list(contest),
 };
 
 const secret = members({
   ...SHARED,
-  secret: truth,
+  secret: yes,
   trustees: members({ threshold: u16, names: list(word) }),
   attempt: u16,
   keys: word,
   issuers: list(members({ weight: u32, key: hex(32) })),
 });
 
+const open = members({
+  ...SHARED,
+  secret: no,
+  trustees: nothing,
+  attempt: nothing,
+  keys: nothing,
+  issuers: list(members({ weight: u32, key: nothing })),
+});
+
 /** The manifest of an election with secret votes. */
-export type Manifest = Of<typeof secret>;
+export type SecretManifest = Of<typeof secret>;
+/** That of one whose votes are declared not to be. */
+export type OpenManifest = Of<typeof open>;
+export type Manifest = SecretManifest | OpenManifest;
 
 /** Reads a manifest's exact text, and what its hash is. */
 export function readManifest(text: string): { manifest: Manifest; electionHash: Uint8Array } {
@@ -61,10 +73,15 @@ export function readManifest(text: string): { manifest: Manifest; electionHash: 
     throw new Malformed("the manifest cannot be read");
   }
   if ((said as { protocol?: unknown } | null)?.protocol !== PROTOCOL) throw new Malformed("the manifest is of another protocol");
-  if ((said as { secret?: unknown }).secret === false) {
-    throw new Malformed("the votes of this election are not secret: holdfast verify-election checks it, this page does not");
-  }
-  if (!secret(said)) throw new Malformed("the manifest is not that of an election with secret votes");
-  checkDefinition(said);
-  return { manifest: said, electionHash: electionHashOf(text) };
+  const manifest = shaped(said);
+  // Written again it is the same text, so no member stands there twice and everybody reads the same.
+  if (JSON.stringify(manifest) !== text) throw new Malformed("the manifest is not written as it must be");
+  checkDefinition(manifest);
+  return { manifest, electionHash: electionHashOf(text) };
+}
+
+function shaped(said: unknown): Manifest {
+  if (secret(said) || open(said)) return said;
+  const secretly = (said as { secret?: unknown }).secret !== false;
+  throw new Malformed(`the manifest is not that of an election with votes that are ${secretly ? "secret" : "not secret"}`);
 }

@@ -7,9 +7,9 @@ import { type Rows, decodeRows, rowsOf } from "../../mixnet/decryption.ts";
 import { decodeShuffleProof, isShuffle } from "../../mixnet/shuffle.ts";
 import { generatorsLabel, listOf, mixContext } from "../bindings.ts";
 import type { Blobs } from "./blobs.ts";
-import type { Decided } from "./decided.ts";
+import type { SecretlyDecided } from "./decided.ts";
 import type { Body } from "./event.ts";
-import type { Vote } from "./votes.ts";
+import type { SecretVote } from "./secret-votes.ts";
 
 /** A list that is mixed and decrypted: the rows of one contest and one weight. */
 export interface List {
@@ -23,12 +23,12 @@ export interface List {
 }
 
 export class Mixes {
-  readonly #decided: Decided;
+  readonly #decided: SecretlyDecided;
   readonly #blobs: Blobs;
   readonly #lists: Map<number, List>;
 
   /** Begins with the votes that count, in the order of the board. */
-  constructor(decided: Decided, blobs: Blobs, votes: Vote[]) {
+  constructor(decided: SecretlyDecided, blobs: Blobs, votes: SecretVote[]) {
     this.#decided = decided;
     this.#blobs = blobs;
     this.#lists = new Map(listsOf(decided, votes).map((list) => [list.number, list]));
@@ -82,7 +82,7 @@ export class Mixes {
 }
 
 /** The rows of the votes by contest and weight. Lists without votes are left out. */
-function listsOf({ manifest, weights }: Decided, votes: Vote[]): List[] {
+function listsOf({ manifest, weights }: SecretlyDecided, votes: SecretVote[]): List[] {
   return weights.flatMap((weight) => {
     const own = votes.filter((vote) => vote.weight === weight);
     if (own.length === 0) return [];

@@ -4,13 +4,13 @@ import { Malformed } from "../../bytes.ts";
 import { type PartialDecryption, decodePartial, holds } from "../../mixnet/decryption.ts";
 import { decryptionContext } from "../bindings.ts";
 import type { Blobs } from "./blobs.ts";
-import type { Decided } from "./decided.ts";
+import type { SecretlyDecided } from "./decided.ts";
 import type { Body } from "./event.ts";
 import { pause } from "./found.ts";
 import type { List } from "./mixes.ts";
 
 export class Parts {
-  readonly #decided: Decided;
+  readonly #decided: SecretlyDecided;
   readonly #blobs: Blobs;
   readonly #lists: Map<number, List>;
   /** Those that hold, by trustee and list. */
@@ -18,7 +18,7 @@ export class Parts {
   /** Trustees in whose names something was sent that is no part. */
   readonly #lied = new Set<number>();
 
-  constructor(decided: Decided, blobs: Blobs, lists: List[]) {
+  constructor(decided: SecretlyDecided, blobs: Blobs, lists: List[]) {
     this.#decided = decided;
     this.#blobs = blobs;
     this.#lists = new Map(lists.map((list) => [list.number, list]));

@@ -7,9 +7,11 @@ export type Shape<T> = (value: unknown) => value is T;
 /** What has a shape. */
 export type Of<S> = S extends Shape<infer T> ? T : never;
 
-export const anything: Shape<unknown> = (value): value is unknown => value !== undefined;
-export const word: Shape<string> = (value) => typeof value === "string";
+/** Text. Half a character is none, though JSON can say it. */
+export const word: Shape<string> = (value): value is string => typeof value === "string" && !/\p{Cs}/u.test(value);
 export const truth: Shape<boolean> = (value) => typeof value === "boolean";
+export const yes: Shape<true> = (value) => value === true;
+export const no: Shape<false> = (value) => value === false;
 
 /** A whole number up to `most`. */
 export function upTo(most: number): Shape<number> {

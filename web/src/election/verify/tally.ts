@@ -2,23 +2,28 @@
 // is left out, comes again or comes in another order is refused.
 
 import { Malformed } from "../../bytes.ts";
+import type { ContestResult } from "../count/result.ts";
 import { type Answers, checkPublished, decryptedAnswers } from "./answers.ts";
 import type { Blobs } from "./blobs.ts";
-import type { Decided } from "./decided.ts";
+import type { SecretlyDecided } from "./decided.ts";
 import type { Body, Event } from "./event.ts";
 import { type Told, pause } from "./found.ts";
 import { type List, Mixes } from "./mixes.ts";
 import { Parts } from "./parts.ts";
+import { checkResults } from "./results.ts";
+import type { SecretVote } from "./secret-votes.ts";
 import { checkRedeemed, checkRefused } from "./tokens.ts";
-import type { Vote, Votes } from "./votes.ts";
+import type { Votes } from "./votes.ts";
 
 export type Stage = "mixing" | "decrypting" | "counted" | "published" | "abandoned";
 
 export class Tally {
-  readonly #decided: Decided;
+  readonly #decided: SecretlyDecided;
   readonly #blobs: Blobs;
-  readonly #votes: Vote[];
-  readonly #refused: Vote[];
+  readonly #votes: SecretVote[];
+  readonly #refused: SecretVote[];
+  /** The leaf hash of the entry that ended the voting. */
+  readonly #closed: Uint8Array;
   readonly #mixes: Mixes;
   readonly #parts: Parts;
   /** Weights whose tokens are proven. */
@@ -26,13 +31,11 @@ export class Tally {
   #refusedProven: boolean;
   #stage: Stage = "mixing";
   #answers: Answers[] | undefined;
+  #results: ContestResult[] | undefined;
 
-  constructor(decided: Decided, blobs: Blobs, votes: Votes) {
-    if (votes.unchecked > 0) {
-      throw new Malformed(`the tally begins, and of ${votes.unchecked} votes nothing was said`);
-    }
-    this.#decided = decided;
-    this.#blobs = blobs;
+  constructor(decided: SecretlyDecided, blobs: Blobs, votes: Votes<SecretVote>, closed: Uint8Array) {
+    votes.checkJudged();
+    [this.#decided, this.#blobs, this.#closed] = [decided, blobs, closed];
     this.#votes = votes.standing;
     this.#refused = votes.refusedForToken;
     this.#refusedProven = this.#refused.length === 0;
@@ -52,6 +55,10 @@ export class Tally {
   /** Nothing before the votes are counted. */
   get answers(): Answers[] | undefined {
     return this.#answers;
+  }
+
+  get results(): ContestResult[] | undefined {
+    return this.#results;
   }
 
   async take(event: Event, told: Told): Promise<void> {
@@ -130,6 +137,7 @@ export class Tally {
   async #count(said: Body<"election/counted">, told: Told): Promise<void> {
     const answers = decryptedAnswers(this.#decided, this.lists, this.#parts, said);
     await checkPublished(this.#blobs, answers, said);
+    this.#results = await checkResults(this.#blobs, this.#decided, answers, said, this.#closed);
     this.#answers = answers;
     this.#stage = "counted";
     const { names } = this.#decided.manifest.trustees;
@@ -137,5 +145,6 @@ export class Tally {
     const lied = said.lied.length > 0 ? `; what was sent in the name of ${by(said.lied)} is rightly called false` : "";
     await told({ what: "Decryption", how: `by ${by(said.decryptedBy)}; every part proven${lied}` });
     await told({ what: "Answers", how: "those that were published are those that were decrypted" });
+    await told({ what: "Count", how: "done again on this device by the rule of each contest: the results are those that were published" });
   }
 }

@@ -5,14 +5,14 @@ import { ristretto255_hasher, ristretto255_oprf } from "@noble/curves/ed25519.js
 import { Malformed, equal, fromHex } from "../../bytes.ts";
 import { type Of, hex, list, members, u64 } from "./shape.ts";
 import type { Body } from "./event.ts";
-import type { Manifest } from "./manifest.ts";
-import type { Vote } from "./votes.ts";
+import type { Manifest, SecretManifest } from "./manifest.ts";
+import type { SecretVote } from "./secret-votes.ts";
 
 /** RFC 9497 counts the tokens of one proof in two bytes. */
 const TOKENS_IN_A_PROOF = 65_536;
 const ELEMENT_BYTES = 32;
 
-type Right = Pick<Vote, "voter" | "token">;
+type Right = Pick<SecretVote, "voter" | "token">;
 
 /** What the issuer shows of one vote that was refused for its token. */
 const refusedTokens = list(members({ index: u64, multiple: hex(ELEMENT_BYTES), proof: hex(64) }));
@@ -35,14 +35,14 @@ function outputs(issuer: string, rights: Right[], multiples: Uint8Array, proof: 
   }
 }
 
-function issuerOf(manifest: Manifest, weight: number): string {
+function issuerOf(manifest: SecretManifest, weight: number): string {
   const issuer = manifest.issuers.find((each) => each.weight === weight);
   if (!issuer) throw new Malformed("nobody gives tokens of this weight");
   return issuer.key;
 }
 
 /** The tokens of the votes of one weight that count. */
-export function checkRedeemed(manifest: Manifest, said: Body<"election/redeemed">, multiples: Uint8Array, votes: Right[]): void {
+export function checkRedeemed(manifest: SecretManifest, said: Body<"election/redeemed">, multiples: Uint8Array, votes: Right[]): void {
   const issuer = issuerOf(manifest, said.weight);
   if (votes.length !== said.tokens || multiples.length !== ELEMENT_BYTES * votes.length) {
     throw new Malformed(`${votes.length} votes count, and ${said.tokens} tokens are proven`);
@@ -60,7 +60,7 @@ export function checkRedeemed(manifest: Manifest, said: Body<"election/redeemed"
 }
 
 /** The tokens that votes were refused for really are none of the issuer's: each of them is proven, and nothing else. */
-export function checkRefused(manifest: Manifest, json: Uint8Array, votes: Vote[]): void {
+export function checkRefused(manifest: SecretManifest, json: Uint8Array, votes: SecretVote[]): void {
   for (const { vote, multiple, proof } of proofsOf(json, votes)) {
     const [output] = outputs(issuerOf(manifest, vote.weight), [vote], fromHex(multiple), proof);
     if (equal(output!, fromHex(vote.token))) {
@@ -69,7 +69,7 @@ export function checkRefused(manifest: Manifest, json: Uint8Array, votes: Vote[]
   }
 }
 
-function proofsOf(json: Uint8Array, votes: Vote[]): { vote: Vote; multiple: string; proof: string }[] {
+function proofsOf(json: Uint8Array, votes: SecretVote[]): { vote: SecretVote; multiple: string; proof: string }[] {
   let proven: Of<typeof refusedTokens>;
   try {
     const said: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
@@ -90,7 +90,7 @@ function proofsOf(json: Uint8Array, votes: Vote[]): { vote: Vote; multiple: stri
 }
 
 /** Of each weight it was published how many tokens were given out, and no more votes of it count. */
-export function checkIssued(manifest: Manifest, { issued }: Body<"election/closed">, votes: Vote[]): void {
+export function checkIssued(manifest: Manifest, { issued }: Body<"election/closed">, votes: { weight: number }[]): void {
   const given = new Map(issued.map(({ weight, issued }) => [weight, issued]));
   const all = manifest.issuers.every(({ weight }) => given.has(weight));
   if (!all || issued.length !== manifest.issuers.length) {

@@ -1,43 +1,50 @@
 // Every vote and every verdict: no vote stands twice, what was confirmed holds, and what was refused was refused rightly.
 
-import { Malformed, fromBase64, fromHex, toHex } from "../../bytes.ts";
-import { decodeBallot, holds } from "../../mixnet/ballot.ts";
-import { width } from "../../mixnet/contest.ts";
-import { isSigned } from "../../signature.ts";
-import { type Statement, encodeStatement, listOf, trackerOf } from "../bindings.ts";
-import { contestOf } from "../model.ts";
-import type { Decided } from "./decided.ts";
+import { Malformed } from "../../bytes.ts";
 import type { Body } from "./event.ts";
 import { pause } from "./found.ts";
 
-export interface Vote extends Body<"election/ballot"> {
+export interface Vote {
   index: number;
+  voter: string;
+  weight: number;
 }
 
 type Verdicts = Body<"election/verdicts">;
+type Reason = Verdicts["refused"][number]["reason"];
+
+/** What votes of an election are. */
+export interface Kind<V extends Vote> {
+  /** What a voter finds theirs by. */
+  trackerOf(vote: V): string;
+  /** What is wrong with a vote, if something is. Whether its token is the issuer’s is another question. */
+  faultOf(vote: V): string | undefined;
+  /** Whether votes may be refused for their tokens. */
+  tokens: boolean;
+}
 
 /** Votes that are checked before the page may draw. */
 const AT_ONCE = 20;
 
-export class Votes {
-  readonly #decided: Decided;
+export class Votes<V extends Vote> {
+  readonly #kind: Kind<V>;
   /** By their places on the board, in its order. */
-  readonly #votes = new Map<number, Vote>();
+  readonly #votes = new Map<number, V>();
   readonly #trackers = new Set<string>();
   readonly #runs: { from: number; to: number }[] = [];
   readonly #confirmed = new Set<number>();
-  readonly #refused = new Map<number, Verdicts["refused"][number]["reason"]>();
+  readonly #refused = new Map<number, Reason>();
 
-  constructor(decided: Decided) {
-    this.#decided = decided;
+  constructor(kind: Kind<V>) {
+    this.#kind = kind;
   }
 
   /** Takes a vote. Whoever repeats an older one of a voter would have it stand instead of the newer one. */
-  cast(index: number, body: Body<"election/ballot">): void {
-    const tracker = toHex(trackerOf(statementOf(this.#decided, body)));
+  cast(vote: V): void {
+    const tracker = this.#kind.trackerOf(vote);
     if (this.#trackers.has(tracker)) throw new Malformed("a vote stands there twice");
     this.#trackers.add(tracker);
-    this.#votes.set(index, { ...body, index });
+    this.#votes.set(vote.index, vote);
   }
 
   /** Takes what entry `at` says of votes before it, if it is what can be said of each. */
@@ -60,15 +67,15 @@ export class Votes {
     this.#runs.push({ from, to });
   }
 
-  #decide(vote: Vote, reason: Verdicts["refused"][number]["reason"] | undefined): void {
-    const fault = faultOf(this.#decided, vote);
+  #decide(vote: V, reason: Reason | undefined): void {
+    const fault = this.#kind.faultOf(vote);
     if (reason === undefined) {
       if (fault !== undefined) throw new Malformed(`vote ${vote.index} is confirmed, but ${fault}`);
       this.#confirmed.add(vote.index);
       return;
     }
     // That a token is none of the issuer’s is proven later.
-    if (fault === undefined && reason !== "token") {
+    if (fault === undefined && !(reason === "token" && this.#kind.tokens)) {
       throw new Malformed(`vote ${vote.index} is refused (${reason}), but it holds`);
     }
     this.#refused.set(vote.index, reason);
@@ -88,45 +95,19 @@ export class Votes {
   }
 
   /** The last confirmed vote of each voter’s key, in the order of the board. */
-  get standing(): Vote[] {
+  get standing(): V[] {
     const confirmed = [...this.#votes.values()].filter(({ index }) => this.#confirmed.has(index));
     const last = new Map(confirmed.map(({ voter, index }) => [voter, index]));
     return confirmed.filter(({ voter, index }) => last.get(voter) === index);
   }
 
   /** Votes that were refused for their tokens. */
-  get refusedForToken(): Vote[] {
+  get refusedForToken(): V[] {
     return [...this.#votes.values()].filter(({ index }) => this.#refused.get(index) === "token");
   }
-}
 
-function statementOf({ electionHash }: Decided, { voter, token, weight, ballots }: Body<"election/ballot">): Statement {
-  return { electionHash, voterKey: fromHex(voter), token: fromHex(token), weight, ballots: ballots.map(fromBase64) };
-}
-
-/** What is wrong with a vote, if something is. Whether its token is the issuer’s is another question. */
-function faultOf(decided: Decided, vote: Vote): string | undefined {
-  const { manifest, weights } = decided;
-  if (!weights.includes(vote.weight)) return "it is of no weight of this election";
-  if (vote.ballots.length !== manifest.contests.length) return "it is not one ballot for each contest";
-  const statement = statementOf(decided, vote);
-  if (!isSigned(encodeStatement(statement), fromHex(vote.signature), statement.voterKey)) {
-    return "its voter did not sign it";
-  }
-  const proven = statement.ballots.every((bytes, contest) => isProven(decided, statement, bytes, contest));
-  return proven ? undefined : "a ballot in it cannot be read, or its proof does not hold";
-}
-
-function isProven(decided: Decided, statement: Statement, bytes: Uint8Array, contest: number): boolean {
-  const { manifest, electionHash, keys, weights } = decided;
-  const list = listOf(weights, statement.weight, manifest.contests.length, contest);
-  try {
-    const ballot = decodeBallot(bytes);
-    const fits = ballot.row.length === width(contestOf(manifest.contests[contest]!));
-    const caster = { voter: statement.voterKey, token: statement.token };
-    return fits && holds({ election: electionHash, contest: list, key: keys.key }, caster, ballot);
-  } catch (error) {
-    if (error instanceof Malformed) return false;
-    throw error;
+  /** Refuses a tally that begins while the board says nothing of some votes. */
+  checkJudged(): void {
+    if (this.unchecked > 0) throw new Malformed(`the tally begins, and of ${this.unchecked} votes nothing was said`);
   }
 }

@@ -1,9 +1,10 @@
 // An election checked from its published record alone: goes through a board's entries in their order, and believes none
-// of them. The same walk as the Rust side's crates/verifier, but for the count: how answers add up to results is checked
-// by `holdfast verify-election` alone. This one is for those who have a browser and an election of some thousand ballots.
+// of them. The same walk as the Rust side's crates/verifier; this one is for those who have a browser and an election of
+// some thousand ballots.
 
 import type { Entry } from "../../board/entry.ts";
 import { Malformed, toHex } from "../../bytes.ts";
+import type { ContestResult } from "../count/result.ts";
 import type { Election } from "../model.ts";
 import type { Record } from "../record.ts";
 import type { Answers } from "./answers.ts";
@@ -12,9 +13,10 @@ import { type Decided, Deciding } from "./decided.ts";
 import { type Event, readEvent } from "./event.ts";
 import { type Told, inEntry } from "./found.ts";
 import type { List } from "./mixes.ts";
-import { type Stage, Tally } from "./tally.ts";
+import type { OpenTally } from "./open-tally.ts";
+import type { Stage, Tally } from "./tally.ts";
 import { checkIssued } from "./tokens.ts";
-import { Votes } from "./votes.ts";
+import { type Voting, votingOf } from "./voting.ts";
 
 /** Who puts entries on boards. */
 const ACTOR = "service/elections";
@@ -28,6 +30,7 @@ export interface Checked {
   lists: List[];
   /** Once the votes are counted. */
   answers: Answers[] | undefined;
+  results: ContestResult[] | undefined;
 }
 
 /** Checks all of a record. Throws what is wrong first. */
@@ -56,9 +59,9 @@ class Walk {
   readonly #blobs: Blobs;
   readonly #deciding: Deciding;
   #decided: Decided | undefined;
-  #votes: Votes | undefined;
-  #closed: { index: number; body: Extract<Event, { command: "election/closed" }>["body"] } | undefined;
-  #tally: Tally | undefined;
+  #voting: Voting | undefined;
+  #closed: Extract<Event, { command: "election/closed" }> | undefined;
+  #tally: Tally | OpenTally | undefined;
   #stage: Checked["stage"] = "ceremony";
   #begun = false;
 
@@ -74,8 +77,8 @@ class Walk {
       await this.#tally.take(event, this.#told);
     } else if (event.command === "election/abandoned" && this.#begun) {
       this.#stage = "abandoned";
-    } else if (this.#decided && this.#votes) {
-      await this.#vote(this.#decided, this.#votes, event);
+    } else if (this.#decided && this.#voting) {
+      await this.#vote(this.#decided, this.#voting, event);
     } else {
       await this.#decide(event);
     }
@@ -86,27 +89,29 @@ class Walk {
   async #decide(event: Event): Promise<void> {
     const decided = this.#deciding.take(event);
     if (!decided) return;
-    [this.#decided, this.#votes, this.#stage] = [decided, new Votes(decided), "defined"];
+    [this.#decided, this.#voting, this.#stage] = [decided, votingOf(decided, this.#blobs), "defined"];
     const hash = toHex(decided.electionHash).slice(0, 16);
     await this.#told({ what: "Definition", how: `its hash is what all ballots and proofs are bound to: ${hash}…` });
+    if (!decided.keys) {
+      await this.#told({ what: "Secrecy", how: "there is none: whoever runs the server can tell who voted how" });
+      return;
+    }
     const { threshold, trustees } = decided.keys;
     const how = `made by ${trustees.length} trustees on the board, of whom ${threshold} decrypt together`;
     await this.#told({ what: "Key", how });
   }
 
-  async #vote(decided: Decided, votes: Votes, event: Event): Promise<void> {
-    const { index } = event;
+  async #vote(decided: Decided, voting: Voting, event: Event): Promise<void> {
+    if (this.#stage === "open" && voting.cast(event)) return;
     if (event.command === "election/verdicts") {
-      await votes.judge(index, event.body);
+      await voting.votes.judge(event.index, event.body);
     } else if (event.command === "election/opened" && this.#stage === "defined") {
       this.#stage = "open";
-    } else if (event.command === "election/ballot" && this.#stage === "open") {
-      votes.cast(index, event.body);
     } else if (event.command === "election/closed" && this.#stage === "open") {
-      [this.#closed, this.#stage] = [{ index, body: event.body }, "closed"];
-    } else if (this.#stage === "closed") {
-      await this.#voted(decided, votes);
-      this.#tally = new Tally(decided, this.#blobs, votes);
+      [this.#closed, this.#stage] = [event, "closed"];
+    } else if (this.#closed) {
+      await this.#voted(decided, voting);
+      this.#tally = voting.tally(this.#closed.hash);
       await this.#tally.take(event, this.#told);
     } else {
       throw new Malformed(`“${event.command}” has no place before the voting is closed`);
@@ -114,13 +119,13 @@ class Walk {
   }
 
   /** Says what the votes are, when no verdict can follow any more. */
-  async #voted({ manifest }: Decided, votes: Votes): Promise<void> {
+  async #voted({ manifest }: Decided, { votes, confirmed }: Voting): Promise<void> {
     const closed = this.#closed;
     const standing = votes.standing;
     if (closed) await inEntry(closed.index, () => checkIssued(manifest, closed.body, standing));
     const refused = votes.refused > 0 ? `, but for ${votes.refused} that were refused` : "";
     const waiting = votes.unchecked > 0 ? `; ${votes.unchecked} are not yet checked` : "";
-    const how = `${votes.size} on the board, each with signature and proof${refused}; ${standing.length} count, one for each voter key${waiting}`;
+    const how = `${votes.size} on the board, ${confirmed}${refused}; ${standing.length} count, one for each voter key${waiting}`;
     await this.#told({ what: "Ballots", how });
     if (!closed) return;
     const given = closed.body.issued.reduce((sum, { issued }) => sum + issued, 0);
@@ -129,8 +134,8 @@ class Walk {
 
   async end(): Promise<Checked> {
     if (!this.#begun) throw new Malformed("there is nothing on this board");
-    if (this.#decided && this.#votes && !this.#tally) await this.#voted(this.#decided, this.#votes);
-    const { lists = [], answers } = this.#tally ?? {};
-    return { stage: this.#stage, decided: this.#decided, lists, answers };
+    if (this.#decided && this.#voting && !this.#tally) await this.#voted(this.#decided, this.#voting);
+    const { lists = [], answers, results } = this.#tally ?? {};
+    return { stage: this.#stage, decided: this.#decided, lists, answers, results };
   }
 }
