@@ -501,7 +501,7 @@ async fn ballot(
             }
         }
         p class="govuk-body column" {
-            "This says nothing about how anybody voted. If somebody votes again, only their last confirmed ballot counts. "
+            "This says nothing about how anybody voted. If somebody votes again, only the ballot counts that they made last. "
             a class="govuk-link" href={ "/elections/" (id) } { "See this election" }
         }
     };

@@ -46,7 +46,8 @@ async fn an_election_is_held_from_its_creation_to_its_verification() {
     // One of the three is lost.
     for trustee in &trustees[..2] {
         trustee.go(&server.client().address_of(&format!("/elections/{election}/trustee"))).await;
-        trustee.press("Check and decrypt").await;
+        trustee.press("Check the record").await;
+        trustee.press("They are the same").await;
         trustee.read("You have decrypted your part").await;
     }
     officer.press("Publish the result").await;
@@ -123,6 +124,9 @@ async fn make_key(server: &Server, officer: &Walker, election: &str) -> Vec<Walk
         sign_in(&trustee, name).await;
         trustee.press("Take part").await;
         trustees.push(trustee);
+    }
+    for trustee in &trustees {
+        trustee.press("All of them are the same").await;
     }
     for trustee in &trustees {
         trustee.read("The key is made").await;
