@@ -4,15 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toHex } from "../src/bytes.ts";
-import { Forged, damaged, file } from "./recorded.ts";
-
-function refused(sentence: string, forge: (board: Forged) => void, says: RegExp): void {
-  test(`${sentence} is refused`, async () => {
-    const board = new Forged();
-    forge(board);
-    await assert.rejects(board.checked(), says);
-  });
-}
+import { Forged, damaged, file, refused } from "./recorded.ts";
 
 interface Verdicts {
   from: number;
@@ -82,6 +74,20 @@ refused("a manifest without contests", (board) => board.manifest((manifest) => v
 refused("a contest of more seats than options", (board) => board.manifest((manifest) => void (manifest.contests[0]!.seats = 9)), /the number of seats does not fit/);
 refused("a manifest that says more than it may", (board) => board.manifest((manifest) => void Object.assign(manifest, { more: 1 })), /not that of an election with votes that are secret/);
 refused("a manifest that calls its votes not secret", (board) => board.manifest((manifest) => void Object.assign(manifest, { secret: false })), /not that of an election with votes that are not secret/);
+
+refused("a manifest without a title", (board) => board.manifest((manifest) => void (manifest.title = {})), /title: texts are in 1 to 20 languages/);
+refused("a manifest with an empty title", (board) => board.manifest((manifest) => void (manifest.title["en"] = "")), /title: texts are in 1 to 20 languages/);
+refused("a manifest in a language that is none", (board) => board.manifest((manifest) => void (manifest.description = { "e n": "x" })), /description: texts are in 0 to 20 languages/);
+refused("a manifest in a language that is a number", (board) => board.manifest((manifest) => void (manifest.title["1"] = "x")), /title: texts are in 1 to 20 languages/);
+refused("a manifest in too many languages", (board) => board.manifest((manifest) => void (manifest.description = Object.fromEntries(Array.from({ length: 21 }, (_, at) => [`x${at}`, "x"])))), /description: texts are in 0 to 20 languages/);
+refused("a manifest with a text that is too long", (board) => board.manifest((manifest) => void (manifest.description = { en: "ü".repeat(2001) })), /description: texts are in 0 to 20 languages, each of at most 4000 bytes/);
+refused("a contest with control characters", (board) => board.manifest((manifest) => void (manifest.contests[0]!.title = { en: "a\u0085b" })), /contest mayor: texts are in 1 to 20 languages/);
+refused("an option without a title", (board) => board.manifest((manifest) => void (manifest.contests[0]!.options[0]!.title = {})), /option ada: texts are in 1 to 20 languages/);
+refused("a manifest with half a character", (board) => board.manifest((manifest) => void (manifest.title["en"] = "\ud800")), /not that of an election/);
+refused("a manifest that is longer than an entry may be", (board) => board.manifest((manifest) => void (manifest.description = Object.fromEntries(Array.from({ length: 6 }, (_, at) => [`x${at}`, "x".repeat(4000)])))), /longer than 24000 bytes/);
+refused("a manifest that opens at no time", (board) => board.manifest((manifest) => void (manifest.opensAt = "2026-01-01")), /opens or closes at no time/);
+refused("a manifest that closes before it opens", (board) => board.manifest((manifest) => void ([manifest.opensAt, manifest.closesAt] = ["2026-01-02T00:00:00.000Z", "2026-01-01T00:00:00.000Z"])), /closes before it opens/);
+refused("a manifest that says a member twice", (board) => board.change<{ manifest: string }>(board.at("defined"), (body) => void (body.manifest = body.manifest.replace('"mixers":2', '"mixers":1,"mixers":2'))), /not written as it must be/);
 
 // The ceremony.
 
