@@ -1,5 +1,6 @@
 // Proves on this device what the page says of a ballot: that its entry stands on the board under a signed checkpoint.
 
+import { sha256 } from "@noble/hashes/sha2.js";
 import { readEntry } from "../board/entry.ts";
 import { readCheckpoint, readKey } from "../board/note.ts";
 import { isIncluded } from "../board/tree.ts";
@@ -67,6 +68,9 @@ function check(election: Election, found: Required<Found>): { size: number } {
       ballots: body.ballots.map(fromBase64),
     };
     if (toHex(trackerOf(statement)) !== tracker) throw new Malformed("the entry is another ballot’s");
+  } else if (toHex(sha256(entry.body)) !== tracker) {
+    // A vote that is not secret is named by what it says.
+    throw new Malformed("the entry is another ballot’s");
   }
   return checkpoint;
 }

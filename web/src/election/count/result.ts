@@ -68,6 +68,15 @@ function electedBy(log: Log): number[] {
   return log.schulze.order.slice(0, 1);
 }
 
+/** Whether lots decided something on the way. */
+export function drewLots(log: Log): boolean {
+  if ("most" in log) return log.most.tied.length > 0;
+  if ("instant-runoff" in log) return log["instant-runoff"].rounds.some((round) => round["by-lot"]);
+  if ("stv-scottish" in log) return log["stv-scottish"].stages.some((stage) => stage["by-lot"]);
+  if ("stv-meek" in log) return log["stv-meek"].rounds.some(({ step }) => "defeated" in step && step.defeated["by-lot"]);
+  return log.schulze.unbeaten.length > 1;
+}
+
 /** JSON without spaces. Units are more than a number holds, so they are written digit by digit. */
 export function asJson(value: unknown): string {
   if (typeof value === "bigint") return value.toString();
