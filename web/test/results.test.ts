@@ -3,7 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { text } from "../src/bytes.ts";
-import { Forged, file, refused } from "./recorded.ts";
+import { Blobs } from "../src/election/verify/blobs.ts";
+import type { Body } from "../src/election/verify/event.ts";
+import { checkResults } from "../src/election/verify/results.ts";
+import type { Checked } from "../src/election/verify/walk.ts";
+import { Forged, file, refused, serve } from "./recorded.ts";
 
 /** The parts of results that tests change. */
 interface Result {
@@ -34,6 +38,26 @@ interface Log {
 const [MAYOR, COLOURS, PARKS, ORDER, BOARD, PANEL, SONG] = [0, 1, 2, 3, 4, 5, 6];
 const IDS = ["mayor", "colours", "parks", "order", "board", "panel", "song"];
 
+/** What everything before the count gives, found once: it is the same for all that is changed in the results. */
+let honest: Promise<Checked> | undefined;
+
+/** The last step of the check alone, of a board whose results were changed. */
+async function counted(board: Forged): Promise<unknown> {
+  const { decided, answers } = await (honest ??= new Forged("town").checked());
+  serve(null, board.blobs, "town");
+  const body = board.body<Body<"election/counted">>(board.at("counted"));
+  const { hash } = board.entries[board.at("closed")]!;
+  return checkResults(new Blobs(board.election().electionId), decided!, answers!, body, hash);
+}
+
+function miscounted(sentence: string, forge: (board: Forged) => void, says: RegExp): void {
+  test(`${sentence} is refused`, async () => {
+    const board = new Forged("town");
+    forge(board);
+    await assert.rejects(counted(board), says);
+  });
+}
+
 function changed(sentence: string, contest: number, change: (result: Result, log: Log) => void): void {
   const forge = (board: Forged) =>
     board.results<Result>((results) => {
@@ -42,7 +66,7 @@ function changed(sentence: string, contest: number, change: (result: Result, log
       change(result, Object.values(result.log)[0]!);
       assert.notEqual(JSON.stringify(result), before);
     });
-  refused(sentence, forge, new RegExp(`the result of “${IDS[contest]}” is not what its answers add up to`), "town");
+  miscounted(sentence, forge, new RegExp(`the result of “${IDS[contest]}” is not what its answers add up to`));
 }
 
 for (const contest of [MAYOR, COLOURS, PARKS, ORDER, BOARD, PANEL, SONG]) {
@@ -79,10 +103,10 @@ changed("a stronger path", SONG, (_, log) => void (log.strongest[0]![2] = 6));
 changed("another order", SONG, (_, log) => void log.order.reverse());
 changed("somebody unbeaten who was beaten", SONG, (_, log) => void log.unbeaten.push(0));
 
-refused("a count without a contest", (board) => board.results((results) => void results.pop()), /results are published of other contests than there are/, "town");
-refused("a count with a contest twice", (board) => board.results((results) => void results.push(results[0]!)), /of other contests than there are/, "town");
-refused("a count of contests in another order", (board) => board.results((results) => void results.reverse()), /the result of “mayor” is not/, "town");
-refused("a count that is another election’s", (board) => board.results((results) => void results.splice(0)), /of other contests than there are/, "town");
+miscounted("a count without a contest", (board) => board.results((results) => void results.pop()), /results are published of other contests than there are/);
+miscounted("a count with a contest twice", (board) => board.results((results) => void results.push(results[0]!)), /of other contests than there are/);
+miscounted("a count of contests in another order", (board) => board.results((results) => void results.reverse()), /the result of “mayor” is not/);
+miscounted("a count that is another election’s", (board) => board.results((results) => void results.splice(0)), /of other contests than there are/);
 
 /** Has the count name these results. */
 function publish(board: Forged, results: (text: string) => string): void {
@@ -91,11 +115,16 @@ function publish(board: Forged, results: (text: string) => string): void {
   });
 }
 
-refused("a result with spaces in it", (board) => publish(board, (json) => json.replaceAll(",", ", ")), /not written as they must be/, "town");
-refused("a result whose members are said twice", (board) => publish(board, (json) => json.replace('"blank":3', '"blank":0,"blank":3')), /not written as they must be/, "town");
-refused("a number that is written otherwise", (board) => publish(board, (json) => json.replace('"ballots":14', '"ballots":14.0')), /not written as they must be/, "town");
-refused("results that are no JSON", (board) => publish(board, () => "no"), /the results cannot be read/, "town");
-refused("results that are no list", (board) => publish(board, () => "{}"), /of other contests than there are/, "town");
+miscounted("a result with spaces in it", (board) => publish(board, (json) => json.replaceAll(",", ", ")), /not written as they must be/);
+miscounted("a result whose members are said twice", (board) => publish(board, (json) => json.replace('"blank":3', '"blank":0,"blank":3')), /not written as they must be/);
+miscounted("a number that is written otherwise", (board) => publish(board, (json) => json.replace('"ballots":14', '"ballots":14.0')), /not written as they must be/);
+miscounted("results that are no JSON", (board) => publish(board, () => "no"), /the results cannot be read/);
+miscounted("results that are no list", (board) => publish(board, () => "{}"), /of other contests than there are/);
+
+// The whole of the check says so too.
+refused("a board with another winner", (board) => board.results<Result>((results) => void (results[BOARD]!.elected = [1, 0])), /entry 56: the result of “board” is not/, "town");
+refused("a board without the result of a contest", (board) => board.results((results) => void results.pop()), /entry 56: results are published of other contests/, "town");
+refused("a board with a round left out", (board) => board.results<Result>((results) => void results[ORDER]!.log["instant-runoff"]!.rounds.shift()), /entry 56: the result of “order” is not/, "town");
 refused("lots that another closing would have drawn", (board) => void board.entries[board.at("closed")]!.hash.fill(2), /the result of “drink” is not what its answers add up to/, "poll");
 
 test("the same record with nothing changed is in order", async () => {
