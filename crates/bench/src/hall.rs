@@ -104,7 +104,7 @@ impl Hall {
             let mut rng = StdRng::seed_from_u64((run * 10_000_000 + place) as u64);
             let option = u8::from(place % 2 == 1);
             let answer = Answer { marks: Marks::Plurality(Some(option)), write_in: None };
-            let entry = voter.vote(&self.booth, &[answer], &mut rng)?;
+            let entry = voter.vote(&self.booth, &[answer], 0, &mut rng)?;
             Ok(serde_json::to_vec(&Submission::of(self.booth.election(), entry))?)
         };
         (0..count).into_par_iter().map(vote).collect()
@@ -237,7 +237,7 @@ fn trustee(
     more: &[&str],
 ) -> anyhow::Result<Child> {
     let mut command = rig::command();
-    command.args(["trustee", "--poll-ms", "200", "--election", election]).args(more);
+    command.args(["trustee", "--poll-ms", "200", "--keys-compared", "--election", election]).args(more);
     command.args(["--server", &format!("http://{}", server.public), "--user", &format!("trustee{number}")]);
     command.arg("--key-file").arg(folder.join(format!("trustee{number}")));
     command.env("HOLDFAST_PASSWORD", PASSWORD).stderr(Stdio::null());

@@ -11,6 +11,8 @@ pub struct Cast<'c> {
     pub voter: &'c [u8; 32],
     pub token: &'c [u8; 64],
     pub weight: u32,
+    /// Which of the voter's votes it is: the highest stands.
+    pub sequence: u32,
     pub ballots: &'c [&'c [u8]],
 }
 
@@ -30,6 +32,7 @@ fn cast_bytes(cast: &Cast<'_>) -> Vec<u8> {
     let mut bytes = cast.voter.to_vec();
     bytes.extend(cast.token);
     bytes.extend(cast.weight.to_be_bytes());
+    bytes.extend(cast.sequence.to_be_bytes());
     bytes.extend(u16::try_from(cast.ballots.len()).expect("at most 50 contests").to_be_bytes());
     for ballot in cast.ballots {
         bytes.extend(u32::try_from(ballot.len()).expect("a ballot is below 64 KiB").to_be_bytes());
@@ -44,6 +47,12 @@ fn cast_bytes(cast: &Cast<'_>) -> Vec<u8> {
 pub fn tracker(cast: &Cast<'_>) -> Hex<32> {
     let hash = Sha256::new_with_prefix(b"holdfast/tracker/v1\n").chain_update(cast_bytes(cast));
     Hex(hash.finalize().into())
+}
+
+/// What the board's key signs for a vote that was taken, and its voter keeps: that this leaf stands at this place.
+#[must_use]
+pub fn received(election: Id<Election>, index: u64, leaf: &[u8; 32]) -> Vec<u8> {
+    [b"holdfast/received/v1\n".as_slice(), &election.to_bytes(), &index.to_be_bytes(), leaf].concat()
 }
 
 /// What a key ceremony is about.
@@ -78,12 +87,14 @@ mod tests {
     #[test]
     fn a_tracker_follows_from_every_part_of_what_was_cast() {
         let (ballot, other) = ([1; 3].as_slice(), [2; 3].as_slice());
-        let cast = Cast { voter: &[2; 32], token: &[3; 64], weight: 1, ballots: &[ballot, other] };
+        let cast =
+            Cast { voter: &[2; 32], token: &[3; 64], weight: 1, sequence: 1, ballots: &[ballot, other] };
         let own = tracker(&cast);
         let others = [
             tracker(&Cast { voter: &[9; 32], ..cast }),
             tracker(&Cast { token: &[9; 64], ..cast }),
             tracker(&Cast { weight: 2, ..cast }),
+            tracker(&Cast { sequence: 2, ..cast }),
             tracker(&Cast { ballots: &[other, ballot], ..cast }),
             tracker(&Cast { ballots: &[&[1, 1, 1, 2, 2, 2]], ..cast }),
         ];

@@ -22,6 +22,28 @@ pub struct Votes<'v> {
     pub answers: &'v [Option<Answer>],
 }
 
+/// What lots are drawn by: all that was voted, list by list. Nobody knows it before the last vote is opened, and nobody who
+/// cannot change a vote can change it: not the server either, as it could if it followed from an entry of its own.
+///
+/// # Panics
+/// Never: every answer has a JSON form.
+#[must_use]
+pub fn lots_seed(election_hash: &[u8; 32], lists: &BTreeMap<u32, Vec<Option<Answer>>>) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(b"holdfast/lots-seed/v1\n").chain_update(election_hash);
+    for (list, answers) in lists {
+        let text = |answer| serde_json::to_vec(answer).expect("every answer has a JSON form");
+        let mut texts: Vec<Vec<u8>> = answers.iter().map(text).collect();
+        texts.sort();
+        hash.update(list.to_be_bytes());
+        hash.update((texts.len() as u64).to_be_bytes());
+        for text in texts {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+    }
+    hash.finalize().into()
+}
+
 /// Somebody or something that was voted for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -75,8 +97,7 @@ pub enum CountError {
     Lots,
 }
 
-/// Counts. `number` is the contest's place; `seed`, the leaf hash of the entry that closed the election, decides
-/// between equals.
+/// Counts. `number` is the contest's place; `seed`, which is [`lots_seed`]'s, decides between equals.
 ///
 /// # Errors
 /// When the answers are not of the contest.

@@ -95,6 +95,8 @@ events! {
         voter: Hex<32>,
         token: Hex<64>,
         weight: u32,
+        /// Which of the voter's votes it is, by their own count: the highest stands, in whatever order they arrive.
+        sequence: u32,
         /// One for each contest, in order.
         ballots: Vec<Base64>,
         signature: Hex<64>,
@@ -119,8 +121,8 @@ events! {
     }
     /// Votes are taken no more.
     Closed "election/closed" {
-        /// How many tokens were given out, by weight.
-        issued: Vec<IssuedCount>,
+        /// How many might vote and how many tokens were given out, by weight.
+        issued: Vec<RollCount>,
     }
     /// A list was mixed.
     Mixed "election/mixed" {
@@ -237,11 +239,12 @@ pub enum WhyRefused {
     Proof,
 }
 
-/// How many tokens were given out to voters of a weight.
+/// How many voters of a weight are on the roll, and how many of them got a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct IssuedCount {
+pub struct RollCount {
     pub weight: u32,
+    pub voters: u64,
     pub issued: u64,
 }
 
@@ -281,8 +284,14 @@ impl BallotEntry {
 
     fn cast<T>(&self, with: impl FnOnce(&Cast<'_>) -> T) -> T {
         let ballots: Vec<&[u8]> = self.ballots.iter().map(|ballot| ballot.0.as_slice()).collect();
-        let Self { voter, token, weight, .. } = self;
-        with(&Cast { voter: &voter.0, token: &token.0, weight: *weight, ballots: &ballots })
+        let Self { voter, token, weight, sequence, .. } = self;
+        with(&Cast {
+            voter: &voter.0,
+            token: &token.0,
+            weight: *weight,
+            sequence: *sequence,
+            ballots: &ballots,
+        })
     }
 }
 
@@ -337,6 +346,18 @@ impl CeremonyStep {
         Self::Approval,
         Self::Complaint,
     ];
+
+    /// What all must have said before anybody says this: who sees the others' first would choose theirs by it.
+    #[must_use]
+    pub const fn before(self) -> Option<Self> {
+        match self {
+            Self::TransportKey => None,
+            Self::SealedOpening => Some(Self::TransportKey),
+            Self::Opening => Some(Self::SealedOpening),
+            Self::Dealing => Some(Self::Opening),
+            Self::Approval | Self::Complaint => Some(Self::Dealing),
+        }
+    }
 }
 
 #[cfg(test)]

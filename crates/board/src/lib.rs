@@ -19,21 +19,22 @@ mod roll_call;
 mod text;
 
 pub use bytes::{
-    Cast, ceremony_context, decryption_context, generators_label, mix_context, sha256, statement, tracker,
+    Cast, ceremony_context, decryption_context, generators_label, mix_context, received, sha256, statement,
+    tracker,
 };
-pub use count::{Candidate, ContestResult, CountError, Log, Votes, count};
+pub use count::{Candidate, ContestResult, CountError, Log, Votes, count, lots_seed};
 pub use definition::{
     CONTESTS_MAX, Choice, Definition, DefinitionError, FormOf, MIXERS_MAX, Method, Question, Texts,
     WEIGHT_MAX, WEIGHTS_MAX,
 };
 pub use event::{
     Abandoned, BallotEntry, BeginCeremony, CeremonyStep, Closed, Counted, Decrypted, Decrypting, Defined,
-    Event, EventError, IssuedCount, Lied, ListBlob, ListRows, Mixed, OnBoard, OpenBallotEntry, Opened,
-    Published, Redeemed, RefusedBallot, RefusedToken, RefusedTokens, Said, TrusteeFault, Verdicts, Void,
+    Event, EventError, Lied, ListBlob, ListRows, Mixed, OnBoard, OpenBallotEntry, Opened, Published,
+    Redeemed, RefusedBallot, RefusedToken, RefusedTokens, RollCount, Said, TrusteeFault, Verdicts, Void,
     WhyRefused,
 };
 pub use manifest::{Issuer, Lists, Manifest, PROTOCOL, TrusteesNamed};
-pub use roll_call::{RollCall, Standing};
+pub use roll_call::{RollCall, Standing, Turn};
 pub use text::{Base64, Hex, NotHex};
 
 /// One election, as all services know it.

@@ -1,16 +1,38 @@
-//! Which votes stand: the last confirmed one of each voter's key.
+//! Which votes stand: of each voter's key the confirmed one that the voter made last.
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::event::Verdicts;
+use crate::event::{BallotEntry, OpenBallotEntry, Verdicts};
 
 /// Votes as they stand on a board, with what whoever calls the roll keeps of each.
 #[derive(Debug, Clone)]
 pub struct RollCall<T> {
-    votes: BTreeMap<u64, ([u8; 32], T)>,
+    votes: BTreeMap<u64, (Turn, T)>,
     /// Places up to which votes were checked, by where a check began.
     checked: BTreeMap<u64, u64>,
     refused: std::collections::BTreeSet<u64>,
+}
+
+/// Whose vote it is, and which of theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    pub voter: [u8; 32],
+    /// Of two of one voter's votes the higher one stands, and of equal ones the later on the board: a server that keeps one
+    /// back does not make it the last.
+    pub sequence: u32,
+}
+
+impl From<&BallotEntry> for Turn {
+    fn from(vote: &BallotEntry) -> Self {
+        Self { voter: vote.voter.0, sequence: vote.sequence }
+    }
+}
+
+impl From<&OpenBallotEntry> for Turn {
+    /// Nobody signs these: they stand as they came.
+    fn from(vote: &OpenBallotEntry) -> Self {
+        Self { voter: vote.voter.0, sequence: 0 }
+    }
 }
 
 /// A vote that counts.
@@ -18,7 +40,7 @@ pub struct RollCall<T> {
 pub struct Standing<'r, T> {
     /// Its place on the board.
     pub index: u64,
-    pub voter: &'r [u8; 32],
+    pub turn: Turn,
     pub vote: &'r T,
 }
 
@@ -30,8 +52,8 @@ impl<T> Default for RollCall<T> {
 
 impl<T> RollCall<T> {
     /// A vote stands at this place.
-    pub fn vote(&mut self, index: u64, voter: [u8; 32], vote: T) {
-        self.votes.insert(index, (voter, vote));
+    pub fn vote(&mut self, index: u64, turn: Turn, vote: T) {
+        self.votes.insert(index, (turn, vote));
     }
 
     /// Votes were checked.
@@ -43,7 +65,7 @@ impl<T> RollCall<T> {
     /// Votes that were refused, in the order of the board.
     pub fn refused(&self) -> impl Iterator<Item = Standing<'_, T>> {
         let refused = self.votes.iter().filter(|(index, _)| self.refused.contains(index));
-        refused.map(|(index, (voter, vote))| Standing { index: *index, voter, vote })
+        refused.map(|(index, (turn, vote))| Standing { index: *index, turn: *turn, vote })
     }
 
     /// Votes that nobody has checked yet.
@@ -60,14 +82,20 @@ impl<T> RollCall<T> {
     pub fn confirmed(&self) -> impl Iterator<Item = Standing<'_, T>> {
         let confirmed =
             self.votes.iter().filter(|(index, _)| self.is_checked(**index) && !self.refused.contains(index));
-        confirmed.map(|(index, (voter, vote))| Standing { index: *index, voter, vote })
+        confirmed.map(|(index, (turn, vote))| Standing { index: *index, turn: *turn, vote })
     }
 
-    /// The last confirmed vote of each voter, in the order of the board.
+    /// The confirmed vote of each voter that they made last, in the order of the board.
     #[must_use]
     pub fn standing(&self) -> Vec<Standing<'_, T>> {
-        let last: HashMap<_, _> = self.confirmed().map(|vote| (*vote.voter, vote.index)).collect();
-        self.confirmed().filter(|vote| last.get(vote.voter) == Some(&vote.index)).collect()
+        let mut last: HashMap<[u8; 32], (u32, u64)> = HashMap::new();
+        for Standing { index, turn, .. } in self.confirmed() {
+            let known = last.entry(turn.voter).or_default();
+            *known = (*known).max((turn.sequence, index));
+        }
+        let stands =
+            |vote: &Standing<'_, T>| last.get(&vote.turn.voter).map(|(_, index)| *index) == Some(vote.index);
+        self.confirmed().filter(stands).collect()
     }
 }
 
@@ -76,9 +104,12 @@ mod tests {
     use super::*;
     use crate::event::{RefusedBallot, WhyRefused};
 
-    fn call(votes: &[(u64, u8)], checked: &[(u64, u64, &[u64])]) -> Vec<u64> {
+    /// Votes by their places: the voter, and which of theirs it is.
+    fn call(votes: &[(u64, u8, u32)], checked: &[(u64, u64, &[u64])]) -> Vec<u64> {
         let mut roll = RollCall::default();
-        votes.iter().for_each(|(index, voter)| roll.vote(*index, [*voter; 32], ()));
+        for (index, voter, sequence) in votes {
+            roll.vote(*index, Turn { voter: [*voter; 32], sequence: *sequence }, ());
+        }
         for (from, to, refused) in checked {
             let refuse = |index: &u64| RefusedBallot { index: *index, reason: WhyRefused::Proof };
             roll.verdicts(&Verdicts {
@@ -93,16 +124,26 @@ mod tests {
 
     #[test]
     fn the_last_vote_of_a_voter_counts() {
-        assert_eq!(call(&[(1, 7), (2, 8), (5, 7)], &[(0, 9, &[])]), [2, 5]);
+        assert_eq!(call(&[(1, 7, 1), (2, 8, 1), (5, 7, 2)], &[(0, 9, &[])]), [2, 5]);
     }
 
     #[test]
     fn a_last_vote_that_was_refused_leaves_the_one_before() {
-        assert_eq!(call(&[(1, 7), (2, 8), (5, 7)], &[(0, 4, &[]), (4, 9, &[5])]), [1, 2]);
+        assert_eq!(call(&[(1, 7, 1), (2, 8, 1), (5, 7, 2)], &[(0, 4, &[]), (4, 9, &[5])]), [1, 2]);
+    }
+
+    #[test]
+    fn a_vote_that_was_kept_back_does_not_become_the_last_one() {
+        assert_eq!(call(&[(1, 7, 2), (2, 8, 1), (5, 7, 1)], &[(0, 9, &[])]), [1, 2]);
+    }
+
+    #[test]
+    fn of_votes_that_say_the_same_the_later_one_counts() {
+        assert_eq!(call(&[(1, 7, 2), (2, 7, 2)], &[(0, 9, &[])]), [2]);
     }
 
     #[test]
     fn what_nobody_checked_does_not_count() {
-        assert_eq!(call(&[(1, 7), (2, 8), (5, 7)], &[(0, 2, &[]), (5, 6, &[])]), [5]);
+        assert_eq!(call(&[(1, 7, 1), (2, 8, 1), (5, 7, 2)], &[(0, 2, &[]), (5, 6, &[])]), [5]);
     }
 }

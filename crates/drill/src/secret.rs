@@ -118,7 +118,8 @@ impl Secret {
     fn trustee(&self, url: &str, user: &str) -> anyhow::Result<Trustee> {
         let mut command = own_program()?;
         command.args(["trustee", "--server", url, "--election", &self.id, "--user", user]);
-        command.args(["--poll-ms", &POLL_MS.to_string()]);
+        // Its own trustees are one person, and few vote.
+        command.args(["--poll-ms", &POLL_MS.to_string(), "--keys-compared", "--few"]);
         command.arg("--key-file").arg(self.safes.path().join(user));
         // In the environment, where other users of the machine do not see it.
         command.env("HOLDFAST_PASSWORD", PASSWORD);

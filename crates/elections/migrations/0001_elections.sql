@@ -19,5 +19,5 @@ CREATE TABLE roll_lines (election BYTEA NOT NULL, voter BYTEA NOT NULL, weight B
 -- Who has got a token: what they asked with, which says nothing of the vote.
 CREATE TABLE tokens_issued (election BYTEA NOT NULL, voter BYTEA NOT NULL, blinded BYTEA NOT NULL, PRIMARY KEY (election, voter));
 
--- How many have got a token, by weight.
-CREATE TABLE token_counts (election BYTEA NOT NULL, weight BIGINT NOT NULL, issued BIGINT NOT NULL, PRIMARY KEY (election, weight));
+-- How many may vote, and how many have got a token, by weight.
+CREATE TABLE weight_counts (election BYTEA NOT NULL, weight BIGINT NOT NULL, voters BIGINT NOT NULL, issued BIGINT NOT NULL, PRIMARY KEY (election, weight));

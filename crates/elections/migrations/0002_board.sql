@@ -9,7 +9,8 @@ CREATE TABLE board_states (
     votes BIGINT NOT NULL,
     checked BIGINT NOT NULL,
     refused BIGINT NOT NULL,
-    decrypted BIGINT NOT NULL
+    decrypted BIGINT NOT NULL,
+    closes_at BIGINT
 );
 
 -- The manifest: one row.
@@ -27,8 +28,9 @@ CREATE TABLE board_said (
 -- Attempts at a ceremony that failed, and who is to blame, as JSON.
 CREATE TABLE board_voids (attempt BIGINT PRIMARY KEY, faults BYTEA NOT NULL);
 
--- Where a vote stands, by its tracker.
-CREATE TABLE board_votes (tracker BYTEA PRIMARY KEY, "index" BIGINT NOT NULL);
+-- Where a vote stands, by its tracker; and whose it is, so that it is found which of theirs counts.
+CREATE TABLE board_votes (tracker BYTEA PRIMARY KEY, "index" BIGINT NOT NULL, voter BYTEA NOT NULL, sequence BIGINT NOT NULL);
+CREATE INDEX board_votes_by_voter ON board_votes (voter);
 
 -- Runs of votes that were checked, with those that were refused, as JSON.
 CREATE TABLE board_verdicts (first BIGINT PRIMARY KEY, past BIGINT NOT NULL, "index" BIGINT NOT NULL, refused BYTEA NOT NULL);

@@ -21,6 +21,8 @@ table! {
         pub(crate) refused: u64,
         /// Trustees whose part of the decryption holds.
         pub(crate) decrypted: u16,
+        /// When votes are taken no more, if that was announced.
+        pub(crate) closes_at: Option<Timestamp>,
     }
 }
 
@@ -55,6 +57,9 @@ table! {
     pub(crate) struct VoteRow in "board_votes", Replayed {
         key { pub(crate) tracker: [u8; 32] }
         pub(crate) index: u64,
+        pub(crate) voter: [u8; 32],
+        /// Which of the voter's votes it is.
+        pub(crate) sequence: u32,
     }
 }
 
@@ -189,6 +194,7 @@ impl BoardState {
             checked: 0,
             refused: 0,
             decrypted: 0,
+            closes_at: None,
         }
     }
 

@@ -10,7 +10,7 @@ use problem::Problem;
 use serde::{Deserialize, Serialize};
 use store::{Keys, StoreError, Tx};
 
-use crate::rows::{ElectionRow, Stage, Trustee};
+use crate::rows::{ElectionRow, Stage, Trustee, WeightCount};
 
 /// Bytes of a trustee's name, at most.
 const NAME_BYTES_MAX: usize = 100;
@@ -60,6 +60,8 @@ pub enum DraftError {
     Twice,
     #[error("there is no such election")]
     NoSuchElection,
+    #[error("{voters} voters are on the roll with weight {weight}: keep it")]
+    WeightInUse { weight: u32, voters: u64 },
     #[error("the election is not a draft any more")]
     Frozen,
     #[error("there is an election with this identifier")]
@@ -145,7 +147,6 @@ impl Command for CreateElection {
             asked_votes: 0,
             asked_tally: 0,
             created_at: at,
-            weighted: 0,
         };
         self.draft.put_into(&mut row);
         tx.put(row);
@@ -168,6 +169,13 @@ impl Command for ChangeElection {
         if row.stage() != Stage::Draft {
             return Err(DraftError::Frozen);
         }
+        // Who is on the roll with a weight keeps it: without it their vote would be refused.
+        for weight in row.definition()?.weights {
+            let voters = tx.get::<WeightCount>((self.id, weight))?.map_or(0, |count| count.voters);
+            if voters > 0 && !self.draft.definition.weights.contains(&weight) {
+                return Err(DraftError::WeightInUse { weight, voters });
+            }
+        }
         self.draft.put_into(&mut row);
         tx.put(row);
         Ok(Applied::new(()))
@@ -182,6 +190,7 @@ impl From<DraftError> for Problem {
                 Self::unprocessable("elections/trustees-unfit", error)
             }
             DraftError::NoSuchElection => no_such_election(),
+            DraftError::WeightInUse { .. } => Self::conflict("elections/weight-in-use", error),
             DraftError::Frozen | DraftError::Known => Self::conflict("elections/frozen", error),
             DraftError::Store(error) => error.into(),
         }

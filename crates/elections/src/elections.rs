@@ -23,7 +23,7 @@ use crate::{
     create_election::no_such_election,
     instruments::Instruments,
     jobs::{CheckBallots, CheckPart, Count, Mix},
-    rows::{ElectionRow, RollLine, TokenCount, TokenIssued},
+    rows::{ElectionRow, RollLine, TokenIssued, WeightCount},
 };
 
 /// What the service is opened with.
@@ -85,8 +85,7 @@ pub fn schema() -> Schema {
             .table::<ElectionRow>()
             .table::<RollLine>()
             .table::<TokenIssued>()
-            .table::<TokenCount>()
-            .migration("elections/0004_weighted", include_str!("../migrations/0004_weighted.sql")),
+            .table::<WeightCount>(),
     )
 }
 

@@ -1,5 +1,7 @@
 //! An officer says who may vote. Only keyed hashes of names are kept.
 
+use std::collections::BTreeMap;
+
 use authz::{Actor, By, Guarded, Role};
 use board::{Election, Hex};
 use clock::Timestamp;
@@ -12,7 +14,7 @@ use tally::BALLOTS_MAX;
 
 use crate::{
     create_election::no_such_election,
-    rows::{ElectionRow, RollLine, Stage},
+    rows::{ElectionRow, RollLine, Stage, WeightCount},
 };
 
 /// Lines of one command, at most: it is one entry of the ledger.
@@ -77,7 +79,7 @@ impl Command for ImportRoll {
             return Err(ImportRollError::RollClosed);
         }
         let weights = row.definition()?.weights;
-        let (mut added, mut known) = (0, 0);
+        let (mut added, mut known, mut more) = (0, 0, BTreeMap::<u32, u64>::new());
         for (place, (Hex(voter), weight)) in self.lines.into_iter().enumerate() {
             if !weights.contains(&weight) {
                 return Err(ImportRollError::NoSuchWeight(weight));
@@ -88,11 +90,19 @@ impl Command for ImportRoll {
                 None => {
                     tx.put(RollLine { election, voter, weight });
                     added += 1;
-                    row.weighted += u64::from(weight);
+                    *more.entry(weight).or_insert(0) += 1;
                 }
             }
         }
-        if row.weighted > BALLOTS_MAX {
+        let mut weighted = 0;
+        for weight in weights {
+            let count = tx.get::<WeightCount>((election, weight))?;
+            let mut count = count.unwrap_or(WeightCount { election, weight, voters: 0, issued: 0 });
+            count.voters += more.get(&weight).copied().unwrap_or_default();
+            weighted += count.voters * u64::from(weight);
+            tx.put(count);
+        }
+        if weighted > BALLOTS_MAX {
             return Err(ImportRollError::TooHeavy);
         }
         row.voters += added;

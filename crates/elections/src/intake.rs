@@ -1,10 +1,9 @@
 //! Votes are taken: no more than what is durable is done before the answer. Nobody's session comes this far.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use board::{BallotEntry, Election, Hex, OpenBallotEntry};
 use clock::Timestamp;
 use ids::Id;
-use ledger::SubmitError;
+use ledger::{SubmitError, merkle::Hash};
 use problem::Problem;
 
 use crate::{
@@ -22,8 +21,7 @@ use crate::{
 pub(crate) struct Received {
     pub(crate) tracker: Hex<32>,
     pub(crate) index: u64,
-    /// In base64, as ledgers write it.
-    pub(crate) leaf: String,
+    pub(crate) leaf: Hash,
     pub(crate) at: Timestamp,
 }
 
@@ -67,6 +65,15 @@ impl Elections {
         self.put(&board, tracker, vote).await
     }
 
+    /// The board's signature for a vote that was taken, which holds whoever runs the server to it before a checkpoint does.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub(crate) fn promise(&self, election: Id<Election>, received: &Received) -> Result<Vec<u8>, Problem> {
+        let statement = board::received(election, received.index, &received.leaf.0);
+        self.keys().signing().sign_ed25519(&statement).map_err(|error| Problem::internal(&error))
+    }
+
     async fn open_board(
         &self,
         election: Id<Election>,
@@ -89,7 +96,7 @@ impl Elections {
         let received = match posted {
             Ok(receipt) => {
                 let at = board.ledger.last_at();
-                Received { tracker, index: receipt.done, leaf: receipt.leaf.to_base64(), at }
+                Received { tracker, index: receipt.done, leaf: receipt.leaf, at }
             }
             Err(SubmitError::Refused(PostError::AlreadyCast { index })) => {
                 let entry = board.ledger.entry(index).await?;
@@ -97,7 +104,7 @@ impl Elections {
                 if entry.body != serde_json::to_vec(&vote).map_err(|error| Problem::internal(&error))? {
                     return Err(PostError::AlreadyThere.into());
                 }
-                Received { tracker, index, leaf: STANDARD.encode(entry.leaf().0), at: entry.at }
+                Received { tracker, index, leaf: entry.leaf(), at: entry.at }
             }
             Err(error) => {
                 self.instruments().submitted("refused");

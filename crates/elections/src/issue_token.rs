@@ -12,7 +12,7 @@ use store::{Keys, StoreError, Tx};
 
 use crate::{
     create_election::no_such_election,
-    rows::{ElectionRow, RollLine, Stage, TokenCount, TokenIssued},
+    rows::{ElectionRow, RollLine, Stage, TokenIssued, WeightCount},
 };
 
 /// Gives the voter who asks a token.
@@ -64,7 +64,8 @@ impl Command for IssueToken {
     fn apply(self, by: &By, tx: &mut Tx<'_>, _: Timestamp) -> Result<Applied<u32>, IssueTokenError> {
         let Self { election, voter: Hex(voter), blinded } = self;
         let row = tx.get::<ElectionRow>(election)?.ok_or(IssueTokenError::NoSuchElection)?;
-        if row.stage() != Stage::Open {
+        // Once there is a key: who gets theirs before they can vote is not told by the time of their vote.
+        if !matches!(row.stage(), Stage::Ceremony | Stage::Open) {
             return Err(IssueTokenError::NotOpen);
         }
         let line = tx.get::<RollLine>((election, voter))?.ok_or(IssueTokenError::NotEligible)?;
@@ -73,9 +74,9 @@ impl Command for IssueToken {
             let again = known.blinded == blinded;
             return Err(if again { IssueTokenError::Again { weight } } else { IssueTokenError::Issued });
         }
-        let count = tx.get::<TokenCount>((election, weight))?.map_or(0, |count| count.issued);
+        let count = tx.get::<WeightCount>((election, weight))?.ok_or(IssueTokenError::NotEligible)?;
         tx.put(TokenIssued { election, voter, blinded });
-        tx.put(TokenCount { election, weight, issued: count + 1 });
+        tx.put(WeightCount { issued: count.issued + 1, ..count });
         let applied = Applied::new(weight);
         Ok(match by.person() {
             Some(person) => applied.about(person),

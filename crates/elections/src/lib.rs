@@ -47,7 +47,7 @@ pub use http::{description, routes};
 pub use import_roll::{ImportRoll, ImportRollError, LINES_MAX, RollImported};
 pub use issue_token::{IssueToken, IssueTokenError};
 pub use people::{People, SharedPeople};
-pub use rows::{ElectionRow, RollLine, SERVICE, Stage, TokenCount, TokenIssued, Trustee};
+pub use rows::{ElectionRow, RollLine, SERVICE, Stage, TokenIssued, Trustee, WeightCount};
 pub use sql::{announced, board_is_over};
 
 /// Every command of a board, for replays.

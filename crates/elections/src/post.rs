@@ -43,6 +43,8 @@ pub(crate) enum PostError {
     SaidOtherwise,
     #[error("others have to speak first")]
     NotTheStep,
+    #[error("the manifest cannot be read")]
+    Unreadable,
     #[error("nobody has this number")]
     Stranger,
     #[error(transparent)]
@@ -121,6 +123,7 @@ impl From<PostError> for Problem {
             PostError::SaidOtherwise => Self::conflict("elections/said-otherwise", error),
             PostError::NotTheStep => Self::conflict("elections/not-the-step", error),
             PostError::Stranger => Self::forbidden("elections/no-trustee", error),
+            PostError::Unreadable => Self::internal(&error),
             PostError::Store(error) => error.into(),
         }
     }

@@ -7,8 +7,7 @@ use std::{
 };
 
 use board::{
-    Abandoned, BeginCeremony, Closed, Defined, Election, IssuedCount, Manifest, Opened, Published,
-    TrusteesNamed, Void,
+    Abandoned, BeginCeremony, Closed, Defined, Election, Manifest, Opened, Published, TrusteesNamed, Void,
 };
 use ids::Id;
 use ledger::{Command, SubmitError};
@@ -24,6 +23,7 @@ use crate::{
     boards::Board,
     ceremony::{Spoken, Standing},
     post::{PostError, Rule},
+    read::roll_counts,
     rows::{ElectionRow, Stage},
     sql,
     tokens::issuers,
@@ -186,13 +186,9 @@ impl Elections {
         if row.stage() >= Stage::Closed {
             let election = row.id;
             let counts =
-                self.ledger().readers().read(move |snapshot| sql::token_counts(snapshot, election)).await?;
-            let weights = row.definition()?.weights;
-            let issued = weights.iter().map(|weight| {
-                let count = counts.iter().find(|count| count.weight == *weight);
-                IssuedCount { weight: *weight, issued: count.map_or(0, |count| count.issued) }
-            });
-            return tried(board, Closed { issued: issued.collect() }).await;
+                self.ledger().readers().read(move |snapshot| sql::weight_counts(snapshot, election)).await?;
+            let issued = roll_counts(&row.definition()?.weights, &counts);
+            return tried(board, Closed { issued }).await;
         }
         let closes_at = row.definition()?.closes_at;
         self.advance_at(row, closes_at, Stage::Closed).await

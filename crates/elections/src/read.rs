@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use board::{
-    ContestResult, Counted, Election, Hex, IssuedCount, Issuer, RefusedBallot, TrusteeFault, WhyRefused,
+    ContestResult, Counted, Election, Hex, Issuer, RefusedBallot, RollCount, TrusteeFault, WhyRefused,
 };
-use clock::Timestamp;
 use ids::Id;
-use ledger::{LogError, merkle::Hash};
+use ledger::{Entry, LogError, ProvenEntry, merkle::Hash};
 use problem::Problem;
+use store::{Snapshot, StoreError};
 
 use crate::{
     board_rows::{BoardState, CountedRow, Phase, VerdictRow, VoidRow, VoteRow, kept},
@@ -16,7 +16,7 @@ use crate::{
     create_election::no_such_election,
     elections::Reading,
     http::{ElectionBody, ResultBody, TurnoutBody},
-    rows::{ElectionRow, Stage},
+    rows::{ElectionRow, Stage, WeightCount},
     sql,
     tokens::issuers,
 };
@@ -31,24 +31,53 @@ pub(crate) struct Known {
     pub(crate) faults: Vec<TrusteeFault>,
 }
 
-/// Where a vote stands.
-pub(crate) struct Found {
-    pub(crate) index: u64,
-    pub(crate) at: Timestamp,
-    pub(crate) verdict: Option<VerdictRow>,
-    pub(crate) leaf_bytes: Vec<u8>,
-    pub(crate) leaf: Hash,
-    /// With the checkpoint that it leads to, and that checkpoint's size.
-    pub(crate) proof: Option<(Vec<Hash>, String, u64)>,
+/// An entry of a board, and that it is one if a checkpoint covers it.
+pub(crate) struct Shown {
+    pub(crate) entry: Entry,
+    /// With the checkpoint that it leads to.
+    pub(crate) proof: Option<(Vec<Hash>, String)>,
 }
 
-impl Found {
-    /// Why it was refused, if it was.
-    pub(crate) fn refused(&self) -> Result<Option<WhyRefused>, Problem> {
-        let Some(verdict) = &self.verdict else { return Ok(None) };
-        let refused: Vec<RefusedBallot> = kept(&verdict.refused, "board_verdicts")?;
-        Ok(refused.into_iter().find(|refused| refused.index == self.index).map(|refused| refused.reason))
+/// What came of a vote, under a checkpoint.
+pub(crate) struct Judged {
+    /// The entry that says so.
+    pub(crate) shown: Shown,
+    pub(crate) refused: Option<WhyRefused>,
+    /// The tracker of the voter's vote that stands instead of this one.
+    pub(crate) superseded_by: Option<Hex<32>>,
+}
+
+/// Where a vote stands.
+pub(crate) struct Found {
+    pub(crate) vote: Shown,
+    pub(crate) judged: Option<Judged>,
+}
+
+/// Why the vote at this place was refused, if it was.
+fn refused(verdict: &VerdictRow, index: u64) -> Result<Option<WhyRefused>, StoreError> {
+    let refused: Vec<RefusedBallot> = kept(&verdict.refused, "board_verdicts")?;
+    Ok(refused.into_iter().find(|refused| refused.index == index).map(|refused| refused.reason))
+}
+
+/// The vote that stands for whoever made this one: of those that were confirmed the first in their order.
+fn standing(snapshot: &Snapshot<'_>, voter: [u8; 32]) -> Result<Option<VoteRow>, StoreError> {
+    for vote in sql::votes_of(snapshot, voter)? {
+        let verdict = sql::verdict_on(snapshot, vote.index)?;
+        if verdict.is_some_and(|verdict| matches!(refused(&verdict, vote.index), Ok(None))) {
+            return Ok(Some(vote));
+        }
     }
+    Ok(None)
+}
+
+/// What is counted of each weight of an election.
+pub(crate) fn roll_counts(weights: &[u32], counts: &[WeightCount]) -> Vec<RollCount> {
+    let of = |weight: &u32| {
+        let count = counts.iter().find(|count| count.weight == *weight);
+        let (voters, issued) = count.map_or((0, 0), |count| (count.voters, count.issued));
+        RollCount { weight: *weight, voters, issued }
+    };
+    weights.iter().map(of).collect()
 }
 
 /// In one word, how an election stands.
@@ -128,16 +157,12 @@ impl Reading {
         }
     }
 
-    /// How many tokens were given out, by weight.
-    pub(crate) async fn issued(&self, row: &ElectionRow) -> Result<Vec<IssuedCount>, Problem> {
+    /// How many may vote, and how many tokens were given out, by weight.
+    pub(crate) async fn issued(&self, row: &ElectionRow) -> Result<Vec<RollCount>, Problem> {
         let election = row.id;
         let counts =
-            self.ledger.readers().read(move |snapshot| sql::token_counts(snapshot, election)).await?;
-        let of = |weight: &u32| {
-            let count = counts.iter().find(|count| count.weight == *weight);
-            IssuedCount { weight: *weight, issued: count.map_or(0, |count| count.issued) }
-        };
-        Ok(row.definition()?.weights.iter().map(of).collect())
+            self.ledger.readers().read(move |snapshot| sql::weight_counts(snapshot, election)).await?;
+        Ok(roll_counts(&row.definition()?.weights, &counts))
     }
 
     /// The results, once they are published, as JSON.
@@ -173,22 +198,38 @@ pub(crate) fn json<T: serde::Serialize>(body: &T) -> Result<String, Problem> {
 impl Board {
     /// The vote with this tracker.
     pub(crate) async fn find(&self, tracker: Hex<32>) -> Result<Found, Problem> {
-        let read = move |snapshot: &store::Snapshot<'_>| {
+        let read = move |snapshot: &Snapshot<'_>| {
             let Some(vote) = snapshot.get::<VoteRow>(&tracker.0)? else { return Ok(None) };
-            Ok(Some((vote.index, sql::verdict_on(snapshot, vote.index)?)))
+            let verdict = sql::verdict_on(snapshot, vote.index)?;
+            let standing = if verdict.is_some() { standing(snapshot, vote.voter)? } else { None };
+            Ok(Some((vote, verdict, standing)))
         };
         let found = self.ledger.readers().read(read).await?;
-        let (index, verdict) = found.ok_or_else(no_such_ballot)?;
-        let (entry, proof) = match self.ledger.proven(index).await {
-            Ok(proven) => {
-                let size = proven.published.checkpoint.size();
-                (proven.entry, Some((proven.proof, proven.published.note.clone(), size)))
+        let (vote, verdict, standing) = found.ok_or_else(no_such_ballot)?;
+        // Nothing is said to be decided before everybody could hold the server to it.
+        let judged = match verdict {
+            Some(verdict) => {
+                let shown = self.shown(verdict.index).await?;
+                let refused = refused(&verdict, vote.index)?;
+                let other = standing.filter(|other| other.tracker != tracker.0 && refused.is_none());
+                let superseded_by = other.map(|other| Hex(other.tracker));
+                shown.proof.is_some().then_some(Judged { shown, refused, superseded_by })
             }
-            Err(LogError::NotCovered { .. }) => (self.ledger.entry(index).await?, None),
-            Err(error) => return Err(error.into()),
+            None => None,
         };
-        let (leaf_bytes, leaf) = (entry.leaf_bytes(), entry.leaf());
-        Ok(Found { index, at: entry.at, verdict, leaf_bytes, leaf, proof })
+        Ok(Found { vote: self.shown(vote.index).await?, judged })
+    }
+
+    async fn shown(&self, index: u64) -> Result<Shown, Problem> {
+        match self.ledger.proven(index).await {
+            Ok(ProvenEntry { entry, proof, published }) => {
+                Ok(Shown { entry, proof: Some((proof, published.note.clone())) })
+            }
+            Err(LogError::NotCovered { .. }) => {
+                Ok(Shown { entry: self.ledger.entry(index).await?, proof: None })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -32,8 +32,6 @@ table! {
         /// 1 once the first mixer was asked, 2 once the count was.
         pub asked_tally: u8,
         pub created_at: Timestamp,
-        /// The sum of the weights of all lines of the roll.
-        pub weighted: u64,
     }
 }
 
@@ -55,9 +53,10 @@ table! {
 }
 
 table! {
-    /// How many voters of a weight have got a token.
-    pub struct TokenCount in "token_counts", Replayed {
+    /// How many voters of a weight are on the roll, and how many have got a token.
+    pub struct WeightCount in "weight_counts", Replayed {
         key { pub election: Id<Election>, pub weight: u32 }
+        pub voters: u64,
         pub issued: u64,
     }
 }

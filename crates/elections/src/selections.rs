@@ -50,6 +50,7 @@ fn answer(question: &Question, selections: &[&Selection]) -> Result<Answer, Prob
     let places = contest.places();
     let mut marked: Vec<Option<&Selection>> = vec![None; places];
     for selection in selections {
+        fits(question, selection)?;
         let place = place(question, selection)?;
         if marked[place].replace(selection).is_some() {
             return Err(unfit(format!("an option of `{}` is selected twice", question.contest_id)));
@@ -76,6 +77,26 @@ fn answer(question: &Question, selections: &[&Selection]) -> Result<Answer, Prob
     let answer = Answer { marks, write_in };
     contest.allows(&answer).map_err(|error| unfit(format!("`{}`: {error}", question.contest_id)))?;
     Ok(answer)
+}
+
+/// Does it say what this question asks for, and nothing else? What it left out would be a vote that says less than was
+/// meant.
+fn fits(question: &Question, selection: &Selection) -> Result<(), Problem> {
+    let (rank, score) = match question.form {
+        FormOf::Plurality {} | FormOf::Approval { .. } => (false, false),
+        FormOf::Ranked { .. } => (true, false),
+        FormOf::Score { .. } => (false, true),
+    };
+    let contest = &question.contest_id;
+    for (member, said, asked) in
+        [("rank", selection.rank.is_some(), rank), ("score", selection.score.is_some(), score)]
+    {
+        if said != asked {
+            let with = if asked { "with" } else { "without" };
+            return Err(unfit(format!("send each selection of `{contest}` {with} a `{member}`")));
+        }
+    }
+    Ok(())
 }
 
 /// The place on the ballot that is marked.
@@ -133,5 +154,17 @@ mod tests {
         let scored = question(FormOf::Score { score_max: 5 }, 0);
         let much = select(r#"{"contestId": "c", "optionId": "b", "score": 6}"#);
         assert!(answer(&scored, &[&much]).is_err());
+    }
+
+    #[test]
+    fn what_a_question_asks_for_is_said_and_nothing_else() {
+        let bare = select(r#"{"contestId": "c", "optionId": "b"}"#);
+        let ranked = select(r#"{"contestId": "c", "optionId": "b", "rank": 1}"#);
+        let scored = select(r#"{"contestId": "c", "optionId": "b", "score": 1}"#);
+        let fit = |form: FormOf, selection| answer(&question(form, 0), &[selection]).is_ok();
+        let score = || FormOf::Score { score_max: 5 };
+        let rank = || FormOf::Ranked { ranks_max: 2, shared_ranks: false };
+        assert!(fit(FormOf::Plurality {}, &bare) && fit(score(), &scored) && fit(rank(), &ranked));
+        assert!(!fit(FormOf::Plurality {}, &ranked) && !fit(score(), &bare) && !fit(rank(), &scored));
     }
 }

@@ -5,8 +5,8 @@ use ids::Id;
 use store::{Cell, Column, Snapshot, StoreError};
 
 use crate::{
-    board_rows::{BlobRow, BoardState, DecryptedRow, MixRow, Phase, SaidRow, VerdictRow},
-    rows::{ElectionRow, TokenCount},
+    board_rows::{BlobRow, BoardState, DecryptedRow, MixRow, Phase, SaidRow, VerdictRow, VoteRow},
+    rows::{ElectionRow, WeightCount},
 };
 
 /// Elections in the order in which they were made, the newest first.
@@ -53,11 +53,11 @@ pub fn board_is_over(snapshot: &Snapshot<'_>) -> Result<bool, StoreError> {
     Ok(board_state(snapshot)?.phase() >= Phase::Published)
 }
 
-/// How many voters of each weight have got a token.
-pub(crate) fn token_counts(
+/// How many voters of each weight there are, and how many have got a token.
+pub(crate) fn weight_counts(
     snapshot: &Snapshot<'_>,
     election: Id<Election>,
-) -> Result<Vec<TokenCount>, StoreError> {
+) -> Result<Vec<WeightCount>, StoreError> {
     snapshot.rows("WHERE election = $1 ORDER BY weight", &[election.cell()])
 }
 
@@ -69,6 +69,12 @@ pub(crate) fn board_state(snapshot: &Snapshot<'_>) -> Result<BoardState, StoreEr
 /// What trustees said in an attempt at a ceremony, step by step.
 pub(crate) fn said(snapshot: &Snapshot<'_>, attempt: u16) -> Result<Vec<SaidRow>, StoreError> {
     snapshot.rows("WHERE attempt = $1 ORDER BY step, trustee", &[attempt.cell()])
+}
+
+/// The votes of whoever made this one, the one that counts first, if all of them hold.
+pub(crate) fn votes_of(snapshot: &Snapshot<'_>, voter: [u8; 32]) -> Result<Vec<VoteRow>, StoreError> {
+    let order = "WHERE voter = $1 ORDER BY sequence DESC, \"index\" DESC LIMIT 100";
+    snapshot.rows(order, &[voter.cell()])
 }
 
 /// The verdict on the vote at this place, if there is one.

@@ -91,8 +91,8 @@ impl Elections {
     ) -> Result<Issued, Problem> {
         let person = actor.by().person().ok_or(authz::Denied::Anonymous)?;
         let board = self.board(election).await?;
-        let phase = board.phase_for(&[Phase::Open]).await?;
-        let agreed = board.agreed().await?.filter(|_| phase == Phase::Open);
+        let phase = board.phase_for(&[Phase::Ready, Phase::Open]).await?;
+        let agreed = board.agreed().await?.filter(|_| matches!(phase, Phase::Ready | Phase::Open));
         let agreed = agreed.ok_or(IssueTokenError::NotOpen)?;
         let input = input(agreed.manifest.secret, blinded)?;
         let index = self.people().index_of(person).await?.ok_or(IssueTokenError::NotEligible)?;

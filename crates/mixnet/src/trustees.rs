@@ -44,6 +44,10 @@ pub enum QuorumError {
         "with {0} of {0} trustees one that is lost voids the election: choose that by its name, or fewer"
     )]
     Unanimous(u16),
+    #[error(
+        "with {0} of {1} trustees some could decrypt one board and others another: more than half are needed"
+    )]
+    Split(u16, u16),
 }
 
 /// A trustee who broke the protocol, and how. Trustees are numbered from 1.
@@ -85,7 +89,8 @@ pub enum Offence {
 
 impl Quorum {
     /// Any `threshold` of `trustees`. One alone is refused, and so is all of them, because then one lost key is a
-    /// lost election.
+    /// lost election; and so is half or less, because then some could decrypt one board and others another, which
+    /// differ by a vote, and each of them only once.
     pub const fn new(threshold: u16, trustees: u16) -> Result<Self, QuorumError> {
         if trustees == 0 || trustees > TRUSTEES_MAX {
             return Err(QuorumError::Trustees(trustees));
@@ -98,6 +103,9 @@ impl Quorum {
         }
         if threshold == trustees {
             return Err(QuorumError::Unanimous(trustees));
+        }
+        if threshold <= trustees / 2 {
+            return Err(QuorumError::Split(threshold, trustees));
         }
         Ok(Self { threshold, trustees })
     }

@@ -181,7 +181,15 @@ pub(crate) struct BallotStatus {
     pub(crate) index: u64,
     pub(crate) received_at: String,
     #[serde(default)]
-    pub(crate) verdict_index: Option<u64>,
+    pub(crate) superseded_by: Option<String>,
+    #[serde(default)]
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// The entry that says what became of a ballot.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Verdict {
+    pub(crate) index: u64,
 }
 
 /// What came out.

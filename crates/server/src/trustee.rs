@@ -1,17 +1,17 @@
 //! `holdfast trustee`: a trustee's part of an election, from a machine of their own. Their keys never leave it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use board::{Election, Hex, sha256};
+use board::{CeremonyStep, Election, Hex, sha256};
 use clap::Args;
 use clock::Clock;
 use ids::Id;
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
-use trustee::{CeremonyView, Next, Safe, TrusteeError, decrypt};
-use verifier::Record;
+use trustee::{CeremonyView, Decrypted, Next, Safe, SaidView, TrusteeError, decrypt};
+use verifier::{Prefix, Record};
 
 use crate::{
     remote::{Refused, Remote},
@@ -58,6 +58,12 @@ pub struct TrusteeOptions {
     /// End when the key is made; come again for the decryption.
     #[arg(long)]
     until_ready: bool,
+    /// The others' transport keys were compared with them: approve the key without asking.
+    #[arg(long)]
+    keys_compared: bool,
+    /// Decrypt lists of fewer than 3 votes too, which tells how so few people voted.
+    #[arg(long)]
+    few: bool,
     /// How long is waited before the server is asked again, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 5000)]
     poll_ms: u64,
@@ -173,6 +179,9 @@ impl<'o> Keeper<'o> {
         let view: CeremonyView = serde_json::from_value(view).context("the ceremony cannot be read")?;
         match self.safe.next(&view, &mut self.rng)? {
             Next::Say { step, bytes } => {
+                if step == CeremonyStep::Approval {
+                    self.compare(&view)?;
+                }
                 let word = serde_json::to_value(step)?;
                 let word = word.as_str().unwrap_or_default();
                 let body = json!({"attempt": view.attempt, "bytes": STANDARD.encode(bytes)});
@@ -184,19 +193,31 @@ impl<'o> Keeper<'o> {
                 self.tell(&format!("said this trustee's {word}"));
             }
             Next::Wait => {
-                let keys: Vec<_> = view
-                    .said
-                    .iter()
-                    .filter_map(|said| Some(format!("{}: {}", said.name, said.transport_key?)))
-                    .collect();
-                self.tell(&format!(
-                    "waiting for the others; compare their transport keys with them: {}",
-                    keys.join(", ")
-                ));
+                self.tell("waiting for the others");
             }
             Next::Concluded => self.tell("the key is made, and this trustee has their share"),
             Next::Void => self.tell("somebody broke the ceremony; waiting for the officers to begin anew"),
         }
+        Ok(())
+    }
+
+    /// Shows all transport keys before the key is approved that is made with them: a server could have put keys of its own in
+    /// the others' place, and nobody but the trustees can tell.
+    fn compare(&mut self, view: &CeremonyView) -> anyhow::Result<()> {
+        let key = |said: &SaidView| Some(format!("\n  {}: {}", said.name, said.transport_key?));
+        let keys: String = view.said.iter().filter_map(key).collect();
+        self.tell(&format!("the trustees' transport keys, to be compared with each of them:{keys}"));
+        if self.options.keys_compared {
+            return Ok(());
+        }
+        ensure!(
+            std::io::stdin().is_terminal(),
+            "nobody can be asked whether the keys are the others': compare them, and say --keys-compared"
+        );
+        crate::tell("Has each of the others told you this key, on the telephone or in person? Type yes:");
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        ensure!(answer.trim() == "yes", "the key is not approved; tell the officers if a key is another one");
         Ok(())
     }
 
@@ -261,15 +282,13 @@ impl<'o> Keeper<'o> {
         for _ in 0..60 {
             fetch(&self.remote, &self.options.election.to_string(), folder.path()).await?;
             let record = Record::open(folder.path(), Some(self.safe.known_board_keys()))?;
-            let partials = decrypt(&mut self.safe, &record, &mut self.rng)?;
-            if let Some(partials) = partials {
-                let (entries, root) = (record.size(), record.root());
+            let decrypted = decrypt(&mut self.safe, &record, self.options.few, &mut self.rng)?;
+            if let Some(Decrypted { prefix: Prefix { entries, root }, parts }) = decrypted {
                 self.tell(&format!(
-                    "decrypted what the board's {entries} entries show to be mixed; their root is {root}: compare it with \
-                     what the other trustees and observers see"
+                    "decrypted what the board's first {entries} entries show to be mixed; their root is {root}: compare it \
+                     with what the other trustees and observers see"
                 ));
-                ensure!(!partials.is_empty(), "there is nothing to decrypt");
-                return Ok(partials);
+                return Ok(parts);
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }

@@ -4,10 +4,11 @@ mod fetch;
 
 use std::{io::Write, path::PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use board::RollCount;
 use clap::Args;
 pub(crate) use fetch::fetch;
-use verifier::{Checked, Record, check};
+use verifier::{Checked, Prefix, Record, check};
 
 use crate::remote::Remote;
 
@@ -32,20 +33,28 @@ pub struct VerifyElectionOptions {
 /// # Errors
 /// The first thing that is wrong; the process then ends with a failure.
 pub fn verify_election(options: &VerifyElectionOptions) -> anyhow::Result<()> {
-    let (folder, _temporary) = match options.place.split_once("/api/v1/public/elections/") {
+    let (folder, asked, _temporary) = match options.place.split_once("/api/v1/public/elections/") {
         Some((server, election)) => {
             let temporary = tempfile::tempdir().context("cannot make a folder for the record")?;
             let folder = options.save.clone().unwrap_or_else(|| temporary.path().to_owned());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let remote = Remote::new(server)?;
-            runtime.block_on(fetch(&remote, election.trim_end_matches('/'), &folder))?;
-            (folder, Some(temporary))
+            let election = election.trim_end_matches('/');
+            runtime.block_on(fetch(&remote, election, &folder))?;
+            (folder, Some(election), Some(temporary))
         }
-        None => (PathBuf::from(&options.place), None),
+        None => (PathBuf::from(&options.place), None, None),
     };
     let keys = (!options.keys.is_empty()).then_some(options.keys.as_slice());
     let record = Record::open(&folder, keys)?;
     let checked = check(&record)?;
+    if let Some(election) = asked {
+        ensure!(
+            checked.election.to_string() == election,
+            "this is the record of another election, {}",
+            checked.election
+        );
+    }
     let text = tell(&record, &checked, keys.is_none());
     writeln!(std::io::stdout(), "{text}")?;
     Ok(())
@@ -79,14 +88,21 @@ fn tell(record: &Record, checked: &Checked, unknown_keys: bool) -> String {
     let Checked { votes, refused, standing, unchecked, .. } = checked;
     line(format!("{votes} votes: {refused} refused rightly, {unchecked} not yet checked, {standing} count"));
     for issued in &checked.issued {
-        let (count, weight) = (issued.issued, issued.weight);
+        let RollCount { weight, voters, issued } = issued;
         line(format!(
-            "{count} tokens of weight {weight} were given out: compare it with who was seen to vote"
+            "{voters} may vote with weight {weight}, {issued} tokens were given out: compare it with the roll and with who was \
+             seen to vote"
         ));
     }
     if checked.mixes > 0 {
         line(format!("{} mixes hold, and every token that counts is the issuer's", checked.mixes));
     }
+    if let Some(Prefix { entries, root }) = checked.decrypting {
+        line(format!(
+            "the first {entries} entries say what is to be decrypted, their root is {root}: the trustees saw the same"
+        ));
+    }
+    checked.remarks.iter().for_each(|remark| line(remark.clone()));
     if !checked.decrypted_by.is_empty() || !checked.lied.is_empty() {
         line(format!(
             "trustees {:?} decrypted; what was sent in the names of {:?} is rightly called false",

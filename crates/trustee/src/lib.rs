@@ -12,7 +12,7 @@ mod safe;
 mod speak;
 mod view;
 
-pub use decrypt::{Parts, decrypt};
+pub use decrypt::{Decrypted, FEW_ROWS, decrypt};
 pub use safe::{Safe, SafeError};
 pub use speak::Next;
 pub use view::{CeremonyView, SaidView};
@@ -30,4 +30,10 @@ pub enum TrusteeError {
     Record(#[from] verifier::Wrong),
     #[error("the safe holds no share of this election's key")]
     NoShare,
+    #[error("the election was given up: nothing of it is decrypted")]
+    Abandoned,
+    #[error(
+        "list {list} has {rows} votes: decrypted, they tell how so few people voted. Agree with the other trustees, then say --few"
+    )]
+    Few { list: u32, rows: u32 },
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -19,6 +19,8 @@ use zeroize::{Zeroize, Zeroizing};
 pub struct Safe {
     path: PathBuf,
     pub(crate) kept: Kept,
+    /// Held as long as the safe is open: two programs that write it would forget what the other one keeps.
+    _lock: File,
 }
 
 /// What is in the file.
@@ -65,6 +67,8 @@ pub enum SafeError {
     Malformed { path: PathBuf, source: serde_json::Error },
     #[error("others may read the key file {path}: take that from them (chmod 600)")]
     Open { path: PathBuf },
+    #[error("the key file {path} is in use by another program")]
+    InUse { path: PathBuf },
     #[error("the key file {path} is for another election")]
     OtherElection { path: PathBuf },
     #[error("the server's board is signed by other keys than when this trustee first saw it")]
@@ -99,6 +103,11 @@ impl Safe {
     /// When the file cannot be used, is another election's, or others may read it.
     pub fn open(path: &Path, election: Id<Election>) -> Result<Self, SafeError> {
         let file = |source| SafeError::File { path: path.to_owned(), source };
+        // A file beside it, because the safe's own is replaced whenever it is written.
+        let lock = lock(&beside(path, "lock")).map_err(|error| match error {
+            TryLockError::WouldBlock => SafeError::InUse { path: path.to_owned() },
+            TryLockError::Error(source) => file(source),
+        })?;
         let kept = match File::open(path) {
             Ok(mut opened) => {
                 if opened.metadata().map_err(file)?.permissions().mode() & 0o077 != 0 {
@@ -121,7 +130,7 @@ impl Safe {
         if kept.election != election {
             return Err(SafeError::OtherElection { path: path.to_owned() });
         }
-        Ok(Self { path: path.to_owned(), kept })
+        Ok(Self { path: path.to_owned(), kept, _lock: lock })
     }
 
     /// The keys that sign the board: those it was first seen with, or these, if it was not seen before.
@@ -153,7 +162,8 @@ impl Safe {
     }
 
     /// Remembers which lists are decrypted: whoever decrypts another one, of one vote less perhaps, tells what that vote was.
-    pub(crate) fn decrypts(&mut self, lists: Vec<ListBlob>) -> Result<(), SafeError> {
+    pub(crate) fn decrypts(&mut self, mut lists: Vec<ListBlob>) -> Result<(), SafeError> {
+        lists.sort_by_key(|list| list.list);
         if self.kept.decrypted.is_empty() {
             self.kept.decrypted = lists;
             return self.save();
@@ -167,7 +177,7 @@ impl Safe {
         let text = serde_json::to_vec(&self.kept);
         let text = text.map_err(|source| SafeError::Malformed { path: self.path.clone(), source })?;
         let text = Zeroizing::new(text);
-        let draft = self.path.with_extension("draft");
+        let draft = beside(&self.path, "draft");
         let mut opened = OpenOptions::new()
             .write(true)
             .create(true)
@@ -180,6 +190,21 @@ impl Safe {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()).map_err(file)
     }
+}
+
+/// Takes a file for this program alone.
+fn lock(path: &Path) -> Result<File, TryLockError> {
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let lock = lock.map_err(TryLockError::Error)?;
+    lock.try_lock()?;
+    Ok(lock)
+}
+
+/// A file that belongs to this one and to no other: its whole name, and more.
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{what}"));
+    name.into()
 }
 
 #[cfg(test)]
@@ -195,13 +220,29 @@ mod tests {
         safe.board_keys(&["a".to_owned()]).expect("it is kept");
         let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        assert!(matches!(Safe::open(&path, election), Err(SafeError::InUse { .. })));
+        drop(safe);
         let mut again = Safe::open(&path, election).expect("the same");
         assert!(again.board_keys(&["a".to_owned()]).is_ok());
         assert!(matches!(again.board_keys(&["b".to_owned()]), Err(SafeError::OtherBoard)));
+        drop(again);
         let other = Safe::open(&path, Id::new(2, [1; 10]));
         assert!(matches!(other, Err(SafeError::OtherElection { .. })));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("it is changed");
         assert!(matches!(Safe::open(&path, election), Err(SafeError::Open { .. })));
+    }
+
+    #[test]
+    fn safes_that_differ_only_behind_a_dot_do_not_meet() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let election = Id::new(1, [1; 10]);
+        let open = |name: &str| Safe::open(&folder.path().join(name), election).expect("a new one");
+        let (mut one, mut other) = (open("court.mayor"), open("court.council"));
+        one.board_keys(&["a".to_owned()]).expect("it is kept");
+        other.board_keys(&["b".to_owned()]).expect("it is kept");
+        drop((one, other));
+        assert_eq!(open("court.mayor").known_board_keys(), ["a"]);
+        assert_eq!(open("court.council").known_board_keys(), ["b"]);
     }
 
     #[test]

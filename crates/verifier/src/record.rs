@@ -13,7 +13,7 @@ use ledger::{
 };
 use seal::PublicKey;
 
-use crate::Wrong;
+use crate::{Prefix, Wrong};
 
 /// The signed note.
 pub const CHECKPOINT: &str = "checkpoint";
@@ -97,6 +97,12 @@ impl Record {
     #[must_use]
     pub fn root(&self) -> Hex<32> {
         Hex(root_of(&self.hashes).0)
+    }
+
+    /// Its first so many entries.
+    #[must_use]
+    pub fn prefix(&self, entries: usize) -> Option<Prefix> {
+        self.hashes.get(..entries).map(|hashes| Prefix { entries, root: Hex(root_of(hashes).0) })
     }
 
     /// Did its first so many entries have this root?

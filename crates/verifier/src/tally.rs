@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use board::{BallotEntry, Closed, Counted, Event, Hex, Manifest, OpenBallotEntry, Redeemed, RefusedToken};
+use board::{
+    BallotEntry, Closed, Counted, Event, Hex, Manifest, OpenBallotEntry, Redeemed, RefusedToken, lots_seed,
+};
 use mixnet::{Ristretto, TrusteeKeys};
 
 use crate::{
@@ -72,7 +74,7 @@ impl Tally<'_> {
         checked: &mut Checked,
     ) -> Result<(), Wrong> {
         let mut stage = Stage::Mixing;
-        for Said { index, event } in rest {
+        for Said { index, event, .. } in rest {
             let taken = match (event, stage) {
                 (Event::Counted(counted), Stage::Mixing) => {
                     stage = Stage::Counted;
@@ -91,8 +93,7 @@ impl Tally<'_> {
     }
 
     fn counted(&self, counted: &Counted, lists: &Lists, checked: &mut Checked) -> Result<(), String> {
-        let place = usize::try_from(self.closed.0).unwrap_or(usize::MAX);
-        let seed = self.record.hashes.get(place).map(|hash| hash.0).ok_or("nothing was closed")?;
+        let seed = lots_seed(&self.hash.0, lists);
         checked.results = Some(check_count(self.record, self.manifest, lists, counted, &seed)?);
         Ok(())
     }
@@ -149,8 +150,12 @@ impl<'t> Secret<'t> {
     }
 
     fn go_through(mut self, rest: &[Said], checked: &mut Checked) -> Result<(), Wrong> {
-        for Said { index, event } in rest {
+        for Said { index, event, .. } in rest {
             self.take(event, checked).map_err(|what| Wrong::at(*index, what))?;
+            if matches!(event, Event::Decrypting(_)) {
+                checked.decrypting =
+                    self.tally.record.prefix(usize::try_from(*index).unwrap_or(usize::MAX) + 1);
+            }
         }
         checked.decrypted_by = self.chain.partials.keys().copied().collect();
         checked.lied = self.chain.lied.iter().copied().collect();

@@ -53,6 +53,12 @@ pub(crate) fn check_counts(closed: &Closed, manifest: &Manifest, votes: &[u32]) 
         return Err("it does not say once of each weight how many tokens were given out".to_owned());
     }
     for issued in &closed.issued {
+        if issued.issued > issued.voters {
+            return Err(format!(
+                "more tokens of weight {} were given out than voters have it",
+                issued.weight
+            ));
+        }
         let count = votes.iter().filter(|weight| **weight == issued.weight).count() as u64;
         if count > issued.issued {
             let (given, weight) = (issued.issued, issued.weight);

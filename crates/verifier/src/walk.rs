@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use board::{
-    Closed, ContestResult, Election, Event, Hex, IssuedCount, ListRows, Manifest, PROTOCOL, RollCall,
+    Closed, ContestResult, Election, Event, Hex, ListRows, Manifest, PROTOCOL, RollCall, RollCount,
     WhyRefused,
 };
+use clock::Timestamp;
 use ids::Id;
 use mixnet::{Polling, Ristretto, TrusteeKeys};
 
@@ -38,8 +39,10 @@ pub struct Checked {
     pub mixes: usize,
     /// What is to be decrypted, if all is mixed.
     pub lists: Vec<ListRows>,
+    /// The board as far as it says so.
+    pub decrypting: Option<Prefix>,
     /// How many tokens were given out, by weight; nothing before the election is closed.
-    pub issued: Vec<IssuedCount>,
+    pub issued: Vec<RollCount>,
     pub decrypted_by: Vec<u16>,
     /// Trustees in whose names parts were sent that are false.
     pub lied: Vec<u16>,
@@ -47,11 +50,22 @@ pub struct Checked {
     pub results: Option<Vec<ContestResult>>,
     pub published: bool,
     pub abandoned: bool,
+    /// What is no fault, and still to be known.
+    pub remarks: Vec<String>,
+}
+
+/// How a board begins. Who compares these has seen the same entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    pub entries: usize,
+    pub root: Hex<32>,
 }
 
 /// One entry, taken apart.
 pub(crate) struct Said {
     pub(crate) index: u64,
+    /// Milliseconds since 1970, cut to the minute.
+    pub(crate) at_ms: u64,
     pub(crate) event: Event,
 }
 
@@ -63,6 +77,9 @@ pub fn check(record: &Record) -> Result<Checked, Wrong> {
     let said = read(record)?;
     let mut rest = said.as_slice();
     let agreed = before_voting(&mut rest)?;
+    if !record.origin().ends_with(&format!("/elections/{}", agreed.election)) {
+        return Err(Wrong::whole("the checkpoint is of another board than this election's"));
+    }
     let mut checked = Checked::begun(record, agreed.election);
     let Some((manifest, hash, keys)) = agreed.decided else {
         checked.abandoned = agreed.abandoned;
@@ -100,12 +117,14 @@ impl Checked {
             unchecked: 0,
             mixes: 0,
             lists: Vec::new(),
+            decrypting: None,
             issued: Vec::new(),
             decrypted_by: Vec::new(),
             lied: Vec::new(),
             results: None,
             published: false,
             abandoned: false,
+            remarks: Vec::new(),
         }
     }
 }
@@ -130,7 +149,11 @@ fn read(record: &Record) -> Result<Vec<Said>, Wrong> {
             return Err(Wrong::at(index, "its body is not written as it must be"));
         }
         let event = Event::read(leaf.command, leaf.body);
-        Ok(Said { index, event: event.map_err(|error| Wrong::at(index, error.to_string()))? })
+        Ok(Said {
+            index,
+            at_ms: leaf.at_ms,
+            event: event.map_err(|error| Wrong::at(index, error.to_string()))?,
+        })
     };
     record.leaves.iter().enumerate().map(entry).collect()
 }
@@ -236,6 +259,11 @@ pub(crate) struct Voted {
     closed: Option<(u64, Closed)>,
 }
 
+/// Did this happen earlier, as far as a minute tells?
+const fn before(said: &Said, at: Timestamp) -> bool {
+    said.at_ms + 60_000 <= at.millis()
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "what has no place here is wrong, new kinds of entries too"
@@ -244,16 +272,26 @@ fn voting(terms: &Terms<'_>, rest: &mut &[Said], checked: &mut Checked) -> Resul
     let mut voted =
         Voted { roll: RollCall::default(), for_token: BTreeSet::new(), votes: BTreeMap::new(), closed: None };
     let (mut open, mut trackers, mut checked_to) = (false, BTreeSet::new(), BTreeMap::<u64, u64>::new());
+    let Manifest { opens_at, closes_at, .. } = terms.manifest;
     while let Some((said, others)) = rest.split_first() {
         let index = said.index;
+        let late = closes_at.is_some_and(|closes_at| said.at_ms >= closes_at.millis());
+        if late && matches!(said.event, Event::BallotEntry(_) | Event::OpenBallotEntry(_)) {
+            return Err(Wrong::at(index, "a vote stands there after the time at which voting was to end"));
+        }
         match &said.event {
-            Event::Opened(_) if !open && voted.closed.is_none() => open = true,
+            Event::Opened(_) if !open && voted.closed.is_none() => {
+                open = true;
+                if opens_at.is_some_and(|opens_at| before(said, opens_at)) {
+                    checked.remarks.push("voting began before the time that was announced".to_owned());
+                }
+            }
             Event::BallotEntry(vote) if open => {
                 if !trackers.insert(vote.tracker()) {
                     return Err(Wrong::at(index, "a vote stands there twice"));
                 }
                 let vote = vote.clone();
-                voted.roll.vote(index, vote.voter.0, Vote::Secret(vote.clone()));
+                voted.roll.vote(index, (&vote).into(), Vote::Secret(vote.clone()));
                 voted.votes.insert(index, Vote::Secret(vote));
             }
             Event::OpenBallotEntry(vote) if open => {
@@ -261,7 +299,7 @@ fn voting(terms: &Terms<'_>, rest: &mut &[Said], checked: &mut Checked) -> Resul
                     return Err(Wrong::at(index, "a vote stands there twice"));
                 }
                 let vote = vote.clone();
-                voted.roll.vote(index, vote.voter.0, Vote::Open(vote.clone()));
+                voted.roll.vote(index, (&vote).into(), Vote::Open(vote.clone()));
                 voted.votes.insert(index, Vote::Open(vote));
             }
             Event::Verdicts(verdicts) => {
@@ -278,6 +316,9 @@ fn voting(terms: &Terms<'_>, rest: &mut &[Said], checked: &mut Checked) -> Resul
             }
             Event::Closed(closed) if open => {
                 open = false;
+                if closes_at.is_some_and(|closes_at| before(said, closes_at)) {
+                    checked.remarks.push("voting ended before the time that was announced".to_owned());
+                }
                 voted.closed = Some((index, closed.clone()));
             }
             Event::Abandoned(_) if others.is_empty() => checked.abandoned = true,

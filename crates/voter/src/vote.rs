@@ -26,6 +26,7 @@ pub struct Submission {
     pub weight: u32,
     pub voter_key: Hex<32>,
     pub token: Hex<64>,
+    pub sequence: u32,
     pub ballots: Vec<Base64>,
     pub signature: Hex<64>,
 }
@@ -37,7 +38,8 @@ impl Voter {
         Hex(self.public)
     }
 
-    /// Votes with an answer to each contest. Each time it is another vote, even with the same answers; the last one counts.
+    /// Votes with an answer to each contest. Each time it is another vote, even with the same answers; the one with the
+    /// highest `sequence` counts.
     ///
     /// # Errors
     /// When the answers fit no vote of the election.
@@ -45,6 +47,7 @@ impl Voter {
         &self,
         booth: &Booth,
         answers: &[Answer],
+        sequence: u32,
         rng: &mut impl CryptoRng,
     ) -> Result<BallotEntry, VoterError> {
         let contests = booth.contests.len();
@@ -63,6 +66,7 @@ impl Voter {
             voter: Hex(self.public),
             token: Hex(self.token),
             weight: self.weight,
+            sequence,
             ballots,
             signature: Hex([0; 64]),
         };
@@ -76,8 +80,8 @@ impl Submission {
     /// A vote, as it is sent.
     #[must_use]
     pub fn of(election_id: Id<Election>, entry: BallotEntry) -> Self {
-        let BallotEntry { voter, token, weight, ballots, signature } = entry;
-        Self { election_id, weight, voter_key: voter, token, ballots, signature }
+        let BallotEntry { voter, token, weight, sequence, ballots, signature } = entry;
+        Self { election_id, weight, voter_key: voter, token, sequence, ballots, signature }
     }
 }
 
@@ -142,7 +146,7 @@ mod tests {
         let token = Token { input: voter.key().0.to_vec(), output: voter.token };
         issuer().redeem(&token).expect("it is the issuer's own");
         let (booth, mut rng) = (booth(), StdRng::seed_from_u64(3));
-        let entry = voter.vote(&booth, &[choice(0), choice(1)], &mut rng).expect("it is a vote");
+        let entry = voter.vote(&booth, &[choice(0), choice(1)], 1, &mut rng).expect("it is a vote");
         let caster = Caster { voter: &entry.voter.0, token: &entry.token.0 };
         let ballot =
             |place: usize| Ballot::<Ristretto>::from_bytes(&entry.ballots[place].0).expect("a ballot");
@@ -153,7 +157,7 @@ mod tests {
             others[place].verify(caster, &ballot(place)).expect_err("it is of another weight");
         }
         own[0].verify(caster, &ballot(1)).expect_err("it is of another contest");
-        let again = voter.vote(&booth, &[choice(0), choice(1)], &mut rng).expect("it is a vote");
+        let again = voter.vote(&booth, &[choice(0), choice(1)], 1, &mut rng).expect("it is a vote");
         assert_ne!(again.tracker(), entry.tracker(), "each vote is another");
     }
 
@@ -170,11 +174,11 @@ mod tests {
         let answer = answer(&asking, &issuer());
         let voter = asking.finish(&answer).expect("the issuer is honest");
         let mut rng = StdRng::seed_from_u64(3);
-        let mut vote = |answers: &[Answer]| voter.vote(&booth(), answers, &mut rng);
+        let mut vote = |answers: &[Answer]| voter.vote(&booth(), answers, 1, &mut rng);
         assert!(matches!(vote(&[choice(0)]), Err(VoterError::Answers { answers: 1, contests: 2 })));
         assert!(matches!(vote(&[choice(0), choice(2)]), Err(VoterError::Answer(_))));
         let light = Voter { weight: 2, ..voter };
-        let voted = light.vote(&booth(), &[choice(0), choice(1)], &mut rng);
+        let voted = light.vote(&booth(), &[choice(0), choice(1)], 1, &mut rng);
         assert!(matches!(voted, Err(VoterError::Weight(2))));
     }
 }

@@ -51,6 +51,26 @@ fn lots_decide_between_equals_as_the_seed_says() {
 }
 
 #[test]
+fn lots_follow_from_what_was_voted_and_not_from_its_order() {
+    let (ada, bob) = (for_one(0, None), for_one(1, None));
+    let seed = |hash: u8, lists: &[(u32, &[&Option<Answer>])]| {
+        let list =
+            |(list, answers): &(u32, &[&Option<Answer>])| (*list, answers.iter().copied().cloned().collect());
+        lots_seed(&[hash; 32], &lists.iter().map(list).collect())
+    };
+    let own = seed(1, &[(0, &[&ada, &bob, &None])]);
+    assert_eq!(seed(1, &[(0, &[&None, &bob, &ada])]), own);
+    let others = [
+        seed(2, &[(0, &[&ada, &bob, &None])]),
+        seed(1, &[(1, &[&ada, &bob, &None])]),
+        seed(1, &[(0, &[&ada, &ada, &None])]),
+        seed(1, &[(0, &[&ada, &bob])]),
+        seed(1, &[(0, &[&ada]), (1, &[&bob, &None])]),
+    ];
+    assert!(others.iter().all(|other| *other != own));
+}
+
+#[test]
 fn rankings_are_counted_by_each_rule() {
     let ranked = |ranks: [u8; 2]| {
         Some(Answer { marks: Marks::Ranked(ranks.iter().map(|rank| Some(*rank)).collect()), write_in: None })

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Service, private};
-use crate::Elections;
+use crate::{Elections, read::Shown};
 
 pub(super) fn routes() -> OpenApiRouter<Elections> {
     OpenApiRouter::new().routes(routes!(ballot))
@@ -29,13 +29,26 @@ struct BallotBody {
     #[schema(example = "CONFIRMED")]
     status: &'static str,
     reason: Option<WhyRefused>,
-    /// Its place on the board.
-    index: u64,
+    /// The tracker of the vote that the same voter made later, if that one stands instead of this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    superseded_by: Option<Hex<32>>,
     /// Cut to the minute.
     #[schema(value_type = String, format = "date-time")]
     received_at: Timestamp,
-    /// The place of the entry that says what came of it.
-    verdict_index: Option<u64>,
+    #[serde(flatten)]
+    vote: LeafBody,
+    /// The entry that says what came of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<LeafBody>,
+}
+
+/// An entry of the board, to be checked by whoever reads it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct LeafBody {
+    /// Its place on the board.
+    index: u64,
     leaf_hash: String,
     /// The exact bytes that the leaf covers, in base64: hash them with a zero byte in front.
     leaf_bytes: String,
@@ -46,6 +59,19 @@ struct BallotBody {
     /// The checkpoint that the proof leads to.
     #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint: Option<String>,
+}
+
+impl From<Shown> for LeafBody {
+    fn from(Shown { entry, proof }: Shown) -> Self {
+        let (inclusion_proof, checkpoint) = proof.unzip();
+        Self {
+            index: entry.index,
+            leaf_hash: entry.leaf().to_base64(),
+            leaf_bytes: STANDARD.encode(entry.leaf_bytes()),
+            inclusion_proof,
+            checkpoint,
+        }
+    }
 }
 
 /// Finds a vote by its tracker.
@@ -64,30 +90,19 @@ async fn ballot(
     let tracker: Hex<32> =
         tracker.parse().map_err(|error| Problem::not_found("elections/no-such-ballot", error))?;
     let found = elections.board(id).await?.find(tracker).await?;
-    let covered = found.proof.as_ref().map_or(0, |(_, _, size)| *size);
-    // Nothing is said to be decided before everybody could hold the server to it.
-    let verdict_index = found.verdict.as_ref().map(|verdict| verdict.index).filter(|index| *index < covered);
-    let reason = if verdict_index.is_some() { found.refused()? } else { None };
-    let status = match (verdict_index, reason) {
-        (None, _) => "RECEIVED",
-        (Some(_), None) => "CONFIRMED",
-        (Some(_), Some(_)) => "REFUSED",
-    };
-    let (inclusion_proof, checkpoint) = match found.proof {
-        Some((proof, note, _)) => (Some(proof), Some(note)),
-        None => (None, None),
+    let status = match found.judged.as_ref().map(|judged| judged.refused) {
+        None => "RECEIVED",
+        Some(None) => "CONFIRMED",
+        Some(Some(_)) => "REFUSED",
     };
     let body = BallotBody {
         tracker,
         status,
-        reason,
-        index: found.index,
-        received_at: found.at,
-        verdict_index,
-        leaf_hash: found.leaf.to_base64(),
-        leaf_bytes: STANDARD.encode(found.leaf_bytes),
-        inclusion_proof,
-        checkpoint,
+        reason: found.judged.as_ref().and_then(|judged| judged.refused),
+        superseded_by: found.judged.as_ref().and_then(|judged| judged.superseded_by),
+        received_at: found.vote.entry.at,
+        vote: found.vote.into(),
+        verdict: found.judged.map(|judged| judged.shown.into()),
     };
     Ok(private(StatusCode::OK, &body))
 }

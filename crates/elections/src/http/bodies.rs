@@ -1,7 +1,7 @@
 //! What the service answers with.
 
 use board::{
-    Choice, ContestResult, Counted, Definition, Election, FormOf, Hex, IssuedCount, Issuer, Method, Question,
+    Choice, ContestResult, Counted, Definition, Election, FormOf, Hex, Issuer, Method, Question, RollCount,
     Texts, TrusteeFault, TrusteesNamed,
 };
 use clock::Timestamp;
@@ -150,7 +150,7 @@ pub(crate) struct TurnoutBody {
     eligible: u64,
     /// Tokens that were given out.
     issued: u64,
-    issued_by_weight: Vec<IssuedCount>,
+    issued_by_weight: Vec<RollCount>,
     /// Votes on the board, also those that were sent again.
     received: u64,
     confirmed: u64,
@@ -158,7 +158,7 @@ pub(crate) struct TurnoutBody {
 }
 
 impl TurnoutBody {
-    pub(crate) fn of(known: &Known, issued_by_weight: Vec<IssuedCount>) -> Result<Self, Problem> {
+    pub(crate) fn of(known: &Known, issued_by_weight: Vec<RollCount>) -> Result<Self, Problem> {
         let (row, state) = (&known.row, &known.state);
         Ok(Self {
             election_id: row.id,

@@ -17,8 +17,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ElectionBody, Service, private, public::seen_by};
 use crate::{
-    AdvanceElection, ChangeElection, CreateElection, Draft, Elections, ImportRoll, LINES_MAX, RollImported,
-    Stage, Trustee, board_rows::Phase, people::voter_hash, post::PostError,
+    AdvanceElection, ChangeElection, CreateElection, Draft, Elections, ImportRoll, ImportRollError,
+    LINES_MAX, RollImported, Stage, Trustee, board_rows::Phase, people::voter_hash, post::PostError,
 };
 
 /// Lines of the roll in one request, at most.
@@ -231,11 +231,17 @@ async fn import_roll(
         let detail = format!("send 1 to {VOTERS_MAX} voters at a time");
         return Err(Problem::unprocessable("elections/roll-unfit", detail));
     }
-    let first = elections.row(id).await?.definition()?.weights.first().copied().unwrap_or(1);
+    let weights = elections.row(id).await?.definition()?.weights;
+    let first = weights.first().copied().unwrap_or(1);
     let mut lines = Vec::with_capacity(voters.len());
     for VoterBody { user_id, weight } in voters {
         let index = elections.people().index_of_name(&user_id)?;
-        lines.push((Hex(voter_hash(elections.keys(), id, &index)), weight.unwrap_or(first)));
+        let weight = weight.unwrap_or(first);
+        // Before any line is added: it takes more than one entry.
+        if !weights.contains(&weight) {
+            return Err(ImportRollError::NoSuchWeight(weight).into());
+        }
+        lines.push((Hex(voter_hash(elections.keys(), id, &index)), weight));
     }
     let mut done = RollBodyDone { added: 0, known: 0, voters: 0 };
     for lines in lines.chunks(LINES_MAX) {

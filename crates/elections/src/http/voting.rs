@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use board::{BallotEntry, Base64, Election, Hex};
 use clock::Timestamp;
 use edge::{Body, Caller, Refusals};
@@ -119,6 +120,10 @@ struct SubmitBody {
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[0-9a-f]{64}$")]
     voter_key: Option<Hex<32>>,
+    /// Which of the voter's votes it is, by their own count: the highest stands. Whole minutes since 1970, or one more than the
+    /// last, do.
+    #[serde(default)]
+    sequence: Option<u32>,
     /// One for each contest, in order, in base64.
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, max_items = 50)]
@@ -143,6 +148,8 @@ struct ReceivedBody {
     /// Its place on the board.
     index: u64,
     leaf_hash: String,
+    /// By the board's Ed25519 key, in base64, over the election, the place and the leaf's hash: who took the vote cannot deny it.
+    signature: String,
     /// Cut to the minute.
     #[schema(value_type = String, format = "date-time")]
     received_at: Timestamp,
@@ -152,7 +159,8 @@ struct ReceivedBody {
 }
 
 fn missing(what: &str) -> Problem {
-    let detail = format!("a secret vote has `voterKey`, `ballots` and `signature`: {what} is missing");
+    let detail =
+        format!("a secret vote has `voterKey`, `sequence`, `ballots` and `signature`: {what} is missing");
     Problem::unprocessable("elections/malformed", detail)
 }
 
@@ -172,10 +180,22 @@ async fn submit(
         Some(selections) => (false, elections.take_open(election_id, &body.token, selections).await?),
         None => (true, elections.take(election_id, body.vote(&headers)?).await?),
     };
-    let Received { tracker, index, leaf: leaf_hash, at: received_at } = received;
+    let signature = STANDARD.encode(elections.promise(election_id, &received)?);
+    let Received { tracker, index, leaf, at: received_at } = received;
+    let leaf_hash = leaf.to_base64();
     let notice = (!secret).then_some(NOTICE);
     let status = "RECEIVED";
-    let body = ReceivedBody { election_id, status, tracker, index, leaf_hash, received_at, secret, notice };
+    let body = ReceivedBody {
+        election_id,
+        status,
+        tracker,
+        index,
+        leaf_hash,
+        signature,
+        received_at,
+        secret,
+        notice,
+    };
     Ok(private(StatusCode::CREATED, &body))
 }
 
@@ -195,6 +215,7 @@ impl SubmitBody {
             voter,
             token,
             weight: self.weight.unwrap_or(1),
+            sequence: self.sequence.ok_or_else(|| missing("sequence"))?,
             ballots: self.ballots.ok_or_else(|| missing("ballots"))?,
             signature: self.signature.ok_or_else(|| missing("signature"))?,
         })

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use board::{
     ContestResult, Counted, Election, Event, ListBlob, ListRows, RollCall, Votes, count, decryption_context,
+    lots_seed,
 };
 use ids::Id;
 use mixnet::{Answer, Encoded, PartialDecryption, Ristretto, Rows, combine};
@@ -66,7 +67,7 @@ impl Elections {
             let json = serde_json::to_vec(said).map_err(|error| Problem::internal(&error))?;
             answers.push(ListBlob { list: *list, blob: board.keep(&json).await? });
         }
-        let seed = closing_leaf(&board).await?;
+        let seed = lots_seed(&agreed.hash.0, &lists);
         let counted = Arc::clone(&agreed);
         let results = self.work(move || results(&counted, &lists, &seed)).await??;
         let json = serde_json::to_vec(&results).map_err(|error| Problem::internal(&error))?;
@@ -130,9 +131,9 @@ fn read_answers(
 /// The answers of an election whose votes are not secret.
 async fn open_answers(board: &Board, agreed: &Agreed) -> Result<BTreeMap<u32, Answers>, Problem> {
     let mut roll = RollCall::default();
-    each_event(board, |index, event, _| {
+    each_event(board, |index, event| {
         if let Event::OpenBallotEntry(vote) = event {
-            roll.vote(index, vote.voter.0, vote);
+            roll.vote(index, (&vote).into(), vote);
         } else if let Event::Verdicts(verdicts) = event {
             roll.verdicts(&verdicts);
         }
@@ -152,18 +153,6 @@ async fn open_answers(board: &Board, agreed: &Agreed) -> Result<BTreeMap<u32, An
     }
     answers.values_mut().for_each(|answers| answers.sort());
     Ok(answers)
-}
-
-/// The leaf hash of the entry that closed the election.
-async fn closing_leaf(board: &Board) -> Result<[u8; 32], Problem> {
-    let mut leaf = None;
-    each_event(board, |_, event, entry| {
-        if let Event::Closed(_) = event {
-            leaf = Some(entry.leaf().0);
-        }
-    })
-    .await?;
-    leaf.ok_or_else(behind)
 }
 
 fn results(

@@ -11,7 +11,7 @@ use board::{
     RollCall, WhyRefused, generators_label, mix_context,
 };
 use ids::Id;
-use ledger::{ENTRIES_MAX, Entry};
+use ledger::ENTRIES_MAX;
 use mixnet::{
     Ballot, Encoded, Generators, Mix as Mixing, Ristretto, Row, Rows,
     tokens::{TOKENS_MAX, Token, TokenKey},
@@ -206,10 +206,7 @@ pub(crate) fn read_rows(bytes: &[u8]) -> Result<Rows<Ristretto>, Problem> {
 }
 
 /// All entries of a board that were read, one after the other.
-pub(crate) async fn each_event(
-    board: &Board,
-    mut take: impl FnMut(u64, Event, &Entry),
-) -> Result<(), Problem> {
+pub(crate) async fn each_event(board: &Board, mut take: impl FnMut(u64, Event)) -> Result<(), Problem> {
     let mut at = 0;
     loop {
         let entries = board.ledger.entries(at, ENTRIES_MAX).await?;
@@ -218,7 +215,7 @@ pub(crate) async fn each_event(
         for entry in &entries {
             let event =
                 Event::read(&entry.command, &entry.body).map_err(|error| Problem::internal(&error))?;
-            take(entry.index, event, entry);
+            take(entry.index, event);
         }
     }
 }
@@ -231,10 +228,10 @@ struct Votes {
 
 async fn read_votes(board: &Board) -> Result<Votes, Problem> {
     let (mut roll, mut for_token, mut closed) = (RollCall::default(), HashSet::new(), false);
-    each_event(board, |index, event, _| {
+    each_event(board, |index, event| {
         closed |= matches!(event, Event::Closed(_));
         if let Event::BallotEntry(vote) = event {
-            roll.vote(index, vote.voter.0, vote);
+            roll.vote(index, (&vote).into(), vote);
         } else if let Event::Verdicts(verdicts) = event {
             let tokens = verdicts.refused.iter().filter(|refused| refused.reason == WhyRefused::Token);
             for_token.extend(tokens.map(|refused| refused.index));

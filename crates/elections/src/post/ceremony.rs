@@ -36,17 +36,6 @@ impl Rule for BeginCeremony {
 /// What can be said in one attempt: each step by each trustee.
 const SAID_MAX: usize = CeremonyStep::ALL.len() * mixnet::TRUSTEES_MAX as usize;
 
-/// What must have been said by all before this is.
-const fn before(step: CeremonyStep) -> Option<CeremonyStep> {
-    match step {
-        CeremonyStep::TransportKey => None,
-        CeremonyStep::SealedOpening => Some(CeremonyStep::TransportKey),
-        CeremonyStep::Opening => Some(CeremonyStep::SealedOpening),
-        CeremonyStep::Dealing => Some(CeremonyStep::Opening),
-        CeremonyStep::Approval | CeremonyStep::Complaint => Some(CeremonyStep::Dealing),
-    }
-}
-
 impl Rule for Said {
     fn reads(&self, keys: &mut Keys<'_>) {
         keys.want::<SaidRow>((self.attempt, self.step as u8, self.trustee));
@@ -65,7 +54,7 @@ impl Rule for Said {
             let same = known.said == self.bytes.0;
             return Err(if same { PostError::AlreadyThere } else { PostError::SaidOtherwise });
         }
-        if let Some(before) = before(self.step) {
+        if let Some(before) = self.step.before() {
             let prefix = vec![self.attempt.cell()];
             let said = tx.scan::<SaidRow>(&Scan { prefix, below: None, limit: SAID_MAX })?;
             let spoke = said.iter().filter(|row| row.step == before as u8).count();
@@ -100,7 +89,9 @@ impl Rule for Defined {
         if !matches!(state.phase(), Phase::New | Phase::Ceremony) {
             return Err(PostError::NotNow(state.phase()));
         }
+        let manifest: Manifest = serde_json::from_str(&self.manifest).map_err(|_| PostError::Unreadable)?;
         state.phase = Phase::Ready as u8;
+        state.closes_at = manifest.closes_at;
         let hash = Manifest::hash(&self.manifest).0;
         tx.put(ManifestRow { part: 0, manifest: self.manifest, hash });
         Ok(())

@@ -1,7 +1,7 @@
-//! Votes, and what came of checking them. Taking one costs no more than reading and writing two rows: whether it holds
+//! Votes, and what came of checking them. Taking one costs no more than reading and writing two rows and an index: whether it holds
 //! is the workers' to say.
 
-use board::{BallotEntry, OpenBallotEntry, Verdicts};
+use board::{BallotEntry, OpenBallotEntry, Turn, Verdicts};
 use clock::Timestamp;
 use store::{Keys, Tx};
 
@@ -9,12 +9,23 @@ use super::{PostError, Rule, json};
 use crate::board_rows::{BoardState, Phase, VerdictRow, VoteRow};
 
 /// Puts a vote in its place, once.
-fn put_vote(tx: &mut Tx<'_>, state: &mut BoardState, tracker: [u8; 32]) -> Result<(), PostError> {
+fn put_vote(
+    tx: &mut Tx<'_>,
+    state: &mut BoardState,
+    tracker: [u8; 32],
+    turn: Turn,
+    at: Timestamp,
+) -> Result<(), PostError> {
     state.must_be(Phase::Open)?;
+    // Whoever closes the election may be late; the time that was announced is not.
+    if state.closes_at.is_some_and(|closes_at| closes_at <= at) {
+        return Err(PostError::NotNow(Phase::Closed));
+    }
     if let Some(known) = tx.get::<VoteRow>(tracker)? {
         return Err(PostError::AlreadyCast { index: known.index });
     }
-    tx.put(VoteRow { tracker, index: state.entries });
+    let Turn { voter, sequence } = turn;
+    tx.put(VoteRow { tracker, index: state.entries, voter, sequence });
     state.votes += 1;
     Ok(())
 }
@@ -24,8 +35,8 @@ impl Rule for BallotEntry {
         keys.want::<VoteRow>(self.tracker().0);
     }
 
-    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
-        put_vote(tx, state, self.tracker().0)
+    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, at: Timestamp) -> Result<(), PostError> {
+        put_vote(tx, state, self.tracker().0, (&self).into(), at)
     }
 }
 
@@ -34,8 +45,8 @@ impl Rule for OpenBallotEntry {
         keys.want::<VoteRow>(self.tracker().0);
     }
 
-    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
-        put_vote(tx, state, self.tracker().0)
+    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, at: Timestamp) -> Result<(), PostError> {
+        put_vote(tx, state, self.tracker().0, (&self).into(), at)
     }
 }
 

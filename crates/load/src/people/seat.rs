@@ -28,7 +28,12 @@ impl Seat {
     pub fn vote(&self) -> anyhow::Result<Vec<u8>> {
         let answer = Answer { marks: Marks::Plurality(Some(self.option)), write_in: None };
         let mut dice = StdRng::from_seed(Clock::System.random());
-        let entry = self.voter.vote(&self.booth, &[answer], &mut dice).context("this cannot be voted for")?;
+        let minute = Clock::System.now().seconds() / 60;
+        let sequence = u32::try_from(minute).unwrap_or(u32::MAX);
+        let entry = self
+            .voter
+            .vote(&self.booth, &[answer], sequence, &mut dice)
+            .context("this cannot be voted for")?;
         Ok(serde_json::to_vec(&Submission::of(self.booth.election(), entry))?)
     }
 }

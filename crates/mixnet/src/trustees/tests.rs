@@ -112,6 +112,8 @@ fn all_of_all_is_only_had_by_its_name() {
     assert_eq!(Quorum::new(3, 3), Err(QuorumError::Unanimous(3)));
     assert!(Quorum::unanimous(3).is_ok());
     assert_eq!(Quorum::new(1, 3), Err(QuorumError::Alone(1, 3)));
+    assert_eq!(Quorum::new(2, 4), Err(QuorumError::Split(2, 4)));
+    assert_eq!(Quorum::new(2, 5), Err(QuorumError::Split(2, 5)));
     assert_eq!(Quorum::new(0, 3), Err(QuorumError::Alone(0, 3)));
     assert_eq!(Quorum::new(4, 3), Err(QuorumError::Beyond(4, 3)));
     assert_eq!(Quorum::new(2, 0), Err(QuorumError::Trustees(0)));

@@ -457,20 +457,7 @@ async fn ballot(
     let election: Election = api.ask(&base).await?;
     let found: BallotStatus = api.ask(&format!("{base}/ballots/{}", in_path(&tracker)?)).await?;
     let languages = asked.languages(&fields);
-    let (title, what) = match found.status.as_str() {
-        "CONFIRMED" => (
-            "This ballot is confirmed",
-            "Its signature, its right to vote and its proofs were checked, and it stands on the public board under a signed checkpoint.",
-        ),
-        "REFUSED" => (
-            "This ballot was refused",
-            "It does not count. Why stands on the public board. Vote again while voting is open.",
-        ),
-        _ => (
-            "This ballot was received",
-            "It is on the public board for good. It is checked within moments; come back then.",
-        ),
-    };
+    let (title, what) = outcome_of(&found);
     let main = html! {
         span class="govuk-caption-l" { (said(&election.title, &languages)) }
         h1 class="govuk-heading-l" { (title) }
@@ -492,10 +479,18 @@ async fn ballot(
                 dt class="govuk-summary-list__key" { "Received" }
                 dd class="govuk-summary-list__value" { (moment(&found.received_at)) ", to the minute" }
             }
-            @if let Some(verdict) = found.verdict_index {
+            @if let Some(verdict) = &found.verdict {
                 div class="govuk-summary-list__row" {
                     dt class="govuk-summary-list__key" { "Checked" }
-                    dd class="govuk-summary-list__value" { "Entry " (verdict) }
+                    dd class="govuk-summary-list__value" { "Entry " (verdict.index) }
+                }
+            }
+            @if let Some(later) = &found.superseded_by {
+                div class="govuk-summary-list__row" {
+                    dt class="govuk-summary-list__key" { "Counted instead" }
+                    dd class="govuk-summary-list__value tracker" {
+                        a class="govuk-link" href={ "/elections/" (id) "/ballots/" (later) } { (grouped(later)) }
+                    }
                 }
             }
             @if let Some(reason) = &found.reason {
@@ -511,6 +506,28 @@ async fn ballot(
         }
     };
     Ok(page(&Page { script: Some("track"), ..Page::new(title) }, &main))
+}
+
+/// What became of a ballot, as a title and in a sentence.
+fn outcome_of(found: &BallotStatus) -> (&'static str, &'static str) {
+    match found.status.as_str() {
+        "CONFIRMED" if found.superseded_by.is_some() => (
+            "This ballot does not count any more",
+            "It was confirmed, and the same voter key made another one later, which counts instead. If that was not you, tell the election’s officers: somebody else has your voting key.",
+        ),
+        "CONFIRMED" => (
+            "This ballot is confirmed",
+            "Its signature, its right to vote and its proofs were checked, and it stands on the public board under a signed checkpoint.",
+        ),
+        "REFUSED" => (
+            "This ballot was refused",
+            "It does not count. Why stands on the public board. Vote again while voting is open.",
+        ),
+        _ => (
+            "This ballot was received",
+            "It is on the public board for good. It is checked within moments; come back then.",
+        ),
+    }
 }
 
 fn reason_of(reason: &str) -> &str {

@@ -12,6 +12,13 @@ use crate::{Folder, PASSWORD};
 
 /// An election that is open, with so many voters who have tokens.
 async fn opened(folder: &Folder, voters: usize) -> (Town, Vec<Voter>) {
+    let town = open_for(folder, voters).await;
+    let voters = town.voters(voters).await;
+    (town, voters)
+}
+
+/// An election that is open for so many voters.
+async fn open_for(folder: &Folder, voters: usize) -> Town {
     let mut town = Town::start(folder, &town::options("")).await;
     town.create(&council(2, 3)).await;
     town.enrol(voters).await;
@@ -20,8 +27,7 @@ async fn opened(folder: &Folder, voters: usize) -> (Town, Vec<Voter>) {
     town.until_state("ready").await;
     trustees.into_iter().for_each(town::ended_well);
     town.step("opening", 200).await;
-    let voters = town.voters(voters).await;
-    (town, voters)
+    town
 }
 
 async fn submit(town: &Town, entry: &board::BallotEntry) -> rig::Answer {
@@ -53,6 +59,48 @@ async fn a_ballot_that_is_sent_again_is_the_same_one_and_does_not_undo_a_later_o
     town.until_ballot(&later, "CONFIRMED").await;
     let ballots = board_entries(&town).await;
     assert_eq!(ballots.iter().filter(|entry| entry["command"] == "election/ballot").count(), 2);
+}
+
+#[tokio::test]
+async fn a_ballot_that_is_kept_back_does_not_become_the_last_one_and_its_voter_sees_which_one_counts() {
+    let folder = Folder::new();
+    let (town, voters) = opened(&folder, 1).await;
+    let kept_back = town.ballot(&voters[0], &[for_one(0), ranked([1, 2, 3])], 1).await;
+    let later = town.cast(&voters[0], &[for_one(1), ranked([1, 2, 3])]).await;
+    let taken = submit(&town, &kept_back).await;
+    let superseded = town.until_ballot(&taken.text("tracker"), "CONFIRMED").await;
+    assert_eq!(superseded["supersededBy"], later.as_str(), "{superseded}");
+    let stands = town.until_ballot(&later, "CONFIRMED").await;
+    assert!(stands.get("supersededBy").is_none(), "{stands}");
+    // What says that it is confirmed can be checked as the vote can.
+    let bytes: Base64 = serde_json::from_value(stands["verdict"]["leafBytes"].clone()).expect("bytes");
+    let leaf = verifier::Leaf::read(&bytes.0).expect("a leaf");
+    let verdicts: board::Verdicts = serde_json::from_slice(leaf.body).expect("verdicts");
+    let index = stands["index"].as_u64().expect("a place");
+    assert!((verdicts.from..verdicts.to).contains(&index) && verdicts.refused.is_empty());
+    assert!(stands["verdict"]["inclusionProof"].is_array());
+}
+
+#[tokio::test]
+async fn who_takes_a_vote_signs_for_it() {
+    let folder = Folder::new();
+    let (town, voters) = opened(&folder, 1).await;
+    let vote = town.ballot(&voters[0], &[for_one(0), ranked([1, 2, 3])], 1).await;
+    let receipt = submit(&town, &vote).await;
+    let shown = town.client.get(&town.public("")).await.expect("an answer").json();
+    let keys = shown["board"]["keys"].as_array().expect("keys");
+    let key: ledger::note::VerifierKey = keys[0].as_str().expect("a key").parse().expect("a key");
+    let bytes =
+        |member: &str| -> Base64 { serde_json::from_value(receipt.json()[member].clone()).expect("bytes") };
+    let election = town.election.parse().expect("an identifier");
+    let leaf = bytes("leafHash").0.try_into().expect("a hash");
+    let statement = board::received(election, receipt.json()["index"].as_u64().expect("a place"), &leaf);
+    key.key().verify(&statement, &bytes("signature").0).expect("it is signed");
+    key.key()
+        .verify(&board::received(election, 99, &leaf), &bytes("signature").0)
+        .expect_err("it is of one place");
+    let found = town.until_ballot(&receipt.text("tracker"), "CONFIRMED").await;
+    assert_eq!(found["leafHash"], receipt.json()["leafHash"]);
 }
 
 #[tokio::test]
@@ -145,6 +193,34 @@ async fn a_forged_token_and_a_forged_signature_do_not_vote_and_a_second_token_is
 }
 
 #[tokio::test]
+async fn a_key_of_small_order_for_which_anybody_can_sign_does_not_vote() {
+    /// The neutral element's encoding, and the base point's (RFC 8032).
+    const NEUTRAL: [u8; 32] = {
+        let mut bytes = [0; 32];
+        bytes[0] = 1;
+        bytes
+    };
+    const BASE: [u8; 32] = {
+        let mut bytes = [0x66; 32];
+        bytes[0] = 0x58;
+        bytes
+    };
+    let folder = Folder::new();
+    let town = open_for(&folder, 1).await;
+    let person = town.person(0).await;
+    let (_, keys, _) = town::asking(79);
+    let request = mixnet::tokens::Request::new(&NEUTRAL, &mut town::dice(79)).expect("a request");
+    let (token, weight) = town.token(&person, request).await;
+    let voter = Voter { keys, public: NEUTRAL, token, weight };
+    let mut ballot = town.ballot(&voter, &[for_one(1), ranked([1, 2, 3])], 79).await;
+    // 1 B = B + k 0 holds for every statement.
+    let signature: Vec<u8> = BASE.into_iter().chain(NEUTRAL).collect();
+    ballot.signature = Hex(signature.try_into().expect("64 bytes"));
+    let taken = submit(&town, &ballot).await;
+    assert_eq!(town.until_ballot(&taken.text("tracker"), "REFUSED").await["reason"], "signature");
+}
+
+#[tokio::test]
 async fn who_is_signed_in_when_they_vote_leaves_no_trace() {
     let folder = Folder::new();
     let (town, voters) = opened(&folder, 1).await;
@@ -225,10 +301,12 @@ async fn lie(town: &Town, folder: &Folder) {
     let mut safe = trustee::Safe::open(&key_file, election).expect("their safe");
     let record = verifier::Record::open(&saved, None).expect("a record");
     fill(town, &trustee).await;
+    let few = trustee::decrypt(&mut safe, &record, false, &mut town::dice(3)).expect_err("few voted");
+    assert!(matches!(few, trustee::TrusteeError::Few { rows: 1 | 2, .. }), "{few}");
     let partials =
-        trustee::decrypt(&mut safe, &record, &mut town::dice(3)).expect("it holds").expect("lists");
+        trustee::decrypt(&mut safe, &record, true, &mut town::dice(3)).expect("it holds").expect("lists");
     let mut named = Vec::new();
-    for (list, mut bytes) in partials {
+    for (list, mut bytes) in partials.parts {
         let at = bytes.len() - 32;
         bytes[at] ^= 1;
         let hash = sha256(&bytes);

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use board::{Event, Hex, sha256};
+use clock::{Clock, Timestamp};
 use ledger::{
     checkpoint::{Checkpoint, LogKeys},
     merkle::{Frontier, leaf_hash},
@@ -12,6 +13,7 @@ use seal::SigningKeys;
 use serde_json::{Value, json};
 
 use super::{
+    course::{poll, vote},
     for_one, ranked,
     town::{self, Town, council, verify_saved},
 };
@@ -88,6 +90,12 @@ impl Forger {
 
     /// Writes the record, signed by these keys as if they were the server's.
     fn write(&self, from: &Path, to: &Path, keys: &SigningKeys) {
+        let note = fs::read_to_string(from.join(verifier::CHECKPOINT)).expect("a checkpoint");
+        self.write_as(note.lines().next().expect("an origin"), from, to, keys);
+    }
+
+    /// Writes the record as the board of this origin.
+    fn write_as(&self, origin: &str, from: &Path, to: &Path, keys: &SigningKeys) {
         assert!(
             std::process::Command::new("cp")
                 .arg("-a")
@@ -103,10 +111,8 @@ impl Forger {
             bytes.extend(u16::try_from(entry.len()).expect("short").to_be_bytes());
             bytes.extend(entry);
         }
-        let note = fs::read_to_string(from.join(verifier::CHECKPOINT)).expect("a checkpoint");
-        let origin = note.lines().next().expect("an origin");
         let checkpoint = Checkpoint::new(origin, tree.size(), tree.root(), Vec::new()).expect("a checkpoint");
-        let note = checkpoint.sign(keys, clock::Clock::System.now()).expect("it signs").to_string();
+        let note = checkpoint.sign(keys, Clock::System.now()).expect("it signs").to_string();
         let log_keys = LogKeys::of(&KeyName::new(origin).expect("a name"), keys);
         fs::write(to.join(verifier::ENTRIES), bytes).expect("written");
         fs::write(to.join(verifier::CHECKPOINT), note).expect("written");
@@ -199,6 +205,33 @@ fn check_left_out(folder: &Folder, saved: &Path) {
     });
 }
 
+/// What is counted wrongly, comes in another order, or is of another board.
+fn check_counts_and_order(folder: &Folder, saved: &Path) {
+    check(folder, saved, "stuffing", "only 2 tokens were given out", |forger| {
+        let place = forger.places("election/closed")[0];
+        forger.rewrite(place, &json!({"issued": [{"weight": 1, "voters": 3, "issued": 2}]}));
+    });
+    check(folder, saved, "more-tokens-than-voters", "than voters have it", |forger| {
+        let place = forger.places("election/closed")[0];
+        forger.rewrite(place, &json!({"issued": [{"weight": 1, "voters": 3, "issued": 4}]}));
+    });
+    check(folder, saved, "a-rushed-ceremony", "is said before all have said", |forger| {
+        let of_step = |step: &str| {
+            let said = forger.places("election/said").into_iter();
+            let own: Vec<_> = said.filter(|place| forger.body(*place)["step"] == step).collect();
+            own
+        };
+        let (sealed, opened) = (of_step("sealed-opening"), of_step("opening"));
+        forger.entries.swap(sealed[2], opened[0]);
+        forger.renumber();
+    });
+    let other = folder.data().with_file_name("another-origin");
+    let origin = "sea.example/elections/0198f1de-8b70-7c4e-9f3a-6a2b1c3d4e5f";
+    Forger::read(saved).write_as(origin, saved, &other, &SigningKeys::from_seeds(&[1; 32], &[2; 32]));
+    let verdict = verify_saved(&other);
+    assert!(!verdict.success && verdict.text.contains("another board"), "{}", verdict.text);
+}
+
 /// Trustees who are named where they do not belong.
 fn check_misnamed(folder: &Folder, saved: &Path) {
     let counted = |forger: &mut Forger, field: &str, value: Value| {
@@ -230,8 +263,8 @@ fn check_other_board(folder: &Folder, saved: &Path) {
     let checked = verifier::check(&record).expect("it holds");
     let key_file = |trustee: u16| folder.data().with_file_name(format!("trustee{trustee}.keys"));
     let mut safe = trustee::Safe::open(&key_file(1), checked.election).expect("their safe");
-    let refused =
-        trustee::decrypt(&mut safe, &record, &mut town::dice(1)).expect_err("it is shorter than before");
+    let refused = trustee::decrypt(&mut safe, &record, true, &mut town::dice(1))
+        .expect_err("it is shorter than before");
     assert!(refused.to_string().contains("not a continuation"), "{refused}");
 }
 
@@ -260,10 +293,6 @@ async fn a_server_that_forges_its_record_and_signs_the_forgery_is_found_out() {
         body["refused"] = json!([{"index": forger.places("election/ballot")[0], "reason": "proof"}]);
         forger.rewrite(place, &body);
     });
-    check(&folder, &saved, "stuffing", "only 2 tokens were given out", |forger| {
-        let place = forger.places("election/closed")[0];
-        forger.rewrite(place, &json!({"issued": [{"weight": 1, "issued": 2}]}));
-    });
     check(&folder, &saved, "a-lying-mixer", "mixer 2", |forger| {
         let mixes = forger.places("election/mixed");
         let first = forger.body(mixes[0]);
@@ -291,6 +320,7 @@ async fn a_server_that_forges_its_record_and_signs_the_forgery_is_found_out() {
         body["results"] = json!(forged);
         forger.rewrite(place, &body);
     });
+    check_counts_and_order(&folder, &saved);
     check_left_out(&folder, &saved);
     check_misnamed(&folder, &saved);
     check_other_board(&folder, &saved);
@@ -304,4 +334,34 @@ async fn a_server_that_forges_its_record_and_signs_the_forgery_is_found_out() {
     let known: Vec<String> = keys.lines().map(str::to_owned).collect();
     let refused = verifier::Record::open(&honest, Some(&known)).expect_err("other keys signed it");
     assert!(refused.to_string().contains("not signed"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_vote_after_the_time_at_which_voting_ends_is_found_out() {
+    let folder = Folder::new();
+    let mut town = Town::start(&folder, &town::options("")).await;
+    let in_an_hour = Timestamp::from_millis(Clock::System.now().millis() + 3_600_000);
+    let mut definition = poll();
+    definition["closesAt"] = in_an_hour.to_string().into();
+    town.create(&definition).await;
+    town.enrol(1).await;
+    town.step("ceremony", 202).await;
+    town.until_state("ready").await;
+    town.step("opening", 200).await;
+    let person = town.person(0).await;
+    let taken = vote(&town, &person, "tea").await;
+    town.until_ballot(&taken.text("tracker"), "CONFIRMED").await;
+    town.step("closing", 200).await;
+    town.until_signed().await;
+    let saved = folder.data().with_file_name("saved");
+    let verified = town.verify_election(Some(&saved));
+    assert!(verified.success && verified.text.contains("ended before the time"), "{}", verified.text);
+    check(&folder, &saved, "a-late-vote", "after the time at which voting was to end", |forger| {
+        let place = forger.places("election/defined")[0];
+        let manifest = forger.body(place)["manifest"].as_str().expect("a text").to_owned();
+        let earlier = manifest.replace(&in_an_hour.to_string(), "2026-01-01T00:00:00.000Z");
+        assert_ne!(earlier, manifest);
+        forger.rewrite(place, &json!({"manifest": earlier}));
+    });
+    town.server.stop().expect("it stops");
 }

@@ -1,6 +1,11 @@
 //! Officers, trustees and voters of a test, and what they do.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::Path,
+    process::Stdio,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use board::{BallotEntry, Base64, Hex};
 use mixnet::{
@@ -50,6 +55,8 @@ pub(super) struct Town {
     pub(super) officer: Client,
     pub(super) election: String,
     folder: std::path::PathBuf,
+    /// Votes that were made: each is later than those before it.
+    votes: AtomicU32,
 }
 
 /// Somebody with a token.
@@ -92,7 +99,8 @@ impl Town {
             assert_eq!(answer.status, 201, "{}", answer.json());
         }
         let officer = client.sign_in("officer", PASSWORD).await.expect("they sign in");
-        Self { server, client, officer, election: String::new(), folder: folder.data() }
+        let votes = AtomicU32::new(0);
+        Self { server, client, officer, election: String::new(), folder: folder.data(), votes }
     }
 
     pub(super) fn path(&self, what: &str) -> String {
@@ -170,7 +178,7 @@ impl Town {
                 "--election",
                 &self.election,
             ])
-            .args(["--user", &format!("trustee{number}"), "--poll-ms", "200"])
+            .args(["--user", &format!("trustee{number}"), "--poll-ms", "200", "--keys-compared", "--few"])
             .arg("--key-file")
             .arg(key_file)
             .env("HOLDFAST_PASSWORD", PASSWORD)
@@ -203,6 +211,12 @@ impl Town {
 
     pub(super) async fn voter(&self, person: &Client, seed: u64) -> Voter {
         let (request, keys, public) = asking(seed);
+        let (token, weight) = self.token(person, request).await;
+        Voter { keys, public, token, weight }
+    }
+
+    /// The token that a person asks for, and the weight that it is for.
+    pub(super) async fn token(&self, person: &Client, request: Request) -> ([u8; 64], u32) {
         let body =
             json!({"electionId": self.election, "blindedInput": hex::encode(request.blinded().to_bytes())});
         let answer = person.post("/api/v1/voting/token", &body).await.expect("an answer");
@@ -214,7 +228,7 @@ impl Town {
         let blinded = [*request.blinded()];
         let tokens = finish(&issuer, vec![(0, request)], &blinded, &[evaluated], &proof).expect("a token");
         let weight = u32::try_from(answer.json()["weight"].as_u64().expect("a weight")).expect("a small one");
-        Voter { keys, public, token: tokens[0].output, weight }
+        (tokens[0].output, weight)
     }
 
     /// What a voter sends.
@@ -240,6 +254,7 @@ impl Town {
             voter: Hex(voter.public),
             token: Hex(voter.token),
             weight: voter.weight,
+            sequence: self.votes.fetch_add(1, Ordering::Relaxed),
             ballots: ballots.collect(),
             signature: Hex([0; 64]),
         };
@@ -250,7 +265,7 @@ impl Town {
     pub(super) fn body(&self, entry: &BallotEntry) -> Value {
         json!({
             "electionId": self.election, "weight": entry.weight, "voterKey": entry.voter, "token": entry.token,
-            "ballots": entry.ballots, "signature": entry.signature,
+            "sequence": entry.sequence, "ballots": entry.ballots, "signature": entry.signature,
         })
     }
 
@@ -284,12 +299,12 @@ impl Town {
 
     /// The server is gone, and another stands in its place.
     pub(super) async fn come_back(self, options: &ServerOptions, meanwhile: impl FnOnce(Server)) -> Self {
-        let Self { server, election, folder, .. } = self;
+        let Self { server, election, folder, votes, .. } = self;
         meanwhile(server);
         let server = Server::start_with(&folder, options).expect("it starts again");
         let client = server.client();
         let officer = client.sign_in("officer", PASSWORD).await.expect("they sign in");
-        Self { server, client, officer, election, folder }
+        Self { server, client, officer, election, folder, votes }
     }
 
     /// What the stream of events says first.
