@@ -1,10 +1,13 @@
 // How long the booth takes to encrypt a ballot of ten choices, in the browser that runs this.
 
 import { seal } from "../src/election/ballot.ts";
-import type { ContestBody, Election, FormBody } from "../src/election/model.ts";
+import type { Defined } from "../src/election/defined.ts";
+import type { ContestBody, FormBody } from "../src/election/model.ts";
 import type { Right } from "../src/election/right.ts";
+import type { SecretManifest } from "../src/election/verify/manifest.ts";
 import type { Answer } from "../src/mixnet/contest.ts";
 import { G, randomScalar, times } from "../src/mixnet/group.ts";
+import { encodeKeys } from "../src/mixnet/trustees.ts";
 import { toHex } from "../src/bytes.ts";
 
 const TEN = Array.from({ length: 10 }, (_, at) => at);
@@ -14,33 +17,39 @@ function contest(number: number, form: FormBody): ContestBody {
   return { contestId: `c${number}`, title: {}, form, count: "most", seats: 1, writeInBytesMax: 0, options };
 }
 
-function election(contests: ContestBody[]): Election {
-  return {
+function election(contests: ContestBody[]): Defined {
+  const key = times(G, randomScalar());
+  const manifest: SecretManifest = {
+    protocol: "",
     electionId: "",
-    state: "open",
-    secret: true,
     title: {},
+    description: {},
+    opensAt: null,
+    closesAt: null,
+    secret: true,
     mixers: 3,
     contests,
+    trustees: { threshold: 1, names: [""] },
+    attempt: 1,
+    keys: toHex(encodeKeys({ threshold: 1, key, trustees: [key] })),
     issuers: [{ weight: 1, key: "" }],
-    electionHash: "5a".repeat(32),
-    key: toHex(times(G, randomScalar()).toBytes()),
   };
+  return { manifest, electionHash: new Uint8Array(32).fill(0x5a), board: { origin: "", size: 0, keys: [] } };
 }
 
 /** Milliseconds that each ballot takes: one question with ten options to tick, and ten questions. */
 export function run(ballots: number): { oneQuestion: number[]; tenQuestions: number[] } {
   const right: Right = {
-    electionId: "",
     secretKey: new Uint8Array(32),
     voterKey: new Uint8Array(32).fill(1),
     token: new Uint8Array(64).fill(2),
     weight: 1,
+    fresh: false,
   };
-  const timed = (election: Election, answers: Answer[]) =>
+  const timed = (election: Defined, answers: Answer[]) =>
     Array.from({ length: ballots }, () => {
       const began = performance.now();
-      seal(election, right, answers);
+      seal(election, right, 1, answers);
       return performance.now() - began;
     });
   const ticked: Answer = { marks: { approval: TEN.map((at) => at % 2 === 0) } };

@@ -8,8 +8,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
+import { checkAgrees } from "../src/election/agreement.ts";
 import { seal, submit } from "../src/election/ballot.ts";
+import { readDefined } from "../src/election/defined.ts";
+import { takeSequence } from "../src/election/kept-right.ts";
 import type { Election } from "../src/election/model.ts";
+import { checkReceipt } from "../src/election/receipt.ts";
 import { rightTo } from "../src/election/right.ts";
 import type { Answer } from "../src/mixnet/contest.ts";
 import { ask, askText } from "../src/page/api.ts";
@@ -30,18 +34,20 @@ class Kept {
   clear = () => this.#all.clear();
 }
 
-async function signIn(userId: string, credentials: string): Promise<void> {
+/** Gives the person's id. */
+async function signIn(userId: string, credentials: string): Promise<string> {
   end();
-  const { token } = await post<{ token: string }>("/api/v1/authenticate", { userId, credentials });
+  const { token, personId } = await post<{ token: string; personId: string }>("/api/v1/authenticate", { userId, credentials });
   begin({ token, userId });
+  return personId;
 }
 
 /** Somebody new, signed in at a browser that nobody used before. */
-async function arrive(userId: string): Promise<void> {
+async function arrive(userId: string): Promise<string> {
   end();
   localStorage.clear();
   await post("/api/v1/persons", { userId, password: PASSWORD });
-  await signIn(userId, PASSWORD);
+  return signIn(userId, PASSWORD);
 }
 
 class Town {
@@ -197,12 +203,18 @@ async function holdTown(town: Town): Promise<void> {
   await town.trustees(TRUSTEES, "ready", "--until-ready");
   await town.step("opening");
   const election = await town.shown();
+  const defined = await readDefined(election);
+  checkAgrees(election, defined);
   const trackers: string[] = [];
   for (const [number, said] of SAID.entries()) {
-    await arrive(`voter${number}`);
-    const right = await rightTo(election);
+    const holder = { electionId: town.electionId, personId: await arrive(`voter${number}`) };
+    const right = await rightTo(defined, holder);
     const first = number === SAID.length - 1 ? [SAID[0]!] : [];
-    for (const row of [...first, said]) trackers.push((await submit(seal(election, right, answersOf(row)), right)).tracker);
+    for (const row of [...first, said]) {
+      const receipt = await submit(seal(defined, right, takeSequence(holder), answersOf(row)), right);
+      checkReceipt(town.electionId, defined.board, receipt);
+      trackers.push(receipt.tracker);
+    }
   }
   await town.untilConfirmed(trackers);
   await town.step("closing");

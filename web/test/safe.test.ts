@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { decryptAll } from "../src/election/trustee/decrypt.ts";
+import { toHex, u32 } from "../src/bytes.ts";
+import { checkRecord } from "../src/election/trustee/decrypt.ts";
 import { Safe } from "../src/election/trustee/safe.ts";
 import { serve, shown } from "./recorded.ts";
 
@@ -55,6 +56,16 @@ test("other lists than were decrypted are refused for ever", () => {
   }
 });
 
+test("the same lists are the same in whatever order a file has them", () => {
+  const hashes = Array.from({ length: 12 }, (_, list) => [String(list), toHex(u32(list)).padStart(64, "0")]);
+  withShare().decrypting(Object.fromEntries(hashes));
+  const file = (decrypted: object) => JSON.stringify({ ...JSON.parse(Safe.of(election).exported()!), decrypted });
+  Safe.of(election).import(file(Object.fromEntries([...hashes].reverse())));
+  Safe.of(election).decrypting(Object.fromEntries([...hashes].sort(([one], [other]) => (one! < other! ? -1 : 1))));
+  const swapped = Object.fromEntries(hashes.map(([list], at) => [list, hashes[11 - at]![1]]));
+  assert.throws(() => Safe.of(election).import(file(swapped)), /has decrypted other lists/);
+});
+
 test("a file brings a share, and does not make the browser forget what it knows", () => {
   const saved = withShare().exported()!;
   withShare().boardKeys(["a", "b"]);
@@ -74,11 +85,11 @@ test("a file of another election, or without a share, is refused", () => {
 test("nothing is decrypted once the board says that all was counted", async () => {
   serve();
   withShare();
-  await assert.rejects(decryptAll(shown(), async () => {}), /does not say that anything is to be decrypted/);
+  await assert.rejects(checkRecord(shown(), async () => {}), /does not say that anything is to be decrypted/);
 });
 
 test("nothing is decrypted of a board that other keys sign than at the ceremony", async () => {
   serve();
   withShare().boardKeys(["a", "b"]);
-  await assert.rejects(decryptAll(shown(), async () => {}), /signed by other keys/);
+  await assert.rejects(checkRecord(shown(), async () => {}), /signed by other keys/);
 });

@@ -11,6 +11,12 @@ function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   return sha256(concat(u8(1), left, right));
 }
 
+/** A tree, as who has signed it knows it. */
+export interface Sized {
+  size: number;
+  root: Uint8Array;
+}
+
 /** Takes leaf after leaf, and knows the root after each. */
 export class Tree {
   /** Roots of the full subtrees, the largest first, with their sizes. */
@@ -61,9 +67,32 @@ export function rootOfInclusion(
 export function isIncluded(
   leaf: Uint8Array,
   index: number,
-  { size, root }: { size: number; root: Uint8Array },
+  { size, root }: Sized,
   proof: Uint8Array[],
 ): boolean {
   const found = rootOfInclusion(leaf, index, size, proof);
   return found !== undefined && equal(found, root);
+}
+
+/** Whether a larger tree only grew from a smaller one (RFC 9162, section 2.1.4.2). */
+export function isConsistent(smaller: Sized, larger: Sized, proof: Uint8Array[]): boolean {
+  if (smaller.size === larger.size) return proof.length === 0 && equal(smaller.root, larger.root);
+  if (smaller.size < 1 || smaller.size > larger.size) return false;
+  let [at, last] = [smaller.size - 1, larger.size - 1];
+  while (at % 2 === 1) [at, last] = [Math.floor(at / 2), Math.floor(last / 2)];
+  // A tree that is full is itself the first hash of the path.
+  const [first, ...path] = at === 0 ? [smaller.root, ...proof] : proof;
+  if (!first) return false;
+  let [old, grown] = [first, first];
+  for (const sibling of path) {
+    if (last === 0) return false;
+    if (at % 2 === 1 || at === last) {
+      [old, grown] = [nodeHash(sibling, old), nodeHash(sibling, grown)];
+      while (at % 2 === 0 && at !== 0) [at, last] = [Math.floor(at / 2), Math.floor(last / 2)];
+    } else {
+      grown = nodeHash(grown, sibling);
+    }
+    [at, last] = [Math.floor(at / 2), Math.floor(last / 2)];
+  }
+  return last === 0 && equal(old, smaller.root) && equal(grown, larger.root);
 }

@@ -3,15 +3,20 @@
 import { Malformed, fromBase64, fromHex, toBase64, toHex } from "../bytes.ts";
 import { decodeBallot, holds, open } from "../mixnet/ballot.ts";
 import { type Answer, extract } from "../mixnet/contest.ts";
-import { decodeElement, decodeScalar, encodeScalar } from "../mixnet/group.ts";
+import { decodeScalar, encodeScalar } from "../mixnet/group.ts";
 import { listOf, trackerOf } from "./bindings.ts";
 import type { Sealed } from "./ballot.ts";
-import { type Election, contestOf } from "./model.ts";
+import { type Defined, keyOf, weightsOf } from "./defined.ts";
+import { contestOf } from "./model.ts";
+import { u32 } from "./verify/shape.ts";
 
 /** What the booth shows of a ballot that will not be cast. */
 export interface Opened {
   electionId: string;
+  /** Of the definition that the booth went by. */
+  electionHash: string;
   weight: number;
+  sequence: number;
   voterKey: string;
   token: string;
   ballots: string[];
@@ -21,7 +26,9 @@ export interface Opened {
 export function opened(sealed: Sealed): Opened {
   return {
     electionId: sealed.electionId,
+    electionHash: toHex(sealed.statement.electionHash),
     weight: sealed.statement.weight,
+    sequence: sealed.statement.sequence!,
     voterKey: toHex(sealed.statement.voterKey),
     // Without the key that signs, a token is of no use; and without a signature, nobody can cast this ballot.
     token: toHex(sealed.statement.token),
@@ -31,16 +38,19 @@ export function opened(sealed: Sealed): Opened {
 }
 
 /** The tracker and the answers of an opened ballot, if everything about it is as it should be. */
-export function checked(election: Election, said: Opened): { tracker: string; answers: Answer[] } {
-  if (said.electionId !== election.electionId) throw new Malformed("this ballot is of another election");
-  if (!election.electionHash || !election.key) throw new Malformed("this election has no key yet");
-  const electionHash = fromHex(election.electionHash);
-  const key = decodeElement(fromHex(election.key));
+export function checked({ manifest, electionHash }: Defined, said: Opened): { tracker: string; answers: Answer[] } {
+  const { electionId, contests } = manifest;
+  if (said.electionId !== electionId) throw new Malformed("this ballot is of another election");
+  if (said.electionHash !== toHex(electionHash)) {
+    throw new Malformed("the booth went by another definition than the one on the public board. Tell the election’s officers and observers");
+  }
+  const [key, weights] = [keyOf(manifest), weightsOf(manifest)];
+  if (!weights.includes(said.weight)) throw new Malformed("this ballot is of no weight of this election");
+  if (!u32(said.sequence)) throw new Malformed("this is not an opened ballot");
   const [voterKey, token] = [fromHex(said.voterKey), fromHex(said.token)];
   const ballots = said.ballots.map(fromBase64);
-  if (ballots.length !== election.contests.length) throw new Malformed("another number of contests");
-  const statement = { electionHash, voterKey, token, weight: said.weight, ballots };
-  const weights = election.issuers?.map(({ weight }) => weight) ?? [];
+  if (ballots.length !== contests.length) throw new Malformed("another number of contests");
+  const statement = { electionHash, voterKey, token, weight: said.weight, sequence: said.sequence, ballots };
   const answers = ballots.map((bytes, at) => {
     const ballot = decodeBallot(bytes);
     const contest = listOf(weights, said.weight, ballots.length, at);
@@ -48,7 +58,7 @@ export function checked(election: Election, said: Opened): { tracker: string; an
       throw new Malformed("the ballot's proof does not hold");
     }
     const secrets = (said.secrets[at] ?? []).map((secret) => decodeScalar(fromHex(secret)));
-    return extract(contestOf(election.contests[at]!), open(key, ballot.row, secrets));
+    return extract(contestOf(contests[at]!), open(key, ballot.row, secrets));
   });
   return { tracker: toHex(trackerOf(statement)), answers };
 }

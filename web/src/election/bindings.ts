@@ -2,7 +2,7 @@
 
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { concat, fromHex, text, u16, u32 } from "../bytes.ts";
+import { concat, fromHex, text, u16, u32, u64 } from "../bytes.ts";
 
 /** A submission before it is signed. */
 export interface Statement {
@@ -10,6 +10,8 @@ export interface Statement {
   voterKey: Uint8Array;
   token: Uint8Array;
   weight: number;
+  /** Of a voter's votes the one with the highest stands, whatever the order is in which they arrive. */
+  sequence?: number;
   ballots: Uint8Array[];
 }
 
@@ -17,9 +19,10 @@ export function encodeStatement(statement: Statement): Uint8Array {
   return concat(text("holdfast/ballot/v1\n"), statement.electionHash, encodeCast(statement));
 }
 
-function encodeCast({ voterKey, token, weight, ballots }: Statement): Uint8Array {
+function encodeCast({ voterKey, token, weight, sequence, ballots }: Statement): Uint8Array {
   const each = ballots.map((ballot) => concat(u32(ballot.length), ballot));
-  return concat(voterKey, token, u32(weight), u16(ballots.length), ...each);
+  const numbered = sequence === undefined ? [] : [u32(sequence)];
+  return concat(voterKey, token, u32(weight), ...numbered, u16(ballots.length), ...each);
 }
 
 /**
@@ -42,9 +45,19 @@ export function electionHashOf(manifest: string): Uint8Array {
   return sha256(concat(text("holdfast/election/v1\n"), text(manifest)));
 }
 
+/** The 16 bytes of an election's UUID. */
+function idBytes(electionId: string): Uint8Array {
+  return fromHex(electionId.replaceAll("-", ""));
+}
+
+/** What a board signs for a voter whose vote it has taken. */
+export function receivedBytes(electionId: string, index: number, leafHash: Uint8Array): Uint8Array {
+  return concat(text("holdfast/received/v1\n"), idBytes(electionId), u64(index), leafHash);
+}
+
 /** What a ceremony's transcripts begin with. */
 export function ceremonyContext(electionId: string, attempt: number): Uint8Array<ArrayBuffer> {
-  return concat(text("holdfast/ceremony/v1\n"), fromHex(electionId.replaceAll("-", "")), u16(attempt));
+  return concat(text("holdfast/ceremony/v1\n"), idBytes(electionId), u16(attempt));
 }
 
 export function mixContext(electionHash: Uint8Array, list: number, mixer: number): Uint8Array {

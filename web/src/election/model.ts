@@ -46,20 +46,21 @@ export interface Election {
   mixers: number;
   contests: ContestBody[];
   trustees?: { threshold: number; names: string[] };
-  issuers?: { weight: number; key: string }[];
+  issuers?: { weight: number; key: string | null }[];
   electionHash?: string;
   keys?: string;
   key?: string;
   attempt?: number;
   faults?: { trustee: number; offence: string }[];
   board?: { origin: string; size: number; keys: string[] };
-  you?: { officer: boolean; trustee: number | null; eligible: boolean; weight: number; tokenIssued: boolean };
+  you?: { officer: boolean; trustee: number | null; eligible: boolean; weight: number; tokenIssued: boolean; voters?: number };
 }
 
 export interface Turnout {
   state: State;
   eligible: number;
   issued: number;
+  issuedByWeight: { weight: number; issued: number }[];
   received: number;
   confirmed: number;
   refused: number;

@@ -5,17 +5,16 @@ import { type Child, show } from "./dom.ts";
 import { Invalid, form, heading, paragraph, textInput } from "./form.ts";
 import { begin, token } from "./session.ts";
 
-/** Goes on once somebody is signed in: at once if they are. */
-export async function signedIn(why: string, ...more: Child[]): Promise<void> {
+/** Goes on once somebody is signed in, at once if they are: gives the person's id. */
+export async function signedIn(why: string, ...more: Child[]): Promise<string> {
   if (token() !== null) {
     try {
-      await ask("/api/v1/session");
-      return;
+      return (await ask<{ personId: string }>("/api/v1/session")).personId;
     } catch {
       // The session has ended: begin another.
     }
   }
-  await new Promise<void>((resolve) => {
+  return new Promise<string>((resolve) => {
     show(
       heading("Sign in"),
       paragraph(why),
@@ -28,9 +27,10 @@ export async function signedIn(why: string, ...more: Child[]): Promise<void> {
           if (userId === "") throw new Invalid("user-id", "Enter your name");
           if (credentials === "") throw new Invalid("password", "Enter your password");
           const body = { userId, credentials };
-          const { token } = await ask<{ token: string }>("/api/v1/authenticate", { method: "POST", body, anonymous: true });
+          const asking = { method: "POST", body, anonymous: true } as const;
+          const { token, personId } = await ask<{ token: string; personId: string }>("/api/v1/authenticate", asking);
           begin({ token, userId });
-          resolve();
+          resolve(personId);
         },
         textInput({ id: "user-id", label: "Name", autocomplete: "username", width: 20 }),
         textInput({ id: "password", label: "Password", type: "password", autocomplete: "current-password", width: 20 }),

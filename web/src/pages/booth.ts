@@ -1,12 +1,23 @@
 // The booth: sign in, mark, check, lock, then cast the ballot or open it to see that the booth is honest.
 
-import { type Answer, type Marks, NoAnswer, check } from "../mixnet/contest.ts";
-import { type Receipt, type Sealed, seal, submit } from "../election/ballot.ts";
+import { keyIsElsewhere, keyIsHere, LINKED, saveKey } from "../booth/key.ts";
+import { notEligible, notOpen } from "../booth/closed.ts";
+import { signedInAs } from "../booth/leaving.ts";
+import { received } from "../booth/received.ts";
+import type { Sitting } from "../booth/sitting.ts";
+import { checkAgrees } from "../election/agreement.ts";
 import { opened } from "../election/audit.ts";
+import { type Sealed, seal, submit } from "../election/ballot.ts";
 import { shown } from "../election/bindings.ts";
-import { type ContestBody, type Election, contestOf, said } from "../election/model.ts";
-import { ElsewhereError, type Right, exported, imported, rightTo } from "../election/right.ts";
+import { readDefined } from "../election/defined.ts";
+import { takeSequence } from "../election/kept-right.ts";
 import { described, inWords, markFields, marksFrom } from "../election/marking.ts";
+import { type ContestBody, type Election, type Texts, contestOf, said } from "../election/model.ts";
+import type { Receipt } from "../election/receipt.ts";
+import { refusing } from "../election/refusal.ts";
+import { ElsewhereError, type Right, rightTo } from "../election/right.ts";
+import { whichElection } from "../election/which.ts";
+import { type Answer, type Marks, NoAnswer, check } from "../mixnet/contest.ts";
 import { ask } from "../page/api.ts";
 import { begin } from "../page/begin.ts";
 import { h, root, show } from "../page/dom.ts";
@@ -16,15 +27,11 @@ import {
   button,
   details,
   download,
-  fileField,
-  fileOf,
   form,
   heading,
   inset,
   link,
-  panel,
   paragraph,
-  subheading,
   summaryList,
   tell,
   warning,
@@ -33,80 +40,52 @@ import { signedIn } from "../page/sign-in.ts";
 import { moment } from "../page/words.ts";
 
 const electionId = root().dataset["election"]!;
+const path = `/api/v1/elections/${electionId}`;
 const answers = new Map<number, Answer>();
 
 void begin(start);
 
 async function start(): Promise<void> {
-  const election = await ask<Election>(`/api/v1/elections/${electionId}`, { anonymous: true });
-  if (election.state !== "open") return notOpen(election);
-  await signedIn("Sign in so that we can see that you may vote. Your ballot is sent without your name.");
-  const own = await ask<Election>(`/api/v1/elections/${electionId}`);
-  if (!own.you?.eligible) return notEligible(own);
-  if (own.secret) await admit(own);
-  else mark(own, 0);
+  const election = await ask<Election>(path, { anonymous: true });
+  if (election.state === "open") await enter(election);
+  else notOpen(election, () => void begin(() => enter(election)));
 }
 
-function notOpen(election: Election): void {
-  const over = !["draft", "ceremony", "ready"].includes(election.state);
-  show(
-    heading(over ? "Voting is over" : "Voting has not begun", said(election.title)),
-    paragraph(
-      over
-        ? "No more ballots are taken in this election."
-        : election.opensAt
-          ? `Voting begins on ${moment(election.opensAt)}.`
-          : "It will be announced when voting begins.",
-    ),
-    paragraph(link(`/elections/${electionId}`, "See this election")),
-  );
+/** Lets a voter in. What they vote on is what the board says, asked for before the server knows who asks. */
+async function enter(election: Election): Promise<void> {
+  await refusing(electionId, async () => {
+    const defined = await readDefined(election);
+    checkAgrees(election, defined);
+    const personId = await signedIn("Sign in so that we can see that you may vote. Your ballot is sent without your name.");
+    const own = await ask<Election>(path);
+    checkAgrees(own, defined);
+    if (!own.you?.eligible) return notEligible(own);
+    const sitting = { defined, holder: { electionId, personId }, right: undefined };
+    if (defined.manifest.secret) await admit(sitting, own.state === "open");
+    else mark(sitting, 0);
+  });
 }
 
-function notEligible(election: Election): void {
-  show(
-    heading("You are not on the roll", said(election.title)),
-    paragraph("Your name is not on this election’s roll of voters. If you think that it should be, ask its officers."),
-    paragraph(link(`/elections/${electionId}`, "See this election")),
-  );
-}
-
-async function admit(election: Election): Promise<void> {
+async function admit(sitting: Sitting, open: boolean): Promise<void> {
   let right: Right;
   try {
-    right = await rightTo(election);
+    right = await rightTo(sitting.defined, sitting.holder);
   } catch (error) {
-    if (error instanceof ElsewhereError) return elsewhere(election);
-    throw error;
+    if (!(error instanceof ElsewhereError)) throw error;
+    return keyIsElsewhere(sitting, error, () => begin(() => refusing(electionId, () => admit(sitting, open))));
   }
   answers.clear();
-  welcome(election, right);
+  if (open) welcome({ ...sitting, right }, right);
+  else keyIsHere({ ...sitting, right });
 }
 
-function elsewhere(election: Election): void {
+function welcome(sitting: Sitting, right: Right): void {
+  const { title, description, contests, closesAt } = sitting.defined.manifest;
+  const [count, again] = [contests.length, () => welcome(sitting, right)];
   show(
-    heading("Your voting key is on another device", said(election.title)),
-    paragraph(
-      "You began to vote with another device or browser. Your voting key was made there, and only there: nobody else has it, not even this server. Vote from there, or bring the key file that you saved.",
-    ),
-    form(
-      "Use this key file",
-      async (values) => {
-        const text = await fileOf(values, "key-file");
-        if (text === null) throw new Invalid("key-file", "Choose the file with your voting key");
-        imported(text, election.electionId);
-        await admit(election);
-      },
-      fileField({ id: "key-file", label: "Voting key file" }),
-    ),
-  );
-}
-
-function welcome(election: Election, right: Right): void {
-  const count = election.contests.length;
-  show(
-    heading(said(election.title), "Vote"),
-    election.description && paragraph(said(election.description)),
-    languages(election, () => welcome(election, right)),
+    heading(said(title), "Vote"),
+    description && paragraph(said(description)),
+    languages(title, again),
     h(
       "ol",
       { class: "govuk-list govuk-list--number" },
@@ -114,21 +93,18 @@ function welcome(election: Election, right: Right): void {
       h("li", {}, "Your answers are encrypted on this device, and locked with a tracking code."),
       h("li", {}, "Cast your ballot, or open it first to check that this page is honest."),
     ),
-    election.closesAt && inset(`Voting ends on ${moment(election.closesAt)}. Until then you can vote again: your last ballot counts.`),
+    closesAt && inset(`Voting ends on ${moment(closesAt)}. Until then you can vote again: the ballot that you lock last counts.`),
     right.weight !== 1 && paragraph(`Your ballot has a weight of ${right.weight}.`),
-    button("Start", () => mark(election, 0, right)),
-    details(
-      "Save your voting key",
-      paragraph(
-        "Your voting key was made in this browser and is kept here until you clear its data. Save it to a file if you may want to vote again from another device. Whoever has the file can vote in your place.",
-      ),
-      paragraph(download(exported(election.electionId), "voting-key.json", "Save the voting key")),
-    ),
+    right.fresh && paragraph(`You got your voting key just now. ${LINKED} To avoid that, come back later or over another connection.`),
+    button("Start", () => mark(sitting, 0)),
+    whichElection(sitting.defined),
+    saveKey(sitting),
+    signedInAs(sitting, again),
   );
 }
 
-function languages(election: Election, again: () => void): HTMLElement | null {
-  const all = Object.keys(election.title);
+function languages(title: Texts, again: () => void): HTMLElement | null {
+  const all = Object.keys(title);
   if (all.length < 2) return null;
   const name = (tag: string) => new Intl.DisplayNames([tag], { type: "language" }).of(tag) ?? tag;
   const choose = (tag: string) => {
@@ -141,23 +117,24 @@ function languages(election: Election, again: () => void): HTMLElement | null {
   return h("nav", { "aria-label": "Language of the ballot" }, h("ul", { class: "languages" }, items));
 }
 
-function mark(election: Election, at: number, right?: Right, back?: () => void): void {
-  const body = election.contests[at]!;
-  const [count, next] = [election.contests.length, at + 1];
+function mark(sitting: Sitting, at: number, back?: () => void): void {
+  const { contests, title } = sitting.defined.manifest;
+  const body = contests[at]!;
+  const [count, next] = [contests.length, at + 1];
   show(
     at > 0 && !back && h("p", {}, h("a", { class: "govuk-back-link", href: "#", onclick: (event) => {
       event.preventDefault();
-      mark(election, at - 1, right);
+      mark(sitting, at - 1);
     } }, "Back")),
-    h("span", { class: "govuk-caption-l" }, count === 1 ? said(election.title) : `Question ${next} of ${count}`),
+    h("span", { class: "govuk-caption-l" }, count === 1 ? said(title) : `Question ${next} of ${count}`),
     form(
       "Continue",
       (values) => {
         const answer = read(body, values);
         answers.set(at, answer);
         if (back) back();
-        else if (next < count) mark(election, next, right);
-        else review(election, right);
+        else if (next < count) mark(sitting, next);
+        else review(sitting);
       },
       markFields(body, answers.get(at)),
     ),
@@ -175,28 +152,34 @@ function read(body: ContestBody, values: FormData): Answer {
   return answer;
 }
 
-function review(election: Election, right?: Right): void {
-  const all = election.contests.map((_, at) => answers.get(at)!);
+function review(sitting: Sitting): void {
+  const { contests, title } = sitting.defined.manifest;
+  const all = contests.map((_, at) => answers.get(at)!);
   const blank = all.every(({ marks }) => isBlank(marks));
+  const { right } = sitting;
   show(
-    heading("Check your answers", said(election.title)),
+    heading("Check your answers", said(title)),
     summaryList(
-      election.contests.map((body, at) => ({
+      contests.map((body, at) => ({
         key: said(body.title),
         value: inWords(body, all[at]!).map((line) => h("div", {}, line)),
-        action: { text: "Change", about: said(body.title), onclick: () => mark(election, at, right, () => review(election, right)) },
+        action: { text: "Change", about: said(body.title), onclick: () => mark(sitting, at, () => review(sitting)) },
       })),
     ),
     blank && inset("You have not marked anything: your ballot will be blank."),
     right
       ? [
           paragraph("Next your ballot is encrypted and locked on this device. Nothing is sent yet."),
-          button("Lock my ballot", () => locked(election, right, seal(election, right, all))),
+          form("Lock my ballot", () => {
+            const sequence = takeSequence(sitting.holder);
+            locked(sitting, right, seal(sitting.defined, right, sequence, all));
+          }),
         ]
       : [
-          warning("This election is declared non-secret: whoever runs the server can tell how you voted."),
-          form("Cast my ballot", () => castOpenly(election, all)),
+          warning("This election is declared non-secret: whoever runs the server can tell how you voted, and the answers stand on the public board at once."),
+          form("Cast my ballot", () => castOpenly(sitting, all)),
         ],
+    !right && whichElection(sitting.defined),
   );
 }
 
@@ -206,21 +189,21 @@ function isBlank(marks: Marks): boolean {
   );
 }
 
-function locked(election: Election, right: Right, sealed: Sealed): void {
+function locked(sitting: Sitting, right: Right, sealed: Sealed): void {
   const cast = button("Cast this ballot", () =>
     void busy(cast, async () => {
       try {
-        done(election, await submit(sealed, right));
+        received(sitting, await submit(sealed, right), sealed.tracker);
       } catch (error) {
         tell(error);
       }
     }),
   );
   show(
-    heading("Your ballot is locked", said(election.title)),
+    heading("Your ballot is locked", said(sitting.defined.manifest.title)),
     paragraph("This is its tracking code. It cannot be changed any more, and it does not show how you voted:"),
     code(sealed.tracker),
-    h("div", { class: "govuk-button-group" }, cast, button("Open it instead, to check this page", () => audit(election, right, sealed), "secondary")),
+    h("div", { class: "govuk-button-group" }, cast, button("Open it instead, to check this page", () => audit(sitting, sealed), "secondary")),
     details(
       "Why would I open it?",
       paragraph(
@@ -234,10 +217,10 @@ function code(tracker: string): HTMLElement {
   return h("p", { class: "tracker", "data-tracker": tracker }, shown(tracker));
 }
 
-function audit(election: Election, right: Right, sealed: Sealed): void {
+function audit(sitting: Sitting, sealed: Sealed): void {
   const text = JSON.stringify(opened(sealed), null, 1);
   show(
-    heading("Your ballot is open", said(election.title)),
+    heading("Your ballot is open", said(sitting.defined.manifest.title)),
     warning("This ballot will not be cast. You have not voted yet."),
     paragraph("Its tracking code was:"),
     code(sealed.tracker),
@@ -249,32 +232,19 @@ function audit(election: Election, right: Right, sealed: Sealed): void {
       h("li", {}, "See that it tells the same tracking code, and the answers that you had marked."),
     ),
     details("The opened ballot", h("textarea", { class: "govuk-textarea", rows: 10, readonly: true, id: "opened", "aria-label": "The opened ballot" }, text)),
-    button("Go on to vote", () => review(election, right)),
+    button("Go on to vote", () => review(sitting)),
   );
 }
 
-function done(election: Election, receipt: Receipt): void {
-  const track = `/elections/${electionId}/ballots/${receipt.tracker}`;
-  const text = `${said(election.title)}\nTracking code: ${receipt.tracker}\nPlace on the board: ${receipt.index}\nReceived: ${receipt.receivedAt}\n${location.origin}${track}\n`;
-  show(
-    panel("Your ballot was received", "Your tracking code", h("br"), h("strong", { class: "tracker-panel", "data-tracker": receipt.tracker }, shown(receipt.tracker))),
-    paragraph("Keep the code. With it you, and anybody whom you give it, can see that your ballot is on the public board. It does not show how you voted."),
-    paragraph(link(track, "Find my ballot on the board"), " · ", download(text, "ballot-receipt.txt", "Save the receipt")),
-    subheading("If you change your mind"),
-    paragraph("Vote again before voting ends. Your last ballot counts, and nobody can tell whose it is."),
-    paragraph(link(`/elections/${electionId}`, "See this election")),
-  );
-}
-
-async function castOpenly(election: Election, all: Answer[]): Promise<void> {
+async function castOpenly(sitting: Sitting, all: Answer[]): Promise<void> {
   const { token } = await ask<{ token: string }>("/api/v1/voting/token", { method: "POST", body: { electionId } });
-  const selections = election.contests.flatMap((body, at) => selectionsOf(body, all[at]!));
+  const selections = sitting.defined.manifest.contests.flatMap((body, at) => selectionsOf(body, all[at]!));
   const receipt = await ask<Receipt>("/api/v1/voting/submit", {
     method: "POST",
     anonymous: true,
     body: { electionId, token, selections },
   });
-  done(election, receipt);
+  received(sitting, receipt);
 }
 
 /** The original body's selections. */

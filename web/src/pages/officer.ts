@@ -260,6 +260,9 @@ interface Act {
   warning?: boolean;
 }
 
+const OPENLY = "Votes are not secret in this election: each answer stands on the public board at once, for all to read while voting goes on.";
+const AT_ONCE = "The count stands on the public board as soon as it is done, for anybody to read. Publishing it afterwards is the announcement.";
+
 function actsOf(election: Election): Act[] {
   const begin = election.secret
     ? { text: "Begin the key ceremony", path: "ceremony", ask: "The definition is fixed from now on. All trustees have to be at their devices." }
@@ -270,13 +273,13 @@ function actsOf(election: Election): Act[] {
     case "ceremony":
       return [{ text: "Begin the ceremony anew", path: "ceremony", ask: "What the trustees have said so far is void, and they begin again." }];
     case "ready":
-      return [{ text: "Open the voting", path: "opening", ask: "Everybody on the roll can vote from now on." }];
+      return [{ text: "Open the voting", path: "opening", ask: `Everybody on the roll can vote from now on.${election.secret ? "" : ` ${OPENLY}`}` }];
     case "open":
       return [{ text: "Close the voting", path: "closing", ask: "No ballots are taken any more. Voting cannot be opened again.", warning: true }];
     case "closed":
-      return [{ text: "Start the tally", path: "tally", ask: "The ballots that count are mixed, and trustees are asked to decrypt." }];
+      return [{ text: "Start the tally", path: "tally", ask: election.secret ? `The ballots that count are mixed, and trustees are asked to decrypt. ${AT_ONCE}` : `The ballots that count are counted. ${AT_ONCE}` }];
     case "counted":
-      return [{ text: "Publish the result", path: "publication", ask: "Everybody sees the result from now on." }];
+      return [{ text: "Publish the result", path: "publication", ask: "This announces the result: it stands on the election’s page from now on. The count itself stands on the public board already, where anybody can have read it." }];
     case "mixing":
     case "decrypting":
     case "published":
@@ -299,6 +302,9 @@ async function lead(election: Election): Promise<void> {
     paragraph(tag(election.state, COLOURS[election.state]), " ", link(`/elections/${id}`, "Public page"), election.secret && [" · ", link(`/elections/${id}/trustee`, "Trustees’ page")]),
     election.faults?.map(({ trustee, offence }) => warning(`${election.trustees?.names[trustee - 1] ?? trustee}: ${offence}`)),
     WAITING[election.state] && inset(WAITING[election.state]),
+    fewWarning(election, turnout),
+    !election.secret && election.state === "open" && inset(OPENLY),
+    election.state === "counted" && inset("The count stands on the public board, where anybody can read it. Publishing it is the announcement."),
     actsOf(election).map((act) => button(act.text, () => confirm(election, act), act.warning ? "warning" : undefined)),
     turnout && [subheading("Turnout"), turnoutLines(turnout)],
     subheading("Definition"),
@@ -308,6 +314,30 @@ async function lead(election: Election): Promise<void> {
       details("Abandon this election", button("Abandon it", () => confirm(election, { text: "Abandon it", path: "", ask: "It ends without a result. Nobody can take it up again.", warning: true }), "warning")),
   );
   if (["ceremony", "open", "mixing", "decrypting"].includes(election.state)) follow(election);
+}
+
+/** Answers of fewer people than this are known to be theirs. */
+const PEOPLE_FEW = 3;
+
+const people = (count: number) => (count === 1 ? "1 person" : `${count} people`);
+
+/** Weights of which so few have a voting key that whoever of them voted shows how. */
+function fewVoted({ issuedByWeight }: Turnout): string[] {
+  const few = issuedByWeight.filter(({ issued }) => issued > 0 && issued < PEOPLE_FEW);
+  return few.map(({ weight, issued }) => `Only ${people(issued)} of weight ${weight} began to vote. The answers of so few people become public as theirs.`);
+}
+
+/** Whose answers would become public as theirs, as far as the server tells. */
+function fewWarning(election: Election, turnout: Turnout | null): Child {
+  const { secret, state, issuers = [], you } = election;
+  if (!secret) return null;
+  if (state === "closed" && turnout) return fewVoted(turnout).map((text) => warning(text));
+  if (!["draft", "ceremony", "ready"].includes(state)) return null;
+  if (issuers.length === 1 && you?.voters !== undefined && you.voters < PEOPLE_FEW) {
+    return warning(`There are only ${people(you.voters)} on the roll. The answers of so few people become public as theirs.`);
+  }
+  const weights = issuers.map(({ weight }) => weight).join(", ");
+  return issuers.length > 1 && inset(`The ballots of each weight (${weights}) are mixed and published apart. See that at least ${PEOPLE_FEW} lines of the roll have each weight, and that so many of them vote: the answers of fewer people become public as theirs.`);
 }
 
 async function turnoutOf(id: string): Promise<Turnout | null> {

@@ -1,80 +1,107 @@
-// Proves on this device what the page says of a ballot: that its entry stands on the board under a signed checkpoint.
+// Proves on this device what the page says of a ballot: that its entry stands on the board under a signed checkpoint, and
+// what the board says came of it.
 
-import { sha256 } from "@noble/hashes/sha2.js";
-import { readEntry } from "../board/entry.ts";
-import { readCheckpoint, readKey } from "../board/note.ts";
-import { isIncluded } from "../board/tree.ts";
-import { Malformed, fromBase64, fromHex, toHex } from "../bytes.ts";
-import { trackerOf } from "../election/bindings.ts";
+import { Malformed, toBase64 } from "../bytes.ts";
+import { checkAgrees } from "../election/agreement.ts";
+import { shown } from "../election/bindings.ts";
+import { type Defined, readDefined, signedOf } from "../election/defined.ts";
 import type { Election } from "../election/model.ts";
+import { type Found, type Proven, checkSupersedes, prove } from "../election/tracked.ts";
+import { whichElection } from "../election/which.ts";
 import { ask, message } from "../page/api.ts";
-import { h, root } from "../page/dom.ts";
-
-interface Found {
-  status: "RECEIVED" | "CONFIRMED" | "REFUSED";
-  index: number;
-  leafBytes: string;
-  inclusionProof?: string[];
-  checkpoint?: string;
-}
+import { type Child, h, root } from "../page/dom.ts";
+import { details, link, paragraph, warning } from "../page/form.ts";
 
 const place = root();
 const { election: electionId, tracker, status } = place.dataset as Record<"election" | "tracker" | "status", string>;
+const base = `/api/v1/public/elections/${electionId}`;
+const AGAIN_MS = 3000;
 
-void prove();
+void look();
 
-async function prove(): Promise<void> {
-  const base = `/api/v1/public/elections/${electionId}`;
+async function look(): Promise<void> {
   try {
-    const [election, found] = await Promise.all([
-      ask<Election>(base, { anonymous: true }),
-      ask<Found>(`${base}/ballots/${tracker}`, { anonymous: true }),
-    ]);
+    const [election, found] = await Promise.all([ask<Election>(base, { anonymous: true }), ballotOf(tracker)]);
     // It was checked while this page was on its way: let the page say so too.
     if (found.status !== status) return location.reload();
     if (!found.checkpoint || !found.inclusionProof) {
       say("wait", "The board has not been signed since this ballot came in. This page asks again by itself.");
-      setTimeout(() => location.reload(), 3000);
+      setTimeout(() => location.reload(), AGAIN_MS);
       return;
     }
-    const { size } = check(election, found as Required<Found>);
-    say("good", `Checked on this device: this ballot is entry ${found.index} of the ${size} that the board has signed.`);
-    if (found.status === "RECEIVED") setTimeout(() => location.reload(), 3000);
+    await tell(election, found, found.checkpoint);
+    if (found.status === "RECEIVED") setTimeout(() => location.reload(), AGAIN_MS);
   } catch (error) {
-    say("bad", `The proof does not hold. ${message(error)}`);
+    title("This ballot is not proven");
+    say("bad", `The proof does not hold. ${message(error)}`, paragraph("Do not rely on what else this page says. Tell the election’s officers and observers, with your receipt."));
   }
 }
 
-function check(election: Election, found: Required<Found>): { size: number } {
-  const keys = election.board!.keys.map(readKey).filter((key) => key !== undefined);
-  const checkpoint = readCheckpoint(found.checkpoint, election.board!.origin, keys);
-  const entry = readEntry(fromBase64(found.leafBytes));
-  if (entry.index !== found.index) throw new Malformed("the entry stands elsewhere than was said");
-  if (!isIncluded(entry.hash, found.index, checkpoint, found.inclusionProof.map(fromBase64))) {
-    throw new Malformed("the entry is not on the board that was signed");
-  }
-  if (entry.command === "election/ballot") {
-    const body = JSON.parse(new TextDecoder().decode(entry.body)) as {
-      voter: string;
-      token: string;
-      weight: number;
-      ballots: string[];
-    };
-    const statement = {
-      electionHash: fromHex(election.electionHash!),
-      voterKey: fromHex(body.voter),
-      token: fromHex(body.token),
-      weight: body.weight,
-      ballots: body.ballots.map(fromBase64),
-    };
-    if (toHex(trackerOf(statement)) !== tracker) throw new Malformed("the entry is another ballot’s");
-  } else if (toHex(sha256(entry.body)) !== tracker) {
-    // A vote that is not secret is named by what it says.
-    throw new Malformed("the entry is another ballot’s");
-  }
-  return checkpoint;
+function ballotOf(tracker: string): Promise<Found> {
+  return ask<Found>(`${base}/ballots/${tracker}`, { anonymous: true });
 }
 
-function say(kind: "good" | "bad" | "wait", text: string): void {
-  place.replaceChildren(h("p", { class: `proof proof--${kind}`, role: "status" }, text));
+async function tell(election: Election, found: Found, note: string): Promise<void> {
+  const checkpoint = signedOf(election, note);
+  const defined = await readDefined(election, checkpoint);
+  checkAgrees(election, defined);
+  const proven = prove(found, tracker, checkpoint, defined.electionHash);
+  const by = found.supersededBy ?? null;
+  if (by !== null) await checkSuperseded(election, defined, by, proven);
+  const where = `this ballot is entry ${proven.index} of the ${checkpoint.size} that the board has signed`;
+  const what = !proven.verdict
+    ? "It was not checked yet."
+    : proven.verdict.confirmed
+      ? "The board says that it was confirmed, and the signature of its voter holds."
+      : `The board says that it was refused (${proven.verdict.reason}).`;
+  say("good", `Checked on this device: ${where}. ${what}`, by !== null ? superseded(by) : stands(proven), receipt(proven), whichElection(defined));
+}
+
+/** Whether the ballot that the server names stands instead of this one: it, too, has to be proven. */
+async function checkSuperseded(election: Election, { electionHash }: Defined, by: string, proven: Proven): Promise<void> {
+  const later = await ballotOf(by);
+  if (!later.checkpoint) throw new Malformed("the ballot that is said to stand instead is not on the board that was signed");
+  checkSupersedes(prove(later, by, signedOf(election, later.checkpoint), electionHash), proven);
+}
+
+function superseded(by: string): Child {
+  title("Another ballot stands instead of this one");
+  return [
+    warning("This ballot does not count: a later one of the same voting key stands instead."),
+    paragraph("The ballot that stands: ", link(`/elections/${electionId}/ballots/${by}`, shown(by))),
+    paragraph(
+      "If you voted again, that is as it should be. If you did not send that ballot, somebody else has your voting key: vote again while voting is open, with a device that you trust, and tell the election’s officers. The ballot that you lock last counts.",
+    ),
+  ];
+}
+
+function stands({ verdict }: Proven): Child {
+  return (
+    verdict?.confirmed === true &&
+    paragraph(
+      "The server names no later ballot of the same voter. That there is none is proven only by all of the board: ",
+      link(`/elections/${electionId}/verify`, "verify this election"),
+      ".",
+    )
+  );
+}
+
+function receipt({ index, leafHash }: Proven): HTMLElement {
+  return details(
+    "Compare with your receipt",
+    paragraph(`Place on the board: ${index}`),
+    paragraph("Leaf hash: ", h("code", {}, toBase64(leafHash))),
+    paragraph("If your receipt says otherwise, and says that the board signed it, the board did not keep what it promised: give the receipt to the election’s officers and observers."),
+  );
+}
+
+/** The page's heading is the server's word: it gives way to what was found here. */
+function title(text: string): void {
+  const heading = document.querySelector("h1");
+  if (heading) heading.textContent = text;
+}
+
+function say(kind: "good" | "bad" | "wait", text: string, ...more: Child[]): void {
+  const told = h("div", {}, h("p", { class: `proof proof--${kind}`, role: "status" }, text), ...more);
+  place.replaceChildren(...told.childNodes);
 }

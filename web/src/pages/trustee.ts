@@ -1,8 +1,10 @@
 // A trustee's page: one part of the key is made here, and used here when the voting is over.
 
+import { toHex } from "../bytes.ts";
 import { type Election, said } from "../election/model.ts";
-import { type Ceremony, takePart } from "../election/trustee/ceremony.ts";
-import { type Decryption, decryptAll } from "../election/trustee/decrypt.ts";
+import { type Ceremony, fingerprintOf, takePart, transportKeysOf, waitsForAssent } from "../election/trustee/ceremony.ts";
+import { type Decryption, type ToDecrypt, checkRecord, decryptAll, fewIn } from "../election/trustee/decrypt.ts";
+import type { List } from "../election/verify/mixes.ts";
 import { Safe } from "../election/trustee/safe.ts";
 import { ask } from "../page/api.ts";
 import { begin } from "../page/begin.ts";
@@ -10,6 +12,7 @@ import { type Child, h, root, show } from "../page/dom.ts";
 import {
   Invalid,
   button,
+  choices,
   download,
   fileField,
   fileOf,
@@ -51,18 +54,21 @@ function welcome(election: Election): void {
   show(
     heading("Make your part of the key", said(election.title)),
     paragraph(`You are one of ${names.length} trustees. Ballots are encrypted to a key that nobody holds: each of you makes a part of it, and ${threshold} of you can decrypt the result together. Fewer cannot.`),
-    inset("All trustees take part at the same time: keep this page open until it says that the key is made. It takes a minute."),
+    inset("All trustees take part at the same time: keep this page open until it says that the key is made. Have a way to speak with the others that is not this server, such as the telephone: before you approve the key, you compare a few numbers."),
     warning("Your part is made in this browser and stays here. Save it to a file afterwards: if too many parts are lost, nobody can ever count this election."),
     button("Take part", () => void ceremony(election)),
   );
 }
+
+/** The transport keys that this trustee has said are what the others see. */
+let compared: string[] | null = null;
 
 async function ceremony(election: Election): Promise<void> {
   let seen = "";
   for (;;) {
     try {
       const path = `/api/v1/elections/${electionId}/ceremony`;
-      const now = await takePart(election, await ask<Ceremony>(path));
+      const now = await takePart(election, await ask<Ceremony>(path), compared);
       const state = JSON.stringify([now.step, now.attempt, now.said, now.faults]);
       if (state !== seen) progress(election, now);
       seen = state;
@@ -100,29 +106,41 @@ function progress(election: Election, now: Ceremony): void {
     now.faults.map(({ trustee, offence }) => warning(`${now.said[trustee - 1]?.name ?? trustee}: ${offence}`)),
     now.step === "void" && paragraph("The officers begin anew. This page goes on by itself when they do."),
     h("div", { class: "wide" }, table("What each trustee has said", ["Trustee", ...STEPS.map(([, text]) => text)], rows)),
-    now.said.every(({ transportKey }) => transportKey !== null) && addresses(now),
-    concluded && save(),
+    addresses(now),
+    concluded && save("You need it when the voting is over."),
   );
 }
 
 /** Whoever stands between the trustees would show each of them other keys. */
 function addresses(now: Ceremony): Child {
-  const lines = now.said.map(({ name, transportKey }) => ({
-    key: name,
-    value: h("code", {}, (transportKey ?? "").replace(/(.{8})(?=.)/g, "$1 ")),
-  }));
+  const keys = transportKeysOf(now);
+  if (!keys) return null;
+  const lines = now.said.map(({ name }, at) => ({ key: name, value: h("code", {}, fingerprintOf(keys[at]!)) }));
   return [
     subheading("Compare with the others"),
-    paragraph("Read these to each other, by telephone for example. Every trustee must see the same: if a line differs, do not save your part, and tell the election’s officers."),
+    paragraph("Read these to each other by another way than this server, by telephone for example. Every trustee must see the same names and numbers."),
     summaryList(lines),
+    waitsForAssent(now, compared) && assent(keys),
   ];
 }
 
-function save(): Child {
+function assent(keys: string[]): Child {
+  const agree = button("All of them are the same: approve the key", () => {
+    compared = keys;
+    agree.replaceWith(paragraph("Approving…"));
+  });
+  return [
+    warning("If a line differs, do not approve: somebody could read all parts of the key. Tell the election’s officers, and leave this page."),
+    agree,
+  ];
+}
+
+/** Offers the key file. It holds more after each thing that was done with the key. */
+function save(why: string): Child {
   const key = Safe.of(electionId).exported();
   if (!key) return null;
   return [
-    warning("Save your part now, and keep it where only you can reach it. You need it when the voting is over."),
+    warning(`Save your part now, and keep it where only you can reach it. ${why}`),
     paragraph(download(key, `trustee-key-${electionId}.json`, "Save my part of the key")),
     paragraph(link(`/elections/${electionId}`, "See this election")),
   ];
@@ -132,9 +150,11 @@ async function waiting(election: Election): Promise<void> {
   show(
     heading(Safe.of(electionId).hasShare(election.attempt) ? "Your part of the key is here" : "Trustee", said(election.title)),
     paragraph(tag(election.state), " There is nothing to do for you now. Come back when the ballots are mixed: then the trustees decrypt them."),
-    save(),
+    save("You need it when the voting is over."),
   );
 }
+
+const AFTER = "The file now also says what was decrypted, so that no other browser that has it decrypts anything else of this election. Put it in the place of the one that you saved before.";
 
 async function decryption(election: Election): Promise<void> {
   const now = await ask<Decryption>(`/api/v1/elections/${electionId}/decryption`);
@@ -143,7 +163,7 @@ async function decryption(election: Election): Promise<void> {
     show(
       heading(mine ? "You have decrypted your part" : "The election is counted", said(election.title)),
       paragraph(`${now.decrypted.length} of the ${now.threshold} trustees that are needed have decrypted.`),
-      paragraph(link(`/elections/${electionId}`, "See this election")),
+      mine ? save(AFTER) : paragraph(link(`/elections/${electionId}`, "See this election")),
     );
     return;
   }
@@ -151,6 +171,7 @@ async function decryption(election: Election): Promise<void> {
     show(
       heading("Your part is being checked", said(election.title)),
       paragraph("The server checks that your part fits the public record. With very many ballots that takes minutes. This page tells you what comes of it; you may also close it and come back."),
+      save(AFTER),
     );
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     return decryption(election);
@@ -160,25 +181,66 @@ async function decryption(election: Election): Promise<void> {
   show(
     heading("Decrypt the mixed ballots", said(election.title)),
     lied && warning("A part that was sent in your name is false, and the public record says so. If you did not send it, tell the election’s officers. You can still send a true one."),
-    paragraph(`There are ${rows} mixed answers. This page first checks the public record on this device, up to where it says what is to be decrypted, and then decrypts your part of what came out of the last mix. This browser remembers what that was, and never decrypts anything else of this election.`),
-    Safe.of(electionId).hasShare(election.attempt) ? decryptForm(election) : keyForm(election),
+    paragraph(`There are ${rows} mixed answers. This page first checks the public record on this device, up to where it says what is to be decrypted, and tells you what to compare with the other trustees. Then it decrypts your part of what came out of the last mix. This browser remembers what that was, and never decrypts anything else of this election.`),
+    Safe.of(electionId).hasShare(election.attempt) ? checkForm(election) : keyForm(election),
   );
 }
 
-function decryptForm(election: Election): HTMLElement {
+/** A list of what was done, and how to add to it. */
+function steps(): { log: HTMLElement; told: (what: string) => Promise<void> } {
   const log = h("ol", { class: "steps", role: "status" });
-  return h(
-    "div",
-    {},
-    form("Check and decrypt", async () => {
-      log.replaceChildren();
-      await decryptAll(election, async (what) => {
-        log.append(h("li", { class: "step step--good" }, what));
-        await new Promise((resolve) => setTimeout(resolve, 0));
-      });
-      await decryption(election);
-    }),
+  const told = async (what: string) => {
+    log.append(h("li", { class: "step step--good" }, what));
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  };
+  return { log, told };
+}
+
+function checkForm(election: Election): HTMLElement {
+  const { log, told } = steps();
+  const check = async () => {
+    log.replaceChildren();
+    decryptPage(election, await checkRecord(election, told));
+  };
+  return h("div", {}, form("Check the record", check), log);
+}
+
+/** What a trustee compares, and agrees to, before anything is decrypted. */
+function decryptPage(election: Election, checked: ToDecrypt): void {
+  const { board, lists } = checked;
+  const { log, told } = steps();
+  show(
+    heading("The record is in order", said(election.title)),
+    subheading("Compare with the other trustees"),
+    paragraph("Read these to each other by another way than this server. They are the same for every trustee, whenever they look. If they differ, do not decrypt: the server shows you different boards. Tell the election’s officers and observers."),
+    summaryList([
+      { key: "Entries of the board", value: board.size },
+      { key: "Root of the board", value: h("code", { class: "hash" }, toHex(board.root).replace(/(.{8})(?=.)/g, "$1 ")) },
+    ]),
+    form(
+      "They are the same: decrypt my part",
+      async (values) => {
+        const agreed = new Set(values.getAll("few").map(Number));
+        if (agreed.size < fewIn(lists).length) throw new Invalid("few", "Agree to each of these lists, or do not decrypt");
+        log.replaceChildren();
+        await decryptAll(checked, agreed, told);
+        await decryption(election);
+      },
+      fewChoices(checked),
+    ),
     log,
+  );
+}
+
+function fewChoices({ decided: { manifest }, lists }: ToDecrypt): Child {
+  const few = fewIn(lists);
+  if (few.length === 0) return null;
+  const label = ({ number, contest, weight, rows: { rows } }: List) =>
+    `List ${number + 1} of ${rows.length} ${rows.length === 1 ? "row" : "rows"}: “${said(manifest.contests[contest]!.title)}”, weight ${weight}. The answers of so few people become public as theirs.`;
+  return choices(
+    "checkboxes",
+    { id: "few", label: "Some lists are very short", hint: "If you do not agree, do not decrypt: speak with the election’s officers and the other trustees first." },
+    few.map((list) => ({ value: String(list.number), label: label(list) })),
   );
 }
 

@@ -50,8 +50,30 @@ function about(ceremony: Ceremony): mixnet.Ceremony {
   };
 }
 
-/** Says what is waited for from this trustee, if anything is. Gives the ceremony as it then stands. */
-export async function takePart({ electionId, board }: Election, ceremony: Ceremony): Promise<Ceremony> {
+/** All trustees' transport keys as the server shows them, once they are all there. */
+export function transportKeysOf({ said }: Ceremony): string[] | null {
+  const keys = said.map(({ transportKey }) => transportKey);
+  return keys.every((key) => key !== null) ? keys : null;
+}
+
+/** As much of a transport key as people read to each other: nobody finds another key that begins so. */
+export function fingerprintOf(transportKey: string): string {
+  return transportKey.slice(0, 20).replace(/(.{4})(?=.)/g, "$1 ");
+}
+
+/** Whether this trustee has yet to say that these keys are what all others see. */
+export function waitsForAssent(ceremony: Ceremony, compared: string[] | null): boolean {
+  const own = ceremony.said[(ceremony.you ?? 0) - 1];
+  const due = ceremony.step === "approval" && own?.approved === false && own.complaint === null;
+  return due && JSON.stringify(transportKeysOf(ceremony)) !== JSON.stringify(compared);
+}
+
+/**
+ * Says what is waited for from this trustee, if anything is. Gives the ceremony as it then stands. The key is approved only
+ * if the transport keys are those that the trustee has compared with the others: a server that shows each of them other
+ * keys could read all shares.
+ */
+export async function takePart({ electionId, board }: Election, ceremony: Ceremony, compared: string[] | null): Promise<Ceremony> {
   const trustee = ceremony.you;
   if (trustee === null) throw new Malformed("you are not a trustee of this election");
   // Everything is bound to this: a server that says another context would have it used elsewhere.
@@ -80,7 +102,7 @@ export async function takePart({ electionId, board }: Election, ceremony: Ceremo
       return say(taking, "dealing", dealing(taking));
     case "approval":
       if (own.approved || own.complaint !== null) return ceremony;
-      return receive(taking);
+      return receive(taking, !waitsForAssent(ceremony, compared));
     case "concluded":
       // Everybody has approved, and the server is about to say what came of it.
       if (ceremony.keys !== null) refuseOtherKey(secrets, ceremony.keys);
@@ -147,8 +169,9 @@ function dealing({ safe, secrets, ceremony }: Taking): Uint8Array {
   return fromBase64(secrets.dealing);
 }
 
-async function receive(taking: Taking): Promise<Ceremony> {
+async function receive(taking: Taking, assented: boolean): Promise<Ceremony> {
   const { safe, secrets, ceremony } = taking;
+  if (secrets.share !== undefined && !assented) return ceremony;
   const [sealed, openings] = openingsOf(ceremony);
   const dealings = ceremony.said.map(({ dealing }) => mixnet.decodeDealing(fromBase64(dealing ?? "")));
   refuseFaults(mixnet.faultsOfOpenings(about(ceremony), sealed, openings));
@@ -160,7 +183,7 @@ async function receive(taking: Taking): Promise<Ceremony> {
   // Kept before it is approved: a key to which shares are lost is of no use to anybody.
   secrets.share = toHex(encodeScalar(received.share));
   safe.save();
-  return say(taking, "approval");
+  return assented ? say(taking, "approval") : ceremony;
 }
 
 function refuseFaults(faults: mixnet.Fault[]): void {

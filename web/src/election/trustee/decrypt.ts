@@ -1,13 +1,14 @@
 // A trustee's part of the decryption: of lists that the whole record shows to have been mixed, and of no others.
 
 import { sha256 } from "@noble/hashes/sha2.js";
+import { type Sized, Tree } from "../../board/tree.ts";
 import { Malformed, fromHex, toHex } from "../../bytes.ts";
 import { decodeRows, decrypt } from "../../mixnet/decryption.ts";
 import { G, decodeScalar, times } from "../../mixnet/group.ts";
 import { ask } from "../../page/api.ts";
 import { decryptionContext } from "../bindings.ts";
 import type { Election } from "../model.ts";
-import { readRecord } from "../record.ts";
+import { type Record, readRecord } from "../record.ts";
 import type { SecretlyDecided } from "../verify/decided.ts";
 import type { List } from "../verify/mixes.ts";
 import { checkElection } from "../verify/walk.ts";
@@ -25,8 +26,20 @@ export interface Decryption {
 
 type Told = (what: string) => Promise<void>;
 
-/** Checks the whole record, decrypts this trustee's part of what it says is to be decrypted, and hands that in. */
-export async function decryptAll(election: Election, told: Told): Promise<void> {
+/** Lists of fewer answers than this say of somebody how they voted, to whoever knows that they voted with that weight. */
+const ROWS_FEW = 3;
+
+/** What the record says is to be decrypted. */
+export interface ToDecrypt {
+  electionId: string;
+  decided: SecretlyDecided;
+  lists: List[];
+  /** The board up to where it says so: the same for every trustee, whenever they look. */
+  board: Sized;
+}
+
+/** Checks the whole record. Decrypts nothing yet. */
+export async function checkRecord(election: Election, told: Told): Promise<ToDecrypt> {
   const { board, electionId } = election;
   if (!board) throw new Malformed("this election has no board yet");
   const safe = Safe.of(electionId);
@@ -37,6 +50,29 @@ export async function decryptAll(election: Election, told: Told): Promise<void> 
   // A trustee who decrypts whatever they are shown decrypts single ballots: only what was mixed is decrypted, once the
   // board says for all to see that this is what is decrypted.
   if (!decided?.keys || stage !== "decrypting") throw new Malformed("the board does not say that anything is to be decrypted");
+  shareOf(safe, decided);
+  return { electionId, decided, lists, board: upToDecrypting(record) };
+}
+
+function upToDecrypting({ entries }: Record): Sized {
+  const tree = new Tree();
+  for (const entry of entries) {
+    tree.add(entry.hash);
+    if (entry.command === "election/decrypting") break;
+  }
+  return { size: tree.size, root: tree.root() };
+}
+
+/** Lists that a trustee has to agree to one by one. */
+export function fewIn(lists: List[]): List[] {
+  return lists.filter(({ rows }) => rows.rows.length < ROWS_FEW);
+}
+
+/** Decrypts this trustee's part of what was checked, and hands it in. Of lists with few answers only those agreed to. */
+export async function decryptAll({ electionId, decided, lists }: ToDecrypt, agreed: Set<number>, told: Told): Promise<void> {
+  const refused = fewIn(lists).find(({ number }) => !agreed.has(number));
+  if (refused) throw new Malformed(`you did not agree that list ${refused.number + 1} is decrypted, which has so few answers`);
+  const safe = Safe.of(electionId);
   const own = shareOf(safe, decided);
   safe.decrypting(Object.fromEntries(lists.map(({ number, rows }) => [number, toHex(sha256(rows.encoded))])));
   const partials = [];

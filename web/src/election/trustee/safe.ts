@@ -133,8 +133,7 @@ export class Safe {
 
   #remember(lists: Hashes): void {
     const before = this.#kept.decrypted;
-    const lines = (hashes: Hashes) => Object.entries(hashes).map(([list, hash]) => `${list} ${hash}`).sort();
-    if (before && !same(lines(before), lines(lists))) {
+    if (before && !sameLists(before, lists)) {
       throw new Malformed("this device has decrypted other lists of this election before. Tell the election’s officers");
     }
     this.#kept.decrypted = lists;
@@ -143,6 +142,13 @@ export class Safe {
 
 function same(one: string[], other: string[]): boolean {
   return one.length === other.length && one.every((each, at) => each === other[at]);
+}
+
+/** The same hash under each number, in whatever order they stand and whichever program wrote them. */
+function sameLists(one: Hashes, other: Hashes): boolean {
+  const byNumber = (hashes: Hashes) => new Map(Object.entries(hashes).map(([list, hash]) => [Number(list), hash]));
+  const [known, shown] = [byNumber(one), byNumber(other)];
+  return known.size === shown.size && [...known].every(([list, hash]) => shown.get(list) === hash);
 }
 
 function readFile(text: string): Of<typeof file> & { decrypted?: Hashes } {
