@@ -101,8 +101,12 @@ refused("a definition after a void ceremony", (board) => board.add("void", { att
 refused("a ceremony for another election", (board) => board.change<{ election: string }>(0, (body) => void (body.election = body.election.replace(/.$/, "0"))), /for another election/);
 refused("an opening that was not fixed", (board) => board.change<{ bytes: string }>(board.at("said", 3), (body) => void (body.bytes = damaged(body.bytes))), /did not keep to the ceremony: opening/);
 
+refused("an opening before all have fixed theirs", (board) => board.move(board.at("said", 6), board.at("said", 5)), /“opening” is said before all have said their “sealed-opening”/);
+refused("an approval that says something", (board) => board.change<{ bytes: string }>(board.at("said", -1), (body) => void (body.bytes = "AA==")), /an approval says something/);
+
 // Votes and verdicts.
 
+refused("a vote after the time at which voting was to end", (board) => board.manifest((manifest) => void (manifest.closesAt = new Date(board.entries[board.at("ballot")]!.at).toISOString())), /a vote stands there after the time/);
 refused("a vote that is refused for its signature and holds", (board) => board.change<Verdicts>(board.at("verdicts"), (body) => void body.refused.push({ index: 18, reason: "signature" })), /vote 18 is refused \(signature\), but it holds/);
 refused("a vote that is refused as malformed and holds", (board) => board.change<Verdicts>(board.at("verdicts"), (body) => void body.refused.push({ index: 18, reason: "malformed" })), /vote 18 is refused \(malformed\), but it holds/);
 refused("a vote that is refused for its proof and holds", (board) => board.change<Verdicts>(board.at("verdicts"), (body) => void body.refused.push({ index: 18, reason: "proof" })), /vote 18 is refused \(proof\), but it holds/);
@@ -147,6 +151,7 @@ refused("a board where the proof about a refused token is one about something el
 refused("a closing that says of no weight how many tokens were given out", (board) => board.change<{ issued: unknown[] }>(board.at("closed"), (body) => void (body.issued = [])), /entry 25: it does not say once of each weight/);
 refused("a closing that counts a weight twice", (board) => board.change<{ issued: unknown[] }>(board.at("closed"), (body) => void body.issued.push(body.issued[0])), /does not say once of each weight/);
 refused("a closing that gave out fewer tokens than votes count", (board) => board.change<{ issued: { issued: number }[] }>(board.at("closed"), (body) => void (body.issued[0]!.issued = 4)), /5 votes of weight 1 count, and only 4 tokens/);
+refused("a closing that gave out more tokens than voters are on the roll", (board) => board.change<{ issued: { voters: number }[] }>(board.at("closed"), (body) => void (body.issued[0]!.voters = 4)), /more tokens of weight 1 were given out than voters have it/);
 refused("a proof about fewer tokens than votes count", (board) => board.change<{ tokens: number }>(board.at("redeemed"), (body) => void (body.tokens = 4)), /5 votes count, and 4 tokens are proven/);
 refused("a list of multiples without its proof", (board) => board.change<{ proofs: string[] }>(board.at("redeemed"), (body) => void (body.proofs = [])), /another number of proofs/);
 

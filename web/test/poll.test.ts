@@ -38,7 +38,7 @@ refused("a poll with a ceremony", (board) => {
   const { electionId } = board.election();
   board.add("ceremony", { election: electionId, attempt: 1, threshold: 2, trustees: ["a", "b", "c"] }, 0);
 }, /votes are not secret has no ceremony/);
-refused("a secret vote in a poll", (board) => board.add("ballot", { voter: "00".repeat(32), token: "00".repeat(64), weight: 1, ballots: [], signature: "00".repeat(64) }, board.at("closed")), /“election\/ballot” has no place/);
+refused("a secret vote in a poll", (board) => board.add("ballot", { voter: "00".repeat(32), token: "00".repeat(64), weight: 1, sequence: 1, ballots: [], signature: "00".repeat(64) }, board.at("closed")), /“election\/ballot” has no place/);
 refused("a vote after the closing", (board) => {
   verdicts(board, () => {});
   board.add("open-ballot", { ...board.body<Vote>(board.at("open-ballot")), salt: "11".repeat(16) }, board.at("closed") + 1);
@@ -65,7 +65,7 @@ for (const named of ["decryptedBy", "lied", "absent"] as const) {
 }
 refused("a poll that published other answers", (board) => board.change<Counted>(board.at("counted"), (body) => void (body.answers[0]!.blob = board.serve(text("[null]")))), /the answers of list 0 are not/);
 refused("a poll that published the answers of fewer lists", (board) => board.change<Counted>(board.at("counted"), (body) => void body.answers.pop()), /of other lists than there are/);
-refused("another winner of a poll", (board) => board.results<{ elected: number[] }>((results) => void (results[0]!.elected = [0])), /the result of “drink” is not what its answers add up to/);
+refused("another winner of a poll", (board) => board.results<{ elected: number[] }>((results) => void (results[0]!.elected[0]! ^= 1)), /the result of “drink” is not what its answers add up to/);
 
 test("a vote of a poll that is refused rightly does not count", async () => {
   const board = new Forged("poll");

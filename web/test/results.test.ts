@@ -46,8 +46,7 @@ async function counted(board: Forged): Promise<unknown> {
   const { decided, answers } = await (honest ??= new Forged("town").checked());
   serve(null, board.blobs, "town");
   const body = board.body<Body<"election/counted">>(board.at("counted"));
-  const { hash } = board.entries[board.at("closed")]!;
-  return checkResults(new Blobs(board.election().electionId), decided!, answers!, body, hash);
+  return checkResults(new Blobs(board.election().electionId), decided!, answers!, body);
 }
 
 function miscounted(sentence: string, forge: (board: Forged) => void, says: RegExp): void {
@@ -122,10 +121,9 @@ miscounted("results that are no JSON", (board) => publish(board, () => "no"), /t
 miscounted("results that are no list", (board) => publish(board, () => "{}"), /of other contests than there are/);
 
 // The whole of the check says so too.
-refused("a board with another winner", (board) => board.results<Result>((results) => void (results[BOARD]!.elected = [1, 0])), /entry 56: the result of “board” is not/, "town");
-refused("a board without the result of a contest", (board) => board.results((results) => void results.pop()), /entry 56: results are published of other contests/, "town");
-refused("a board with a round left out", (board) => board.results<Result>((results) => void results[ORDER]!.log["instant-runoff"]!.rounds.shift()), /entry 56: the result of “order” is not/, "town");
-refused("lots that another closing would have drawn", (board) => void board.entries[board.at("closed")]!.hash.fill(2), /the result of “drink” is not what its answers add up to/, "poll");
+refused("a board with another winner", (board) => board.results<Result>((results) => void (results[BOARD]!.elected = [1, 0])), /entry \d+: the result of “board” is not/, "town");
+refused("a board without the result of a contest", (board) => board.results((results) => void results.pop()), /entry \d+: results are published of other contests/, "town");
+refused("a board with a round left out", (board) => board.results<Result>((results) => void results[ORDER]!.log["instant-runoff"]!.rounds.shift()), /entry \d+: the result of “order” is not/, "town");
 
 test("the same record with nothing changed is in order", async () => {
   for (const held of ["council", "town", "poll"] as const) assert.equal((await new Forged(held).checked()).stage, "published");

@@ -107,9 +107,11 @@ fn sign(folder: &Path, entries: &[Vec<u8>]) {
         bytes.extend(entry);
     }
     let keys = SigningKeys::from_seeds(&[1; 32], &[2; 32]);
-    let checkpoint = Checkpoint::new("forged", tree.size(), tree.root(), Vec::new()).expect("a checkpoint");
+    let note = fs::read_to_string(folder.join("checkpoint")).expect("a checkpoint");
+    let origin = note.lines().next().expect("an origin");
+    let checkpoint = Checkpoint::new(origin, tree.size(), tree.root(), Vec::new()).expect("a checkpoint");
     let note = checkpoint.sign(&keys, Timestamp::from_millis(0)).expect("it signs").to_string();
-    let public = LogKeys::of(&KeyName::new("forged").expect("a name"), &keys);
+    let public = LogKeys::of(&KeyName::new(origin).expect("a name"), &keys);
     fs::write(folder.join(ENTRIES), bytes).expect("it can be written");
     fs::write(folder.join("checkpoint"), note).expect("it can be written");
     let keys = format!("{}\n{}\n", public.ed25519(), public.ml_dsa_44());

@@ -96,7 +96,7 @@ function electedOf({ contests }: Manifest, contest: number, { candidates, electe
     const option = contests[contest]!.options.find(({ optionId }) => optionId === candidate.optionId);
     return option ? said(option.title) : candidate.optionId;
   });
-  const lots = drewLots(log) ? " Lots decided between equals, as the board’s closing entry draws them." : "";
+  const lots = drewLots(log) ? " Lots decided between equals, as all that was voted draws them." : "";
   return names.length > 0 ? `Elected: ${names.join(", ")}.${lots}` : "Nobody is elected.";
 }
 

@@ -32,12 +32,12 @@ export interface ContestResult {
   log: Log;
 }
 
-/** Counts. `number` is the contest's place, `closed` the leaf hash of the entry that closed the election. */
-export function countContest(contest: ContestBody, number: number, votes: Votes[], closed: Uint8Array): ContestResult {
+/** Counts. `number` is the contest's place, `seed` what lots are drawn by. */
+export function countContest(contest: ContestBody, number: number, votes: Votes[], seed: Uint8Array): ContestResult {
   const { contestId, count, seats } = contest;
   const candidates = new Candidates(contest, votes);
   const { valid, ...box } = empty(votes);
-  const lots = new Lots(candidates.all.length, number, closed);
+  const lots = new Lots(candidates.all.length, number, seed);
   const log = logOf(contest, candidates, valid, lots);
   // Nobody is elected where nobody marked anything.
   const elected = box.ballots > box.blank + box.invalid ? electedBy(log) : [];

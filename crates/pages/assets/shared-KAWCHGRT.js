@@ -1,0 +1,1 @@
+import{h as a,n as t,p as e}from"./shared-WY4QDYNB.js";import{c as r,m as i}from"./shared-4WLNPDBV.js";async function n(o){try{await o()}catch(m){r(t("Something went wrong"),e(i(m)),a("Try again",()=>{n(o)}))}}export{n as a};

@@ -1,2 +1,0 @@
-import{a as d}from"./shared-KJFOJGWR.js";import{a as e,c as a,d as c,m as s}from"./shared-2LP4BR6T.js";var w=16,g=32,i=c(`holdfast/entry/v1
-`);function p(r){let t=new s(r);if(!a(t.bytes(Math.min(i.length,t.left)),i))throw new e("not an entry");let m=t.number(8),y=t.number(8),n=()=>t.bytes(t.number(4)),o=()=>new TextDecoder("utf-8",{fatal:!0,ignoreBOM:!0}).decode(n()),[f,u]=[o(),o()],[h,b,l,E]=[n(),n(),n(),n()];if(t.end(),b.length!==w||E.length!==g)throw new e("not an entry");return{index:m,at:y,command:f,actor:u,subject:h,body:l,hash:d(r)}}export{p as a};
