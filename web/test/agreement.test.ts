@@ -9,13 +9,12 @@ import { type Defined, keyOf, readDefined } from "../src/election/defined.ts";
 import type { Election } from "../src/election/model.ts";
 import { G } from "../src/mixnet/group.ts";
 import { consistencyProof, encoded } from "./merkle.ts";
-import { leaves, serve, shown } from "./recorded.ts";
+import { type Held, leaves, serve, shown } from "./recorded.ts";
 
-const hashes = leaves().map((leaf) => readEntry(leaf).hash);
-
-/** Serves the council's board, with what grew from what proven, and entries changed. */
-function board(change: (leaf: Uint8Array) => Uint8Array = (leaf) => leaf, asked: string[] = []): void {
-  serve();
+/** Serves a board, with what grew from what proven, and entries changed. */
+function board(change: (leaf: Uint8Array) => Uint8Array = (leaf) => leaf, asked: string[] = [], held: Held = "council"): void {
+  const hashes = leaves(held).map((leaf) => readEntry(leaf).hash);
+  serve(null, undefined, held);
   const rest = globalThis.fetch;
   globalThis.fetch = (async (input: string, init: RequestInit) => {
     const url = new URL(input, "http://localhost");
@@ -78,6 +77,13 @@ test("a board of other keys is refused", async () => {
 test("the board of another election is refused", async () => {
   board();
   await assert.rejects(readDefined({ ...shown(), electionId: "01a20026-0f0d-7366-be3c-0efe9c92577a" }), /defines another election/);
+});
+
+test("the definition of a poll whose votes are not secret is proven, too, and has no key", async () => {
+  board(undefined, [], "poll");
+  const defined = await readDefined(shown("poll"));
+  checkAgrees(shown("poll"), defined);
+  assert.throws(() => keyOf(defined.manifest), /there is no key/);
 });
 
 test("a server that says what the board says is believed, in whatever order it says it", async () => {

@@ -38,15 +38,18 @@ function held(...said: Said[]) {
   const leaves = said.map(([command, body], index) => leafBytes(index, command, body));
   const hashes = leaves.map(leafHash);
   const checkpoint = { origin: "", size: leaves.length, root: rootOf(hashes) };
-  const shown = (index: number) => ({ index, leafBytes: toBase64(leaves[index]!) });
-  const proofOf = (index: number) => encoded(inclusionProof(index, hashes));
+  const shown = (index: number) => ({
+    index,
+    leafBytes: toBase64(leaves[index]!),
+    inclusionProof: encoded(inclusionProof(index, hashes)),
+    checkpoint: "the newest",
+  });
   const found = (index: number, status: Found["status"], verdict?: number): Found => ({
     ...shown(index),
     status,
-    inclusionProof: proofOf(index),
-    ...(verdict === undefined ? {} : { verdict: { ...shown(verdict), proof: proofOf(verdict) } }),
+    ...(verdict === undefined ? {} : { verdict: shown(verdict) }),
   });
-  return { found, prove: (what: Found, tracker = trackerOfVote(5)) => prove(what, tracker, checkpoint, electionHash), hashes };
+  return { found, prove: (what: Found, tracker = trackerOfVote(5)) => prove(what, tracker, () => checkpoint, electionHash), hashes };
 }
 
 test("the bytes that are cast say the sequence between weight and ballots", () => {
@@ -85,8 +88,11 @@ test("verdicts that are not on the board that was signed, or are none, are refus
   const found = board.found(1, "CONFIRMED", 2);
   const other = toBase64(leafBytes(2, ...verdicts(0, 2)));
   assert.throws(() => board.prove({ ...found, verdict: { ...found.verdict!, leafBytes: other } }), /not on the board that was signed/);
-  assert.throws(() => board.prove({ ...found, verdict: { ...found.verdict!, proof: [] } }), /not on the board that was signed/);
+  assert.throws(() => board.prove({ ...found, verdict: { ...found.verdict!, inclusionProof: [] } }), /not on the board that was signed/);
   assert.throws(() => board.prove({ ...found, verdict: { ...found.verdict!, index: 1 } }), /stands elsewhere/);
+  const { checkpoint, ...unsigned } = found.verdict!;
+  assert.ok(checkpoint);
+  assert.throws(() => board.prove({ ...found, verdict: unsigned }), /has not signed this entry/);
   assert.throws(() => board.prove(board.found(1, "CONFIRMED", 0)), /shown as a verdict is none/);
 });
 
@@ -117,6 +123,7 @@ const vote = (index: number, sequence: number, more: Partial<Proven> = {}): Prov
   voter: "ab",
   sequence,
   verdict: { confirmed: true },
+  checkpoints: [],
   ...more,
 });
 

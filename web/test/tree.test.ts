@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { newestOfOne } from "../src/board/growth.ts";
 import { isConsistent, isIncluded, leafHash } from "../src/board/tree.ts";
 import { u32 } from "../src/bytes.ts";
-import { consistencyProof, inclusionProof, rootOf } from "./merkle.ts";
+import { consistencyProof, encoded, inclusionProof, rootOf } from "./merkle.ts";
 
 const SIZE_MAX = 20;
 const leaves = Array.from({ length: SIZE_MAX }, (_, at) => leafHash(u32(at)));
@@ -36,5 +37,19 @@ test("a leaf is in its place and in no other", () => {
       assert.ok(isIncluded(leaves[index]!, index, sized(size), proof));
       if (size > 1) assert.ok(!isIncluded(leaves[index]!, (index + 1) % size, sized(size), proof));
     }
+  }
+});
+
+test("what was shown of a board at different times is one board, or is refused", async () => {
+  Object.assign(globalThis, { sessionStorage: { getItem: () => null } });
+  globalThis.fetch = (async (path: string) => {
+    const { searchParams } = new URL(path, "http://localhost");
+    const [from, to] = ["from", "to"].map((name) => Number(searchParams.get(name))) as [number, number];
+    return Response.json({ consistencyProof: encoded(consistencyProof(from, leaves.slice(0, to))) });
+  }) as unknown as typeof fetch;
+  assert.equal((await newestOfOne("", [sized(9), sized(4), sized(9)])).size, 9);
+  const other = { size: 6, root: leafHash(u32(99)) };
+  for (const states of [[sized(9), other], [sized(4), other], [other, sized(6)], []]) {
+    await assert.rejects(newestOfOne("", states), /not what the board signed|nothing is shown/);
   }
 });

@@ -24,6 +24,8 @@ pub enum EventError {
     Kind(String),
     #[error("the body is not that of `{kind}`")]
     Body { kind: String, source: serde_json::Error },
+    #[error("the body of `{0}` is not written as it is to be")]
+    Form(String),
 }
 
 /// Declares the kinds of entries, and one type for all of them.
@@ -45,19 +47,25 @@ macro_rules! events {
         pub enum Event { $($(#[$doc])* $name($name),)+ }
 
         impl Event {
-            /// Reads an entry.
+            /// Reads an entry. There is one way to write it: whoever hashes or compares bodies hashes the same.
             ///
             /// # Errors
-            /// When there is no such kind, or the body is not one of it.
+            /// When there is no such kind, or the body is not one of it, or written in another way.
             pub fn read(kind: &str, body: &[u8]) -> Result<Self, EventError> {
                 match kind {
-                    $($kind => serde_json::from_slice(body).map(Self::$name),)+
-                    other => return Err(EventError::Kind(other.chars().take(80).collect())),
+                    $($kind => read_exactly(kind, body).map(Self::$name),)+
+                    other => Err(EventError::Kind(other.chars().take(80).collect())),
                 }
-                .map_err(|source| EventError::Body { kind: kind.to_owned(), source })
             }
         }
     };
+}
+
+fn read_exactly<E: Serialize + for<'de> Deserialize<'de>>(kind: &str, body: &[u8]) -> Result<E, EventError> {
+    let unreadable = |source| EventError::Body { kind: kind.to_owned(), source };
+    let read: E = serde_json::from_slice(body).map_err(unreadable)?;
+    let again = serde_json::to_vec(&read).map_err(unreadable)?;
+    if again == body { Ok(read) } else { Err(EventError::Form(kind.to_owned())) }
 }
 
 events! {
@@ -382,5 +390,13 @@ mod tests {
         assert!(Event::read("election/closed", &body).is_err());
         assert!(Event::read("election/king", b"{}").is_err());
         assert!(Event::read("election/opened", br#"{"more": 1}"#).is_err());
+        let other_ways: [&[u8]; 3] = [
+            br#"{"from":3, "to":9,"votes":5,"refused":[{"index":4,"reason":"proof"}]}"#,
+            br#"{"to":9,"from":3,"votes":5,"refused":[{"index":4,"reason":"proof"}]}"#,
+            br#"{"from":3,"to":9,"votes":5,"refused":[{"index":4,"reason":"pro\u006ff"}]}"#,
+        ];
+        for body in other_ways {
+            assert!(matches!(Event::read("election/verdicts", body), Err(EventError::Form(_))));
+        }
     }
 }

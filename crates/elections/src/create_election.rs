@@ -10,7 +10,10 @@ use problem::Problem;
 use serde::{Deserialize, Serialize};
 use store::{Keys, StoreError, Tx};
 
-use crate::rows::{ElectionRow, Stage, Trustee, WeightCount};
+use crate::{
+    rows::{ElectionRow, Stage, Trustee, WeightCount},
+    wording::{WordingError, check_readable, check_wording},
+};
 
 /// Bytes of a trustee's name, at most.
 const NAME_BYTES_MAX: usize = 100;
@@ -49,6 +52,10 @@ pub enum DraftError {
     #[error(transparent)]
     Definition(#[from] DefinitionError),
     #[error(transparent)]
+    Wording(#[from] WordingError),
+    #[error("voting would end in the past")]
+    Over,
+    #[error(transparent)]
     Quorum(#[from] QuorumError),
     #[error("an election with secret votes has trustees, and one without has none")]
     Trustees,
@@ -77,10 +84,12 @@ impl Draft {
     /// When there cannot.
     pub fn check(&self) -> Result<(), DraftError> {
         self.definition.check()?;
+        check_wording(&self.definition)?;
         if self.definition.secret == self.trustees.is_empty() {
             return Err(DraftError::Trustees);
         }
         for (place, Trustee { person, name }) in self.trustees.iter().enumerate() {
+            check_readable(name)?;
             let plain = (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
             let earlier = &self.trustees[..place];
             if !plain || earlier.iter().any(|other| other.name == *name) {
@@ -99,6 +108,12 @@ impl Draft {
             }
         }
         Ok(())
+    }
+
+    /// Can it be made now?
+    fn check_at(&self, at: Timestamp) -> Result<(), DraftError> {
+        let over = self.definition.closes_at.is_some_and(|closes_at| closes_at <= at);
+        if over { Err(DraftError::Over) } else { self.check() }
     }
 
     /// The fields of a row that follow from it.
@@ -131,7 +146,7 @@ impl Command for CreateElection {
     }
 
     fn apply(self, _: &By, tx: &mut Tx<'_>, at: Timestamp) -> Result<Applied<()>, DraftError> {
-        self.draft.check()?;
+        self.draft.check_at(at)?;
         if tx.get::<ElectionRow>(self.id)?.is_some() {
             return Err(DraftError::Known);
         }
@@ -163,8 +178,8 @@ impl Command for ChangeElection {
         keys.want::<ElectionRow>(self.id);
     }
 
-    fn apply(self, _: &By, tx: &mut Tx<'_>, _: Timestamp) -> Result<Applied<()>, DraftError> {
-        self.draft.check()?;
+    fn apply(self, _: &By, tx: &mut Tx<'_>, at: Timestamp) -> Result<Applied<()>, DraftError> {
+        self.draft.check_at(at)?;
         let mut row = tx.get::<ElectionRow>(self.id)?.ok_or(DraftError::NoSuchElection)?;
         if row.stage() != Stage::Draft {
             return Err(DraftError::Frozen);
@@ -185,7 +200,9 @@ impl Command for ChangeElection {
 impl From<DraftError> for Problem {
     fn from(error: DraftError) -> Self {
         match error {
-            DraftError::Definition(_) => Self::unprocessable("elections/definition-unfit", error),
+            DraftError::Definition(_) | DraftError::Wording(_) | DraftError::Over => {
+                Self::unprocessable("elections/definition-unfit", error)
+            }
             DraftError::Quorum(_) | DraftError::Trustees | DraftError::Name | DraftError::Twice => {
                 Self::unprocessable("elections/trustees-unfit", error)
             }

@@ -36,6 +36,7 @@ mod rows;
 mod selections;
 mod sql;
 mod tokens;
+mod wording;
 
 pub use advance_election::{AdvanceElection, AdvanceError};
 pub use blobs::{PIECE_BYTES_MAX, PIECES_MAX, blob_piece, put_blob_piece};
@@ -49,6 +50,7 @@ pub use issue_token::{IssueToken, IssueTokenError};
 pub use people::{People, SharedPeople};
 pub use rows::{ElectionRow, RollLine, SERVICE, Stage, TokenIssued, Trustee, WeightCount};
 pub use sql::{announced, board_is_over};
+pub use wording::WordingError;
 
 /// Every command of a board, for replays.
 #[must_use]

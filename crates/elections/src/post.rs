@@ -45,7 +45,7 @@ pub(crate) enum PostError {
     NotTheStep,
     #[error("the manifest cannot be read")]
     Unreadable,
-    #[error("nobody has this number")]
+    #[error("you are no trustee of this election")]
     Stranger,
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -247,6 +247,10 @@ fn decide(
     if manifest.issuers.iter().any(|issuer| issuer.key.is_none()) {
         return Err("the manifest lacks an issuer's key".to_owned());
     }
+    let different: BTreeSet<_> = manifest.issuers.iter().map(|issuer| issuer.key).collect();
+    if different.len() != manifest.issuers.len() {
+        return Err("two weights have one issuer's key: a token of one is one of the other".to_owned());
+    }
     Ok((manifest, hash, Some(keys)))
 }
 

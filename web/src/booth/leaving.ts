@@ -40,7 +40,7 @@ export function leave(sitting: Sitting, back: () => void): void {
 
 function keyChoice(key: string): Child {
   return [
-    warning("If you remove your voting key and have not saved it, you cannot vote in this election any more, on no device. A ballot that you have cast still counts."),
+    warning("If you remove your voting key and have not saved it, you can never vote again in this election, on any device. A ballot that you have cast still counts."),
     paragraph("Nobody else has the key, and nobody can give you another one. ", download(key, "voting-key.json", "Save the voting key")),
   ];
 }

@@ -2,14 +2,15 @@
 // definition than all others, with a key of its own or the options in another order; so booths believe none that is not on
 // the board, and ask for it without saying who asks.
 
-import { Malformed, fromBase64, fromHex } from "../bytes.ts";
+import { Malformed, fromHex } from "../bytes.ts";
 import { entriesOf } from "../board/entries.ts";
 import type { Entry } from "../board/entry.ts";
+import { checkGrown } from "../board/growth.ts";
 import { type Checkpoint, readCheckpoint, readKey } from "../board/note.ts";
-import { Tree, isConsistent } from "../board/tree.ts";
+import { Tree } from "../board/tree.ts";
 import type { Element } from "../mixnet/group.ts";
 import { decodeKeys } from "../mixnet/trustees.ts";
-import { ask, askText } from "../page/api.ts";
+import { askText } from "../page/api.ts";
 import type { Election } from "./model.ts";
 import { type Manifest, readManifest } from "./verify/manifest.ts";
 import { readEvent } from "./verify/event.ts";
@@ -44,7 +45,7 @@ export async function readDefined(election: Election, under?: Checkpoint): Promi
   for await (const entries of entriesOf(base, tree, checkpoint.size, entriesBefore(election))) {
     const found = entries.find(({ command }) => command === "election/defined");
     if (!found) continue;
-    await checkGrown(base, tree, checkpoint);
+    await checkGrown(base, { size: tree.size, root: tree.root() }, checkpoint);
     return definedBy(found, election);
   }
   throw new Malformed("the board does not define this election");
@@ -54,18 +55,6 @@ export async function readDefined(election: Election, under?: Checkpoint): Promi
 function entriesBefore({ attempt, trustees }: Election): number {
   const each = 2 + 5 * (trustees?.names.length ?? 0);
   return Math.min(PAGE_MAX, each * Math.max(1, attempt ?? 1));
-}
-
-async function checkGrown(base: string, tree: Tree, checkpoint: Checkpoint): Promise<void> {
-  const smaller = { size: tree.size, root: tree.root() };
-  let proof: string[] = [];
-  if (smaller.size < checkpoint.size) {
-    const path = `${base}/consistency?from=${smaller.size}&to=${checkpoint.size}`;
-    proof = (await ask<{ consistencyProof: string[] }>(path, { anonymous: true })).consistencyProof;
-  }
-  if (!isConsistent(smaller, checkpoint, proof.map(fromBase64))) {
-    throw new Malformed("what the server shows of the board is not what the board signed");
-  }
 }
 
 function definedBy(entry: Entry, { electionId, board }: Election): Defined {

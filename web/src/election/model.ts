@@ -53,14 +53,14 @@ export interface Election {
   attempt?: number;
   faults?: { trustee: number; offence: string }[];
   board?: { origin: string; size: number; keys: string[] };
-  you?: { officer: boolean; trustee: number | null; eligible: boolean; weight: number; tokenIssued: boolean; voters?: number };
+  you?: { officer: boolean; trustee: number | null; eligible: boolean; weight: number; tokenIssued: boolean };
 }
 
 export interface Turnout {
   state: State;
   eligible: number;
   issued: number;
-  issuedByWeight: { weight: number; issued: number }[];
+  issuedByWeight: { weight: number; voters: number; issued: number }[];
   received: number;
   confirmed: number;
   refused: number;

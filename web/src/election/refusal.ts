@@ -36,8 +36,8 @@ function other(electionId: string, { differences, shown, published }: OtherDefin
     paragraph("What differs:"),
     h("ul", { class: "govuk-list govuk-list--bullet" }, differences.map((what) => h("li", {}, what))),
     summaryList([
-      { key: "The server shows you", value: hash(shown) },
-      { key: "The board says", value: hash(published) },
+      { key: "Hash that the server shows you", value: hash(shown) },
+      { key: "Hash of what the board says", value: hash(published) },
     ]),
     paragraph("Tell the election’s officers and its observers, with both of these. No ballot was made."),
     paragraph(download(report, "other-election.json", "Save this for your report")),

@@ -37,11 +37,6 @@ export async function rightTo(defined: Defined, holder: Holder): Promise<Right> 
   return complete(asked, false) ?? (await demand(defined, holder, asked, before?.madeAt ?? null));
 }
 
-/** Whether a whole right is here, so that nobody needs to ask for one. */
-export function isHere(holder: Holder): boolean {
-  return kept(holder)?.token !== undefined;
-}
-
 async function demand({ manifest }: Defined, holder: Holder, asked: Kept, madeAt: string | null): Promise<Right> {
   const { electionId } = manifest;
   const input = ed25519.getPublicKey(fromHex(asked.secretKey));

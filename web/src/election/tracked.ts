@@ -1,27 +1,28 @@
 // What the board says of a ballot, and what of that is proven: where it stands, what it is, and what came of it.
 
+import { sha256 } from "@noble/hashes/sha2.js";
 import { type Entry, readEntry } from "../board/entry.ts";
 import type { Checkpoint } from "../board/note.ts";
 import { isIncluded } from "../board/tree.ts";
 import { Malformed, fromBase64, fromHex, toHex } from "../bytes.ts";
-import { sha256 } from "@noble/hashes/sha2.js";
 import { isSigned } from "../signature.ts";
 import { encodeStatement, trackerOf } from "./bindings.ts";
 import { readEvent } from "./verify/event.ts";
 import { base64, hex, list, members, u32 } from "./verify/shape.ts";
 
+/** An entry, and that it stands on the board, once a checkpoint covers it. */
 interface Shown {
   index: number;
   leafBytes: string;
+  inclusionProof?: string[];
+  checkpoint?: string;
 }
 
 /** What the server says of a ballot. */
 export interface Found extends Shown {
   status: "RECEIVED" | "CONFIRMED" | "REFUSED";
-  inclusionProof?: string[];
-  checkpoint?: string;
   /** The entry that says what came of it. */
-  verdict?: (Shown & { proof: string[] }) | null;
+  verdict?: Shown | null;
   /** The tracker of the ballot that stands instead of this one. */
   supersededBy?: string | null;
 }
@@ -36,16 +37,23 @@ export interface Proven {
   sequence: number;
   /** Nothing while the board says nothing of it. */
   verdict: Verdict | undefined;
+  /** What all that is proven under. Whether that is one board is another question. */
+  checkpoints: Checkpoint[];
 }
 
+/** Reads a checkpoint that the board signed. */
+type Read = (note: string) => Checkpoint;
+
 /** The entry, if it stands on the board that was signed. */
-function entryOf({ index, leafBytes }: Shown, checkpoint: Checkpoint, proof: string[]): Entry {
+function entryOf({ index, leafBytes, inclusionProof = [], checkpoint: note }: Shown, read: Read): { entry: Entry; checkpoint: Checkpoint } {
   const entry = readEntry(fromBase64(leafBytes));
   if (entry.index !== index) throw new Malformed("the entry stands elsewhere than was said");
-  if (!isIncluded(entry.hash, index, checkpoint, proof.map(fromBase64))) {
+  if (note === undefined) throw new Malformed("the board has not signed this entry");
+  const checkpoint = read(note);
+  if (!isIncluded(entry.hash, index, checkpoint, inclusionProof.map(fromBase64))) {
     throw new Malformed("the entry is not on the board that was signed");
   }
-  return entry;
+  return { entry, checkpoint };
 }
 
 /** What a board's verdicts say of one entry. */
@@ -58,17 +66,19 @@ export function verdictOf(verdicts: Entry, index: number): Verdict {
   return found ? { confirmed: false, reason: found.reason } : { confirmed: true };
 }
 
-/** What a checkpoint proves of a ballot. Throws if it is not what the server says. */
-export function prove(found: Found, tracker: string, checkpoint: Checkpoint, electionHash: Uint8Array): Proven {
-  const entry = entryOf(found, checkpoint, found.inclusionProof ?? []);
-  const { verdict: shown, index } = found;
-  const verdict = shown ? verdictOf(entryOf(shown, checkpoint, shown.proof), index) : undefined;
+/** What checkpoints prove of a ballot. Throws if it is not what the server says. */
+export function prove(found: Found, tracker: string, read: Read, electionHash: Uint8Array): Proven {
+  const { index } = found;
+  const own = entryOf(found, read);
+  const judged = found.verdict ? entryOf(found.verdict, read) : undefined;
+  const verdict = judged && verdictOf(judged.entry, index);
   const status = !verdict ? "RECEIVED" : verdict.confirmed ? "CONFIRMED" : "REFUSED";
   if (found.status !== status) {
     throw new Malformed(`the server says ${found.status.toLowerCase()}, and the board ${verdict ? status.toLowerCase() : "nothing of that"}`);
   }
-  const { voter, sequence } = voteOf(entry, tracker, electionHash, verdict?.confirmed === true);
-  return { index, leafHash: entry.hash, voter, sequence, verdict };
+  const { voter, sequence } = voteOf(own.entry, tracker, electionHash, verdict?.confirmed === true);
+  const checkpoints = [own, ...(judged ? [judged] : [])].map(({ checkpoint }) => checkpoint);
+  return { index, leafHash: own.entry.hash, voter, sequence, verdict, checkpoints };
 }
 
 const secretBody = members({ voter: hex(32), token: hex(64), weight: u32, sequence: u32, ballots: list(base64), signature: hex(64) });

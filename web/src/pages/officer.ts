@@ -321,23 +321,16 @@ const PEOPLE_FEW = 3;
 
 const people = (count: number) => (count === 1 ? "1 person" : `${count} people`);
 
-/** Weights of which so few have a voting key that whoever of them voted shows how. */
-function fewVoted({ issuedByWeight }: Turnout): string[] {
-  const few = issuedByWeight.filter(({ issued }) => issued > 0 && issued < PEOPLE_FEW);
-  return few.map(({ weight, issued }) => `Only ${people(issued)} of weight ${weight} began to vote. The answers of so few people become public as theirs.`);
-}
-
-/** Whose answers would become public as theirs, as far as the server tells. */
-function fewWarning(election: Election, turnout: Turnout | null): Child {
-  const { secret, state, issuers = [], you } = election;
-  if (!secret) return null;
-  if (state === "closed" && turnout) return fewVoted(turnout).map((text) => warning(text));
-  if (!["draft", "ceremony", "ready"].includes(state)) return null;
-  if (issuers.length === 1 && you?.voters !== undefined && you.voters < PEOPLE_FEW) {
-    return warning(`There are only ${people(you.voters)} on the roll. The answers of so few people become public as theirs.`);
-  }
-  const weights = issuers.map(({ weight }) => weight).join(", ");
-  return issuers.length > 1 && inset(`The ballots of each weight (${weights}) are mixed and published apart. See that at least ${PEOPLE_FEW} lines of the roll have each weight, and that so many of them vote: the answers of fewer people become public as theirs.`);
+/** Whose answers would become public as theirs: before the opening by the roll, before the tally by who began to vote. */
+function fewWarning({ secret, state }: Election, turnout: Turnout | null): Child {
+  if (!secret || !turnout) return null;
+  const few = (count: number) => count > 0 && count < PEOPLE_FEW;
+  const so = "The answers of so few people become public as theirs.";
+  const lines = turnout.issuedByWeight.flatMap(({ weight, voters, issued }) => {
+    if (["ceremony", "ready"].includes(state) && few(voters)) return [`Only ${people(voters)} of weight ${weight} on the roll. ${so}`];
+    return state === "closed" && few(issued) ? [`Only ${people(issued)} of weight ${weight} began to vote. ${so}`] : [];
+  });
+  return lines.map((line) => warning(line));
 }
 
 async function turnoutOf(id: string): Promise<Turnout | null> {

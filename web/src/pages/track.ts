@@ -1,10 +1,11 @@
 // Proves on this device what the page says of a ballot: that its entry stands on the board under a signed checkpoint, and
 // what the board says came of it.
 
-import { Malformed, toBase64 } from "../bytes.ts";
+import { newestOfOne } from "../board/growth.ts";
+import { fromHex, toBase64 } from "../bytes.ts";
 import { checkAgrees } from "../election/agreement.ts";
 import { shown } from "../election/bindings.ts";
-import { type Defined, readDefined, signedOf } from "../election/defined.ts";
+import { readDefined, signedOf } from "../election/defined.ts";
 import type { Election } from "../election/model.ts";
 import { type Found, type Proven, checkSupersedes, prove } from "../election/tracked.ts";
 import { whichElection } from "../election/which.ts";
@@ -29,7 +30,7 @@ async function look(): Promise<void> {
       setTimeout(() => location.reload(), AGAIN_MS);
       return;
     }
-    await tell(election, found, found.checkpoint);
+    await tell(election, found);
     if (found.status === "RECEIVED") setTimeout(() => location.reload(), AGAIN_MS);
   } catch (error) {
     title("This ballot is not proven");
@@ -41,14 +42,18 @@ function ballotOf(tracker: string): Promise<Found> {
   return ask<Found>(`${base}/ballots/${tracker}`, { anonymous: true });
 }
 
-async function tell(election: Election, found: Found, note: string): Promise<void> {
-  const checkpoint = signedOf(election, note);
-  const defined = await readDefined(election, checkpoint);
-  checkAgrees(election, defined);
-  const proven = prove(found, tracker, checkpoint, defined.electionHash);
+async function tell(election: Election, found: Found): Promise<void> {
+  const read = (note: string) => signedOf(election, note);
+  // Only what the board says is proven; that what the server says of the election is the same comes below.
+  const hash = fromHex(election.electionHash ?? "");
+  const proven = prove(found, tracker, read, hash);
   const by = found.supersededBy ?? null;
-  if (by !== null) await checkSuperseded(election, defined, by, proven);
-  const where = `this ballot is entry ${proven.index} of the ${checkpoint.size} that the board has signed`;
+  const later = by === null ? null : prove(await ballotOf(by), by, read, hash);
+  if (later) checkSupersedes(later, proven);
+  const newest = await newestOfOne(`${base}/board`, [...proven.checkpoints, ...(later?.checkpoints ?? [])]);
+  const defined = await readDefined(election, newest);
+  checkAgrees(election, defined);
+  const where = `this ballot is entry ${proven.index} of the ${newest.size} that the board has signed`;
   const what = !proven.verdict
     ? "It was not checked yet."
     : proven.verdict.confirmed
@@ -57,15 +62,7 @@ async function tell(election: Election, found: Found, note: string): Promise<voi
   say("good", `Checked on this device: ${where}. ${what}`, by !== null ? superseded(by) : stands(proven), receipt(proven), whichElection(defined));
 }
 
-/** Whether the ballot that the server names stands instead of this one: it, too, has to be proven. */
-async function checkSuperseded(election: Election, { electionHash }: Defined, by: string, proven: Proven): Promise<void> {
-  const later = await ballotOf(by);
-  if (!later.checkpoint) throw new Malformed("the ballot that is said to stand instead is not on the board that was signed");
-  checkSupersedes(prove(later, by, signedOf(election, later.checkpoint), electionHash), proven);
-}
-
 function superseded(by: string): Child {
-  title("Another ballot stands instead of this one");
   return [
     warning("This ballot does not count: a later one of the same voting key stands instead."),
     paragraph("The ballot that stands: ", link(`/elections/${electionId}/ballots/${by}`, shown(by))),

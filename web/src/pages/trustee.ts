@@ -100,15 +100,22 @@ function progress(election: Election, now: Ceremony): void {
     each.trustee === now.you ? `${each.name} (you)` : each.name,
     ...done(each).map((yes) => (yes ? "✓" : "…")),
   ]);
-  const concluded = now.step === "concluded";
+  const [concluded, due] = [now.step === "concluded", waitsForAssent(now, compared)];
   show(
-    heading(concluded ? "The key is made" : now.step === "void" ? "Somebody did not keep to the ceremony" : "Making the key", said(election.title)),
+    heading(titleOf(now, due), said(election.title)),
     now.faults.map(({ trustee, offence }) => warning(`${now.said[trustee - 1]?.name ?? trustee}: ${offence}`)),
     now.step === "void" && paragraph("The officers begin anew. This page goes on by itself when they do."),
+    due && addresses(now),
     h("div", { class: "wide" }, table("What each trustee has said", ["Trustee", ...STEPS.map(([, text]) => text)], rows)),
-    addresses(now),
+    !due && addresses(now),
     concluded && save("You need it when the voting is over."),
   );
+}
+
+function titleOf({ step }: Ceremony, due: boolean): string {
+  if (step === "concluded") return "The key is made";
+  if (step === "void") return "Somebody did not keep to the ceremony";
+  return due ? "Compare before you approve the key" : "Making the key";
 }
 
 /** Whoever stands between the trustees would show each of them other keys. */
@@ -181,7 +188,7 @@ async function decryption(election: Election): Promise<void> {
   show(
     heading("Decrypt the mixed ballots", said(election.title)),
     lied && warning("A part that was sent in your name is false, and the public record says so. If you did not send it, tell the election’s officers. You can still send a true one."),
-    paragraph(`There are ${rows} mixed answers. This page first checks the public record on this device, up to where it says what is to be decrypted, and tells you what to compare with the other trustees. Then it decrypts your part of what came out of the last mix. This browser remembers what that was, and never decrypts anything else of this election.`),
+    paragraph(`Mixed answers: ${rows}. This page first checks the public record on this device, up to where it says what is to be decrypted, and tells you what to compare with the other trustees. Then it decrypts your part of what came out of the last mix. This browser remembers what that was, and never decrypts anything else of this election.`),
     Safe.of(electionId).hasShare(election.attempt) ? checkForm(election) : keyForm(election),
   );
 }

@@ -96,7 +96,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
             Err(PathRejection::FailedToDeserializePathParams(refused))
                 if refused.status().is_client_error() =>
             {
-                Err(Problem::bad_request("edge/malformed-path", refused.body_text()))
+                Err(Problem::bad_request("edge/malformed-path", blame("the path", &refused.body_text())))
             }
             // The route and its handler disagree on what is captured: no caller can mend that.
             Err(rejection) => Err(Problem::internal(&rejection)),
@@ -114,9 +114,15 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         match axum::extract::Query::try_from_uri(&parts.uri) {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
-            Err(rejection) => Err(malformed_query(rejection.body_text())),
+            Err(rejection) => Err(malformed_query(blame("the query", &rejection.body_text()))),
         }
     }
+}
+
+/// What is wrong with a part of the address, without the words in which the library says that something is.
+fn blame(part: &str, said: &str) -> String {
+    let why = said.split_once(": ").map_or(said, |(_, why)| why);
+    format!("{part}: {why}")
 }
 
 fn malformed_query(detail: impl Display) -> Problem {

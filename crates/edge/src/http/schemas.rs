@@ -13,7 +13,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::Method;
-use jsonschema::{Validator, error::ValidationErrorKind};
+use jsonschema::{
+    Validator,
+    error::{TypeKind, ValidationErrorKind},
+};
 use problem::Problem;
 use serde_json::Value;
 
@@ -108,7 +111,13 @@ fn fits(schema: &Validator, bytes: &[u8]) -> Result<(), Problem> {
     }
     // What was sent may be a secret: it is not said again.
     let detail = if let ValidationErrorKind::Type { kind } = error.kind() {
-        format!("it must be of type {kind:?}")
+        match kind {
+            TypeKind::Single(one) => format!("it must be of type {one}"),
+            TypeKind::Multiple(several) => {
+                let several: Vec<_> = several.iter().map(|one| one.to_string()).collect();
+                format!("it must be of type {}", several.join(" or "))
+            }
+        }
     } else if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
         format!("there is no member `{}`", unexpected.first().map_or("", String::as_str))
     } else if let ValidationErrorKind::Required { property } = error.kind() {
