@@ -11,7 +11,7 @@ import type { ContestBody } from "../src/election/model.ts";
 interface Case {
   contest: ContestBody;
   number: number;
-  closed: string;
+  seed: string;
   votes: Votes[];
   result: string;
 }
@@ -30,8 +30,8 @@ for (const [kind, rule] of [
   test(`${kind} votes are counted by the rule “${rule}” as the vectors say`, () => {
     const own = cases.filter(({ contest }) => contest.form.kind === kind && contest.count === rule);
     assert.ok(own.length >= 14);
-    for (const { contest, number, closed, votes, result } of own) {
-      assert.equal(asJson(countContest(contest, number, votes, fromHex(closed))), result);
+    for (const { contest, number, seed, votes, result } of own) {
+      assert.equal(asJson(countContest(contest, number, votes, fromHex(seed))), result);
     }
   });
 }

@@ -4,15 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toHex } from "../src/bytes.ts";
-import { Forged, damaged, file } from "./recorded.ts";
-
-function refused(sentence: string, forge: (board: Forged) => void, says: RegExp): void {
-  test(`${sentence} is refused`, async () => {
-    const board = new Forged();
-    forge(board);
-    await assert.rejects(board.checked(), says);
-  });
-}
+import { Forged, damaged, file, refused } from "./recorded.ts";
 
 interface Verdicts {
   from: number;
@@ -83,6 +75,20 @@ refused("a contest of more seats than options", (board) => board.manifest((manif
 refused("a manifest that says more than it may", (board) => board.manifest((manifest) => void Object.assign(manifest, { more: 1 })), /not that of an election with votes that are secret/);
 refused("a manifest that calls its votes not secret", (board) => board.manifest((manifest) => void Object.assign(manifest, { secret: false })), /not that of an election with votes that are not secret/);
 
+refused("a manifest without a title", (board) => board.manifest((manifest) => void (manifest.title = {})), /title: texts are in 1 to 20 languages/);
+refused("a manifest with an empty title", (board) => board.manifest((manifest) => void (manifest.title["en"] = "")), /title: texts are in 1 to 20 languages/);
+refused("a manifest in a language that is none", (board) => board.manifest((manifest) => void (manifest.description = { "e n": "x" })), /description: texts are in 0 to 20 languages/);
+refused("a manifest in a language that is a number", (board) => board.manifest((manifest) => void (manifest.title["1"] = "x")), /title: texts are in 1 to 20 languages/);
+refused("a manifest in too many languages", (board) => board.manifest((manifest) => void (manifest.description = Object.fromEntries(Array.from({ length: 21 }, (_, at) => [`x${at}`, "x"])))), /description: texts are in 0 to 20 languages/);
+refused("a manifest with a text that is too long", (board) => board.manifest((manifest) => void (manifest.description = { en: "ü".repeat(2001) })), /description: texts are in 0 to 20 languages, each of at most 4000 bytes/);
+refused("a contest with control characters", (board) => board.manifest((manifest) => void (manifest.contests[0]!.title = { en: "a\u0085b" })), /contest mayor: texts are in 1 to 20 languages/);
+refused("an option without a title", (board) => board.manifest((manifest) => void (manifest.contests[0]!.options[0]!.title = {})), /option ada: texts are in 1 to 20 languages/);
+refused("a manifest with half a character", (board) => board.manifest((manifest) => void (manifest.title["en"] = "\ud800")), /not that of an election/);
+refused("a manifest that is longer than an entry may be", (board) => board.manifest((manifest) => void (manifest.description = Object.fromEntries(Array.from({ length: 6 }, (_, at) => [`x${at}`, "x".repeat(4000)])))), /longer than 24000 bytes/);
+refused("a manifest that opens at no time", (board) => board.manifest((manifest) => void (manifest.opensAt = "2026-01-01")), /opens or closes at no time/);
+refused("a manifest that closes before it opens", (board) => board.manifest((manifest) => void ([manifest.opensAt, manifest.closesAt] = ["2026-01-02T00:00:00.000Z", "2026-01-01T00:00:00.000Z"])), /closes before it opens/);
+refused("a manifest that says a member twice", (board) => board.change<{ manifest: string }>(board.at("defined"), (body) => void (body.manifest = body.manifest.replace('"mixers":2', '"mixers":1,"mixers":2'))), /not written as it must be/);
+
 // The ceremony.
 
 refused("a trustee who says something twice", (board) => board.add("said", board.body(board.at("said")), board.at("said") + 1), /said their transport-key twice/);
@@ -95,8 +101,12 @@ refused("a definition after a void ceremony", (board) => board.add("void", { att
 refused("a ceremony for another election", (board) => board.change<{ election: string }>(0, (body) => void (body.election = body.election.replace(/.$/, "0"))), /for another election/);
 refused("an opening that was not fixed", (board) => board.change<{ bytes: string }>(board.at("said", 3), (body) => void (body.bytes = damaged(body.bytes))), /did not keep to the ceremony: opening/);
 
+refused("an opening before all have fixed theirs", (board) => board.move(board.at("said", 6), board.at("said", 5)), /“opening” is said before all have said their “sealed-opening”/);
+refused("an approval that says something", (board) => board.change<{ bytes: string }>(board.at("said", -1), (body) => void (body.bytes = "AA==")), /an approval says something/);
+
 // Votes and verdicts.
 
+refused("a vote after the time at which voting was to end", (board) => board.manifest((manifest) => void (manifest.closesAt = new Date(board.entries[board.at("ballot")]!.at).toISOString())), /a vote stands there after the time/);
 refused("a vote that is refused for its signature and holds", (board) => board.change<Verdicts>(board.at("verdicts"), (body) => void body.refused.push({ index: 18, reason: "signature" })), /vote 18 is refused \(signature\), but it holds/);
 refused("a vote that is refused as malformed and holds", (board) => board.change<Verdicts>(board.at("verdicts"), (body) => void body.refused.push({ index: 18, reason: "malformed" })), /vote 18 is refused \(malformed\), but it holds/);
 refused("a vote that is refused for its proof and holds", (board) => board.change<Verdicts>(board.at("verdicts"), (body) => void body.refused.push({ index: 18, reason: "proof" })), /vote 18 is refused \(proof\), but it holds/);
@@ -141,6 +151,7 @@ refused("a board where the proof about a refused token is one about something el
 refused("a closing that says of no weight how many tokens were given out", (board) => board.change<{ issued: unknown[] }>(board.at("closed"), (body) => void (body.issued = [])), /entry 25: it does not say once of each weight/);
 refused("a closing that counts a weight twice", (board) => board.change<{ issued: unknown[] }>(board.at("closed"), (body) => void body.issued.push(body.issued[0])), /does not say once of each weight/);
 refused("a closing that gave out fewer tokens than votes count", (board) => board.change<{ issued: { issued: number }[] }>(board.at("closed"), (body) => void (body.issued[0]!.issued = 4)), /5 votes of weight 1 count, and only 4 tokens/);
+refused("a closing that gave out more tokens than voters are on the roll", (board) => board.change<{ issued: { voters: number }[] }>(board.at("closed"), (body) => void (body.issued[0]!.voters = 4)), /more tokens of weight 1 were given out than voters have it/);
 refused("a proof about fewer tokens than votes count", (board) => board.change<{ tokens: number }>(board.at("redeemed"), (body) => void (body.tokens = 4)), /5 votes count, and 4 tokens are proven/);
 refused("a list of multiples without its proof", (board) => board.change<{ proofs: string[] }>(board.at("redeemed"), (body) => void (body.proofs = [])), /another number of proofs/);
 

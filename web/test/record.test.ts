@@ -57,6 +57,13 @@ test("a server that shows another definition than its board is refused", async (
   await assert.rejects(checkElection(election, await readRecord(election, () => {}), async () => {}), /another definition than the board/);
 });
 
+test("the board of another election is refused", async () => {
+  serve();
+  const election = shown();
+  election.board!.origin = shown("town").board!.origin;
+  await assert.rejects(readRecord(election, () => {}), /the board is another election’s/);
+});
+
 test("a board that nobody signed whom the server names is refused", async () => {
   serve();
   const election = shown();

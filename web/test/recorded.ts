@@ -1,7 +1,9 @@
 // The records of elections that were held, which the Rust side checks too: crates/verifier/vectors. Tests change them before
 // they are checked.
 
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { test } from "node:test";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { fromBase64, text, toBase64, toHex } from "../src/bytes.ts";
 import { type Entry, readEntry } from "../src/board/entry.ts";
@@ -127,6 +129,15 @@ export class Forged {
     const record = { checkpoint: { origin: "", size: this.entries.length, root: new Uint8Array(32) }, entries: this.entries };
     return checkElection(this.election(), record, async ({ what }) => void told.push(what));
   }
+}
+
+/** A forged board must be refused, and for what is wrong with it. */
+export function refused(sentence: string, forge: (board: Forged) => void, says: RegExp, held: Held = "council"): void {
+  test(`${sentence} is refused`, async () => {
+    const board = new Forged(held);
+    forge(board);
+    await assert.rejects(board.checked(), says);
+  });
 }
 
 /** A server that shows the record, and of one blob something else. */

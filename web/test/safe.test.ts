@@ -7,7 +7,7 @@ import { checkRecord } from "../src/election/trustee/decrypt.ts";
 import { Safe } from "../src/election/trustee/safe.ts";
 import { serve, shown } from "./recorded.ts";
 
-const election = "01a20026-0f0d-7366-be3c-0efe9c92577b";
+const election = shown().electionId;
 const transport = () => "01".repeat(32);
 
 beforeEach(() => {

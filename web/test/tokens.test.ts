@@ -23,7 +23,7 @@ function tokenOf(input: Uint8Array): Uint8Array {
 }
 
 function vote(index: number, token: string): SecretVote {
-  return { index, voter, token, weight: 1, ballots: [], signature: "" };
+  return { index, voter, token, weight: 1, sequence: 1, ballots: [], signature: "" };
 }
 
 /** The issuer's multiple of the voter's key, proven with these keys. */

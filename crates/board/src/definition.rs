@@ -247,8 +247,11 @@ impl Question {
 }
 
 fn check_texts(which: &str, texts: &Texts, least: usize) -> Result<(), DefinitionError> {
+    // One that is a number would stand elsewhere where members are sorted by what they are.
     let tag = |tag: &str| {
-        (1..=35).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        tag.len() <= 35
+            && tag.starts_with(|first: char| first.is_ascii_alphabetic())
+            && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     let plain = |text: &str| {
         !text.is_empty()
@@ -322,6 +325,23 @@ mod tests {
         check(|definition| definition.weights = vec![1, 1], Err("weights"));
         check(|definition| definition.weights = vec![], Err("weights"));
         check(|definition| definition.weights = vec![0], Err("weights"));
+    }
+
+    #[test]
+    fn texts_are_in_languages_and_say_something() {
+        let titled = |tag: &str, text: &str| {
+            let title = [(tag.to_owned(), text.to_owned())].into();
+            move |definition: &mut Definition| definition.title = title
+        };
+        check(titled("sr-Latn-RS", "Savet\nGrad"), Ok(()));
+        for tag in ["", "1", "-en", "e n", &"e".repeat(36)] {
+            check(titled(tag, "Council"), Err("texts are in"));
+        }
+        for text in ["", "a\rb", "a\u{85}b", &"ü".repeat(2001)] {
+            check(titled("en", text), Err("texts are in"));
+        }
+        check(|definition| definition.title.clear(), Err("texts are in"));
+        check(|definition| definition.description.clear(), Ok(()));
     }
 
     #[test]

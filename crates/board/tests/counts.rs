@@ -133,15 +133,15 @@ fn case(round: u64, kind: usize) -> Value {
         })
         .collect();
     let number = u32::try_from(dice.below(50)).expect("small");
-    let mut closed = [0; 32];
-    closed[..8].copy_from_slice(&seed.to_be_bytes());
+    let mut drawn = [0; 32];
+    drawn[..8].copy_from_slice(&seed.to_be_bytes());
     let given: Vec<_> = votes.iter().map(|(weight, answers)| Votes { weight: *weight, answers }).collect();
-    let result = count(&question, number, &given, &closed).expect("the answers are of the contest");
+    let result = count(&question, number, &given, &drawn).expect("the answers are of the contest");
     let votes: Vec<_> =
         votes.iter().map(|(weight, answers)| json!({"weight": weight, "answers": answers})).collect();
     // A text, since its bytes are what counts, and its numbers are more than some readers of JSON hold.
     let result = serde_json::to_string(&result).expect("it has a JSON form");
-    json!({"contest": question, "number": number, "closed": Hex(closed), "votes": votes, "result": result})
+    json!({"contest": question, "number": number, "seed": Hex(drawn), "votes": votes, "result": result})
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl Tally<'_> {
             let taken = match (event, stage) {
                 (Event::Counted(counted), Stage::Mixing) => {
                     stage = Stage::Counted;
-                    self.counted(counted, &open_answers(self.manifest, votes), checked)
+                    nobody_decrypted(counted)
+                        .and_then(|()| self.counted(counted, &open_answers(self.manifest, votes), checked))
                 }
                 _ => end(event, &mut stage, checked),
             };
@@ -95,6 +96,15 @@ impl Tally<'_> {
         let seed = lots_seed(&self.hash.0, lists);
         checked.results = Some(check_count(self.record, self.manifest, lists, counted, &seed)?);
         Ok(())
+    }
+}
+
+/// Where votes are not secret, there are no trustees to name.
+fn nobody_decrypted(counted: &Counted) -> Result<(), String> {
+    if counted.decrypted_by.is_empty() && counted.lied.is_empty() && counted.absent.is_empty() {
+        Ok(())
+    } else {
+        Err("the count names trustees, and there are none".to_owned())
     }
 }
 

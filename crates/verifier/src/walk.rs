@@ -145,6 +145,9 @@ fn read(record: &Record) -> Result<Vec<Said>, Wrong> {
         if leaf.actor != ACTOR || !leaf.subject.is_empty() {
             return Err(Wrong::at(index, "it names somebody"));
         }
+        if !is_written_once(leaf.body) {
+            return Err(Wrong::at(index, "its body is not written as it must be"));
+        }
         let event = Event::read(leaf.command, leaf.body);
         Ok(Said {
             index,
@@ -153,6 +156,12 @@ fn read(record: &Record) -> Result<Vec<Said>, Wrong> {
         })
     };
     record.leaves.iter().enumerate().map(entry).collect()
+}
+
+/// Is this JSON that is the same when it is written again? Then no member stands there twice, and everybody reads the
+/// same out of it.
+fn is_written_once(json: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(json).is_ok_and(|value| value.to_string().as_bytes() == json)
 }
 
 /// What was agreed upon before the first vote.
@@ -210,6 +219,9 @@ fn decide(
         serde_json::from_str(text).map_err(|error| format!("the manifest cannot be read: {error}"))?;
     if manifest.protocol != PROTOCOL {
         return Err("the manifest is of another protocol".to_owned());
+    }
+    if !is_written_once(text.as_bytes()) {
+        return Err("the manifest is not written as it must be".to_owned());
     }
     manifest.definition().check().map_err(|error| format!("the manifest: {error}"))?;
     let hash = Manifest::hash(text);

@@ -11,7 +11,7 @@ export interface Statement {
   token: Uint8Array;
   weight: number;
   /** Of a voter's votes the one with the highest stands, whatever the order is in which they arrive. */
-  sequence?: number;
+  sequence: number;
   ballots: Uint8Array[];
 }
 
@@ -21,8 +21,7 @@ export function encodeStatement(statement: Statement): Uint8Array {
 
 function encodeCast({ voterKey, token, weight, sequence, ballots }: Statement): Uint8Array {
   const each = ballots.map((ballot) => concat(u32(ballot.length), ballot));
-  const numbered = sequence === undefined ? [] : [u32(sequence)];
-  return concat(voterKey, token, u32(weight), ...numbered, u16(ballots.length), ...each);
+  return concat(voterKey, token, u32(weight), u32(sequence), u16(ballots.length), ...each);
 }
 
 /**

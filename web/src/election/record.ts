@@ -19,6 +19,7 @@ const PAGE = 1000;
 export async function readRecord(election: Election, told: (read: number, size: number) => void): Promise<Record> {
   const board = election.board;
   if (!board) throw new Malformed("this election has no board yet");
+  if (!board.origin.endsWith(`/elections/${election.electionId}`)) throw new Malformed("the board is another election’s");
   const base = `/api/v1/public/elections/${election.electionId}/board`;
   const keys = board.keys.map(readKey).filter((key) => key !== undefined);
   const note = await askText(`${base}/checkpoint`, { anonymous: true });

@@ -1,7 +1,7 @@
 // Verifies an election on this device, step by step, and says what nobody can verify from a board alone.
 
 import { Malformed, toHex } from "../bytes.ts";
-import type { ContestResult } from "../election/count/result.ts";
+import { type ContestResult, drewLots } from "../election/count/result.ts";
 import { type Record as Board, readRecord } from "../election/record.ts";
 import { type Election, said } from "../election/model.ts";
 import { inWords } from "../election/marking.ts";
@@ -60,7 +60,7 @@ async function verify(election: Election): Promise<void> {
   try {
     if (election.electionId !== electionId) throw new Malformed("the server shows another election than this page’s");
     const record = await readRecord(election, (read, size) => (now.textContent = `Read ${read} of ${size} entries…`));
-    await told({ what: "Board", how: `${record.entries.length} entries add up to the root that the board signed` });
+    await told({ what: "Board", how: `${record.entries.length} entries add up to the root that the board signed with both its keys` });
     const ballots = record.entries.filter(({ command }) => BALLOTS.includes(command)).length;
     if (ballots > BALLOTS_MAX) {
       now.textContent = `This board holds ${ballots} ballots, more than a browser checks in reasonable time, and none of them was checked. Run ${command()} instead.`;
@@ -82,21 +82,22 @@ function conclusion({ decided, answers, results }: Checked): HTMLElement[] {
   const title = paragraph(`The election on this board is “${said(decided.manifest.title)}”.`);
   if (!answers || !results) return [title];
   const each = results.flatMap((result, contest) => [
-    paragraph(`${said(decided.manifest.contests[contest]!.title)}: ${electedOf(decided.manifest, contest, result)}`),
     counts(decided.manifest, contest, answers),
+    paragraph(electedOf(decided.manifest, contest, result)),
   ]);
   return [title, subheading("What the ballots say"), ...each];
 }
 
 /** Who is elected, in words. */
-function electedOf({ contests }: Manifest, contest: number, { candidates, elected }: ContestResult): string {
+function electedOf({ contests }: Manifest, contest: number, { candidates, elected, log }: ContestResult): string {
   const names = elected.map((place) => {
     const candidate = candidates[place]!;
     if ("writeIn" in candidate) return `${candidate.writeIn} (written in)`;
     const option = contests[contest]!.options.find(({ optionId }) => optionId === candidate.optionId);
     return option ? said(option.title) : candidate.optionId;
   });
-  return names.length > 0 ? `elected ${names.join(", ")}` : "nobody is elected";
+  const lots = drewLots(log) ? " Lots decided between equals, as all that was voted draws them." : "";
+  return names.length > 0 ? `Elected: ${names.join(", ")}.${lots}` : "Nobody is elected.";
 }
 
 function unchecked(election: Election, { checkpoint: { size, root } }: Board): HTMLElement {

@@ -3,6 +3,7 @@
 import { text } from "../../bytes.ts";
 import type { Answer } from "../../mixnet/contest.ts";
 import type { ContestBody } from "../model.ts";
+import { byBytes } from "./lots-seed.ts";
 
 /** Candidates of one contest, at most: of names that were written in, the most frequent ones. */
 const CANDIDATES_MAX = 1000;
@@ -45,14 +46,11 @@ function mostFrequent(votes: Votes[], most: number): string[] {
       if (name !== undefined) found.set(name, (found.get(name) ?? 0) + weight);
     }
   }
-  const sorted = [...found].sort(([one, many], [other, more]) => more - many || byBytes(one, other));
-  return sorted.slice(0, most).map(([name]) => name).sort(byBytes);
+  const sorted = [...found].sort(([one, many], [other, more]) => more - many || inOrder(one, other));
+  return sorted.slice(0, most).map(([name]) => name).sort(inOrder);
 }
 
 /** JavaScript compares halves of characters, which is another order. */
-function byBytes(one: string, other: string): number {
-  const [first, second] = [text(one), text(other)];
-  const at = first.findIndex((byte, place) => byte !== second[place]);
-  if (at < 0) return first.length - second.length;
-  return at < second.length ? first[at]! - second[at]! : 1;
+function inOrder(one: string, other: string): number {
+  return byBytes(text(one), text(other));
 }

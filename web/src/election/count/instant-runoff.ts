@@ -18,30 +18,30 @@ interface Round {
 
 export function countInstantRunoff(candidates: number, orders: Order[], lots: Lots): InstantRunoff {
   const ballots = orders.reduce((sum, { votes }) => sum + votes, 0);
-  const standing = new Set(Array.from({ length: candidates }, (_, candidate) => candidate));
+  const standing = Array.from({ length: candidates }, () => true);
   const rounds: Round[] = [];
   for (;;) {
-    const round = votesOf(candidates, orders, standing);
+    const round = votesOf(orders, standing);
     rounds.push(round);
-    const remaining = [...standing];
+    const remaining = standing.flatMap((stands, candidate) => (stands ? [candidate] : []));
     const most = remaining.find((candidate) => 2 * round.votes[candidate]! > ballots - round.exhausted);
     const elected = most ?? (remaining.length === 1 ? remaining[0] : undefined);
     if (elected !== undefined) return { rounds, elected };
     const [last, byLot] = lastOf(remaining, rounds, lots);
-    standing.delete(last);
+    standing[last] = false;
     [round.eliminated, round["by-lot"]] = [last, byLot];
   }
 }
 
-function votesOf(candidates: number, orders: Order[], standing: Set<number>): Round {
+function votesOf(orders: Order[], standing: boolean[]): Round {
   const round: Round = {
-    votes: Array.from({ length: candidates }, (_, candidate) => (standing.has(candidate) ? 0 : null)),
+    votes: standing.map((stands) => (stands ? 0 : null)),
     exhausted: 0,
     eliminated: null,
     "by-lot": false,
   };
   for (const { order, votes } of orders) {
-    const first = order.find((candidate) => standing.has(candidate));
+    const first = order.find((candidate) => standing[candidate]);
     if (first === undefined) round.exhausted += votes;
     else round.votes[first]! += votes;
   }

@@ -1,4 +1,4 @@
-// Lots for every case in which a rule asks for them: drawn by a hash of the entry that closed the election.
+// Lots for every case in which a rule asks for them: drawn by what was voted.
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { concat, text, toHex, u32 } from "../../bytes.ts";
@@ -6,10 +6,10 @@ import { concat, text, toHex, u32 } from "../../bytes.ts";
 export class Lots {
   readonly #places: number[];
 
-  /** `closed` is the leaf hash of the entry that closed the election, `contest` the contest's place. */
-  constructor(candidates: number, contest: number, closed: Uint8Array) {
+  /** `seed` is what all lots of the election follow from, `contest` the contest's place. */
+  constructor(candidates: number, contest: number, seed: Uint8Array) {
     const lots = Array.from({ length: candidates }, (_, candidate) => {
-      const lot = sha256(concat(text("holdfast/lots/v1\n"), closed, u32(contest), u32(candidate)));
+      const lot = sha256(concat(text("holdfast/lots/v1\n"), seed, u32(contest), u32(candidate)));
       return { candidate, lot: toHex(lot) };
     });
     lots.sort((one, other) => (one.lot < other.lot ? -1 : 1));

@@ -32,12 +32,12 @@ export interface ContestResult {
   log: Log;
 }
 
-/** Counts. `number` is the contest's place, `closed` the leaf hash of the entry that closed the election. */
-export function countContest(contest: ContestBody, number: number, votes: Votes[], closed: Uint8Array): ContestResult {
+/** Counts. `number` is the contest's place, `seed` what lots are drawn by. */
+export function countContest(contest: ContestBody, number: number, votes: Votes[], seed: Uint8Array): ContestResult {
   const { contestId, count, seats } = contest;
   const candidates = new Candidates(contest, votes);
   const { valid, ...box } = empty(votes);
-  const lots = new Lots(candidates.all.length, number, closed);
+  const lots = new Lots(candidates.all.length, number, seed);
   const log = logOf(contest, candidates, valid, lots);
   // Nobody is elected where nobody marked anything.
   const elected = box.ballots > box.blank + box.invalid ? electedBy(log) : [];
@@ -66,6 +66,15 @@ function electedBy(log: Log): number[] {
   if ("stv-scottish" in log) return log["stv-scottish"].elected;
   if ("stv-meek" in log) return log["stv-meek"].elected;
   return log.schulze.order.slice(0, 1);
+}
+
+/** Whether lots decided something on the way. */
+export function drewLots(log: Log): boolean {
+  if ("most" in log) return log.most.tied.length > 0;
+  if ("instant-runoff" in log) return log["instant-runoff"].rounds.some((round) => round["by-lot"]);
+  if ("stv-scottish" in log) return log["stv-scottish"].stages.some((stage) => stage["by-lot"]);
+  if ("stv-meek" in log) return log["stv-meek"].rounds.some(({ step }) => "defeated" in step && step.defeated["by-lot"]);
+  return log.schulze.unbeaten.length > 1;
 }
 
 /** JSON without spaces. Units are more than a number holds, so they are written digit by digit. */

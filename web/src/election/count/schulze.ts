@@ -28,18 +28,20 @@ export function countSchulze(candidates: number, rankings: Ranking[], lots: Lots
 
 /** Whoever a ballot does not rank comes after all it ranks, and equally. */
 function preferredOf(all: number[], rankings: Ranking[]): number[][] {
-  const preferred = all.map(() => all.map(() => 0));
+  const preferred = all.map(() => new Float64Array(all.length));
   for (const { groups, votes } of rankings) {
-    const after = new Set(all);
+    // As many as prefer somebody to each of those who come after, and none to the others.
+    const after = new Float64Array(all.length).fill(votes);
     for (const group of groups) {
-      for (const one of group) after.delete(one);
-      for (const one of group) {
-        const row = preferred[one]!;
-        for (const other of after) row[other]! += votes;
-      }
+      for (const one of group) after[one] = 0;
+      for (const one of group) add(preferred[one]!, after);
     }
   }
-  return preferred;
+  return preferred.map((row) => Array.from(row));
+}
+
+function add(row: Float64Array, more: Float64Array): void {
+  for (let other = 0; other < row.length; other += 1) row[other]! += more[other]!;
 }
 
 /** Floyd and Warshall's algorithm, for the widest paths. */

@@ -9,6 +9,16 @@ import type { Body } from "./event.ts";
 
 type Step = Body<"election/said">["step"];
 
+/** What all must have said before anybody says this: who sees the others’ first would choose theirs by it. */
+const BEFORE: Record<Step, Step | null> = {
+  "transport-key": null,
+  "sealed-opening": "transport-key",
+  opening: "sealed-opening",
+  dealing: "opening",
+  approval: "dealing",
+  complaint: "dealing",
+};
+
 /** One attempt, as far as it was heard. */
 export class Attempt {
   readonly begun: Body<"election/ceremony">;
@@ -23,6 +33,11 @@ export class Attempt {
     if (attempt !== this.begun.attempt || trustee < 1 || trustee > this.begun.trustees.length) {
       throw new Malformed("nobody who takes part in this ceremony said this");
     }
+    const before = BEFORE[step];
+    if (before !== null && this.begun.trustees.some((_, at) => !this.#said.has(place(before, at + 1)))) {
+      throw new Malformed(`“${step}” is said before all have said their “${before}”`);
+    }
+    if (step === "approval" && bytes !== "") throw new Malformed("an approval says something");
     if (this.#said.has(place(step, trustee))) throw new Malformed(`trustee ${trustee} said their ${step} twice`);
     this.#said.set(place(step, trustee), fromBase64(bytes));
   }
@@ -51,7 +66,7 @@ export class Attempt {
     if (trustees.some((_, at) => this.#said.has(place("complaint", at + 1)))) {
       throw new Malformed("a trustee complained, and the ceremony went on");
     }
-    if (this.#all("approval").some((said) => said.length > 0)) throw new Malformed("an approval says something");
+    this.#all("approval");
     return mixnet.conclude(about, openings);
   }
 }

@@ -29,6 +29,7 @@ const SHAPES = {
     voter: hex(32),
     token: hex(64),
     weight: u32,
+    sequence: u32,
     ballots: list(base64),
     signature: hex(64),
   }),
@@ -39,7 +40,7 @@ const SHAPES = {
     votes: u32,
     refused: list(members({ index: u64, reason: among("malformed", "signature", "token", "proof") })),
   }),
-  "election/closed": members({ issued: list(members({ weight: u32, issued: u64 })) }),
+  "election/closed": members({ issued: list(members({ weight: u32, voters: u64, issued: u64 })) }),
   "election/mixed": members({ list: u32, mixer: u16, rows: u32, output: hex(32), proof: hex(32) }),
   "election/redeemed": members({ weight: u32, tokens: u32, multiples: hex(32), proofs: list(hex(64)) }),
   "election/refused-tokens": members({ tokens: hex(32) }),
@@ -60,17 +61,17 @@ const SHAPES = {
 export type Command = keyof typeof SHAPES;
 export type Body<C extends Command> = Of<(typeof SHAPES)[C]>;
 /** One entry: which kind it is says what its body holds. */
-export type Event = { [C in Command]: { index: number; hash: Uint8Array; command: C; body: Body<C> } }[Command];
+export type Event = { [C in Command]: { index: number; at: number; command: C; body: Body<C> } }[Command];
 
 /** Reads an entry. Another kind, other members, or the same said in another way are refused. */
-export function readEvent({ index, hash, command, body }: Entry): Event {
+export function readEvent({ index, at, command, body }: Entry): Event {
   if (!Object.hasOwn(SHAPES, command)) throw new Malformed(`there is no entry of the kind “${command}” on a board`);
   const { text, said } = parsed(body);
   // Written again it is the same text, so no member stands there twice and no number was rounded.
   if (!SHAPES[command as Command](said) || JSON.stringify(said) !== text) {
     throw new Malformed(`its body is not that of “${command}”`);
   }
-  return { index, hash, command, body: said } as Event;
+  return { index, at, command, body: said } as Event;
 }
 
 function parsed(body: Uint8Array): { text: string; said: unknown } {

@@ -15,16 +15,15 @@ export class OpenTally {
   readonly #decided: OpenlyDecided;
   readonly #blobs: Blobs;
   readonly #votes: OpenVote[];
-  readonly #closed: Uint8Array;
   stage: "closed" | "counted" | "published" | "abandoned" = "closed";
   /** Nothing is ever decrypted. */
   readonly lists: never[] = [];
   answers: Answers[] | undefined;
   results: ContestResult[] | undefined;
 
-  constructor(decided: OpenlyDecided, blobs: Blobs, votes: Votes<OpenVote>, closed: Uint8Array) {
+  constructor(decided: OpenlyDecided, blobs: Blobs, votes: Votes<OpenVote>) {
     votes.checkJudged();
-    [this.#decided, this.#blobs, this.#votes, this.#closed] = [decided, blobs, votes.standing, closed];
+    [this.#decided, this.#blobs, this.#votes] = [decided, blobs, votes.standing];
   }
 
   async take(event: Event, told: Told): Promise<void> {
@@ -45,7 +44,7 @@ export class OpenTally {
     }
     const answers = openAnswers(this.#decided, this.#votes);
     await checkPublished(this.#blobs, answers, said);
-    this.results = await checkResults(this.#blobs, this.#decided, answers, said, this.#closed);
+    this.results = await checkResults(this.#blobs, this.#decided, answers, said);
     this.answers = answers;
     this.stage = "counted";
     await told({ what: "Answers", how: "those that were published are those of the votes that count" });

@@ -2,6 +2,7 @@
 
 import { Malformed } from "../../bytes.ts";
 import type { Votes } from "../count/candidates.ts";
+import { lotsSeed } from "../count/lots-seed.ts";
 import { type ContestResult, asJson, countContest } from "../count/result.ts";
 import type { Answers } from "./answers.ts";
 import type { Blobs } from "./blobs.ts";
@@ -9,17 +10,17 @@ import type { Decided } from "./decided.ts";
 import type { Body } from "./event.ts";
 import { pause } from "./found.ts";
 
-/** Counts every contest, and refuses results that say anything else. `closed` is the leaf hash of the closing entry. */
+/** Counts every contest, and refuses results that say anything else. */
 export async function checkResults(
   blobs: Blobs,
   decided: Decided,
   lists: Answers[],
   counted: Body<"election/counted">,
-  closed: Uint8Array,
 ): Promise<ContestResult[]> {
+  const seed = lotsSeed(decided.electionHash, lists);
   const results: ContestResult[] = [];
   for (const [number, contest] of decided.manifest.contests.entries()) {
-    results.push(countContest(contest, number, votesOf(decided, lists, number), closed));
+    results.push(countContest(contest, number, votesOf(decided, lists, number), seed));
     await pause();
   }
   const own = results.map(asJson);

@@ -22,8 +22,8 @@ export function secretVotes(decided: SecretlyDecided): Kind<SecretVote> {
   };
 }
 
-function statementOf({ electionHash }: SecretlyDecided, { voter, token, weight, ballots }: SecretVote): Statement {
-  return { electionHash, voterKey: fromHex(voter), token: fromHex(token), weight, ballots: ballots.map(fromBase64) };
+function statementOf({ electionHash }: SecretlyDecided, { voter, token, weight, sequence, ballots }: SecretVote): Statement {
+  return { electionHash, voterKey: fromHex(voter), token: fromHex(token), weight, sequence, ballots: ballots.map(fromBase64) };
 }
 
 function faultOf(decided: SecretlyDecided, vote: SecretVote): string | undefined {

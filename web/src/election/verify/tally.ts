@@ -22,8 +22,6 @@ export class Tally {
   readonly #blobs: Blobs;
   readonly #votes: SecretVote[];
   readonly #refused: SecretVote[];
-  /** The leaf hash of the entry that ended the voting. */
-  readonly #closed: Uint8Array;
   readonly #mixes: Mixes;
   readonly #parts: Parts;
   /** Weights whose tokens are proven. */
@@ -33,9 +31,9 @@ export class Tally {
   #answers: Answers[] | undefined;
   #results: ContestResult[] | undefined;
 
-  constructor(decided: SecretlyDecided, blobs: Blobs, votes: Votes<SecretVote>, closed: Uint8Array) {
+  constructor(decided: SecretlyDecided, blobs: Blobs, votes: Votes<SecretVote>) {
     votes.checkJudged();
-    [this.#decided, this.#blobs, this.#closed] = [decided, blobs, closed];
+    [this.#decided, this.#blobs] = [decided, blobs];
     this.#votes = votes.standing;
     this.#refused = votes.refusedForToken;
     this.#refusedProven = this.#refused.length === 0;
@@ -137,7 +135,7 @@ export class Tally {
   async #count(said: Body<"election/counted">, told: Told): Promise<void> {
     const answers = decryptedAnswers(this.#decided, this.lists, this.#parts, said);
     await checkPublished(this.#blobs, answers, said);
-    this.#results = await checkResults(this.#blobs, this.#decided, answers, said, this.#closed);
+    this.#results = await checkResults(this.#blobs, this.#decided, answers, said);
     this.#answers = answers;
     this.#stage = "counted";
     const { names } = this.#decided.manifest.trustees;

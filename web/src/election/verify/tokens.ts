@@ -96,6 +96,8 @@ export function checkIssued(manifest: Manifest, { issued }: Body<"election/close
   if (!all || issued.length !== manifest.issuers.length) {
     throw new Malformed("it does not say once of each weight how many tokens were given out");
   }
+  const surplus = issued.find(({ voters, issued }) => issued > voters);
+  if (surplus) throw new Malformed(`more tokens of weight ${surplus.weight} were given out than voters have it`);
   for (const [weight, most] of given) {
     const count = votes.filter((vote) => vote.weight === weight).length;
     if (count > most) {

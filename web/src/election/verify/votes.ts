@@ -8,6 +8,8 @@ export interface Vote {
   index: number;
   voter: string;
   weight: number;
+  /** Which of the voter’s votes it is, by their own count; where nobody signs, votes stand as they came. */
+  sequence?: number;
 }
 
 type Verdicts = Body<"election/verdicts">;
@@ -94,11 +96,18 @@ export class Votes<V extends Vote> {
     return this.#votes.size - this.#confirmed.size - this.#refused.size;
   }
 
-  /** The last confirmed vote of each voter’s key, in the order of the board. */
+  /**
+   * The confirmed vote of each voter’s key that they made last, in the order of the board: a server that keeps one back does
+   * not make it the last.
+   */
   get standing(): V[] {
     const confirmed = [...this.#votes.values()].filter(({ index }) => this.#confirmed.has(index));
-    const last = new Map(confirmed.map(({ voter, index }) => [voter, index]));
-    return confirmed.filter(({ voter, index }) => last.get(voter) === index);
+    const last = new Map<string, V>();
+    for (const vote of confirmed) {
+      const known = last.get(vote.voter);
+      if (!known || (vote.sequence ?? 0) >= (known.sequence ?? 0)) last.set(vote.voter, vote);
+    }
+    return confirmed.filter((vote) => last.get(vote.voter) === vote);
   }
 
   /** Votes that were refused for their tokens. */

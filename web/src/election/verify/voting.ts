@@ -15,8 +15,7 @@ export interface Voting {
   confirmed: string;
   /** Whether an entry is a vote of this election; then it is taken. */
   cast(event: Event): boolean;
-  /** Begins the tally. `closed` is the leaf hash of the entry that ended the voting. */
-  tally(closed: Uint8Array): Tally | OpenTally;
+  tally(): Tally | OpenTally;
 }
 
 export function votingOf(decided: Decided, blobs: Blobs): Voting {
@@ -27,7 +26,7 @@ export function votingOf(decided: Decided, blobs: Blobs): Voting {
       votes.cast({ ...event.body, index: event.index });
       return true;
     };
-    const tally = (closed: Uint8Array) => new Tally(decided, blobs, votes, closed);
+    const tally = () => new Tally(decided, blobs, votes);
     return { votes, confirmed: "each with signature and proof", cast, tally };
   }
   const votes = new Votes(openVotes(decided));
@@ -36,6 +35,6 @@ export function votingOf(decided: Decided, blobs: Blobs): Voting {
     votes.cast({ ...event.body, index: event.index });
     return true;
   };
-  const tally = (closed: Uint8Array) => new OpenTally(decided, blobs, votes, closed);
+  const tally = () => new OpenTally(decided, blobs, votes);
   return { votes, confirmed: "each an answer to every contest", cast, tally };
 }

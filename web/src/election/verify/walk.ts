@@ -54,6 +54,12 @@ function eventOf(entry: Entry): Event {
   return readEvent(entry);
 }
 
+function checkInTime({ manifest: { closesAt } }: Decided, { at }: Event): void {
+  if (closesAt !== null && at >= Date.parse(closesAt)) {
+    throw new Malformed("a vote stands there after the time at which voting was to end");
+  }
+}
+
 class Walk {
   readonly #told: Told;
   readonly #blobs: Blobs;
@@ -102,20 +108,27 @@ class Walk {
   }
 
   async #vote(decided: Decided, voting: Voting, event: Event): Promise<void> {
-    if (this.#stage === "open" && voting.cast(event)) return;
+    if (this.#stage === "open" && voting.cast(event)) return checkInTime(decided, event);
     if (event.command === "election/verdicts") {
       await voting.votes.judge(event.index, event.body);
     } else if (event.command === "election/opened" && this.#stage === "defined") {
       this.#stage = "open";
+      await this.#remark(event, decided.manifest.opensAt, "voting began before the time that was announced");
     } else if (event.command === "election/closed" && this.#stage === "open") {
       [this.#closed, this.#stage] = [event, "closed"];
+      await this.#remark(event, decided.manifest.closesAt, "voting ended before the time that was announced");
     } else if (this.#closed) {
       await this.#voted(decided, voting);
-      this.#tally = voting.tally(this.#closed.hash);
+      this.#tally = voting.tally();
       await this.#tally.take(event, this.#told);
     } else {
       throw new Malformed(`“${event.command}” has no place before the voting is closed`);
     }
+  }
+
+  /** Says what is no fault, and still to be known: that something happened earlier than was announced, as far as a minute tells. */
+  async #remark({ at }: Event, announced: string | null, how: string): Promise<void> {
+    if (announced !== null && at + MINUTE_MS <= Date.parse(announced)) await this.#told({ what: "Times", how });
   }
 
   /** Says what the votes are, when no verdict can follow any more. */
