@@ -37,7 +37,7 @@ pub(crate) fn kept(
 
 /// The identity service's database, with a cache for millions of rows.
 fn opened(data: &Path) -> anyhow::Result<Writer> {
-    let sqlite = SqliteConfig { page_cache_mib: 2048.try_into()?, ..SqliteConfig::default() };
+    let sqlite = SqliteConfig { write_cache_mib: 2048.try_into()?, ..SqliteConfig::default() };
     let databases = Databases::in_files(&data.join("services")).with_sqlite(sqlite);
     Ok(databases.open(identity::SERVICE, &identity::schema())?.writer)
 }

@@ -41,12 +41,32 @@ fn cast_bytes(cast: &Cast<'_>) -> Vec<u8> {
     bytes
 }
 
+/// Bytes with which all trackers of one voter begin.
+pub const TRACKER_PREFIX_BYTES: usize = 8;
+
+/// With which bytes all trackers of this voter begin: a voter's ballots stand side by side where they are sorted by tracker.
+#[must_use]
+pub fn tracker_prefix(voter: &[u8; 32]) -> [u8; TRACKER_PREFIX_BYTES] {
+    let hash = Sha256::new_with_prefix(b"holdfast/voter/v1\n").chain_update(voter).finalize();
+    *hash.first_chunk().expect("a hash has 32 bytes")
+}
+
 /// What the voter finds the ballot by: it follows from the voter's own key, so nobody else's ballot has it. The signature
 /// is no part of it: who opens a locked ballot to check the booth shows no signature, so that nobody can cast it.
 #[must_use]
 pub fn tracker(cast: &Cast<'_>) -> Hex<32> {
-    let hash = Sha256::new_with_prefix(b"holdfast/tracker/v1\n").chain_update(cast_bytes(cast));
-    Hex(hash.finalize().into())
+    tracker_of(cast.voter, &cast_bytes(cast))
+}
+
+/// The tracker of what this voter cast.
+#[must_use]
+pub(crate) fn tracker_of(voter: &[u8; 32], cast: &[u8]) -> Hex<32> {
+    let hash = Sha256::new_with_prefix(b"holdfast/tracker/v1\n").chain_update(cast).finalize();
+    let mut tracker = [0; 32];
+    let (prefix, rest) = tracker.split_at_mut(TRACKER_PREFIX_BYTES);
+    prefix.copy_from_slice(&tracker_prefix(voter));
+    rest.copy_from_slice(&hash[..rest.len()]);
+    Hex(tracker)
 }
 
 /// What the board's key signs for a vote that was taken, and its voter keeps: that this leaf stands at this place.
@@ -100,6 +120,9 @@ mod tests {
         ];
         assert!(others.iter().all(|other| *other != own));
         assert_eq!(tracker(&cast), own);
+        let of_voter: Vec<_> =
+            others.iter().filter(|other| other.0.starts_with(&tracker_prefix(cast.voter))).collect();
+        assert_eq!(of_voter.len(), others.len() - 1, "one is another voter's");
         assert_ne!(statement(&[1; 32], &cast), statement(&[9; 32], &cast));
     }
 }

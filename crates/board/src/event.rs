@@ -304,13 +304,13 @@ impl BallotEntry {
 }
 
 impl OpenBallotEntry {
-    /// What the voter finds it by: the hash of the entry's body.
+    /// What the voter finds it by.
     ///
     /// # Panics
     /// Never: everything in it has a JSON form.
     #[must_use]
     pub fn tracker(&self) -> Hex<32> {
-        bytes::sha256(&serde_json::to_vec(self).expect("everything in it has a JSON form"))
+        bytes::tracker_of(&self.voter.0, &serde_json::to_vec(self).expect("everything in it has a JSON form"))
     }
 }
 

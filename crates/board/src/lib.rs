@@ -19,8 +19,8 @@ mod roll_call;
 mod text;
 
 pub use bytes::{
-    Cast, ceremony_context, decryption_context, generators_label, mix_context, received, sha256, statement,
-    tracker,
+    Cast, TRACKER_PREFIX_BYTES, ceremony_context, decryption_context, generators_label, mix_context,
+    received, sha256, statement, tracker, tracker_prefix,
 };
 pub use count::{Candidate, ContestResult, CountError, Log, Votes, count, lots_seed};
 pub use definition::{

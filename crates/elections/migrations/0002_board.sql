@@ -28,9 +28,9 @@ CREATE TABLE board_said (
 -- Attempts at a ceremony that failed, and who is to blame, as JSON.
 CREATE TABLE board_voids (attempt BIGINT PRIMARY KEY, faults BYTEA NOT NULL);
 
--- Where a vote stands, by its tracker; and whose it is, so that it is found which of theirs counts.
+-- Where a vote stands, by its tracker, and which of whose votes it is. Trackers of one voter begin alike, so theirs are found without an index
+-- of their own, which would be one more page to write for each vote.
 CREATE TABLE board_votes (tracker BYTEA PRIMARY KEY, "index" BIGINT NOT NULL, voter BYTEA NOT NULL, sequence BIGINT NOT NULL);
-CREATE INDEX board_votes_by_voter ON board_votes (voter);
 
 -- Runs of votes that were checked, with those that were refused, as JSON.
 CREATE TABLE board_verdicts (first BIGINT PRIMARY KEY, past BIGINT NOT NULL, "index" BIGINT NOT NULL, refused BYTEA NOT NULL);

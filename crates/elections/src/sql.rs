@@ -1,6 +1,6 @@
 //! Every query of this service, on its own database and on those of boards.
 
-use board::Election;
+use board::{Election, TRACKER_PREFIX_BYTES, tracker_prefix};
 use ids::Id;
 use store::{Cell, Column, Snapshot, StoreError};
 
@@ -73,8 +73,12 @@ pub(crate) fn said(snapshot: &Snapshot<'_>, attempt: u16) -> Result<Vec<SaidRow>
 
 /// The votes of whoever made this one, the one that counts first, if all of them hold.
 pub(crate) fn votes_of(snapshot: &Snapshot<'_>, voter: [u8; 32]) -> Result<Vec<VoteRow>, StoreError> {
-    let order = "WHERE voter = $1 ORDER BY sequence DESC, \"index\" DESC LIMIT 100";
-    snapshot.rows(order, &[voter.cell()])
+    let (mut first, mut last) = ([0; 32], [0xff; 32]);
+    for end in [&mut first, &mut last] {
+        end[..TRACKER_PREFIX_BYTES].copy_from_slice(&tracker_prefix(&voter));
+    }
+    let order = "WHERE tracker >= $1 AND tracker <= $2 AND voter = $3 ORDER BY sequence DESC, \"index\" DESC LIMIT 100";
+    snapshot.rows(order, &[first.cell(), last.cell(), voter.cell()])
 }
 
 /// The verdict on the vote at this place, if there is one.

@@ -17,8 +17,11 @@ use crate::{
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SqliteConfig {
-    /// Memory for database pages, for each connection.
+    /// Memory for database pages, for each connection that reads.
     pub page_cache_mib: NonZeroU32,
+    /// The same for the connection that writes. A commit that sorted pages anew looks through all of them (`pcache1TruncateUnsafe`: the
+    /// number that pages are swapped by lies behind the last page), so more is not better.
+    pub write_cache_mib: NonZeroU32,
     /// Pages of 4 KiB that the write-ahead log may reach before it is folded into the database.
     pub log_pages_max: NonZeroU32,
     /// How long a connection waits for another that holds the file.
@@ -45,6 +48,7 @@ impl Default for SqliteConfig {
         let positive = |number| NonZeroU32::new(number).expect("a positive constant");
         Self {
             page_cache_mib: positive(64),
+            write_cache_mib: positive(16),
             log_pages_max: positive(8192),
             busy_timeout_ms: positive(5000),
             commits: Commits::Synced,
@@ -110,7 +114,7 @@ impl ToSql for Cell<'_> {
 /// Opens the one connection that writes.
 pub(crate) fn open_writer(path: &Path, config: &SqliteConfig) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let connection = open(path, flags, config)?;
+    let connection = open(path, flags, config.write_cache_mib, config)?;
     let synchronous = match config.commits {
         Commits::Synced => "FULL",
         Commits::Unsynced => "OFF",
@@ -129,16 +133,21 @@ pub(crate) fn open_writer(path: &Path, config: &SqliteConfig) -> Result<Connecti
 
 /// Opens a connection that only reads.
 pub(crate) fn open_reader(path: &Path, config: &SqliteConfig) -> Result<Connection, StoreError> {
-    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, config)
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, config.page_cache_mib, config)
 }
 
-fn open(path: &Path, flags: OpenFlags, config: &SqliteConfig) -> Result<Connection, StoreError> {
+fn open(
+    path: &Path,
+    flags: OpenFlags,
+    cache_mib: NonZeroU32,
+    config: &SqliteConfig,
+) -> Result<Connection, StoreError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = vfs::open(path, flags, &config.disk).map_err(|source| describe(path, source))?;
     connection.set_prepared_statement_cache_capacity(256);
     connection.busy_timeout(Duration::from_millis(config.busy_timeout_ms.get().into()))?;
     let prepare = || -> rusqlite::Result<()> {
-        connection.pragma_update(None, "cache_size", -i64::from(config.page_cache_mib.get()) * 1024)?;
+        connection.pragma_update(None, "cache_size", -i64::from(cache_mib.get()) * 1024)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "foreign_keys", false)
     };

@@ -29,7 +29,13 @@ function encodeCast({ voterKey, token, weight, sequence, ballots }: Statement): 
  * says nothing of the signature: whoever opens a ballot to check the booth shows no signature, so nobody can cast it.
  */
 export function trackerOf(statement: Statement): Uint8Array {
-  return sha256(concat(text("holdfast/tracker/v1\n"), encodeCast(statement)));
+  return trackerOfCast(statement.voterKey, encodeCast(statement));
+}
+
+/** Trackers of one voter begin with the same 8 bytes. */
+export function trackerOfCast(voter: Uint8Array, cast: Uint8Array): Uint8Array {
+  const prefix = sha256(concat(text("holdfast/voter/v1\n"), voter)).subarray(0, 8);
+  return concat(prefix, sha256(concat(text("holdfast/tracker/v1\n"), cast)).subarray(0, 24));
 }
 
 export function sign(statement: Uint8Array, secretKey: Uint8Array): Uint8Array {

@@ -1,12 +1,11 @@
 // What the board says of a ballot, and what of that is proven: where it stands, what it is, and what came of it.
 
-import { sha256 } from "@noble/hashes/sha2.js";
 import { type Entry, readEntry } from "../board/entry.ts";
 import type { Checkpoint } from "../board/note.ts";
 import { isIncluded } from "../board/tree.ts";
 import { Malformed, fromBase64, fromHex, toHex } from "../bytes.ts";
 import { isSigned } from "../signature.ts";
-import { encodeStatement, trackerOf } from "./bindings.ts";
+import { encodeStatement, trackerOf, trackerOfCast } from "./bindings.ts";
 import { readEvent } from "./verify/event.ts";
 import { base64, hex, list, members, u32 } from "./verify/shape.ts";
 
@@ -87,9 +86,9 @@ const secretBody = members({ voter: hex(32), token: hex(64), weight: u32, sequen
 function voteOf(entry: Entry, tracker: string, electionHash: Uint8Array, confirmed: boolean): { voter: string; sequence: number } {
   const other = new Malformed("the entry is another ballot’s");
   if (entry.command === "election/open-ballot") {
-    if (toHex(sha256(entry.body)) !== tracker) throw other;
     const event = readEvent(entry);
     if (event.command !== "election/open-ballot") throw other;
+    if (toHex(trackerOfCast(fromHex(event.body.voter), entry.body)) !== tracker) throw other;
     return { voter: event.body.voter, sequence: 0 };
   }
   const body: unknown = JSON.parse(new TextDecoder().decode(entry.body));

@@ -1,4 +1,4 @@
-//! Votes, and what came of checking them. Taking one costs no more than reading and writing two rows and an index: whether it holds
+//! Votes, and what came of checking them. Taking one costs no more than reading and writing two rows: whether it holds
 //! is the workers' to say.
 
 use board::{BallotEntry, OpenBallotEntry, Turn, Verdicts};

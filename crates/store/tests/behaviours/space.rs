@@ -51,7 +51,11 @@ fn a_batch_larger_than_the_memory_for_pages_leaves_nothing_behind_when_the_disk_
 }
 
 fn little_memory() -> SqliteConfig {
-    SqliteConfig { page_cache_mib: NonZeroU32::MIN, ..SqliteConfig::default() }
+    SqliteConfig {
+        page_cache_mib: NonZeroU32::MIN,
+        write_cache_mib: NonZeroU32::MIN,
+        ..SqliteConfig::default()
+    }
 }
 
 #[test]

@@ -16,8 +16,14 @@ const BOATS: u32 = 2000;
 /// Folds the log often, with little memory, so that every page travels all the time.
 fn busy() -> SqliteConfig {
     let few = NonZeroU32::new(40).expect("forty is positive");
-    let page_cache_mib = NonZeroU32::MIN;
-    SqliteConfig { log_pages_max: few, page_cache_mib, commits: Commits::Unsynced, ..SqliteConfig::default() }
+    let least = NonZeroU32::MIN;
+    SqliteConfig {
+        log_pages_max: few,
+        page_cache_mib: least,
+        write_cache_mib: least,
+        commits: Commits::Unsynced,
+        ..SqliteConfig::default()
+    }
 }
 
 /// Opens the database again and again and looks at all of it, until the writer has left word that it is done.

@@ -1,8 +1,8 @@
 // A vote in an election that is declared not to be secret: its answers, for all to read.
 
-import { sha256 } from "@noble/hashes/sha2.js";
-import { text, toHex } from "../../bytes.ts";
+import { fromHex, text, toHex } from "../../bytes.ts";
 import { type Answer, NoAnswer, check } from "../../mixnet/contest.ts";
+import { trackerOfCast } from "../bindings.ts";
 import { type ContestBody, contestOf } from "../model.ts";
 import type { OpenlyDecided } from "./decided.ts";
 import type { Body } from "./event.ts";
@@ -15,7 +15,7 @@ export interface OpenVote extends Body<"election/open-ballot"> {
 export function openVotes(decided: OpenlyDecided): Kind<OpenVote> {
   return {
     // Every entry is written in one way alone, so this is its body.
-    trackerOf: ({ index: _, ...body }) => toHex(sha256(text(JSON.stringify(body)))),
+    trackerOf: ({ index: _, ...body }) => toHex(trackerOfCast(fromHex(body.voter), text(JSON.stringify(body)))),
     faultOf: (vote) => faultOf(decided, vote),
     tokens: false,
   };
