@@ -88,6 +88,9 @@ export class Deciding {
     if (toHex(encodeKeys(keys)) !== manifest.keys) {
       throw new Malformed("the manifest’s keys are not those that the trustees made");
     }
+    if (new Set(manifest.issuers.map(({ key }) => key)).size !== manifest.issuers.length) {
+      throw new Malformed("two weights have one issuer’s key: a token of one is one of the other");
+    }
     return keys;
   }
 }

@@ -116,7 +116,7 @@ function checkIds(ids: string[]): void {
 /** Refuses trustees of whom one alone could decrypt, or not even all together could. */
 export function checkQuorum(threshold: number, trustees: number): void {
   if (!within(trustees, 1, TRUSTEES_MAX)) throw new Malformed(`1 to ${TRUSTEES_MAX} trustees are possible`);
-  if (threshold !== trustees && !within(threshold, 2, trustees - 1)) {
+  if (threshold !== trustees && !within(threshold, Math.max(2, Math.floor(trustees / 2) + 1), trustees - 1)) {
     throw new Malformed(`${threshold} of ${trustees} trustees cannot keep a key`);
   }
 }
