@@ -52,14 +52,14 @@ function held(...said: Said[]) {
   return { found, prove: (what: Found, tracker = trackerOfVote(5)) => prove(what, tracker, () => checkpoint, electionHash), hashes };
 }
 
-function trackerBytes(cast: Uint8Array): Uint8Array {
-  const prefix = sha256(concat(text("holdfast/voter/v1\n"), voterKey)).subarray(0, 8);
+function trackerBytes(voter: Uint8Array, cast: Uint8Array): Uint8Array {
+  const prefix = sha256(concat(text("holdfast/voter/v1\n"), voter)).subarray(0, 8);
   return concat(prefix, sha256(concat(text("holdfast/tracker/v1\n"), cast)).subarray(0, 24));
 }
 
 test("the bytes that are cast say the sequence between weight and ballots", () => {
   const cast = concat(voterKey, token, u32(3), u32(5), u16(2), u32(3), text("one"), u32(3), text("two"));
-  assert.equal(trackerOfVote(5), toHex(trackerBytes(cast)));
+  assert.equal(trackerOfVote(5), toHex(trackerBytes(voterKey, cast)));
   assert.deepEqual(encodeStatement(statementOf(5)), concat(text("holdfast/ballot/v1\n"), electionHash, cast));
 });
 
@@ -117,7 +117,7 @@ test("a ballot that is confirmed without its voter's signature is refused", () =
 test("a ballot that is not secret is found by the hash of what it says", () => {
   const body = { voter: "ab".repeat(32), weight: 1, salt: "cd".repeat(16), answers: [] };
   const { found, prove } = held(opened, ["election/open-ballot", body], verdicts(1, 2));
-  const tracker = toHex(sha256(text(JSON.stringify(body))));
+  const tracker = toHex(trackerBytes(fromHex(body.voter), text(JSON.stringify(body))));
   assert.deepEqual(prove(found(1, "CONFIRMED", 2), tracker).verdict, { confirmed: true });
   assert.throws(() => prove(found(1, "CONFIRMED", 2), "00".repeat(32)), /another ballot’s/);
 });
