@@ -32,7 +32,7 @@ const PASSWORD: &str = "kelp holds fast in winter storms";
 const SETTINGS: &str = "[identity]\nregistrations = { burst = 100000000, interval-ms = 1 }\n";
 
 /// Those who send votes, each on a connection of their own: those that wait for an answer together share a sync.
-const SENDERS: usize = 160;
+const SENDERS: usize = 400;
 
 /// How large an election is.
 #[derive(Debug, Clone, Copy)]

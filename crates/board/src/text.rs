@@ -32,7 +32,13 @@ impl<const N: usize> FromStr for Hex<N> {
 
 impl<const N: usize> fmt::Display for Hex<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        for part in self.0.chunks(32) {
+            let mut digits = [0; 64];
+            let digits = &mut digits[..2 * part.len()];
+            hex::encode_to_slice(part, digits).map_err(|_| fmt::Error)?;
+            f.write_str(str::from_utf8(digits).map_err(|_| fmt::Error)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -50,8 +56,7 @@ impl<const N: usize> Serialize for Hex<N> {
 
 impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        deserializer.deserialize_str(Text(|text: &str| text.parse()))
     }
 }
 
@@ -75,8 +80,24 @@ impl Serialize for Base64 {
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        STANDARD.decode(text.as_bytes()).map(Self).map_err(|_| de::Error::custom("not standard base64"))
+        deserializer.deserialize_str(Text(|text: &str| {
+            STANDARD.decode(text).map(Self).map_err(|_| "not standard base64")
+        }))
+    }
+}
+
+/// Reads a text where it stands: a `Cow` would be a copy of it.
+struct Text<F>(F);
+
+impl<T, E: fmt::Display, F: FnOnce(&str) -> Result<T, E>> de::Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<D: de::Error>(self, text: &str) -> Result<T, D> {
+        (self.0)(text).map_err(de::Error::custom)
     }
 }
 

@@ -12,13 +12,16 @@ mod problem_document;
 mod schemas;
 mod service;
 
+use std::sync::Arc;
+
 use axum::{
-    Extension, Router,
-    middleware::{from_fn, from_fn_with_state},
+    Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
 };
 use overload::Overload;
 use problem::Problem;
-use tower::ServiceBuilder;
 
 use admit::Admission;
 pub use admit::{REQUEST_TIMEOUT_MS, RETRY_ATTEMPT, admit_passing};
@@ -44,33 +47,43 @@ pub(crate) fn written(problem: Problem) -> axum::response::Response {
     axum::response::IntoResponse::into_response(problem)
 }
 
-/// Wraps `routes` in everything a port needs, outermost first. [`crate::serve`] does it for you,
-/// once for each thread.
+/// Wraps `routes` in everything a port needs. [`crate::serve`] does it for you, once for each thread.
 pub fn protect(routes: Router, edge: &Edge) -> Router {
-    let admission = Admission { edge: edge.clone(), seat: edge.overload().map(Overload::seat) };
-    routes.fallback(no_such_route).method_not_allowed_fallback(no_such_method).layer(
-        ServiceBuilder::new()
-            // First, so that all others, and every answer, can name the request.
-            .layer(from_fn_with_state(edge.clone(), layers::name))
-            // Sees every answer, refusals too, and the whole time it took.
-            .layer(from_fn_with_state(edge.clone(), layers::observe))
-            // A handler that panics costs its caller an answer, and nobody else anything.
-            .layer(from_fn(layers::survive))
-            // Says what is left of the limits, and waits until the request's turn comes.
-            .layer(from_fn_with_state(edge.clone(), layers::take_turn))
-            // A place in the process is not held for ever, whatever a handler waits for.
-            .layer(from_fn_with_state(edge.clone(), layers::answer_in_time))
-            // Refuses a declared size before a byte of it is read; cuts an undeclared one, and one that is not as its
-            // digest says.
-            .layer(from_fn_with_state(edge.clone(), layers::bound_body))
-            // Serves the best first when too many come. Whoever waits here holds nothing but the head and what is
-            // bounded of the body, and the time they wait is part of the answer's.
-            .layer(from_fn_with_state(admission, admit::admit))
-            // Last, so that only a body that will be served is read for it: does it carry an attack?
-            .layer(from_fn_with_state(edge.clone(), layers::inspect))
-            // Only hands on the rule: routes that do not ask who calls pay nothing for it.
-            .layer(Extension(edge.identify().clone())),
-    )
+    let path = Path(Arc::new(Admission { edge: edge.clone(), seat: edge.overload().map(Overload::seat) }));
+    let routes = routes.fallback(no_such_route).method_not_allowed_fallback(no_such_method);
+    routes.layer(from_fn_with_state(path, through_layers))
+}
+
+/// What the layers of one thread know.
+#[derive(Clone)]
+struct Path(Arc<Admission>);
+
+/// All layers, the innermost first. They are plain calls and one future: as layers of the router each would be memory
+/// taken and given back, and a copy of all those within it, for every request.
+async fn through_layers(State(Path(admission)): State<Path>, request: Request, route: Next) -> Response {
+    let edge = &admission.edge;
+    // Only hands on the rule: routes that do not ask who calls pay nothing for it.
+    let next = async |mut request: Request| {
+        request.extensions_mut().insert(edge.identify().clone());
+        route.run(request).await
+    };
+    // Last, so that only a body that will be served is read for it: does it carry an attack?
+    let next = async |request| layers::inspect(edge, request, next).await;
+    // Serves the best first when too many come. Whoever waits here holds nothing but the head and what is bounded of the
+    // body, and the time they wait is part of the answer's.
+    let next = async |request| admit::admit(&admission, request, next).await;
+    // Refuses a declared size before a byte of it is read; cuts an undeclared one, and one that is not as its digest says.
+    let next = async |request| layers::bound_body(edge, request, next).await;
+    // A place in the process is not held for ever, whatever a handler waits for.
+    let next = async |request| layers::answer_in_time(edge, request, next).await;
+    // Says what is left of the limits, and waits until the request's turn comes.
+    let next = async |request| layers::take_turn(edge, request, next).await;
+    // A handler that panics costs its caller an answer, and nobody else anything.
+    let next = async |request| layers::survive(request, next).await;
+    // Sees every answer, refusals too, and the whole time it took.
+    let next = async |request| layers::observe(edge, request, next).await;
+    // Before all others, so that they, and every answer, can name the request.
+    layers::name(edge, request, next).await
 }
 
 async fn no_such_route() -> Problem {

@@ -13,6 +13,10 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use seal::{Keys, PersonKeys, deployment_schema};
 use store::{Databases, Schema, Told};
 use telemetry::Metrics;
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
 use tokio::sync::Notify;
 
 use crate::{
@@ -65,13 +69,12 @@ struct Shared {
     instruments: Instruments,
 }
 
-/// How much less a thread counts that nobody waits for at this moment, by nice(2): a share of one in thirty beside others that
-/// have work, so that checking goes on in a rush that lasts.
-const NICE: i32 = 15;
-
-/// Whoever takes votes goes before whoever checks them: on Linux a priority is one thread's own.
+/// Whoever takes votes goes before whoever checks them: on Linux a priority is one thread's own. A thread that is only
+/// nice is not interrupted at once when another has work again, and each vote would wait for it some times.
 fn stand_back() {
-    if let Err(error) = rustix::process::nice(NICE) {
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let myself = thread_native_id();
+    if let Err(error) = set_thread_priority_and_policy(myself, ThreadPriority::Min, policy) {
         tracing::warn!(code = "elections/no-priority", %error, "votes are taken and checked with the same priority");
     }
 }

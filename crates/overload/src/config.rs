@@ -96,7 +96,7 @@ impl Default for ConcurrencyConfig {
             ceiling: nonzero(8192),
             probe: nonzero(2),
             tolerance_percent: nonzero(200),
-            tolerated_ms: nonzero(25),
+            tolerated_ms: nonzero(50),
             window_ms: nonzero(100),
             window_answers_min: nonzero(8),
             probe_every_ms: NonZeroU32::new(30_000).expect("a positive constant"),

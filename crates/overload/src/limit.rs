@@ -240,11 +240,11 @@ mod tests {
         Seen { answers: 10, sum_ns: 10 * mean_ms * MS, peak, binds: peak > 20 }
     }
 
-    /// The limit after a quiet start at 10 ms, and so many windows with latencies that follow the limit.
+    /// The limit after a quiet start at 20 ms, and so many windows with latencies that follow the limit.
     fn after(windows: u64, latency_ms: impl Fn(u32) -> u64) -> u32 {
         let config = ConcurrencyConfig::default();
         let mut limit = Limit::new(&config);
-        limit.window(&config, seen(10, 1), 0);
+        limit.window(&config, seen(20, 1), 0);
         for window in 1..=windows {
             let peak = limit.value(&config);
             limit.window(&config, seen(latency_ms(peak), peak), window * 100 * MS);
@@ -254,25 +254,25 @@ mod tests {
 
     #[test]
     fn latency_that_does_not_follow_the_limit_lets_it_grow() {
-        assert!(after(15, |_| 15) > 1000, "{}", after(15, |_| 15));
+        assert!(after(15, |_| 30) > 1000, "{}", after(15, |_| 30));
     }
 
     #[test]
     fn one_server_ends_with_a_few_at_once() {
-        let limit = after(200, |peak| 10 * u64::from(peak));
+        let limit = after(200, |peak| 20 * u64::from(peak));
         assert!((4..=6).contains(&limit), "{limit}");
     }
 
     #[test]
     fn work_that_is_done_for_many_at_once_is_not_held_to_what_one_takes_alone() {
-        // A sync of 2 ms, and 25 us more for each that shares it.
-        let limit = after(200, |peak| 2 + u64::from(peak) / 40);
+        // A sync of 4 ms, and 50 us more for each that shares it.
+        let limit = after(200, |peak| 4 + u64::from(peak) / 20);
         assert!((800..=1500).contains(&limit), "{limit}");
     }
 
     #[test]
     fn eight_servers_end_with_some_more_than_eight() {
-        let limit = after(200, |peak| 10 * u64::from(peak.max(8)) / 8);
+        let limit = after(200, |peak| 20 * u64::from(peak.max(8)) / 8);
         assert!((16..=26).contains(&limit), "{limit}");
     }
 

@@ -7,8 +7,7 @@ use std::{sync::Arc, time::Duration};
 use authz::{Actor, By, Role};
 use axum::{
     body::{Body, HttpBody},
-    extract::{MatchedPath, Request, State},
-    middleware::Next,
+    extract::{MatchedPath, Request},
     response::{IntoResponse, Response},
 };
 use clock::Clock;
@@ -30,39 +29,33 @@ pub const REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("request-time
 pub const RETRY_ATTEMPT: HeaderName = HeaderName::from_static("retry-attempt");
 
 /// One thread's layer; without a seat everything passes.
-#[derive(Clone)]
 pub(super) struct Admission {
     pub(super) edge: Edge,
     pub(super) seat: Option<Seat>,
 }
 
 /// Lets a request through in its turn, or refuses it.
-pub(super) async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
-    let Admission { edge, seat } = &admission;
-    let Some(seat) = seat else { return next.run(request).await };
+pub(super) async fn admit(
+    Admission { edge, seat }: &Admission,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let Some(seat) = seat else { return next(request).await };
     // Paths without a route cost nothing but the answer that they are none.
     let door = request.extensions().get::<MatchedPath>().and_then(|route| seat.door(route.as_str()));
     let time_max = millis(edge.config().answer_ms_max);
-    through(
-        door,
-        time_max,
-        edge.clock(),
-        request,
-        |door, parts| class(edge, seat, door, parts),
-        |request| next.run(request),
-    )
-    .await
+    through(door, time_max, edge.clock(), request, |door, parts| class(edge, seat, door, parts), next).await
 }
 
 /// Lets a request that is passed on through in its turn, or refuses it: of the route of this name, by the seat of the
 /// thread that it came in on. Its class is that of its route; else only crawlers are told from anybody else, because who
 /// a token belongs to is known behind the gateway.
-pub async fn admit_passing<F: Future<Output = Response>>(
+pub async fn admit_passing(
     seat: &Seat,
     route: &str,
     clock: &Clock,
     request: Request,
-    next: impl FnOnce(Request) -> F,
+    next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let class =
         |door: &Door, parts: &mut Parts| door.class().unwrap_or_else(|| stranger(seat, &parts.headers));
@@ -70,13 +63,13 @@ pub async fn admit_passing<F: Future<Output = Response>>(
 }
 
 /// Through this door, if there is one; `class` says in which class.
-async fn through<F: Future<Output = Response>>(
+async fn through(
     door: Option<Arc<Door>>,
     time_max: Duration,
     clock: &Clock,
     request: Request,
     class: impl FnOnce(&Door, &mut Parts) -> Class,
-    next: impl FnOnce(Request) -> F,
+    next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
     let (time, retry) = match said(&parts) {

@@ -4,8 +4,7 @@ use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use axum::{
     body::{Body, HttpBody},
-    extract::{MatchedPath, Request, State},
-    middleware::Next,
+    extract::{MatchedPath, Request},
     response::{IntoResponse, Response},
 };
 use front::{Told, Turn, TurnedAway};
@@ -26,23 +25,31 @@ pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 struct Panicked(String);
 
 /// Gives the request its name, and the answer the same.
-pub(super) async fn name(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+pub(super) async fn name(
+    edge: &Edge,
+    mut request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let id = RequestId::of(request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes), edge.clock());
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     response.headers_mut().insert(REQUEST_ID, id.into_value());
     response
 }
 
 /// Counts the request, takes its time, writes the log, and traces some.
-pub(super) async fn observe(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+pub(super) async fn observe(
+    edge: &Edge,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let stopwatch = edge.clock().stopwatch();
     let in_flight = edge.traffic().enter();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id = request.extensions().get::<RequestId>().cloned();
-    let mut span = trace(&edge, request.headers());
-    let running = next.run(request);
+    let mut span = trace(edge, request.headers());
+    let running = next(request);
     let response = match &span {
         Some(span) => telemetry::within(span, running).await,
         None => running.await,
@@ -90,7 +97,11 @@ pub(crate) fn describe<B>(span: &mut Span, method: &Method, route: &str, respons
 
 /// Waits until the request's turn comes, where limits are shared or space requests evenly, and tells its sender of
 /// them.
-pub(super) async fn take_turn(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+pub(super) async fn take_turn(
+    edge: &Edge,
+    mut request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let kept = match request.extensions_mut().remove::<Turn>() {
         Some(turn) => match edge.front().take(turn).await {
             Ok(kept) => kept,
@@ -100,7 +111,7 @@ pub(super) async fn take_turn(State(edge): State<Edge>, mut request: Request, ne
         None => None,
     };
     let told = request.extensions_mut().remove::<Told>();
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     response.headers_mut().extend(kept);
     if let Some(told) = told {
         response.headers_mut().extend(told.fields());
@@ -109,8 +120,8 @@ pub(super) async fn take_turn(State(edge): State<Edge>, mut request: Request, ne
 }
 
 /// Turns a panic into an answer.
-pub(super) async fn survive(request: Request, next: Next) -> Response {
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+pub(super) async fn survive(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let answered = AssertUnwindSafe(next(request)).catch_unwind().await;
     answered.unwrap_or_else(|panic| panicked(&*panic).into_response())
 }
 
@@ -122,9 +133,13 @@ pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Problem {
 }
 
 /// Gives up on a handler that takes too long.
-pub(super) async fn answer_in_time(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+pub(super) async fn answer_in_time(
+    edge: &Edge,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let limit = millis(edge.config().answer_ms_max);
-    let answered = tokio::time::timeout(limit, next.run(request)).await;
+    let answered = tokio::time::timeout(limit, next(request)).await;
     answered.unwrap_or_else(|_| {
         let detail = "the answer took too long; what was asked may have happened or not";
         Problem::unavailable("edge/answer-too-late", detail, Duration::from_secs(1)).into_response()
@@ -132,21 +147,29 @@ pub(super) async fn answer_in_time(State(edge): State<Edge>, request: Request, n
 }
 
 /// Lets no body with an attack through.
-pub(super) async fn inspect(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+pub(super) async fn inspect(
+    edge: &Edge,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     if request.body().is_end_stream() {
-        return next.run(request).await;
+        return next(request).await;
     }
     let client = request.extensions().get::<Peer>().and_then(|peer| peer.0);
-    match super::inspected(&edge, request, client).await {
-        Ok(request) => next.run(request).await,
+    match super::inspected(edge, request, client).await {
+        Ok(request) => next(request).await,
         Err(refused) => refused.problem.into_response(),
     }
 }
 
 /// Bounds the size of a body and the time it takes to arrive.
-pub(super) async fn bound_body(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+pub(super) async fn bound_body(
+    edge: &Edge,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     if request.body().is_end_stream() {
-        return next.run(request).await;
+        return next(request).await;
     }
     let limits = edge.config();
     if request.body().size_hint().lower() > u64::from(limits.body_bytes_max.get()) {
@@ -154,7 +177,7 @@ pub(super) async fn bound_body(State(edge): State<Edge>, request: Request, next:
     }
     let request = request.map(|body| Bounded::new(body, limits, edge.budget().clone()).into_body());
     match digested(request) {
-        Ok(request) => next.run(request).await,
+        Ok(request) => next(request).await,
         Err(refusal) => refusal.into_response(),
     }
 }

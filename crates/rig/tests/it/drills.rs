@@ -112,17 +112,25 @@ fn an_encrypted_target_is_drilled_like_any_other() {
     assert!(!refused.status.success() && refused.stderr.contains("certificate"), "{}", refused.stderr);
 }
 
-/// Secret votes are only held where there is volume, which takes a while: one lie stands for those about votes.
+/// Secret votes are only held where there is volume, which takes a while: two lies stand for those about votes.
 #[tokio::test]
-async fn a_secret_vote_that_is_thrown_away_is_found_out() {
+async fn secret_votes_that_are_thrown_away_or_counted_wrongly_are_found_out() {
     let folder = Folder::new();
     let options = ServerOptions { settings: MANY_COME.to_owned(), ..ServerOptions::default() };
     let (server, tokens) = honest(&folder, &options).await;
-    let address = liar::before(server.public, Lie::ThrowsAVoteAway);
-    let drilled = drill_target(&format!("http://{address}"), &tokens, &["--only", "volume,invariants"]);
-    let found = drilled.failed();
-    assert!(found.contains(&"invariants/secret-votes"), "{found:?}");
-    assert!(!found.contains(&"volume/secret-election"), "{found:?}");
+    let found_out = |lie: Lie| {
+        let address = liar::before(server.public, lie);
+        let drilled = drill_target(&format!("http://{address}"), &tokens, &["--only", "volume,invariants"]);
+        let found = drilled.failed();
+        assert!(found.contains(&"invariants/secret-votes"), "{lie:?}: {found:?}");
+        assert!(!found.contains(&"volume/secret-election"), "{lie:?}: {found:?}");
+    };
+    std::thread::scope(|scope| {
+        for lie in [Lie::ThrowsAVoteAway, Lie::CountsAVoterTwice] {
+            let found_out = &found_out;
+            scope.spawn(move || found_out(lie));
+        }
+    });
 }
 
 /// Answers before they are synced are lost when the machine stops: this disk forgets what was not synced.
