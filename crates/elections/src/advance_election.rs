@@ -43,7 +43,9 @@ impl AdvanceElection {
             (Stage::Ceremony, Stage::Open)
             | (Stage::Open, Stage::Closed)
             | (Stage::Closed, Stage::Tally)
-            | (Stage::Tally, Stage::Published) => true,
+            | (Stage::Tally, Stage::Published)
+            // What its board had counted before it heard of it can be published all the same.
+            | (Stage::Abandoned, Stage::Published) => true,
             (from, Stage::Abandoned) => from < Stage::Published,
             (
                 _,

@@ -60,6 +60,8 @@ struct Shared {
     people: SharedPeople,
     config: ElectionsConfig,
     workshop: ThreadPool,
+    /// Where trustees wait for what is calculated.
+    jury: ThreadPool,
     bell: Bell,
     /// Rings when an election's row has changed.
     changed: Arc<Notify>,
@@ -160,6 +162,7 @@ impl Elections {
             .num_threads(threads)
             .thread_name(|_| "elections-work".to_owned())
             .start_handler(|_| stand_back());
+        let jury = ThreadPoolBuilder::new().num_threads(1).thread_name(|_| "elections-jury".to_owned());
         let reading = Reading { ledger: ledger.clone(), boards: Arc::clone(&boards), keys: keys.clone() };
         Ok(Self(Arc::new(Shared {
             ledger,
@@ -167,6 +170,7 @@ impl Elections {
             keys,
             people,
             workshop: workshop.build()?,
+            jury: jury.build()?,
             bell,
             changed,
             shown: answers(&cache, "elections", 60_000, &reading, Reading::shown),
@@ -258,9 +262,15 @@ impl Elections {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        self.0.workshop.spawn(move || drop(answer.send(work())));
-        answered.await.map_err(|error| Problem::internal(&error))
+        on(&self.0.workshop, work).await
+    }
+
+    /// The same for a ceremony: people wait for it, so it does not stand back.
+    pub(crate) async fn judge<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        on(&self.0.jury, work).await
     }
 
     /// An election's row.
@@ -272,6 +282,15 @@ impl Elections {
     pub(crate) async fn board(&self, election: Id<Election>) -> Result<Arc<Board>, Problem> {
         self.reading().board(election).await?.ok_or_else(no_such_election)
     }
+}
+
+async fn on<T: Send + 'static>(
+    threads: &ThreadPool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    threads.spawn(move || drop(answer.send(work())));
+    answered.await.map_err(|error| Problem::internal(&error))
 }
 
 /// What reads need.

@@ -4,6 +4,8 @@
 mod ceremony;
 mod steps;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod votes;
 
 use authz::{Actor, By, Guarded};
@@ -43,6 +45,8 @@ pub(crate) enum PostError {
     SaidOtherwise,
     #[error("others have to speak first")]
     NotTheStep,
+    #[error("the board says more now than this was made of")]
+    Outdated,
     #[error("the manifest cannot be read")]
     Unreadable,
     #[error("you are no trustee of this election")]
@@ -116,7 +120,7 @@ pub(crate) fn commands() -> Commands {
 impl From<PostError> for Problem {
     fn from(error: PostError) -> Self {
         match error {
-            PostError::NotNow(_) => Self::conflict("elections/not-now", error),
+            PostError::NotNow(_) | PostError::Outdated => Self::conflict("elections/not-now", error),
             PostError::AlreadyCast { .. } | PostError::AlreadyThere => {
                 Self::conflict("elections/already-there", error)
             }

@@ -9,6 +9,7 @@ use std::{
 use board::{
     Abandoned, BeginCeremony, Closed, Defined, Election, Manifest, Opened, Published, TrusteesNamed, Void,
 };
+use futures_util::{StreamExt, stream};
 use ids::Id;
 use ledger::{Command, SubmitError};
 use mixnet::{Encoded, Ristretto, TrusteeKeys};
@@ -31,6 +32,9 @@ use crate::{
 
 /// Steps that one look takes, at most: more than there are phases.
 const STEPS_MAX: usize = 12;
+
+/// Elections that are looked after at the same time.
+const LOOKED_AFTER_AT_ONCE: usize = 8;
 
 /// Pieces of a board that workers are asked to check at once: they are one entry of the ledger.
 const PIECES_MAX: usize = 200;
@@ -62,14 +66,11 @@ impl Elections {
     }
 
     async fn look_after_all(&self) -> Result<(), Problem> {
-        let mut failed = None;
-        for row in self.ledger().readers().read(sql::elections_at_work).await? {
-            // What is wrong with one election is not the others' business.
-            if let Err(problem) = self.look_after(row.id).await {
-                failed = Some(problem);
-            }
-        }
-        failed.map_or(Ok(()), Err)
+        let at_work = self.ledger().readers().read(sql::elections_at_work).await?;
+        // What is wrong with one election, or takes long, is not the others' business.
+        let looked = stream::iter(at_work).map(|election| self.look_after(election));
+        let looked: Vec<_> = looked.buffer_unordered(LOOKED_AFTER_AT_ONCE).collect().await;
+        looked.into_iter().find(Result::is_err).unwrap_or(Ok(()))
     }
 
     /// Brings an election's board as far as it can come now.
@@ -142,7 +143,7 @@ impl Elections {
         }
         let (spoken, election) = (Spoken::read(board).await?, row.id);
         let attempt = spoken.attempt;
-        let moved = match self.work(move || spoken.judge(election)).await? {
+        let moved = match self.judge(move || spoken.judge(election)).await? {
             Standing::Waiting(_) => Ok(false),
             Standing::Void(faults) => tried(board, Void { attempt, faults }).await,
             Standing::Concluded(keys) => self.define(row, board, Some(&keys)).await,

@@ -1,6 +1,9 @@
 //! What the public reads of an election.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use board::{
     ContestResult, Counted, Election, Hex, Issuer, RefusedBallot, RollCount, TrusteeFault, WhyRefused,
@@ -20,6 +23,10 @@ use crate::{
     sql,
     tokens::issuers,
 };
+
+/// Votes of one key that are looked at to find the one that stands. Whoever knows a key can send votes in its name, which are
+/// refused, but are there.
+const VOTES_LOOKED_AT_MAX: u32 = 1000;
 
 /// An election as it is known now.
 pub(crate) struct Known {
@@ -45,6 +52,8 @@ pub(crate) struct Judged {
     pub(crate) refused: Option<WhyRefused>,
     /// The tracker of the voter's vote that stands instead of this one.
     pub(crate) superseded_by: Option<Hex<32>>,
+    /// Is it not known which of the voter's votes stands, because of too many that do not hold?
+    pub(crate) is_buried: bool,
 }
 
 /// Where a vote stands.
@@ -59,11 +68,25 @@ fn refused(verdict: &VerdictRow, index: u64) -> Result<Option<WhyRefused>, Store
     Ok(refused.into_iter().find(|refused| refused.index == index).map(|refused| refused.reason))
 }
 
-/// The vote that stands for whoever made this one: of those that were confirmed the first in their order.
+/// The vote that stands for whoever made this one: of those that were confirmed the first in their order. Nothing if too many
+/// were sent in their name that do not hold.
 fn standing(snapshot: &Snapshot<'_>, voter: [u8; 32]) -> Result<Option<VoteRow>, StoreError> {
-    for vote in sql::votes_of(snapshot, voter)? {
-        let verdict = sql::verdict_on(snapshot, vote.index)?;
-        if verdict.is_some_and(|verdict| matches!(refused(&verdict, vote.index), Ok(None))) {
+    // Verdicts that were read already, by where they begin.
+    let mut verdicts = BTreeMap::<u64, (u64, BTreeSet<u64>)>::new();
+    for vote in sql::votes_of(snapshot, voter, VOTES_LOOKED_AT_MAX)? {
+        let covers = |(_, (past, _)): &(&u64, &(u64, BTreeSet<u64>))| vote.index < *past;
+        let confirmed = match verdicts.range(..=vote.index).next_back().filter(covers) {
+            Some((_, (_, refused))) => !refused.contains(&vote.index),
+            None => {
+                let Some(verdict) = sql::verdict_on(snapshot, vote.index)? else { continue };
+                let refused: Vec<RefusedBallot> = kept(&verdict.refused, "board_verdicts")?;
+                let refused: BTreeSet<u64> = refused.iter().map(|refused| refused.index).collect();
+                let confirmed = !refused.contains(&vote.index);
+                verdicts.insert(verdict.first, (verdict.past, refused));
+                confirmed
+            }
+        };
+        if confirmed {
             return Ok(Some(vote));
         }
     }
@@ -84,6 +107,8 @@ pub(crate) fn roll_counts(weights: &[u32], counts: &[WeightCount]) -> Vec<RollCo
 pub(crate) fn state_word(row: &ElectionRow, phase: Phase, secret: bool) -> &'static str {
     match (row.stage(), phase) {
         (Stage::Draft, _) => "draft",
+        // A board that was counted in the moment in which its election was abandoned stays so.
+        (Stage::Abandoned, Phase::Counted) => "counted",
         (Stage::Abandoned, _) | (_, Phase::Abandoned) => "abandoned",
         (_, Phase::New | Phase::Ceremony | Phase::Void) => "ceremony",
         (_, Phase::Ready) => "ready",
@@ -211,9 +236,10 @@ impl Board {
             Some(verdict) => {
                 let shown = self.shown(verdict.index).await?;
                 let refused = refused(&verdict, vote.index)?;
+                let is_buried = standing.is_none() && refused.is_none();
                 let other = standing.filter(|other| other.tracker != tracker.0 && refused.is_none());
                 let superseded_by = other.map(|other| Hex(other.tracker));
-                shown.proof.is_some().then_some(Judged { shown, refused, superseded_by })
+                shown.proof.is_some().then_some(Judged { shown, refused, superseded_by, is_buried })
             }
             None => None,
         };

@@ -22,13 +22,18 @@ pub(crate) fn elections_before(
 }
 
 /// Elections that are not over.
-pub(crate) fn elections_at_work(snapshot: &Snapshot<'_>) -> Result<Vec<ElectionRow>, StoreError> {
-    let mut rows = snapshot.rows("WHERE stage >= 1 AND stage <= 4 ORDER BY id DESC LIMIT 200", &[])?;
-    // Of those that are over, the last few, whose boards may lag behind.
-    rows.extend(
-        snapshot.rows::<ElectionRow>("WHERE stage >= 5 AND attempt >= 1 ORDER BY id DESC LIMIT 10", &[])?,
-    );
-    Ok(rows)
+pub(crate) fn elections_at_work(snapshot: &Snapshot<'_>) -> Result<Vec<Id<Election>>, StoreError> {
+    let mut at_work = Vec::new();
+    let mut read = |sql| {
+        snapshot.query(sql, &[], |cells| {
+            at_work.push(cells.read(0)?);
+            Ok(())
+        })
+    };
+    read("SELECT id FROM elections WHERE stage >= 1 AND stage <= 4 ORDER BY id")?;
+    // Of those that are over, the last few: their boards may lag behind. Whoever asks again for another has it looked after too.
+    read("SELECT id FROM elections WHERE stage >= 5 AND attempt >= 1 ORDER BY id DESC LIMIT 10")?;
+    Ok(at_work)
 }
 
 /// Elections that were ever shown to anybody but officers: each has a board.
@@ -71,14 +76,14 @@ pub(crate) fn said(snapshot: &Snapshot<'_>, attempt: u16) -> Result<Vec<SaidRow>
     snapshot.rows("WHERE attempt = $1 ORDER BY step, trustee", &[attempt.cell()])
 }
 
-/// The votes of whoever made this one, the one that counts first, if all of them hold.
-pub(crate) fn votes_of(snapshot: &Snapshot<'_>, voter: [u8; 32]) -> Result<Vec<VoteRow>, StoreError> {
+/// The votes of whoever made this one, so many at most, the one that counts first, if all of them hold.
+pub(crate) fn votes_of(snapshot: &Snapshot<'_>, voter: [u8; 32], most: u32) -> Result<Vec<VoteRow>, StoreError> {
     let (mut first, mut last) = ([0; 32], [0xff; 32]);
     for end in [&mut first, &mut last] {
         end[..TRACKER_PREFIX_BYTES].copy_from_slice(&tracker_prefix(&voter));
     }
-    let order = "WHERE tracker >= $1 AND tracker <= $2 AND voter = $3 ORDER BY sequence DESC, \"index\" DESC LIMIT 100";
-    snapshot.rows(order, &[first.cell(), last.cell(), voter.cell()])
+    let order = "WHERE tracker >= $1 AND tracker <= $2 AND voter = $3 ORDER BY sequence DESC, \"index\" DESC LIMIT $4";
+    snapshot.rows(order, &[first.cell(), last.cell(), voter.cell(), most.cell()])
 }
 
 /// The verdict on the vote at this place, if there is one.

@@ -183,6 +183,8 @@ pub(crate) struct BallotStatus {
     #[serde(default)]
     pub(crate) superseded_by: Option<String>,
     #[serde(default)]
+    pub(crate) buried: bool,
+    #[serde(default)]
     pub(crate) verdict: Option<Verdict>,
 }
 

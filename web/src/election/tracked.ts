@@ -24,6 +24,8 @@ export interface Found extends Shown {
   verdict?: Shown | null;
   /** The tracker of the ballot that stands instead of this one. */
   supersededBy?: string | null;
+  /** So many ballots of the same key were refused that the one that stands was not looked for. */
+  buried?: boolean;
 }
 
 export type Verdict = { confirmed: true } | { confirmed: false; reason: string };

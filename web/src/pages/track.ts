@@ -59,7 +59,7 @@ async function tell(election: Election, found: Found): Promise<void> {
     : proven.verdict.confirmed
       ? "The board says that it was confirmed, and the signature of its voter holds."
       : `The board says that it was refused (${proven.verdict.reason}).`;
-  say("good", `Checked on this device: ${where}. ${what}`, by !== null ? superseded(by) : stands(proven), receipt(proven), whichElection(defined));
+  say("good", `Checked on this device: ${where}. ${what}`, by !== null ? superseded(by) : stands(proven, found.buried === true), receipt(proven), whichElection(defined));
 }
 
 function superseded(by: string): Child {
@@ -72,11 +72,12 @@ function superseded(by: string): Child {
   ];
 }
 
-function stands({ verdict }: Proven): Child {
+function stands({ verdict }: Proven, buried: boolean): Child {
   return (
     verdict?.confirmed === true &&
     paragraph(
-      "The server names no later ballot of the same voter. That there is none is proven only by all of the board: ",
+      buried ? "The server did not look for a later ballot of the same voter, for too many were refused." : "The server names no later ballot of the same voter.",
+      " That there is none is proven only by all of the board: ",
       link(`/elections/${electionId}/verify`, "verify this election"),
       ".",
     )

@@ -33,6 +33,10 @@ struct BallotBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     superseded_by: Option<Hex<32>>,
+    /// So many votes were sent in this voter's name that do not hold that the one that stands was not looked for: all of the board
+    /// tells.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    buried: bool,
     /// Cut to the minute.
     #[schema(value_type = String, format = "date-time")]
     received_at: Timestamp,
@@ -100,6 +104,7 @@ async fn ballot(
         status,
         reason: found.judged.as_ref().and_then(|judged| judged.refused),
         superseded_by: found.judged.as_ref().and_then(|judged| judged.superseded_by),
+        buried: found.judged.as_ref().is_some_and(|judged| judged.is_buried),
         received_at: found.vote.entry.at,
         vote: found.vote.into(),
         verdict: found.judged.map(|judged| judged.shown.into()),

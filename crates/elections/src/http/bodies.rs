@@ -127,7 +127,8 @@ impl ElectionBody {
             election_hash: agreed.map(|agreed| agreed.hash),
             keys: keys.map(|keys| hex(keys.to_bytes())),
             key: keys.map(|keys| hex(keys.key().to_bytes())),
-            attempt: row.attempt,
+            // An officer may have asked for another ceremony in the moment in which one concluded.
+            attempt: agreed.and_then(|agreed| agreed.manifest.attempt).unwrap_or(row.attempt),
             faults: known.faults.clone(),
             board: known.board.as_ref().map(|board| BoardBody {
                 origin: board.origin().to_owned(),

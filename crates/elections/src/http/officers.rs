@@ -9,7 +9,9 @@ use axum::{
 use board::{Definition, Election, Hex, Question, Texts};
 use clock::Timestamp;
 use edge::{Body, Caller, Params, Refusals};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use ids::Id;
+use ledger::SubmitError;
 use problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,9 +19,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ElectionBody, Service, private, public::seen_by};
 use crate::{
-    AdvanceElection, ChangeElection, CreateElection, Draft, Elections, ImportRoll, ImportRollError,
+    AdvanceElection, AdvanceError, ChangeElection, CreateElection, Draft, Elections, ImportRoll, ImportRollError,
     LINES_MAX, RollImported, Stage, Trustee, board_rows::Phase, people::voter_hash, post::PostError,
 };
+
+/// Names of a roll that are looked up at the same time.
+const NAMES_AT_ONCE: usize = 16;
 
 /// Lines of the roll in one request, at most.
 const VOTERS_MAX: usize = 2000;
@@ -212,6 +217,9 @@ struct RollBodyDone {
     known: u64,
     /// Lines of the roll now.
     voters: u64,
+    /// How many of the names that were sent nobody has registered. Whoever registers one first votes by it: see that it is who
+    /// you mean.
+    unregistered: u64,
 }
 
 /// Adds voters to an election's roll. Only keyed hashes of their names are kept.
@@ -233,7 +241,7 @@ async fn import_roll(
     }
     let weights = elections.row(id).await?.definition()?.weights;
     let first = weights.first().copied().unwrap_or(1);
-    let mut lines = Vec::with_capacity(voters.len());
+    let (mut lines, mut indexes) = (Vec::with_capacity(voters.len()), Vec::with_capacity(voters.len()));
     for VoterBody { user_id, weight } in voters {
         let index = elections.people().index_of_name(&user_id)?;
         let weight = weight.unwrap_or(first);
@@ -242,18 +250,28 @@ async fn import_roll(
             return Err(ImportRollError::NoSuchWeight(weight).into());
         }
         lines.push((Hex(voter_hash(elections.keys(), id, &index)), weight));
+        indexes.push(index);
     }
-    let mut done = RollBodyDone { added: 0, known: 0, voters: 0 };
+    let unregistered = elections.unregistered(indexes).await?;
+    let mut done = RollBodyDone { added: 0, known: 0, voters: 0, unregistered };
     for lines in lines.chunks(LINES_MAX) {
         let import = ImportRoll { election: id, lines: lines.to_vec() };
         let receipt = elections.ledger().submit(actor.permit(import)?).await?;
         let RollImported { added, known, voters } = receipt.done;
-        done = RollBodyDone { added: done.added + added, known: done.known + known, voters };
+        done = RollBodyDone { added: done.added + added, known: done.known + known, voters, unregistered };
     }
     Ok(private(StatusCode::OK, &done))
 }
 
 impl Elections {
+    /// How many of these names nobody has.
+    async fn unregistered(&self, indexes: Vec<[u8; 32]>) -> Result<u64, Problem> {
+        let people = self.people();
+        let asked = stream::iter(indexes).map(|index| people.person_of(index));
+        let known: Vec<_> = asked.buffer_unordered(NAMES_AT_ONCE).try_collect().await?;
+        Ok(known.iter().filter(|person| person.is_none()).count() as u64)
+    }
+
     /// Brings an election to a stage, if its board has come so far.
     async fn advance(
         &self,
@@ -271,7 +289,12 @@ impl Elections {
             }
         }
         let attempt = if to == Stage::Ceremony { row.attempt + 1 } else { 0 };
-        self.ledger().submit(actor.permit(AdvanceElection { election, to, attempt })?).await?;
+        match self.ledger().submit(actor.permit(AdvanceElection { election, to, attempt })?).await {
+            Ok(_) => {}
+            // Asked again because the first time came to nothing: the board has to follow.
+            Err(SubmitError::Refused(AdvanceError::NotNow)) if row.stage() == to && !phases.is_empty() => {}
+            Err(error) => return Err(error.into()),
+        }
         self.look_after(election).await
     }
 }

@@ -108,7 +108,7 @@ async fn ceremony_body(
     let faults = elections.faults(&board).await?;
     let spoken = std::sync::Arc::new(spoken);
     let judged = std::sync::Arc::clone(&spoken);
-    let step = match elections.work(move || judged.judge(id)).await? {
+    let step = match elections.judge(move || judged.judge(id)).await? {
         _ if !faults.is_empty() => "void".to_owned(),
         Standing::Waiting(step) => word(step),
         Standing::Void(_) => "void".to_owned(),

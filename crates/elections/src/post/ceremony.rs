@@ -86,10 +86,15 @@ impl Rule for Defined {
     fn reads(&self, _: &mut Keys<'_>) {}
 
     fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
-        if !matches!(state.phase(), Phase::New | Phase::Ceremony) {
+        let manifest: Manifest = serde_json::from_str(&self.manifest).map_err(|_| PostError::Unreadable)?;
+        let fits = match manifest.attempt {
+            // The keys may be those of an attempt that was given up while it was judged.
+            Some(attempt) => state.phase() == Phase::Ceremony && attempt == state.attempt,
+            None => state.phase() == Phase::New,
+        };
+        if !fits {
             return Err(PostError::NotNow(state.phase()));
         }
-        let manifest: Manifest = serde_json::from_str(&self.manifest).map_err(|_| PostError::Unreadable)?;
         state.phase = Phase::Ready as u8;
         state.closes_at = manifest.closes_at;
         let hash = Manifest::hash(&self.manifest).0;

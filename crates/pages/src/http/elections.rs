@@ -515,6 +515,10 @@ fn outcome_of(found: &BallotStatus) -> (&'static str, &'static str) {
             "This ballot does not count any more",
             "It was confirmed, and the same voter key made another one later, which counts instead. If that was not you, tell the election’s officers: somebody else has your voting key.",
         ),
+        "CONFIRMED" if found.buried => (
+            "This ballot is confirmed, and may not be the one that counts",
+            "So many ballots that do not hold were sent with the same voter key that a later one that does was not looked for. Verify this election to find it, or vote again: the ballot that you make last counts.",
+        ),
         "CONFIRMED" => (
             "This ballot is confirmed",
             "Its signature, its right to vote and its proofs were checked, and it stands on the public board under a signed checkpoint.",

@@ -82,6 +82,25 @@ async fn a_ballot_that_is_kept_back_does_not_become_the_last_one_and_its_voter_s
 }
 
 #[tokio::test]
+async fn a_voter_sees_which_ballot_counts_however_many_false_ones_are_sent_in_their_name() {
+    let folder = Folder::new();
+    let (town, voters) = opened(&folder, 1).await;
+    let first = town.cast(&voters[0], &[for_one(0), ranked([1, 2, 3])]).await;
+    let later = town.cast(&voters[0], &[for_one(1), ranked([1, 2, 3])]).await;
+    let mut junk = town.ballot(&voters[0], &[for_one(0), ranked([1, 2, 3])], 1).await;
+    let mut last = String::new();
+    for sequence in (0..120).map(|back| u32::MAX - back) {
+        junk.sequence = sequence;
+        let taken = submit(&town, &junk).await;
+        assert_eq!(taken.status, 201, "{}", taken.text("detail"));
+        last = taken.text("tracker");
+    }
+    town.until_ballot(&last, "REFUSED").await;
+    let superseded = town.until_ballot(&first, "CONFIRMED").await;
+    assert_eq!(superseded["supersededBy"], later.as_str(), "{superseded}");
+}
+
+#[tokio::test]
 async fn who_takes_a_vote_signs_for_it() {
     let folder = Folder::new();
     let (town, voters) = opened(&folder, 1).await;
