@@ -77,7 +77,11 @@ pub(crate) fn said(snapshot: &Snapshot<'_>, attempt: u16) -> Result<Vec<SaidRow>
 }
 
 /// The votes of whoever made this one, so many at most, the one that counts first, if all of them hold.
-pub(crate) fn votes_of(snapshot: &Snapshot<'_>, voter: [u8; 32], most: u32) -> Result<Vec<VoteRow>, StoreError> {
+pub(crate) fn votes_of(
+    snapshot: &Snapshot<'_>,
+    voter: [u8; 32],
+    most: u32,
+) -> Result<Vec<VoteRow>, StoreError> {
     let (mut first, mut last) = ([0; 32], [0xff; 32]);
     for end in [&mut first, &mut last] {
         end[..TRACKER_PREFIX_BYTES].copy_from_slice(&tracker_prefix(&voter));

@@ -17,6 +17,10 @@ use clock::Clock;
 use hdrhistogram::Histogram;
 use rig::{Server, ServerOptions};
 use socket2::{Domain, Protocol, Socket, Type};
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
 
 use crate::figures::{Figures, median};
 
@@ -88,8 +92,10 @@ fn start(
         .map(|number| {
             let (over, done) = (over.clone(), done.clone());
             let attacker = move || {
-                // Of this thread alone, as Linux has it.
-                let _nice = rustix::process::nice(19);
+                // Of this thread alone, as Linux has it. One that is only nice holds its core for milliseconds when the
+                // server has work again.
+                let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+                let _idle = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
                 attack(server, number * (count / threads), &over, &done);
             };
             Ok(thread::Builder::new().name(format!("attacker-{number}")).spawn(attacker)?)

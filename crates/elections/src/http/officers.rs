@@ -19,8 +19,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ElectionBody, Service, private, public::seen_by};
 use crate::{
-    AdvanceElection, AdvanceError, ChangeElection, CreateElection, Draft, Elections, ImportRoll, ImportRollError,
-    LINES_MAX, RollImported, Stage, Trustee, board_rows::Phase, people::voter_hash, post::PostError,
+    AdvanceElection, AdvanceError, ChangeElection, CreateElection, Draft, Elections, ImportRoll,
+    ImportRollError, LINES_MAX, RollImported, Stage, Trustee, board_rows::Phase, people::voter_hash,
+    post::PostError,
 };
 
 /// Names of a roll that are looked up at the same time.
