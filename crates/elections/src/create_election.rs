@@ -69,6 +69,11 @@ pub enum DraftError {
     NoSuchElection,
     #[error("{voters} voters are on the roll with weight {weight}: keep it")]
     WeightInUse { weight: u32, voters: u64 },
+    #[error(
+        "{voters} voters are on the roll with weight {weight}, and what is published of more than {voters_max} votes in \
+         the longest contest could not be kept: have fewer options and shorter names"
+    )]
+    RollTooLong { weight: u32, voters: u64, voters_max: u64 },
     #[error("the election is not a draft any more")]
     Frozen,
     #[error("there is an election with this identifier")]
@@ -185,10 +190,14 @@ impl Command for ChangeElection {
             return Err(DraftError::Frozen);
         }
         // Who is on the roll with a weight keeps it: without it their vote would be refused.
+        let voters_max = self.draft.definition.voters_max();
         for weight in row.definition()?.weights {
             let voters = tx.get::<WeightCount>((self.id, weight))?.map_or(0, |count| count.voters);
             if voters > 0 && !self.draft.definition.weights.contains(&weight) {
                 return Err(DraftError::WeightInUse { weight, voters });
+            }
+            if voters > voters_max {
+                return Err(DraftError::RollTooLong { weight, voters, voters_max });
             }
         }
         self.draft.put_into(&mut row);
@@ -208,6 +217,7 @@ impl From<DraftError> for Problem {
             }
             DraftError::NoSuchElection => no_such_election(),
             DraftError::WeightInUse { .. } => Self::conflict("elections/weight-in-use", error),
+            DraftError::RollTooLong { .. } => Self::unprocessable("elections/roll-too-long", error),
             DraftError::Frozen | DraftError::Known => Self::conflict("elections/frozen", error),
             DraftError::Store(error) => error.into(),
         }

@@ -52,6 +52,11 @@ pub enum ImportRollError {
     WeightDiffers(usize),
     #[error("the weights of all voters add up to more than {BALLOTS_MAX}, which is more than can be counted")]
     TooHeavy,
+    #[error(
+        "more than {voters_max} voters would have the weight {weight}, and what is published of so many votes in the \
+         longest contest could not be kept: have fewer options and shorter names, or hold several elections"
+    )]
+    TooLong { weight: u32, voters_max: u64 },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -78,7 +83,8 @@ impl Command for ImportRoll {
         if row.stage() > Stage::Open {
             return Err(ImportRollError::RollClosed);
         }
-        let weights = row.definition()?.weights;
+        let definition = row.definition()?;
+        let (voters_max, weights) = (definition.voters_max(), definition.weights);
         let (mut added, mut known, mut more) = (0, 0, BTreeMap::<u32, u64>::new());
         for (place, (Hex(voter), weight)) in self.lines.into_iter().enumerate() {
             if !weights.contains(&weight) {
@@ -99,6 +105,9 @@ impl Command for ImportRoll {
             let count = tx.get::<WeightCount>((election, weight))?;
             let mut count = count.unwrap_or(WeightCount { election, weight, voters: 0, issued: 0 });
             count.voters += more.get(&weight).copied().unwrap_or_default();
+            if count.voters > voters_max {
+                return Err(ImportRollError::TooLong { weight, voters_max });
+            }
             weighted += count.voters * u64::from(weight);
             tx.put(count);
         }
@@ -120,6 +129,7 @@ impl From<ImportRollError> for Problem {
             ImportRollError::NoSuchWeight(_) => Self::unprocessable("elections/no-such-weight", error),
             ImportRollError::WeightDiffers(_) => Self::conflict("elections/weight-differs", error),
             ImportRollError::TooHeavy => Self::unprocessable("elections/roll-too-heavy", error),
+            ImportRollError::TooLong { .. } => Self::unprocessable("elections/roll-too-long", error),
             ImportRollError::Store(error) => error.into(),
         }
     }

@@ -5,7 +5,9 @@ use clock::Timestamp;
 use store::{Keys, Tx};
 
 use super::{PostError, Rule, json};
-use crate::board_rows::{BoardState, CountedRow, DecryptedRow, ListsRow, MixRow, Phase, RedeemedRow};
+use crate::board_rows::{
+    BoardState, CountedRow, DecryptedRow, ListsRow, MixRow, Phase, RedeemedRow, RefusedTokensRow,
+};
 
 impl Rule for Mixed {
     fn reads(&self, keys: &mut Keys<'_>) {
@@ -39,10 +41,18 @@ impl Rule for Redeemed {
 }
 
 impl Rule for RefusedTokens {
-    fn reads(&self, _: &mut Keys<'_>) {}
+    fn reads(&self, keys: &mut Keys<'_>) {
+        keys.want::<RefusedTokensRow>((self.weight, self.first));
+    }
 
-    fn apply(self, _: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
-        state.must_be(Phase::Closed)
+    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
+        state.must_be(Phase::Closed)?;
+        let Self { weight, first, multiples, .. } = self;
+        if tx.get::<RefusedTokensRow>((weight, first))?.is_some() {
+            return Err(PostError::AlreadyThere);
+        }
+        tx.put(RefusedTokensRow { weight, first, multiples: multiples.0 });
+        Ok(())
     }
 }
 
