@@ -281,4 +281,34 @@ mod tests {
         open.trustees.clear();
         check(&open, Ok(()));
     }
+    #[test]
+    fn a_definition_whose_answers_are_too_long_for_the_voters_on_the_roll_is_not_taken() {
+        let (id, folder) = (Id::new(1, [1; 10]), tempfile::tempdir().expect("a temporary folder"));
+        let databases = store::Databases::in_files(folder.path());
+        let mut store = databases.open("elections", &crate::elections::schema()).expect("it opens");
+        let mut batch = store.writer.begin().expect("it begins");
+        let mut tx = batch.tx();
+        let short = draft(&[1, 2, 3], 2);
+        let mut long = short.clone();
+        let options = 0..200_u8;
+        long.definition.contests[0].options = options
+            .map(|option| {
+                let mut choice = short.definition.contests[0].options[0].clone();
+                choice.option_id = option.to_string();
+                choice.title = [("en".to_owned(), format!("Number {option}"))].into();
+                choice
+            })
+            .collect();
+        long.definition.contests[0].form = board::FormOf::Approval { approvals_max: 9 };
+        let most = long.definition.voters_max();
+        assert!((800_000..900_000).contains(&most), "{most}");
+        let at = Timestamp::EPOCH;
+        CreateElection { id, draft: short }.apply(&By::Anonymous, &mut tx, at).expect("it is made");
+        tx.put(WeightCount { election: id, weight: 1, voters: most, issued: 0 });
+        let change = || ChangeElection { id, draft: long.clone() };
+        change().apply(&By::Anonymous, &mut tx, at).expect("they fit");
+        tx.put(WeightCount { election: id, weight: 1, voters: most + 1, issued: 0 });
+        let refused = change().apply(&By::Anonymous, &mut tx, at).expect_err("one too many");
+        assert_eq!(Problem::from(refused).code(), "elections/roll-too-long");
+    }
 }

@@ -134,3 +134,55 @@ impl From<ImportRollError> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use store::Databases;
+
+    use super::*;
+    use crate::elections::schema;
+
+    /// So many of the voters of weight 1 are on the roll already; of weight 2 nobody is.
+    fn import(voters: u64, weight: u32, lines: u8) -> Result<RollImported, ImportRollError> {
+        let election = Id::new(1, [1; 10]);
+        let definition = json!({"title": {"en": "A"}, "weights": [1, 2], "contests": [{
+            "contestId": "a", "title": {"en": "A"}, "form": {"kind": "plurality"}, "count": "most",
+            "options": [{"optionId": "a", "title": {"en": "A"}}],
+        }]});
+        let row = ElectionRow {
+            id: election,
+            stage: Stage::Draft as u8,
+            definition: definition.to_string().into_bytes(),
+            trustees: b"[]".to_vec(),
+            threshold: 0,
+            attempt: 0,
+            voters,
+            asked_to: 0,
+            asked_votes: 0,
+            asked_tally: 0,
+            created_at: Timestamp::EPOCH,
+        };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut store = Databases::in_files(folder.path()).open("elections", &schema()).expect("it opens");
+        let mut batch = store.writer.begin().expect("it begins");
+        let mut tx = batch.tx();
+        tx.put(row);
+        tx.put(WeightCount { election, weight: 1, voters, issued: 0 });
+        let lines = (0..lines).map(|line| (Hex([line; 32]), weight)).collect();
+        let applied = ImportRoll { election, lines }.apply(&By::Anonymous, &mut tx, Timestamp::EPOCH);
+        applied.map(|applied| applied.done)
+    }
+
+    #[test]
+    fn there_may_be_as_many_voters_of_a_weight_as_can_be_published_of_and_not_one_more() {
+        // One option: what a mixer proves is the longest thing, 160 bytes a vote behind 296.
+        let most = ((1 << 30) - 296) / 160;
+        assert_eq!(import(most - 2, 1, 2).expect("they fit").voters, most);
+        let refused = import(most - 2, 1, 3).expect_err("one too many");
+        assert!(matches!(refused, ImportRollError::TooLong { weight: 1, voters_max } if voters_max == most));
+        assert_eq!(Problem::from(refused).code(), "elections/roll-too-long");
+        // Each weight is published by itself.
+        assert_eq!(import(most, 2, 3).expect("they fit").added, 3);
+    }
+}

@@ -111,3 +111,38 @@ impl Rule for Counted {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use board::Hex;
+    use store::Databases;
+
+    use super::*;
+    use crate::boards::board_schema;
+
+    #[test]
+    fn a_part_of_the_refused_tokens_that_stands_is_not_said_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut store = Databases::in_files(folder.path()).open("board", &board_schema()).expect("it opens");
+        let mut batch = store.writer.begin().expect("it begins");
+        let mut tx = batch.tx();
+        let mut state = BoardState { phase: Phase::Closed as u8, ..BoardState::new() };
+        let mut post = |weight, first, nonce: u8| {
+            let (multiples, proof) = (Hex([1; 32]), Hex([nonce; 64]));
+            let part = RefusedTokens { weight, first, tokens: 9, multiples, proof };
+            part.apply(&mut tx, &mut state, Timestamp::EPOCH)
+        };
+        post(1, 0, 1).expect("the first");
+        post(1, 65_536, 2).expect("the second");
+        post(2, 0, 3).expect("another weight's");
+        // Whoever begins again proves with other chance.
+        for (weight, first) in [(1, 0), (1, 65_536), (2, 0)] {
+            assert!(matches!(post(weight, first, 4), Err(PostError::AlreadyThere)));
+        }
+        state.phase = Phase::Open as u8;
+        let early =
+            RefusedTokens { weight: 3, first: 0, tokens: 1, multiples: Hex([1; 32]), proof: Hex([1; 64]) };
+        let early = early.apply(&mut tx, &mut state, Timestamp::EPOCH);
+        assert!(matches!(early, Err(PostError::NotNow(Phase::Open))));
+    }
+}
