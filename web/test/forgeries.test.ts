@@ -188,6 +188,19 @@ refused("a board where the proof about refused tokens is one about something els
   refuseAll(board);
   proveRefused(board, 0, 6);
 }, /proof about tokens does not hold/);
+interface RefusedTokens {
+  weight: number;
+  first: number;
+  tokens: number;
+}
+
+const part = (change: (body: RefusedTokens) => void) => (board: Forged) => board.change<RefusedTokens>(board.at("refused-tokens", -1), change);
+
+refused("a board without the proof about the refused tokens of one weight", (board) => board.drop(board.at("refused-tokens", -1)), /not proven that the refused tokens are none of its own/, "town");
+refused("a board that proves the refused tokens of one weight twice", (board) => board.add("refused-tokens", board.body(board.at("refused-tokens", -1)), board.at("decrypting")), /do not follow one another/, "town");
+refused("a proof about refused tokens that begins in their middle", part((body) => void (body.first = 1)), /do not follow one another/, "town");
+refused("a proof about more refused tokens than there are", part((body) => void (body.tokens += 1)), /other tokens are proven/, "town");
+refused("a proof about the refused tokens of another weight", part((body) => void ([body.weight, body.first] = [1, 2])), /other tokens are proven/, "town");
 refused("a board that proves refused tokens where there are none", (board) => proveRefused(board, 0, 1), /no vote of this weight was refused for its token/);
 refused("a closing that says of no weight how many tokens were given out", (board) => board.change<{ issued: unknown[] }>(board.at("closed"), (body) => void (body.issued = [])), /entry 25: it does not say once of each weight/);
 refused("a closing that counts a weight twice", (board) => board.change<{ issued: unknown[] }>(board.at("closed"), (body) => void body.issued.push(body.issued[0])), /does not say once of each weight/);

@@ -54,7 +54,7 @@ fn the_record_of_the_council_is_in_order_and_says_who_was_elected() {
 
 #[test]
 fn the_records_of_the_town_and_of_the_poll_are_in_order() {
-    for (name, votes, standing, contests) in [("town", 9, 8, 7), ("poll", 6, 5, 2)] {
+    for (name, votes, standing, contests) in [("town", 12, 8, 7), ("poll", 6, 5, 2)] {
         let found = checked(&recorded(name)).expect("it is in order");
         assert!(found.published);
         assert_eq!((found.votes, found.standing), (votes, standing));
@@ -91,6 +91,29 @@ fn leaf_like(like: &[u8], index: u64, command: &str, body: &Value) -> Vec<u8> {
         leaf.extend(field);
     }
     leaf
+}
+
+#[test]
+fn refused_tokens_that_are_proven_in_part_or_twice_are_refused() {
+    let with = |change: fn(&mut Value)| forged("town", "election/refused-tokens", |_, body| change(body));
+    with(|_| ()).expect("nothing is another");
+    refused(with(|body| body["first"] = json!(1)), "do not follow one another");
+    refused(with(|body| body["tokens"] = json!(2)), "other tokens are proven");
+    refused(with(|body| body["weight"] = json!(1)), "do not follow one another");
+    refused(with(|body| body["weight"] = json!(2)), "nobody gives tokens of this weight");
+    refused(with(|body| body["proof"] = json!("00".repeat(64))), "the proof does not hold");
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    let to = copied("town", &copy);
+    let mut entries = entries_of(&to);
+    let of_kind = |entry: &Vec<u8>| Leaf::read(entry).expect("a leaf").command == "election/refused-tokens";
+    let place = entries.iter().position(of_kind).expect("there is one");
+    entries.remove(place);
+    let renumbered = entries.iter().enumerate().map(|(index, leaf)| {
+        let Leaf { command, body, .. } = Leaf::read(leaf).expect("a leaf");
+        leaf_like(leaf, index as u64, command, &serde_json::from_slice(body).expect("JSON"))
+    });
+    sign(&to, &renumbered.collect::<Vec<_>>());
+    refused(checked(&to), "has not proven all tokens");
 }
 
 /// Has a server's own record say something else in its last entry of a kind, signed as if nothing had happened.
