@@ -6,6 +6,9 @@ use mixnet::{
     tokens::{BatchProof, Evaluated, TOKENS_MAX, Token, TokenIssuer},
 };
 
+/// The highest number that everybody reads as it is written: browsers round those above.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
+
 pub(crate) fn issuer_of(manifest: &Manifest, weight: u32) -> Option<TokenIssuer> {
     let key = manifest.issuers.iter().find(|issuer| issuer.weight == weight)?.key?;
     TokenIssuer::from_bytes(&key.0).ok()
@@ -56,6 +59,9 @@ pub(crate) fn check_counts(closed: &Closed, manifest: &Manifest, votes: &[u32]) 
         return Err("it does not say once of each weight how many tokens were given out".to_owned());
     }
     for issued in &closed.issued {
+        if issued.voters > NUMBER_MAX {
+            return Err("it says a number that not everybody can read".to_owned());
+        }
         if issued.issued > issued.voters {
             return Err(format!(
                 "more tokens of weight {} were given out than voters have it",

@@ -203,6 +203,17 @@ fn a_poll_whose_count_names_trustees_is_refused() {
 }
 
 #[test]
+fn a_number_that_browsers_would_round_is_refused() {
+    for (voters, why) in [((1_u64 << 53) - 1, None), (1 << 53, Some("not everybody can read"))] {
+        let found = forged("poll", "election/closed", |_, body| body["issued"][0]["voters"] = json!(voters));
+        match why {
+            Some(why) => refused(found, why),
+            None => assert!(found.is_ok(), "{found:?}"),
+        }
+    }
+}
+
+#[test]
 fn an_entry_with_spaces_in_it_is_refused() {
     let spaced = |body: &Value| body.to_string().replace(',', ", ");
     refused(forged_as("poll", "election/open-ballot", |_, _| (), spaced), "not written as it must be");
