@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { toHex } from "../src/bytes.ts";
 import { Forged, damaged, file, refused } from "./recorded.ts";
 
 interface Verdicts {
@@ -18,6 +17,16 @@ interface Counted {
   lied: number[];
   absent: number[];
   answers: { list: number; blob: string }[];
+}
+
+/** The same object, its members the other way round. */
+function reordered(body: Uint8Array): Uint8Array {
+  const turned = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(turned);
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).reverse().map(([name, member]) => [name, turned(member)]));
+  };
+  return new TextEncoder().encode(JSON.stringify(turned(JSON.parse(new TextDecoder().decode(body)))));
 }
 
 // What has its place, and in which order.
@@ -39,8 +48,14 @@ refused("a voting that opens again", (board) => board.add("opened", {}, board.at
 refused("a verdict after the tally began", (board) => board.add("verdicts", { from: 0, to: 1, votes: 0, refused: [] }, board.at("mixed") + 1), /“election\/verdicts” has no place/);
 refused("an unknown event", (board) => board.add("king", {}, board.at("closed")), /no entry of the kind “election\/king”/);
 refused("an event with a member that it does not have", (board) => board.change<Record<string, unknown>>(board.at("closed"), (body) => (body["more"] = 1)), /its body is not that of “election\/closed”/);
+refused("an event whose members stand in another order", (board) => board.entries[board.at("closed")]!.body = reordered(board.entries[board.at("closed")]!.body), /its body is not that of “election\/closed”/);
 refused("an event that is no JSON", (board) => void (board.entries[board.at("closed")]!.body = new Uint8Array([255])), /entry 25: its body is no JSON/);
 refused("an event that says a member twice", (board) => void (board.entries[board.at("closed")]!.body = new TextEncoder().encode('{"issued":[],"issued":[{"weight":1,"issued":5}]}')), /its body is not that of “election\/closed”/);
+refused("a vote that is not secret among votes that are, and refused", (board) => {
+  board.add("open-ballot", { voter: "00".repeat(32), weight: 1, salt: "00".repeat(16), answers: [] }, board.at("verdicts"));
+  const place = board.at("open-ballot");
+  board.change<Verdicts>(board.at("verdicts"), (body) => void ((body.to += 1), (body.votes += 1), body.refused.push({ index: place, reason: "malformed" })));
+}, /“election\/open-ballot” has no place/);
 refused("a vote that is not secret among votes that are", (board) => board.add("open-ballot", { voter: "00".repeat(32), weight: 1, salt: "00".repeat(16), answers: [] }, board.at("closed")), /“election\/open-ballot” has no place/);
 refused("a result that is published before the count", (board) => board.move(board.at("published"), board.at("counted")), /“election\/published” has no place while trustees decrypt/);
 refused("a second count", (board) => board.add("counted", board.body(board.at("counted")), board.at("published")), /after the count it has no place/);
@@ -87,6 +102,23 @@ refused("a manifest with half a character", (board) => board.manifest((manifest)
 refused("a manifest that is longer than an entry may be", (board) => board.manifest((manifest) => void (manifest.description = Object.fromEntries(Array.from({ length: 6 }, (_, at) => [`x${at}`, "x".repeat(4000)])))), /longer than 24000 bytes/);
 refused("a manifest that opens at no time", (board) => board.manifest((manifest) => void (manifest.opensAt = "2026-01-01")), /opens or closes at no time/);
 refused("a manifest that closes before it opens", (board) => board.manifest((manifest) => void ([manifest.opensAt, manifest.closesAt] = ["2026-01-02T00:00:00.000Z", "2026-01-01T00:00:00.000Z"])), /closes before it opens/);
+refused("an election whose identifier is written in upper case", (board) => {
+  board.change<{ election: string }>(0, (body) => void (body.election = body.election.toUpperCase()));
+  board.manifest((manifest) => void (manifest.electionId = manifest.electionId.toUpperCase()));
+}, /its body is not that of “election\/ceremony”/);
+refused("a manifest whose members stand in another order", (board) => board.manifest((manifest) => {
+  const { protocol, ...others } = manifest;
+  Object.keys(manifest).forEach((name) => delete (manifest as Partial<typeof manifest>)[name as keyof typeof manifest]);
+  Object.assign(manifest, others, { protocol });
+}), /not that of an election/);
+refused("a contest whose members stand in another order", (board) => board.manifest((manifest) => {
+  const { contestId, ...others } = manifest.contests[0]!;
+  manifest.contests[0] = { ...others, contestId };
+}), /not that of an election/);
+refused("a manifest whose languages are not in their order", (board) => board.manifest((manifest) => void (manifest.title = { fr: "x", en: "x" })), /title: its languages are not in their order/);
+refused("a manifest without a member", (board) => board.manifest((manifest) => void delete (manifest.contests[0] as { seats?: number }).seats), /not that of an election/);
+refused("a manifest with a time without milliseconds", (board) => board.manifest((manifest) => void (manifest.opensAt = "2026-01-31T12:00:00Z")), /opens or closes at no time/);
+refused("a manifest with keys in upper case", (board) => board.manifest((manifest) => void (manifest.keys = manifest.keys.toUpperCase())), /keys are not those that the trustees made/);
 refused("a manifest that says a member twice", (board) => board.change<{ manifest: string }>(board.at("defined"), (body) => void (body.manifest = body.manifest.replace('"mixers":2', '"mixers":1,"mixers":2'))), /not written as it must be/);
 
 // The ceremony.
@@ -137,17 +169,39 @@ function refuseAll(board: Forged): void {
 }
 
 refused("a board where every vote is refused for its token", refuseAll, /not proven that the refused tokens are none of its own/);
-refused("a board where refused tokens are said to be proven, and none is", (board) => {
-  refuseAll(board);
-  board.add("refused-tokens", { tokens: board.serve(new TextEncoder().encode("[]")) }, board.at("redeemed"));
-}, /other tokens are proven than were refused/);
-refused("a board where the proof about a refused token is one about something else", (board) => {
-  refuseAll(board);
+/** Proofs about so many of the refused tokens, from one on: none of them can hold. */
+function proveRefused(board: Forged, first: number, tokens: number): void {
   const { proofs } = new Forged().body<{ proofs: string[] }>(new Forged().at("redeemed"));
-  const multiple = toHex(new Uint8Array(32));
-  const json = JSON.stringify(board.all("ballot").map((index) => ({ index, multiple, proof: proofs[0] })));
-  board.add("refused-tokens", { tokens: board.serve(new TextEncoder().encode(json)) }, board.at("redeemed"));
+  const multiples = board.serve(new Uint8Array(32 * tokens));
+  board.add("refused-tokens", { weight: 1, first, tokens, multiples, proof: proofs[0] }, board.at("redeemed"));
+}
+
+refused("a board where some refused tokens are said to be proven", (board) => {
+  refuseAll(board);
+  proveRefused(board, 0, 5);
+}, /other tokens are proven than were refused/);
+refused("a board where proofs about refused tokens begin in their middle", (board) => {
+  refuseAll(board);
+  proveRefused(board, 1, 5);
+}, /do not follow one another/);
+refused("a board where the proof about refused tokens is one about something else", (board) => {
+  refuseAll(board);
+  proveRefused(board, 0, 6);
 }, /proof about tokens does not hold/);
+interface RefusedTokens {
+  weight: number;
+  first: number;
+  tokens: number;
+}
+
+const part = (change: (body: RefusedTokens) => void) => (board: Forged) => board.change<RefusedTokens>(board.at("refused-tokens", -1), change);
+
+refused("a board without the proof about the refused tokens of one weight", (board) => board.drop(board.at("refused-tokens", -1)), /not proven that the refused tokens are none of its own/, "town");
+refused("a board that proves the refused tokens of one weight twice", (board) => board.add("refused-tokens", board.body(board.at("refused-tokens", -1)), board.at("decrypting")), /do not follow one another/, "town");
+refused("a proof about refused tokens that begins in their middle", part((body) => void (body.first = 1)), /do not follow one another/, "town");
+refused("a proof about more refused tokens than there are", part((body) => void (body.tokens += 1)), /other tokens are proven/, "town");
+refused("a proof about the refused tokens of another weight", part((body) => void ([body.weight, body.first] = [1, 2])), /other tokens are proven/, "town");
+refused("a board that proves refused tokens where there are none", (board) => proveRefused(board, 0, 1), /no vote of this weight was refused for its token/);
 refused("a closing that says of no weight how many tokens were given out", (board) => board.change<{ issued: unknown[] }>(board.at("closed"), (body) => void (body.issued = [])), /entry 25: it does not say once of each weight/);
 refused("a closing that counts a weight twice", (board) => board.change<{ issued: unknown[] }>(board.at("closed"), (body) => void body.issued.push(body.issued[0])), /does not say once of each weight/);
 refused("a closing that gave out fewer tokens than votes count", (board) => board.change<{ issued: { issued: number }[] }>(board.at("closed"), (body) => void (body.issued[0]!.issued = 4)), /5 votes of weight 1 count, and only 4 tokens/);
@@ -194,6 +248,19 @@ refused("a count that published other answers", (board) => board.change<Counted>
 refused("a count that published the answers of one list", (board) => board.change<Counted>(board.at("counted"), (body) => void body.answers.pop()), /of other lists than there are/);
 refused("a count that published one list twice", (board) => board.change<Counted>(board.at("counted"), (body) => void (body.answers[1] = body.answers[0]!)), /of other lists than there are/);
 refused("a count that left out an answer", (board) => board.change<Counted>(board.at("counted"), (body) => void (body.answers[0]!.blob = board.serve(new TextEncoder().encode("[null]")))), /the answers of list 0 are not what was decrypted/);
+
+/** The published answers of the first list, written otherwise. */
+function answersAs(write: (text: string) => string): (board: Forged) => void {
+  return (board) => {
+    const { answers } = board.body<Counted>(board.at("counted"));
+    const written = write(new TextDecoder().decode(file(`blobs/${answers[0]!.blob}`)));
+    board.change<Counted>(board.at("counted"), (body) => void (body.answers[0]!.blob = board.serve(new TextEncoder().encode(written))));
+  };
+}
+
+for (const [old, other] of [[",", ", "], ["}}", '},"write-in":null}'], ["[", "\ufeff["]]) {
+  refused(`answers that are written in another way (${other})`, answersAs((text) => text.replace(old!, other!)), /published answers (cannot be read|are not written as they must be)|are not what was decrypted/);
+}
 
 // What is honest, and unlike the record.
 

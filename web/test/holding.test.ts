@@ -8,9 +8,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
+import { ed25519 } from "@noble/curves/ed25519.js";
 import { checkAgrees } from "../src/election/agreement.ts";
 import { type Sealed, seal, submit } from "../src/election/ballot.ts";
-import { readDefined } from "../src/election/defined.ts";
+import { type Defined, readDefined } from "../src/election/defined.ts";
 import { takeSequence } from "../src/election/kept-right.ts";
 import type { Election } from "../src/election/model.ts";
 import { checkReceipt } from "../src/election/receipt.ts";
@@ -121,10 +122,14 @@ class Town {
   }
 
   untilConfirmed(trackers: string[]): Promise<void> {
+    return this.untilJudged(trackers, "CONFIRMED");
+  }
+
+  untilJudged(trackers: string[], judged: "CONFIRMED" | "REFUSED"): Promise<void> {
     const path = (tracker: string) => `/api/v1/public/elections/${this.electionId}/ballots/${tracker}`;
     return this.until(async () => {
       const found = await Promise.all(trackers.map((tracker) => ask<{ status: string }>(path(tracker), { anonymous: true })));
-      return found.every(({ status }) => status === "CONFIRMED");
+      return found.every(({ status }) => status === judged);
     });
   }
 
@@ -207,6 +212,24 @@ function answersOf([one, approval, score, order, board, panel, song, name]: Row)
   ];
 }
 
+/** Strangers' keys and the weights that they claim: two votes are by one key. */
+const STRANGERS = [
+  { seed: 1, weight: 1 },
+  { seed: 1, weight: 1 },
+  { seed: 2, weight: 3 },
+];
+
+/** Strangers vote with tokens that nobody gave. */
+async function intrude(town: Town, defined: Defined, answers: Answer[]): Promise<void> {
+  const trackers: string[] = [];
+  for (const [number, { seed, weight }] of STRANGERS.entries()) {
+    const secretKey = new Uint8Array(32).fill(seed);
+    const right = { secretKey, voterKey: ed25519.getPublicKey(secretKey), token: new Uint8Array(64), weight, fresh: true };
+    trackers.push((await submit(seal(defined, right, number + 1, answers), right)).tracker);
+  }
+  await town.untilJudged(trackers, "REFUSED");
+}
+
 /** Holds an election with secret votes, of whose voters the last votes twice, and of whose trustees one is lost. */
 async function hold(town: Town, name: string, definition: object, weights: number[], votes: Answer[][], [one, other]: [string, string]): Promise<void> {
   await town.create(definition, weights);
@@ -232,6 +255,8 @@ async function hold(town: Town, name: string, definition: object, weights: numbe
     trackers.push(receipt.tracker);
   }
   await town.untilConfirmed(trackers);
+  // Where weights differ, strangers try too.
+  if (defined.manifest.issuers.length > 1) await intrude(town, defined, votes[0]!);
   await town.step("closing");
   await town.step("tally");
   await town.untilState("decrypting");

@@ -152,10 +152,18 @@ events! {
         /// One for each 65,536 of them.
         proofs: Vec<Hex<64>>,
     }
-    /// The issuer proves of each vote that was refused for its token that the token is not its own.
+    /// The issuer proves of votes of one weight that were refused for their tokens that those are not its own. Nobody
+    /// bounds how many such votes strangers send, so there may be several of these for a weight.
     RefusedTokens "election/refused-tokens" {
-        /// SHA-256 of a list: JSON, a [`RefusedToken`] for each.
-        tokens: Hex<32>,
+        weight: u32,
+        /// How many of that weight were proven before, in the order of the board.
+        first: u32,
+        /// 65,536, or in the last of these as many as are left.
+        tokens: u32,
+        /// SHA-256 of the issuer's multiples of the votes' keys' hashes, 32 bytes each, in the order of the board.
+        multiples: Hex<32>,
+        /// That they are multiples by its key.
+        proof: Hex<64>,
     }
     /// All is mixed: these lists are to be decrypted.
     Decrypting "election/decrypting" {
@@ -219,18 +227,6 @@ pub struct TrusteeFault {
 pub struct RefusedBallot {
     pub index: u64,
     pub reason: WhyRefused,
-}
-
-/// What the token of a vote would have been, had its issuer given it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RefusedToken {
-    /// Where the vote stands.
-    pub index: u64,
-    /// The issuer's multiple of its key's hash.
-    pub multiple: Hex<32>,
-    /// That it is one.
-    pub proof: Hex<64>,
 }
 
 /// Why a vote does not count.
@@ -321,7 +317,7 @@ impl Event {
         match self {
             Self::Mixed(mixed) => vec![mixed.output, mixed.proof],
             Self::Redeemed(redeemed) => vec![redeemed.multiples],
-            Self::RefusedTokens(refused) => vec![refused.tokens],
+            Self::RefusedTokens(refused) => vec![refused.multiples],
             Self::Decrypting(decrypting) => decrypting.lists.iter().map(|list| list.blob).collect(),
             Self::Decrypted(decrypted) => decrypted.partials.iter().map(|part| part.blob).collect(),
             Self::Lied(lied) => vec![lied.partial.blob],

@@ -16,6 +16,7 @@ mod definition;
 mod event;
 mod manifest;
 mod roll_call;
+mod room;
 mod text;
 
 pub use bytes::{
@@ -30,11 +31,11 @@ pub use definition::{
 pub use event::{
     Abandoned, BallotEntry, BeginCeremony, CeremonyStep, Closed, Counted, Decrypted, Decrypting, Defined,
     Event, EventError, Lied, ListBlob, ListRows, Mixed, OnBoard, OpenBallotEntry, Opened, Published,
-    Redeemed, RefusedBallot, RefusedToken, RefusedTokens, RollCount, Said, TrusteeFault, Verdicts, Void,
-    WhyRefused,
+    Redeemed, RefusedBallot, RefusedTokens, RollCount, Said, TrusteeFault, Verdicts, Void, WhyRefused,
 };
 pub use manifest::{Issuer, Lists, Manifest, PROTOCOL, TrusteesNamed};
-pub use roll_call::{RollCall, Standing, Turn};
+pub use roll_call::{Refused, RollCall, Standing, Turn};
+pub use room::BLOB_BYTES_MAX;
 pub use text::{Base64, Hex, NotHex};
 
 /// One election, as all services know it.

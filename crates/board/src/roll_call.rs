@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::event::{BallotEntry, OpenBallotEntry, Verdicts};
+use crate::event::{BallotEntry, OpenBallotEntry, RefusedBallot, Verdicts, WhyRefused};
 
 /// Votes as they stand on a board, with what whoever calls the roll keeps of each.
 #[derive(Debug, Clone)]
@@ -10,7 +10,6 @@ pub struct RollCall<T> {
     votes: BTreeMap<u64, (Turn, T)>,
     /// Places up to which votes were checked, by where a check began.
     checked: BTreeMap<u64, u64>,
-    refused: std::collections::BTreeSet<u64>,
 }
 
 /// Whose vote it is, and which of theirs.
@@ -44,28 +43,48 @@ pub struct Standing<'r, T> {
     pub vote: &'r T,
 }
 
+/// A vote that was refused.
+#[derive(Debug)]
+pub struct Refused<T> {
+    /// Its place on the board.
+    pub index: u64,
+    pub reason: WhyRefused,
+    pub vote: T,
+}
+
 impl<T> Default for RollCall<T> {
     fn default() -> Self {
-        Self { votes: BTreeMap::new(), checked: BTreeMap::new(), refused: std::collections::BTreeSet::new() }
+        Self::new()
     }
 }
 
 impl<T> RollCall<T> {
+    /// Nobody voted yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { votes: BTreeMap::new(), checked: BTreeMap::new() }
+    }
+
     /// A vote stands at this place.
     pub fn vote(&mut self, index: u64, turn: Turn, vote: T) {
         self.votes.insert(index, (turn, vote));
     }
 
-    /// Votes were checked.
-    pub fn verdicts(&mut self, verdicts: &Verdicts) {
+    /// Votes were checked. Those that were refused are given back and kept no longer: strangers may send more of them
+    /// than there are voters.
+    pub fn verdicts(&mut self, verdicts: &Verdicts) -> Vec<Refused<T>> {
         self.checked.insert(verdicts.from, verdicts.to);
-        self.refused.extend(verdicts.refused.iter().map(|refused| refused.index));
+        let refuse = |refused: &RefusedBallot| {
+            let (_, vote) = self.votes.remove(&refused.index)?;
+            Some(Refused { index: refused.index, reason: refused.reason, vote })
+        };
+        verdicts.refused.iter().filter_map(refuse).collect()
     }
 
-    /// Votes that were refused, in the order of the board.
-    pub fn refused(&self) -> impl Iterator<Item = Standing<'_, T>> {
-        let refused = self.votes.iter().filter(|(index, _)| self.refused.contains(index));
-        refused.map(|(index, (turn, vote))| Standing { index: *index, turn: *turn, vote })
+    /// Votes from one place of the board on and before another, in its order.
+    pub fn between(&self, from: u64, to: u64) -> impl Iterator<Item = Standing<'_, T>> {
+        let votes = self.votes.range(from..to.max(from));
+        votes.map(|(index, (turn, vote))| Standing { index: *index, turn: *turn, vote })
     }
 
     /// Votes that nobody has checked yet.
@@ -80,8 +99,7 @@ impl<T> RollCall<T> {
 
     /// Votes that were confirmed, in the order of the board, each with its voter.
     pub fn confirmed(&self) -> impl Iterator<Item = Standing<'_, T>> {
-        let confirmed =
-            self.votes.iter().filter(|(index, _)| self.is_checked(**index) && !self.refused.contains(index));
+        let confirmed = self.votes.iter().filter(|(index, _)| self.is_checked(**index));
         confirmed.map(|(index, (turn, vote))| Standing { index: *index, turn: *turn, vote })
     }
 
@@ -102,7 +120,6 @@ impl<T> RollCall<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{RefusedBallot, WhyRefused};
 
     /// Votes by their places: the voter, and which of theirs it is.
     fn call(votes: &[(u64, u8, u32)], checked: &[(u64, u64, &[u64])]) -> Vec<u64> {
@@ -140,6 +157,25 @@ mod tests {
     #[test]
     fn of_votes_that_say_the_same_the_later_one_counts() {
         assert_eq!(call(&[(1, 7, 2), (2, 7, 2)], &[(0, 9, &[])]), [2]);
+    }
+
+    #[test]
+    fn what_was_refused_is_given_back_and_not_kept() {
+        let mut roll = RollCall::default();
+        for index in 1..=3 {
+            roll.vote(index, Turn { voter: [7; 32], sequence: 1 }, index * 10);
+        }
+        let refuse = |index| RefusedBallot { index, reason: WhyRefused::Token };
+        let refused =
+            roll.verdicts(&Verdicts { from: 0, to: 4, votes: 3, refused: vec![refuse(1), refuse(3)] });
+        let refused: Vec<_> = refused.iter().map(|refused| (refused.index, refused.vote)).collect();
+        assert_eq!(refused, [(1, 10), (3, 30)]);
+        let left: Vec<_> = roll.between(0, 9).map(|vote| vote.index).collect();
+        assert_eq!((left, roll.unchecked()), (vec![2], 0));
+        assert_eq!(
+            (roll.between(3, 9).count(), roll.between(2, 3).count(), roll.between(9, 0).count()),
+            (0, 1, 0)
+        );
     }
 
     #[test]

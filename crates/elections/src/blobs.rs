@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, MutexGuard, PoisonError},
 };
 
-use board::{Hex, sha256};
+use board::{BLOB_BYTES_MAX, Hex, sha256};
 use clock::Timestamp;
 use ledger::Operation;
 use problem::Problem;
@@ -23,8 +23,10 @@ use crate::{
 /// Bytes of one piece, at most.
 pub const PIECE_BYTES_MAX: usize = 512 * 1024;
 
-/// Pieces of one blob, at most: enough for a proof about three million ballots.
-pub const PIECES_MAX: u32 = 1024;
+/// Pieces of one blob, at most: together as many bytes as whoever checks an election reads.
+pub const PIECES_MAX: u32 = 2048;
+
+const _: () = assert!(PIECES_MAX as u64 * PIECE_BYTES_MAX as u64 == BLOB_BYTES_MAX);
 
 /// Keeps a piece of a blob.
 struct KeepPiece(BlobRow);

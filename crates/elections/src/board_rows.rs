@@ -94,6 +94,18 @@ table! {
 }
 
 table! {
+    /// Some of the tokens for which votes of one weight were refused, proven.
+    pub(crate) struct RefusedTokensRow in "board_refused_tokens", Replayed {
+        key {
+            pub(crate) weight: u32,
+            /// How many of that weight were proven before.
+            pub(crate) first: u32,
+        }
+        pub(crate) multiples: [u8; 32],
+    }
+}
+
+table! {
     /// What is to be decrypted.
     pub(crate) struct ListsRow in "board_lists", Replayed {
         key { pub(crate) part: u8 }

@@ -25,7 +25,7 @@ use tokio::sync::{Mutex, OnceCell, watch};
 use crate::{
     board_rows::{
         BlobRow, BoardState, CountedRow, DecryptedRow, ListsRow, ManifestRow, MixRow, Phase, RedeemedRow,
-        SaidRow, StagedRow, VerdictRow, VoidRow, VoteRow,
+        RefusedTokensRow, SaidRow, StagedRow, VerdictRow, VoidRow, VoteRow,
     },
     post::{Post, PostError, Rule},
     sql,
@@ -96,7 +96,9 @@ pub fn board_schema() -> Schema {
             .table::<CountedRow>()
             .table::<BlobRow>()
             .migration("elections/0003_staged", include_str!("../migrations/0003_staged.sql"))
-            .table::<StagedRow>(),
+            .table::<StagedRow>()
+            .migration("elections/0004_refused_tokens", include_str!("../migrations/0004_refused_tokens.sql"))
+            .table::<RefusedTokensRow>(),
     )
 }
 

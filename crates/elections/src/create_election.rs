@@ -69,6 +69,11 @@ pub enum DraftError {
     NoSuchElection,
     #[error("{voters} voters are on the roll with weight {weight}: keep it")]
     WeightInUse { weight: u32, voters: u64 },
+    #[error(
+        "{voters} voters are on the roll with weight {weight}, and what is published of more than {voters_max} votes in \
+         the longest contest could not be kept: have fewer options and shorter names"
+    )]
+    RollTooLong { weight: u32, voters: u64, voters_max: u64 },
     #[error("the election is not a draft any more")]
     Frozen,
     #[error("there is an election with this identifier")]
@@ -185,10 +190,14 @@ impl Command for ChangeElection {
             return Err(DraftError::Frozen);
         }
         // Who is on the roll with a weight keeps it: without it their vote would be refused.
+        let voters_max = self.draft.definition.voters_max();
         for weight in row.definition()?.weights {
             let voters = tx.get::<WeightCount>((self.id, weight))?.map_or(0, |count| count.voters);
             if voters > 0 && !self.draft.definition.weights.contains(&weight) {
                 return Err(DraftError::WeightInUse { weight, voters });
+            }
+            if voters > voters_max {
+                return Err(DraftError::RollTooLong { weight, voters, voters_max });
             }
         }
         self.draft.put_into(&mut row);
@@ -208,6 +217,7 @@ impl From<DraftError> for Problem {
             }
             DraftError::NoSuchElection => no_such_election(),
             DraftError::WeightInUse { .. } => Self::conflict("elections/weight-in-use", error),
+            DraftError::RollTooLong { .. } => Self::unprocessable("elections/roll-too-long", error),
             DraftError::Frozen | DraftError::Known => Self::conflict("elections/frozen", error),
             DraftError::Store(error) => error.into(),
         }
@@ -270,5 +280,35 @@ mod tests {
         check(&open, Err("elections/trustees-unfit"));
         open.trustees.clear();
         check(&open, Ok(()));
+    }
+    #[test]
+    fn a_definition_whose_answers_are_too_long_for_the_voters_on_the_roll_is_not_taken() {
+        let (id, folder) = (Id::new(1, [1; 10]), tempfile::tempdir().expect("a temporary folder"));
+        let databases = store::Databases::in_files(folder.path());
+        let mut store = databases.open("elections", &crate::elections::schema()).expect("it opens");
+        let mut batch = store.writer.begin().expect("it begins");
+        let mut tx = batch.tx();
+        let short = draft(&[1, 2, 3], 2);
+        let mut long = short.clone();
+        let options = 0..200_u8;
+        long.definition.contests[0].options = options
+            .map(|option| {
+                let mut choice = short.definition.contests[0].options[0].clone();
+                choice.option_id = option.to_string();
+                choice.title = [("en".to_owned(), format!("Number {option}"))].into();
+                choice
+            })
+            .collect();
+        long.definition.contests[0].form = board::FormOf::Approval { approvals_max: 9 };
+        let most = long.definition.voters_max();
+        assert!((800_000..900_000).contains(&most), "{most}");
+        let at = Timestamp::EPOCH;
+        CreateElection { id, draft: short }.apply(&By::Anonymous, &mut tx, at).expect("it is made");
+        tx.put(WeightCount { election: id, weight: 1, voters: most, issued: 0 });
+        let change = || ChangeElection { id, draft: long.clone() };
+        change().apply(&By::Anonymous, &mut tx, at).expect("they fit");
+        tx.put(WeightCount { election: id, weight: 1, voters: most + 1, issued: 0 });
+        let refused = change().apply(&By::Anonymous, &mut tx, at).expect_err("one too many");
+        assert_eq!(Problem::from(refused).code(), "elections/roll-too-long");
     }
 }

@@ -52,6 +52,11 @@ pub enum ImportRollError {
     WeightDiffers(usize),
     #[error("the weights of all voters add up to more than {BALLOTS_MAX}, which is more than can be counted")]
     TooHeavy,
+    #[error(
+        "more than {voters_max} voters would have the weight {weight}, and what is published of so many votes in the \
+         longest contest could not be kept: have fewer options and shorter names, or hold several elections"
+    )]
+    TooLong { weight: u32, voters_max: u64 },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -78,7 +83,8 @@ impl Command for ImportRoll {
         if row.stage() > Stage::Open {
             return Err(ImportRollError::RollClosed);
         }
-        let weights = row.definition()?.weights;
+        let definition = row.definition()?;
+        let (voters_max, weights) = (definition.voters_max(), definition.weights);
         let (mut added, mut known, mut more) = (0, 0, BTreeMap::<u32, u64>::new());
         for (place, (Hex(voter), weight)) in self.lines.into_iter().enumerate() {
             if !weights.contains(&weight) {
@@ -99,6 +105,9 @@ impl Command for ImportRoll {
             let count = tx.get::<WeightCount>((election, weight))?;
             let mut count = count.unwrap_or(WeightCount { election, weight, voters: 0, issued: 0 });
             count.voters += more.get(&weight).copied().unwrap_or_default();
+            if count.voters > voters_max {
+                return Err(ImportRollError::TooLong { weight, voters_max });
+            }
             weighted += count.voters * u64::from(weight);
             tx.put(count);
         }
@@ -120,7 +129,60 @@ impl From<ImportRollError> for Problem {
             ImportRollError::NoSuchWeight(_) => Self::unprocessable("elections/no-such-weight", error),
             ImportRollError::WeightDiffers(_) => Self::conflict("elections/weight-differs", error),
             ImportRollError::TooHeavy => Self::unprocessable("elections/roll-too-heavy", error),
+            ImportRollError::TooLong { .. } => Self::unprocessable("elections/roll-too-long", error),
             ImportRollError::Store(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use store::Databases;
+
+    use super::*;
+    use crate::elections::schema;
+
+    /// So many of the voters of weight 1 are on the roll already; of weight 2 nobody is.
+    fn import(voters: u64, weight: u32, lines: u8) -> Result<RollImported, ImportRollError> {
+        let election = Id::new(1, [1; 10]);
+        let definition = json!({"title": {"en": "A"}, "weights": [1, 2], "contests": [{
+            "contestId": "a", "title": {"en": "A"}, "form": {"kind": "plurality"}, "count": "most",
+            "options": [{"optionId": "a", "title": {"en": "A"}}],
+        }]});
+        let row = ElectionRow {
+            id: election,
+            stage: Stage::Draft as u8,
+            definition: definition.to_string().into_bytes(),
+            trustees: b"[]".to_vec(),
+            threshold: 0,
+            attempt: 0,
+            voters,
+            asked_to: 0,
+            asked_votes: 0,
+            asked_tally: 0,
+            created_at: Timestamp::EPOCH,
+        };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut store = Databases::in_files(folder.path()).open("elections", &schema()).expect("it opens");
+        let mut batch = store.writer.begin().expect("it begins");
+        let mut tx = batch.tx();
+        tx.put(row);
+        tx.put(WeightCount { election, weight: 1, voters, issued: 0 });
+        let lines = (0..lines).map(|line| (Hex([line; 32]), weight)).collect();
+        let applied = ImportRoll { election, lines }.apply(&By::Anonymous, &mut tx, Timestamp::EPOCH);
+        applied.map(|applied| applied.done)
+    }
+
+    #[test]
+    fn there_may_be_as_many_voters_of_a_weight_as_can_be_published_of_and_not_one_more() {
+        // One option: what a mixer proves is the longest thing, 160 bytes a vote behind 296.
+        let most = ((1 << 30) - 296) / 160;
+        assert_eq!(import(most - 2, 1, 2).expect("they fit").voters, most);
+        let refused = import(most - 2, 1, 3).expect_err("one too many");
+        assert!(matches!(refused, ImportRollError::TooLong { weight: 1, voters_max } if voters_max == most));
+        assert_eq!(Problem::from(refused).code(), "elections/roll-too-long");
+        // Each weight is published by itself.
+        assert_eq!(import(most, 2, 3).expect("they fit").added, 3);
     }
 }

@@ -4,6 +4,7 @@ mod check_ballots;
 mod check_part;
 mod count;
 mod mix;
+mod prove_tokens;
 
 pub(crate) use check_ballots::CheckBallots;
 pub(crate) use check_part::CheckPart;

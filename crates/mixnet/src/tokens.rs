@@ -81,6 +81,8 @@ pub enum TokenError {
     OtherTokens,
     #[error("token {0} does not follow from its input")]
     Output(usize),
+    #[error("token {0} is the issuer's")]
+    Issued(usize),
 }
 
 /// `use || suite`, as a domain separation tag.
@@ -185,16 +187,43 @@ impl TokenIssuer {
         multiples: &[Evaluated],
         proof: &BatchProof,
     ) -> Result<(), TokenError> {
+        match self.first_that_is(false, tokens, multiples, proof)? {
+            Some(index) => Err(TokenError::Output(index)),
+            None => Ok(()),
+        }
+    }
+
+    /// Is none of these a token of this issuer's? For everybody: the issuer shows its multiples of their inputs all
+    /// the same.
+    pub fn verify_refused(
+        &self,
+        tokens: &[Token],
+        multiples: &[Evaluated],
+        proof: &BatchProof,
+    ) -> Result<(), TokenError> {
+        match self.first_that_is(true, tokens, multiples, proof)? {
+            Some(index) => Err(TokenError::Issued(index)),
+            None => Ok(()),
+        }
+    }
+
+    /// The first token that is this issuer's, or the first that is not, if these are its multiples.
+    fn first_that_is(
+        &self,
+        issued: bool,
+        tokens: &[Token],
+        multiples: &[Evaluated],
+        proof: &BatchProof,
+    ) -> Result<Option<usize>, TokenError> {
         if tokens.len() != multiples.len() {
             return Err(TokenError::OtherTokens);
         }
         let multiples: Vec<_> = multiples.iter().map(|multiple| multiple.0).collect();
         proof.verify(&self.0, &hashed(tokens)?, &multiples)?;
-        let wrong = |(token, multiple): (&Token, &Element)| output(&token.input, multiple) != token.output;
-        match tokens.iter().zip(&multiples).position(wrong) {
-            Some(index) => Err(TokenError::Output(index)),
-            None => Ok(()),
-        }
+        let is = |(token, multiple): (&Token, &Element)| {
+            (output(&token.input, multiple) == token.output) == issued
+        };
+        Ok(tokens.iter().zip(&multiples).position(is))
     }
 }
 

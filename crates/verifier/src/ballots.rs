@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use board::{BallotEntry, Manifest, OpenBallotEntry, Verdicts, WhyRefused};
+use board::{BallotEntry, Hex, Manifest, OpenBallotEntry, RollCall, Turn, Verdicts, WhyRefused};
 use mixnet::{Ballot, Caster, Encoded, Polling, Ristretto, is_voter_key, verify_all};
 use rayon::prelude::*;
 use seal::PublicKey;
@@ -10,10 +10,28 @@ use seal::PublicKey;
 use crate::Wrong;
 
 /// A vote on the board.
-#[derive(Debug, Clone)]
-pub(crate) enum Vote {
-    Secret(BallotEntry),
-    Open(OpenBallotEntry),
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Vote<'v> {
+    Secret(&'v BallotEntry),
+    Open(&'v OpenBallotEntry),
+}
+
+impl Vote<'_> {
+    /// What its voter finds it by.
+    pub(crate) fn tracker(self) -> Hex<32> {
+        match self {
+            Self::Secret(vote) => vote.tracker(),
+            Self::Open(vote) => vote.tracker(),
+        }
+    }
+
+    /// Whose it is, and which of theirs.
+    pub(crate) fn turn(self) -> Turn {
+        match self {
+            Self::Secret(vote) => vote.into(),
+            Self::Open(vote) => vote.into(),
+        }
+    }
 }
 
 /// The ballots of a vote, each with its list.
@@ -32,19 +50,20 @@ impl Terms<'_> {
         &self,
         at: u64,
         verdicts: &Verdicts,
-        votes: &BTreeMap<u64, Vote>,
+        roll: &RollCall<Vote<'_>>,
     ) -> Result<(), Wrong> {
         if verdicts.from >= verdicts.to || verdicts.to > at {
             return Err(Wrong::at(at, "verdicts about no entries"));
         }
-        let found: Vec<(u64, &Vote)> =
-            votes.range(verdicts.from..verdicts.to).map(|(index, vote)| (*index, vote)).collect();
+        let found: Vec<(u64, Vote<'_>)> =
+            roll.between(verdicts.from, verdicts.to).map(|vote| (vote.index, *vote.vote)).collect();
         if found.len() != usize::try_from(verdicts.votes).unwrap_or(usize::MAX) {
             return Err(Wrong::at(at, "verdicts about another number of votes than stand there"));
         }
         let refused: BTreeMap<u64, WhyRefused> =
             verdicts.refused.iter().map(|refused| (refused.index, refused.reason)).collect();
-        let known = refused.keys().all(|index| found.iter().any(|(place, _)| place == index));
+        let known =
+            refused.keys().all(|index| found.binary_search_by_key(index, |(place, _)| *place).is_ok());
         if refused.len() != verdicts.refused.len() || !known {
             return Err(Wrong::at(at, "something is refused that is no vote, or twice"));
         }
@@ -68,9 +87,9 @@ impl Terms<'_> {
     }
 
     /// What is wrong with each vote, if something is.
-    fn faults(&self, votes: &[(u64, &Vote)]) -> Vec<(u64, Option<&'static str>)> {
+    fn faults(&self, votes: &[(u64, Vote<'_>)]) -> Vec<(u64, Option<&'static str>)> {
         let looked: Vec<Result<Ballots, &'static str>> =
-            votes.par_iter().map(|(_, vote)| self.look(vote)).collect();
+            votes.par_iter().map(|(_, vote)| self.look(*vote)).collect();
         let mut proofs = Vec::new();
         let mut owners = Vec::new();
         for (place, (looked, (_, vote))) in looked.iter().zip(votes).enumerate() {
@@ -85,14 +104,14 @@ impl Terms<'_> {
             }
         }
         let lying: Vec<usize> = verify_all(&proofs).into_iter().map(|(proof, _)| owners[proof]).collect();
-        let fault = |(place, (index, _)): (usize, &(u64, &Vote))| {
+        let fault = |(place, (index, _)): (usize, &(u64, Vote<'_>))| {
             let proof = lying.contains(&place).then_some("a proof in it does not hold");
             (*index, looked[place].as_ref().err().copied().or(proof))
         };
         votes.iter().enumerate().map(fault).collect()
     }
 
-    fn look(&self, vote: &Vote) -> Result<Ballots, &'static str> {
+    fn look(&self, vote: Vote<'_>) -> Result<Ballots, &'static str> {
         match vote {
             Vote::Secret(entry) => self.look_secret(entry),
             Vote::Open(entry) => self.look_open(entry).map(|()| Vec::new()),
@@ -101,7 +120,7 @@ impl Terms<'_> {
 
     fn look_secret(&self, entry: &BallotEntry) -> Result<Ballots, &'static str> {
         let weight = self.manifest.issuers.iter().position(|issuer| issuer.weight == entry.weight);
-        let weight = weight.filter(|_| self.manifest.secret).ok_or("it is of no weight of this election")?;
+        let weight = weight.ok_or("it is of no weight of this election")?;
         if entry.ballots.len() != self.manifest.contests.len() {
             return Err("it is not one ballot for each contest");
         }
@@ -118,8 +137,8 @@ impl Terms<'_> {
     }
 
     fn look_open(&self, entry: &OpenBallotEntry) -> Result<(), &'static str> {
-        if self.manifest.secret || self.manifest.issuers.iter().all(|issuer| issuer.weight != entry.weight) {
-            return Err("it is of another kind of election");
+        if self.manifest.issuers.iter().all(|issuer| issuer.weight != entry.weight) {
+            return Err("it is of no weight of this election");
         }
         let allowed = entry.answers.len() == self.manifest.contests.len()
             && self.manifest.contests.iter().zip(&entry.answers).all(|(question, answer)| {

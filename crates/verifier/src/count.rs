@@ -50,6 +50,18 @@ pub(crate) fn open_answers(manifest: &Manifest, votes: &[&OpenBallotEntry]) -> L
     lists
 }
 
+/// Answers as they were published, sorted as ours are: their order says nothing.
+fn read_answers(json: &[u8]) -> Result<Vec<Option<Answer>>, String> {
+    let mut answers: Vec<Option<Answer>> =
+        serde_json::from_slice(json).map_err(|_| "answers cannot be read".to_owned())?;
+    // There is one way to write them, so that nobody reads more or other than this out of them.
+    if serde_json::to_vec(&answers).ok().as_deref() != Some(json) {
+        return Err("answers are not written as they must be".to_owned());
+    }
+    answers.sort();
+    Ok(answers)
+}
+
 /// Are these the answers and results that were published?
 pub(crate) fn check_count(
     record: &Record,
@@ -64,8 +76,7 @@ pub(crate) fn check_count(
     }
     for said in &counted.answers {
         let published = record.blob(&said.blob).map_err(|error| error.to_string())?;
-        let published: Vec<Option<Answer>> =
-            serde_json::from_slice(&published).map_err(|_| "answers cannot be read".to_owned())?;
+        let published = read_answers(&published)?;
         if lists.get(&said.list) != Some(&published) {
             return Err(format!("the answers of list {} are not what was decrypted", said.list));
         }

@@ -10,6 +10,7 @@ mod count;
 mod leaf;
 mod mixes;
 mod record;
+mod refused;
 mod tally;
 mod tokens;
 mod walk;

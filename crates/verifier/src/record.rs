@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use board::{Hex, sha256};
+use board::{BLOB_BYTES_MAX, Hex, sha256};
 use ledger::{
     checkpoint::Checkpoint,
     merkle::{Frontier, Hash, leaf_hash},
@@ -21,9 +21,6 @@ pub const CHECKPOINT: &str = "checkpoint";
 pub const KEYS: &str = "keys";
 /// All entries, each behind its length in two bytes, as in the bundles of C2SP tlog-tiles.
 pub const ENTRIES: &str = "entries";
-
-/// Bytes of one blob, at most.
-const BLOB_BYTES_MAX: u64 = 1 << 30;
 
 /// What was published.
 #[derive(Debug)]

@@ -1,11 +1,9 @@
 //! What follows when no votes are taken any more: mixes and proofs of tokens, then decryptions, then the count. Whatever
 //! is left out, comes again or comes in another order is wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use board::{
-    BallotEntry, Closed, Counted, Event, Hex, Manifest, OpenBallotEntry, Redeemed, RefusedToken, lots_seed,
-};
+use board::{BallotEntry, Closed, Counted, Event, Hex, Manifest, OpenBallotEntry, Redeemed, lots_seed};
 use mixnet::{Ristretto, TrusteeKeys};
 
 use crate::{
@@ -14,7 +12,8 @@ use crate::{
     count::{Lists, check_count, decrypted_answers, open_answers},
     mixes::Chain,
     record::Record,
-    tokens::{check_counts, check_redeemed, check_refused},
+    refused::RefusedVotes,
+    tokens::{check_counts, check_redeemed},
     walk::{Checked, Said, Voted},
 };
 
@@ -25,7 +24,7 @@ pub(crate) struct Tally<'t> {
     pub(crate) hash: Hex<32>,
     /// Nothing, if votes are not secret.
     pub(crate) keys: Option<&'t TrusteeKeys<Ristretto>>,
-    pub(crate) voted: &'t Voted,
+    pub(crate) voted: &'t Voted<'t>,
     /// What was said at the closing, and where.
     pub(crate) closed: &'t (u64, Closed),
 }
@@ -45,7 +44,7 @@ impl Tally<'_> {
         let standing = self.voted.roll.standing();
         let (mut secret, mut open) = (Vec::new(), Vec::new());
         for vote in &standing {
-            match vote.vote {
+            match *vote.vote {
                 Vote::Secret(entry) => secret.push(entry),
                 Vote::Open(entry) => open.push(entry),
             }
@@ -128,7 +127,7 @@ struct Secret<'t> {
     stage: Stage,
     /// Weights whose tokens are proven.
     redeemed: BTreeSet<u32>,
-    refused_proven: bool,
+    refused: RefusedVotes,
 }
 
 impl<'t> Secret<'t> {
@@ -138,14 +137,14 @@ impl<'t> Secret<'t> {
         votes: Vec<&'t BallotEntry>,
     ) -> Result<Self, Wrong> {
         let chain = Chain::begin(tally.record, tally.manifest, tally.hash.0, keys, &votes);
-        let refused_proven = tally.voted.for_token.is_empty();
+        let refused = RefusedVotes::of(tally.voted.for_token.values().copied());
         Ok(Self {
             tally,
             votes,
             chain: chain.map_err(Wrong::whole)?,
             stage: Stage::Mixing,
             redeemed: BTreeSet::new(),
-            refused_proven,
+            refused,
         })
     }
 
@@ -169,15 +168,14 @@ impl<'t> Secret<'t> {
                 checked.mixes += 1;
             }
             (Event::Redeemed(proven), Stage::Mixing) => self.redeemed(proven)?,
-            // Whoever mixes last says it again if they have to begin again.
             (Event::RefusedTokens(proven), Stage::Mixing) => {
-                self.refused_tokens(&self.tally.blob(&proven.tokens)?)?;
-                self.refused_proven = true;
+                let multiples = self.tally.blob(&proven.multiples)?;
+                self.refused.prove(self.tally.manifest, proven, &multiples)?;
             }
             (Event::Decrypting(decrypting), Stage::Mixing) => {
                 let issuers = &self.tally.manifest.issuers;
                 let all = issuers.iter().all(|issuer| self.redeemed.contains(&issuer.weight));
-                if !all || !self.refused_proven {
+                if !all || !self.refused.are_proven() {
                     return Err("the issuer has not proven all tokens".to_owned());
                 }
                 self.chain.decrypting(&decrypting.lists)?;
@@ -204,23 +202,5 @@ impl<'t> Secret<'t> {
         } else {
             Err("the tokens of a weight are proven twice".to_owned())
         }
-    }
-
-    fn refused_tokens(&self, json: &[u8]) -> Result<(), String> {
-        let Tally { voted, manifest, .. } = self.tally;
-        let proven: Vec<RefusedToken> =
-            serde_json::from_slice(json).map_err(|_| "refused tokens cannot be read".to_owned())?;
-        let proven: BTreeMap<u64, RefusedToken> =
-            proven.into_iter().map(|refused| (refused.index, refused)).collect();
-        if !proven.keys().eq(voted.for_token.iter()) {
-            return Err("other tokens are proven than were refused".to_owned());
-        }
-        for (index, refused) in &proven {
-            let Some(Vote::Secret(vote)) = voted.votes.get(index) else {
-                return Err("a token is proven where no vote stands".to_owned());
-            };
-            check_refused(manifest, refused, vote)?;
-        }
-        Ok(())
     }
 }

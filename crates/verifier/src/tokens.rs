@@ -1,19 +1,26 @@
-//! Nobody voted without a token: what was redeemed is the issuer's, and no more of it than was given out; and what was
-//! refused is not the issuer's.
+//! Nobody voted without a token: what was redeemed is the issuer's, and no more of it than was given out.
 
-use board::{BallotEntry, Closed, Manifest, Redeemed, RefusedToken};
+use board::{BallotEntry, Closed, Manifest, Redeemed};
 use mixnet::{
     Encoded,
-    tokens::{BatchProof, Evaluated, TOKENS_MAX, Token, TokenError, TokenIssuer},
+    tokens::{BatchProof, Evaluated, TOKENS_MAX, Token, TokenIssuer},
 };
 
-fn issuer_of(manifest: &Manifest, weight: u32) -> Option<TokenIssuer> {
+/// The highest number that everybody reads as it is written: browsers round those above.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+pub(crate) fn issuer_of(manifest: &Manifest, weight: u32) -> Option<TokenIssuer> {
     let key = manifest.issuers.iter().find(|issuer| issuer.weight == weight)?.key?;
     TokenIssuer::from_bytes(&key.0).ok()
 }
 
-fn token_of(vote: &BallotEntry) -> Token {
+pub(crate) fn token_of(vote: &BallotEntry) -> Token {
     Token { input: vote.voter.0.to_vec(), output: vote.token.0 }
+}
+
+pub(crate) fn read_multiples(multiples: &[u8]) -> Result<Vec<Evaluated>, String> {
+    let multiples: Result<_, _> = multiples.chunks(32).map(Evaluated::from_bytes).collect();
+    multiples.map_err(|_| "the multiples cannot be read".to_owned())
 }
 
 /// The tokens of the votes of one weight that count.
@@ -30,8 +37,7 @@ pub(crate) fn check_redeemed(
     if tokens.len() != count || multiples.len() != 32 * count {
         return Err(format!("{} votes count, and {count} tokens are proven", tokens.len()));
     }
-    let multiples: Result<Vec<Evaluated>, _> = multiples.chunks(32).map(Evaluated::from_bytes).collect();
-    let multiples = multiples.map_err(|_| "the multiples cannot be read".to_owned())?;
+    let multiples = read_multiples(multiples)?;
     if redeemed.proofs.len() != count.div_ceil(TOKENS_MAX) {
         return Err("there is another number of proofs than there must be".to_owned());
     }
@@ -53,6 +59,9 @@ pub(crate) fn check_counts(closed: &Closed, manifest: &Manifest, votes: &[u32]) 
         return Err("it does not say once of each weight how many tokens were given out".to_owned());
     }
     for issued in &closed.issued {
+        if issued.voters > NUMBER_MAX {
+            return Err("it says a number that not everybody can read".to_owned());
+        }
         if issued.issued > issued.voters {
             return Err(format!(
                 "more tokens of weight {} were given out than voters have it",
@@ -68,21 +77,4 @@ pub(crate) fn check_counts(closed: &Closed, manifest: &Manifest, votes: &[u32]) 
         }
     }
     Ok(())
-}
-
-/// What a vote was refused for really is no token of the issuer's.
-pub(crate) fn check_refused(
-    manifest: &Manifest,
-    refused: &RefusedToken,
-    vote: &BallotEntry,
-) -> Result<(), String> {
-    let issuer = issuer_of(manifest, vote.weight).ok_or("nobody gives tokens of this weight")?;
-    let multiple =
-        Evaluated::from_bytes(&refused.multiple.0).map_err(|_| "a multiple cannot be read".to_owned())?;
-    let proof = BatchProof::from_bytes(&refused.proof.0).map_err(|_| "a proof cannot be read".to_owned())?;
-    match issuer.verify_redeemed(&[token_of(vote)], &[multiple], &proof) {
-        Err(TokenError::Output(_)) => Ok(()),
-        Ok(()) => Err("a vote was refused although its token is the issuer's".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use board::{
-    Closed, ContestResult, Election, Event, Hex, ListRows, Manifest, PROTOCOL, RollCall, RollCount,
-    WhyRefused,
+    BallotEntry, Closed, ContestResult, Election, Event, Hex, ListRows, Manifest, PROTOCOL, RollCall,
+    RollCount, Verdicts, WhyRefused,
 };
 use clock::Timestamp;
 use ids::Id;
-use mixnet::{Polling, Ristretto, TrusteeKeys};
+use mixnet::{Encoded, Polling, Ristretto, TrusteeKeys};
 
 use crate::{
     Wrong,
@@ -220,7 +220,8 @@ fn decide(
     if manifest.protocol != PROTOCOL {
         return Err("the manifest is of another protocol".to_owned());
     }
-    if !is_written_once(text.as_bytes()) {
+    // Written again it is the same text: nothing is left out, and whoever reads it otherwise reads the same.
+    if serde_json::to_string(&manifest).ok().as_deref() != Some(text) {
         return Err("the manifest is not written as it must be".to_owned());
     }
     manifest.definition().check().map_err(|error| format!("the manifest: {error}"))?;
@@ -241,7 +242,8 @@ fn decide(
     if !named || manifest.attempt != Some(attempt.begun.attempt) {
         return Err("the manifest names other trustees than made the key".to_owned());
     }
-    if manifest.trustee_keys().as_ref() != Some(&keys) {
+    // The text itself, because these bytes can be written in other ways too.
+    if manifest.keys != Some(hex::encode(keys.to_bytes())) {
         return Err("the manifest's keys are not those that the trustees made".to_owned());
     }
     if manifest.issuers.iter().any(|issuer| issuer.key.is_none()) {
@@ -255,12 +257,50 @@ fn decide(
 }
 
 /// The votes, and what came of them.
-pub(crate) struct Voted {
-    pub(crate) roll: RollCall<Vote>,
-    /// Votes that were refused for their tokens.
-    pub(crate) for_token: BTreeSet<u64>,
-    pub(crate) votes: BTreeMap<u64, Vote>,
+pub(crate) struct Voted<'v> {
+    /// Those that were not refused.
+    pub(crate) roll: RollCall<Vote<'v>>,
+    /// Votes that were refused for their tokens, by their places.
+    pub(crate) for_token: BTreeMap<u64, &'v BallotEntry>,
+    trackers: BTreeSet<Hex<32>>,
+    /// Places up to which votes were checked, by where a check began.
+    checked_to: BTreeMap<u64, u64>,
     closed: Option<(u64, Closed)>,
+}
+
+impl<'v> Voted<'v> {
+    const fn begun() -> Self {
+        Self {
+            roll: RollCall::new(),
+            for_token: BTreeMap::new(),
+            trackers: BTreeSet::new(),
+            checked_to: BTreeMap::new(),
+            closed: None,
+        }
+    }
+
+    fn cast(&mut self, index: u64, vote: Vote<'v>) -> Result<(), Wrong> {
+        if !self.trackers.insert(vote.tracker()) {
+            return Err(Wrong::at(index, "a vote stands there twice"));
+        }
+        self.roll.vote(index, vote.turn(), vote);
+        Ok(())
+    }
+
+    fn judge(&mut self, terms: &Terms<'_>, at: u64, verdicts: &Verdicts) -> Result<(), Wrong> {
+        let before = self.checked_to.range(..verdicts.to).next_back();
+        if before.is_some_and(|(_, to)| *to > verdicts.from) {
+            return Err(Wrong::at(at, "verdicts about votes that were checked before"));
+        }
+        self.checked_to.insert(verdicts.from, verdicts.to);
+        terms.check_verdicts(at, verdicts, &self.roll)?;
+        for refused in self.roll.verdicts(verdicts) {
+            if let (WhyRefused::Token, Vote::Secret(vote)) = (refused.reason, refused.vote) {
+                self.for_token.insert(refused.index, vote);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Did this happen earlier, as far as a minute tells?
@@ -272,11 +312,9 @@ const fn before(said: &Said, at: Timestamp) -> bool {
     clippy::wildcard_enum_match_arm,
     reason = "what has no place here is wrong, new kinds of entries too"
 )]
-fn voting(terms: &Terms<'_>, rest: &mut &[Said], checked: &mut Checked) -> Result<Voted, Wrong> {
-    let mut voted =
-        Voted { roll: RollCall::default(), for_token: BTreeSet::new(), votes: BTreeMap::new(), closed: None };
-    let (mut open, mut trackers, mut checked_to) = (false, BTreeSet::new(), BTreeMap::<u64, u64>::new());
-    let Manifest { opens_at, closes_at, .. } = terms.manifest;
+fn voting<'v>(terms: &Terms<'_>, rest: &mut &'v [Said], checked: &mut Checked) -> Result<Voted<'v>, Wrong> {
+    let (mut voted, mut open) = (Voted::begun(), false);
+    let Manifest { opens_at, closes_at, secret, .. } = terms.manifest;
     while let Some((said, others)) = rest.split_first() {
         let index = said.index;
         let late = closes_at.is_some_and(|closes_at| said.at_ms >= closes_at.millis());
@@ -290,32 +328,11 @@ fn voting(terms: &Terms<'_>, rest: &mut &[Said], checked: &mut Checked) -> Resul
                     checked.remarks.push("voting began before the time that was announced".to_owned());
                 }
             }
-            Event::BallotEntry(vote) if open => {
-                if !trackers.insert(vote.tracker()) {
-                    return Err(Wrong::at(index, "a vote stands there twice"));
-                }
-                let vote = vote.clone();
-                voted.roll.vote(index, (&vote).into(), Vote::Secret(vote.clone()));
-                voted.votes.insert(index, Vote::Secret(vote));
-            }
-            Event::OpenBallotEntry(vote) if open => {
-                if !trackers.insert(vote.tracker()) {
-                    return Err(Wrong::at(index, "a vote stands there twice"));
-                }
-                let vote = vote.clone();
-                voted.roll.vote(index, (&vote).into(), Vote::Open(vote.clone()));
-                voted.votes.insert(index, Vote::Open(vote));
-            }
+            // One of the other kind is no vote of this election, refused or not.
+            Event::BallotEntry(vote) if open && *secret => voted.cast(index, Vote::Secret(vote))?,
+            Event::OpenBallotEntry(vote) if open && !secret => voted.cast(index, Vote::Open(vote))?,
             Event::Verdicts(verdicts) => {
-                let before = checked_to.range(..verdicts.to).next_back();
-                if before.is_some_and(|(_, to)| *to > verdicts.from) {
-                    return Err(Wrong::at(index, "verdicts about votes that were checked before"));
-                }
-                checked_to.insert(verdicts.from, verdicts.to);
-                terms.check_verdicts(index, verdicts, &voted.votes)?;
-                let tokens = verdicts.refused.iter().filter(|one| one.reason == WhyRefused::Token);
-                voted.for_token.extend(tokens.map(|refused| refused.index));
-                voted.roll.verdicts(verdicts);
+                voted.judge(terms, index, verdicts)?;
                 checked.refused += verdicts.refused.len();
             }
             Event::Closed(closed) if open => {
@@ -331,7 +348,7 @@ fn voting(terms: &Terms<'_>, rest: &mut &[Said], checked: &mut Checked) -> Resul
         }
         *rest = others;
     }
-    checked.votes = voted.votes.len();
+    checked.votes = voted.trackers.len();
     checked.standing = voted.roll.standing().len();
     checked.unchecked = voted.roll.unchecked();
     Ok(voted)

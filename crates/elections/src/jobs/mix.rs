@@ -1,34 +1,27 @@
 //! The job of one mixer: every list is put into another order and encrypted anew, and that is proven. The last one
 //! also proves the tokens, and says what is to be decrypted.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use board::{
-    BallotEntry, Decrypting, Election, Event, Hex, ListRows, Mixed, Redeemed, RefusedToken, RefusedTokens,
-    RollCall, WhyRefused, generators_label, mix_context,
+    BallotEntry, Decrypting, Election, Event, Hex, ListRows, Mixed, RollCall, WhyRefused, generators_label,
+    mix_context,
 };
 use ids::Id;
 use ledger::ENTRIES_MAX;
-use mixnet::{
-    Ballot, Encoded, Generators, Mix as Mixing, Ristretto, Row, Rows,
-    tokens::{TOKENS_MAX, Token, TokenKey},
-};
+use mixnet::{Ballot, Encoded, Generators, Mix as Mixing, Ristretto, Row, Rows};
 use problem::Problem;
 use queue::{Attempt, Job, JobError};
 use rand::{SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
-use super::later;
+use super::{later, prove_tokens::RefusedToken};
 use crate::{
     Elections,
     ask::AskToMix,
     board_rows::Phase,
     boards::{Agreed, Board},
     sql,
-    tokens::{fixed, token_key},
 };
 
 /// Mixes all lists once more.
@@ -87,7 +80,7 @@ impl Elections {
             return self.ask_once(next).await;
         }
         self.prove_tokens(&board, &agreed, &votes).await?;
-        self.prove_refused(&board, &agreed, refused).await?;
+        self.prove_refused(&board, &agreed, &refused).await?;
         self.say_what_to_decrypt(&board, &agreed).await
     }
 
@@ -114,71 +107,6 @@ impl Elections {
         board.post_once(Mixed { list, mixer, rows, output, proof }).await
     }
 
-    /// Proves of the tokens that count that they are the issuer's.
-    async fn prove_tokens(
-        &self,
-        board: &Board,
-        agreed: &Agreed,
-        votes: &Arc<Vec<BallotEntry>>,
-    ) -> Result<(), Problem> {
-        for issuer in &agreed.manifest.issuers {
-            let key = token_key(self.keys(), board.election, issuer.weight);
-            let (votes, weight, seed) = (Arc::clone(votes), issuer.weight, self.clock().random());
-            let proven = self.work(move || {
-                let tokens: Vec<Token> = votes
-                    .iter()
-                    .filter(|vote| vote.weight == weight)
-                    .map(|vote| Token { input: vote.voter.0.to_vec(), output: vote.token.0 })
-                    .collect();
-                let mut rng = StdRng::from_seed(seed);
-                let (mut multiples, mut proofs) = (Vec::new(), Vec::new());
-                for tokens in tokens.chunks(TOKENS_MAX) {
-                    let (evaluated, proof) = key.prove_redeemed(tokens, &mut rng).ok()?;
-                    evaluated.iter().for_each(|multiple| multiple.encode(&mut multiples));
-                    proofs.push(Hex(fixed(&proof.to_bytes())));
-                }
-                Some((u32::try_from(tokens.len()).ok()?, multiples, proofs))
-            });
-            let (tokens, multiples, proofs) = proven.await?.ok_or_else(broken)?;
-            let multiples = board.keep(&multiples).await?;
-            board.post_once(Redeemed { weight, tokens, multiples, proofs }).await?;
-        }
-        Ok(())
-    }
-
-    /// Proves of the votes that were refused for their tokens that those are not the issuer's.
-    async fn prove_refused(
-        &self,
-        board: &Board,
-        agreed: &Agreed,
-        refused: Vec<(u64, BallotEntry)>,
-    ) -> Result<(), Problem> {
-        let known: HashMap<u32, TokenKey> = agreed
-            .manifest
-            .issuers
-            .iter()
-            .map(|issuer| (issuer.weight, token_key(self.keys(), board.election, issuer.weight)))
-            .collect();
-        let seed = self.clock().random();
-        let proven = self.work(move || {
-            let mut rng = StdRng::from_seed(seed);
-            let prove = |(index, vote): (u64, BallotEntry)| {
-                let token = Token { input: vote.voter.0.to_vec(), output: vote.token.0 };
-                let (multiple, proof) = known.get(&vote.weight)?.prove_redeemed(&[token], &mut rng).ok()?;
-                let multiple = Hex(fixed(&multiple.first()?.to_bytes()));
-                Some(RefusedToken { index, multiple, proof: Hex(fixed(&proof.to_bytes())) })
-            };
-            refused.into_iter().map(prove).collect::<Option<Vec<_>>>()
-        });
-        let proven = proven.await?.ok_or_else(broken)?;
-        if proven.is_empty() {
-            return Ok(());
-        }
-        let json = serde_json::to_vec(&proven).map_err(|error| Problem::internal(&error))?;
-        let tokens = board.keep(&json).await?;
-        board.post_once(RefusedTokens { tokens }).await
-    }
-
     async fn say_what_to_decrypt(&self, board: &Board, agreed: &Agreed) -> Result<(), Problem> {
         let last = u16::from(agreed.manifest.mixers);
         let mixes = board.ledger.readers().read(sql::mixes).await?;
@@ -197,7 +125,7 @@ pub(crate) fn behind() -> Problem {
     Problem::unavailable("elections/behind", detail, std::time::Duration::from_secs(1))
 }
 
-fn broken() -> Problem {
+pub(super) fn broken() -> Problem {
     Problem::internal(&std::io::Error::other("what stands on the board cannot be mixed"))
 }
 
@@ -220,22 +148,23 @@ pub(crate) async fn each_event(board: &Board, mut take: impl FnMut(u64, Event)) 
     }
 }
 
-/// The votes that count, in the order of the board, and those that were refused for their tokens.
+/// The votes that count, and the tokens that others were refused for, each in the order of the board.
 struct Votes {
     standing: Vec<BallotEntry>,
-    refused: Vec<(u64, BallotEntry)>,
+    refused: Vec<RefusedToken>,
 }
 
 async fn read_votes(board: &Board) -> Result<Votes, Problem> {
-    let (mut roll, mut for_token, mut closed) = (RollCall::default(), HashSet::new(), false);
+    let (mut roll, mut refused, mut closed) = (RollCall::default(), BTreeMap::new(), false);
     each_event(board, |index, event| {
         closed |= matches!(event, Event::Closed(_));
         if let Event::BallotEntry(vote) = event {
             roll.vote(index, (&vote).into(), vote);
         } else if let Event::Verdicts(verdicts) = event {
-            let tokens = verdicts.refused.iter().filter(|refused| refused.reason == WhyRefused::Token);
-            for_token.extend(tokens.map(|refused| refused.index));
-            roll.verdicts(&verdicts);
+            // Strangers may send millions of these: nothing is kept of them but what is to be proven.
+            let all = roll.verdicts(&verdicts).into_iter();
+            let for_token = all.filter(|refused| refused.reason == WhyRefused::Token);
+            refused.extend(for_token.map(|refused| (refused.index, RefusedToken::of(&refused.vote))));
         }
     })
     .await?;
@@ -243,9 +172,7 @@ async fn read_votes(board: &Board) -> Result<Votes, Problem> {
         return Err(behind());
     }
     let standing = roll.standing().into_iter().map(|standing| standing.vote.clone()).collect();
-    let refused = roll.refused().filter(|vote| for_token.contains(&vote.index));
-    let refused = refused.map(|vote| (vote.index, vote.vote.clone())).collect();
-    Ok(Votes { standing, refused })
+    Ok(Votes { standing, refused: refused.into_values().collect() })
 }
 
 /// What the first mixer of a list gets; nothing if nobody voted there.

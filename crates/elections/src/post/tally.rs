@@ -5,7 +5,9 @@ use clock::Timestamp;
 use store::{Keys, Scan, Tx};
 
 use super::{PostError, Rule, json};
-use crate::board_rows::{BoardState, CountedRow, DecryptedRow, ListsRow, MixRow, Phase, RedeemedRow};
+use crate::board_rows::{
+    BoardState, CountedRow, DecryptedRow, ListsRow, MixRow, Phase, RedeemedRow, RefusedTokensRow,
+};
 
 impl Rule for Mixed {
     fn reads(&self, keys: &mut Keys<'_>) {
@@ -39,10 +41,18 @@ impl Rule for Redeemed {
 }
 
 impl Rule for RefusedTokens {
-    fn reads(&self, _: &mut Keys<'_>) {}
+    fn reads(&self, keys: &mut Keys<'_>) {
+        keys.want::<RefusedTokensRow>((self.weight, self.first));
+    }
 
-    fn apply(self, _: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
-        state.must_be(Phase::Closed)
+    fn apply(self, tx: &mut Tx<'_>, state: &mut BoardState, _: Timestamp) -> Result<(), PostError> {
+        state.must_be(Phase::Closed)?;
+        let Self { weight, first, multiples, .. } = self;
+        if tx.get::<RefusedTokensRow>((weight, first))?.is_some() {
+            return Err(PostError::AlreadyThere);
+        }
+        tx.put(RefusedTokensRow { weight, first, multiples: multiples.0 });
+        Ok(())
     }
 }
 
@@ -114,5 +124,40 @@ impl Rule for Counted {
         state.phase = Phase::Counted as u8;
         tx.put(CountedRow { part: 0, counted: json(&self), at });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use board::Hex;
+    use store::Databases;
+
+    use super::*;
+    use crate::boards::board_schema;
+
+    #[test]
+    fn a_part_of_the_refused_tokens_that_stands_is_not_said_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut store = Databases::in_files(folder.path()).open("board", &board_schema()).expect("it opens");
+        let mut batch = store.writer.begin().expect("it begins");
+        let mut tx = batch.tx();
+        let mut state = BoardState { phase: Phase::Closed as u8, ..BoardState::new() };
+        let mut post = |weight, first, nonce: u8| {
+            let (multiples, proof) = (Hex([1; 32]), Hex([nonce; 64]));
+            let part = RefusedTokens { weight, first, tokens: 9, multiples, proof };
+            part.apply(&mut tx, &mut state, Timestamp::EPOCH)
+        };
+        post(1, 0, 1).expect("the first");
+        post(1, 65_536, 2).expect("the second");
+        post(2, 0, 3).expect("another weight's");
+        // Whoever begins again proves with other chance.
+        for (weight, first) in [(1, 0), (1, 65_536), (2, 0)] {
+            assert!(matches!(post(weight, first, 4), Err(PostError::AlreadyThere)));
+        }
+        state.phase = Phase::Open as u8;
+        let early =
+            RefusedTokens { weight: 3, first: 0, tokens: 1, multiples: Hex([1; 32]), proof: Hex([1; 64]) };
+        let early = early.apply(&mut tx, &mut state, Timestamp::EPOCH);
+        assert!(matches!(early, Err(PostError::NotNow(Phase::Open))));
     }
 }

@@ -241,6 +241,26 @@ fn observers_check_what_was_redeemed() {
     assert_eq!(verify(&tokens, &swapped), Err(TokenError::Proof));
 }
 
+/// Attack: an issuer says of a token that it gave that it did not.
+#[test]
+fn observers_check_what_was_refused() {
+    let (key, mut tokens, mut rng) = issued(4).tokens();
+    let right = tokens[2].clone();
+    tokens.iter_mut().for_each(|token| token.output[0] ^= 1);
+    // One voter may send many.
+    tokens.push(tokens[0].clone());
+    let (multiples, proof) = key.prove_redeemed(&tokens, &mut rng).unwrap();
+    let verify =
+        |tokens: &[Token], multiples: &[Evaluated]| key.public.verify_refused(tokens, multiples, &proof);
+    assert_eq!(verify(&tokens, &multiples), Ok(()));
+    assert_eq!(verify(&tokens[1..], &multiples), Err(TokenError::OtherTokens));
+    let mut swapped = multiples.clone();
+    swapped.swap(1, 2);
+    assert_eq!(verify(&tokens, &swapped), Err(TokenError::Proof));
+    tokens[2] = right;
+    assert_eq!(verify(&tokens, &multiples), Err(TokenError::Issued(2)));
+}
+
 #[test]
 fn a_public_key_that_is_the_identity_is_refused() {
     assert!(TokenIssuer::from_bytes(&[0; 32]).is_err());

@@ -2,7 +2,7 @@
 // board as they were first seen, and what was decrypted. It stays on this device, and in files that they save from it.
 
 import { Malformed } from "../../bytes.ts";
-import { type Of, hex, list, members, named, u16, word } from "../verify/shape.ts";
+import { type Of, hex, list, membersInAnyOrder, named, u16, word } from "../verify/shape.ts";
 
 /** A trustee's secrets for one attempt. */
 export interface Attempt {
@@ -27,8 +27,8 @@ interface Kept {
   decrypted?: Hashes;
 }
 
-const file = members({ electionId: word, boardKeys: list(word), attempts: named(isAttempt) });
-const fileOfOneWhoDecrypted = members({
+const file = membersInAnyOrder({ electionId: word, boardKeys: list(word), attempts: named(isAttempt) });
+const fileOfOneWhoDecrypted = membersInAnyOrder({
   electionId: word,
   boardKeys: list(word),
   attempts: named(isAttempt),

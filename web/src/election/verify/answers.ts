@@ -61,25 +61,28 @@ export async function checkPublished(blobs: Blobs, lists: Answers[], counted: Bo
   for (const { list, answers } of lists) {
     const blob = published.get(list);
     if (blob === undefined) throw new Malformed("answers are published of other lists than there are");
-    const [own, shown] = [answers.map(asText).sort(), readAnswers(await blobs.of(blob)).map(asText).sort()];
+    const [own, shown] = [sorted(answers), sorted(readAnswers(await blobs.of(blob)))];
     if (own.length !== shown.length || own.some((answer, at) => answer !== shown[at])) {
       throw new Malformed(`the answers of list ${list} are not what was decrypted`);
     }
   }
 }
 
+/** There is one way to write them, so that nobody reads more or other than this out of them. */
 function readAnswers(json: Uint8Array): unknown[] {
+  let text: string;
+  let said: unknown;
   try {
-    const said: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
-    if (Array.isArray(said)) return said;
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json);
+    said = JSON.parse(text);
   } catch {
-    // Refused below, as whatever is no list.
+    throw new Malformed("published answers cannot be read");
   }
-  throw new Malformed("published answers cannot be read");
+  if (!Array.isArray(said)) throw new Malformed("published answers cannot be read");
+  if (JSON.stringify(said) !== text) throw new Malformed("published answers are not written as they must be");
+  return said;
 }
 
-/** A text that is the same for the same answer alone, in whatever order its members stand. */
-function asText(answer: unknown): string {
-  if (typeof answer !== "object" || answer === null) return JSON.stringify(answer);
-  return JSON.stringify(Object.entries(answer).sort(([one], [other]) => (one < other ? -1 : 1)));
+function sorted(answers: unknown[]): string[] {
+  return answers.map((answer) => JSON.stringify(answer)).sort();
 }

@@ -4,6 +4,9 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { Malformed, toHex } from "../../bytes.ts";
 import { askBytes } from "../../page/api.ts";
 
+/** Nothing that is longer is read, here or elsewhere. */
+const BLOB_BYTES_MAX = 2 ** 30;
+
 export class Blobs {
   readonly #electionId: string;
   readonly #known = new Map<string, Uint8Array>();
@@ -18,6 +21,7 @@ export class Blobs {
     if (known) return known;
     const path = `/api/v1/public/elections/${this.#electionId}/blobs/${hash}`;
     const bytes = await askBytes(path, { anonymous: true });
+    if (bytes.length > BLOB_BYTES_MAX) throw new Malformed(`the bytes of ${hash.slice(0, 16)}… are more than may be`);
     if (toHex(sha256(bytes)) !== hash) {
       throw new Malformed(`the bytes of ${hash.slice(0, 16)}… are others than the board names`);
     }

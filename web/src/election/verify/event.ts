@@ -3,7 +3,7 @@
 
 import type { Entry } from "../../board/entry.ts";
 import { Malformed } from "../../bytes.ts";
-import { type Of, among, base64, either, hex, list, members, nothing, truth, u16, u32, u64, u8, word } from "./shape.ts";
+import { type Of, among, base64, either, hex, list, members, nothing, truth, u16, u32, u64, u8, uuid, word } from "./shape.ts";
 
 const listBlob = members({ list: u32, blob: hex(32) });
 
@@ -15,7 +15,7 @@ const marks = either(
 const answer = either(members({ marks }), members({ marks, "write-in": word }));
 
 const SHAPES = {
-  "election/ceremony": members({ election: word, attempt: u16, threshold: u16, trustees: list(word) }),
+  "election/ceremony": members({ election: uuid, attempt: u16, threshold: u16, trustees: list(word) }),
   "election/said": members({
     attempt: u16,
     trustee: u16,
@@ -43,7 +43,7 @@ const SHAPES = {
   "election/closed": members({ issued: list(members({ weight: u32, voters: u64, issued: u64 })) }),
   "election/mixed": members({ list: u32, mixer: u16, rows: u32, output: hex(32), proof: hex(32) }),
   "election/redeemed": members({ weight: u32, tokens: u32, multiples: hex(32), proofs: list(hex(64)) }),
-  "election/refused-tokens": members({ tokens: hex(32) }),
+  "election/refused-tokens": members({ weight: u32, first: u32, tokens: u32, multiples: hex(32), proof: hex(64) }),
   "election/decrypting": members({ lists: list(members({ list: u32, rows: u32, blob: hex(32) })) }),
   "election/decrypted": members({ trustee: u16, partials: list(listBlob) }),
   "election/lied": members({ trustee: u16, partial: listBlob, offence: word }),

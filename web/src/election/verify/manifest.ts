@@ -4,7 +4,7 @@
 import { Malformed } from "../../bytes.ts";
 import { electionHashOf } from "../bindings.ts";
 import { checkDefinition } from "./definition.ts";
-import { type Of, among, either, hex, list, members, named, no, nothing, truth, u16, u32, u8, word, yes } from "./shape.ts";
+import { type Of, among, either, hex, list, members, named, no, nothing, truth, u16, u32, u8, uuid, word, yes } from "./shape.ts";
 
 const PROTOCOL = "holdfast election 1";
 
@@ -29,20 +29,20 @@ const contest = members({
   options: list(members({ optionId: word, title: texts })),
 });
 
-const SHARED = {
+const BEGINNING = {
   protocol: word,
-  electionId: word,
+  electionId: uuid,
   title: texts,
   description: texts,
   opensAt: either(word, nothing),
   closesAt: either(word, nothing),
-  mixers: u8,
-  contests: list(contest),
 };
 
 const secret = members({
-  ...SHARED,
+  ...BEGINNING,
   secret: yes,
+  mixers: u8,
+  contests: list(contest),
   trustees: members({ threshold: u16, names: list(word) }),
   attempt: u16,
   keys: word,
@@ -50,8 +50,10 @@ const secret = members({
 });
 
 const open = members({
-  ...SHARED,
+  ...BEGINNING,
   secret: no,
+  mixers: u8,
+  contests: list(contest),
   trustees: nothing,
   attempt: nothing,
   keys: nothing,

@@ -28,6 +28,10 @@ export function hex(bytes: number): Shape<string> {
   return (value): value is string => word(value) && value.length === 2 * bytes && /^[0-9a-f]*$/.test(value);
 }
 
+/** An identifier: a UUID in lower case, with hyphens. */
+export const uuid: Shape<string> = (value): value is string =>
+  word(value) && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
+
 export const base64: Shape<string> = (value): value is string => {
   if (!word(value)) return false;
   try {
@@ -47,8 +51,15 @@ export function list<T>(each: Shape<T>): Shape<T[]> {
   return (value): value is T[] => Array.isArray(value) && value.every(each);
 }
 
-/** Exactly these members. */
+/** Exactly these members, in this order: what is written in one way alone has one hash. */
 export function members<T>(shape: { [K in keyof T]: Shape<T[K]> }): Shape<T> {
+  const names = Object.keys(shape);
+  const some = membersInAnyOrder<T>(shape);
+  return (value): value is T => some(value) && Object.keys(value as object).every((name, at) => name === names[at]);
+}
+
+/** Exactly these members. */
+export function membersInAnyOrder<T>(shape: { [K in keyof T]: Shape<T[K]> }): Shape<T> {
   const names = Object.keys(shape) as (keyof T & string)[];
   return (value): value is T => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return false;

@@ -10,9 +10,10 @@ import type { Body, Event } from "./event.ts";
 import { type Told, pause } from "./found.ts";
 import { type List, Mixes } from "./mixes.ts";
 import { Parts } from "./parts.ts";
+import { RefusedVotes } from "./refused.ts";
 import { checkResults } from "./results.ts";
 import type { SecretVote } from "./secret-votes.ts";
-import { checkRedeemed, checkRefused } from "./tokens.ts";
+import { checkRedeemed } from "./tokens.ts";
 import type { Votes } from "./votes.ts";
 
 export type Stage = "mixing" | "decrypting" | "counted" | "published" | "abandoned";
@@ -21,12 +22,12 @@ export class Tally {
   readonly #decided: SecretlyDecided;
   readonly #blobs: Blobs;
   readonly #votes: SecretVote[];
-  readonly #refused: SecretVote[];
+  readonly #refused: RefusedVotes;
+  readonly #refusals: number;
   readonly #mixes: Mixes;
   readonly #parts: Parts;
   /** Weights whose tokens are proven. */
   readonly #redeemed = new Set<number>();
-  #refusedProven: boolean;
   #stage: Stage = "mixing";
   #answers: Answers[] | undefined;
   #results: ContestResult[] | undefined;
@@ -35,8 +36,8 @@ export class Tally {
     votes.checkJudged();
     [this.#decided, this.#blobs] = [decided, blobs];
     this.#votes = votes.standing;
-    this.#refused = votes.refusedForToken;
-    this.#refusedProven = this.#refused.length === 0;
+    const refused = votes.refusedForToken;
+    [this.#refused, this.#refusals] = [new RefusedVotes(decided.manifest, refused), refused.length];
     this.#mixes = new Mixes(decided, blobs, this.#votes);
     this.#parts = new Parts(decided, blobs, this.#mixes.lists);
   }
@@ -83,10 +84,7 @@ export class Tally {
       case "election/redeemed":
         return this.#redeem(event.body);
       case "election/refused-tokens":
-        // A server that had to begin its tally again says it again.
-        checkRefused(this.#decided.manifest, await this.#blobs.of(event.body.tokens), this.#refused);
-        this.#refusedProven = true;
-        return;
+        return this.#refused.prove(event.body, await this.#blobs.of(event.body.multiples));
       case "election/decrypting":
         return this.#finishMixing(event.body, told);
       case "election/abandoned":
@@ -108,10 +106,10 @@ export class Tally {
     if (!this.#decided.weights.every((weight) => this.#redeemed.has(weight))) {
       throw new Malformed("the issuer has not proven the tokens of every weight");
     }
-    if (!this.#refusedProven) throw new Malformed("the issuer has not proven that the refused tokens are none of its own");
+    if (!this.#refused.areProven) throw new Malformed("the issuer has not proven that the refused tokens are none of its own");
     this.#mixes.finish(said);
     this.#stage = "decrypting";
-    const refused = this.#refused.length > 0 ? `; ${this.#refused.length} refused, none of them the issuer’s` : "";
+    const refused = this.#refusals > 0 ? `; ${this.#refusals} refused, none of them the issuer’s` : "";
     await told({ what: "Tokens", how: `${this.#votes.length} redeemed, each is the issuer’s${refused}` });
     await told({ what: "Mixes", how: `${this.#mixes.mixed} mixes, each proven to lose, add and change nothing` });
   }

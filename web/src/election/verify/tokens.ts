@@ -1,24 +1,20 @@
-// Nobody voted without a token: what was redeemed is the issuer's, and no more of it than was given out; and what was
-// refused is not the issuer's. See docs/elections-specification.md, section 10.
+// Nobody voted without a token: what was redeemed is the issuer's, and no more of it than was given out. See
+// docs/elections-specification.md, section 10.
 
 import { ristretto255_hasher, ristretto255_oprf } from "@noble/curves/ed25519.js";
 import { Malformed, equal, fromHex } from "../../bytes.ts";
-import { type Of, hex, list, members, u64 } from "./shape.ts";
 import type { Body } from "./event.ts";
 import type { Manifest, SecretManifest } from "./manifest.ts";
 import type { SecretVote } from "./secret-votes.ts";
 
 /** RFC 9497 counts the tokens of one proof in two bytes. */
-const TOKENS_IN_A_PROOF = 65_536;
-const ELEMENT_BYTES = 32;
+export const TOKENS_IN_A_PROOF = 65_536;
+export const ELEMENT_BYTES = 32;
 
-type Right = Pick<SecretVote, "voter" | "token">;
-
-/** What the issuer shows of one vote that was refused for its token. */
-const refusedTokens = list(members({ index: u64, multiple: hex(ELEMENT_BYTES), proof: hex(64) }));
+export type Right = Pick<SecretVote, "voter" | "token">;
 
 /** What the tokens of these voters' keys are, if one proof holds for all of their multiples. */
-function outputs(issuer: string, rights: Right[], multiples: Uint8Array, proof: string): Uint8Array[] {
+export function outputs(issuer: string, rights: Right[], multiples: Uint8Array, proof: string): Uint8Array[] {
   const DST = "HashToGroup-OPRFV1-\u0001-ristretto255-SHA512";
   const one = Uint8Array.from({ length: ELEMENT_BYTES }, (_, at) => (at === 0 ? 1 : 0));
   // Blinded with 1: the proof is about the inputs themselves, and what comes out are the tokens.
@@ -35,7 +31,7 @@ function outputs(issuer: string, rights: Right[], multiples: Uint8Array, proof: 
   }
 }
 
-function issuerOf(manifest: SecretManifest, weight: number): string {
+export function issuerOf(manifest: SecretManifest, weight: number): string {
   const issuer = manifest.issuers.find((each) => each.weight === weight);
   if (!issuer) throw new Malformed("nobody gives tokens of this weight");
   return issuer.key;
@@ -56,36 +52,6 @@ export function checkRedeemed(manifest: SecretManifest, said: Body<"election/red
     const found = outputs(issuer, some, multiples.subarray(ELEMENT_BYTES * from), proof);
     const other = some.findIndex(({ token }, place) => !equal(found[place]!, fromHex(token)));
     if (other >= 0) throw new Malformed(`token ${from + other} is not the issuer’s`);
-  });
-}
-
-/** The tokens that votes were refused for really are none of the issuer's: each of them is proven, and nothing else. */
-export function checkRefused(manifest: SecretManifest, json: Uint8Array, votes: SecretVote[]): void {
-  for (const { vote, multiple, proof } of proofsOf(json, votes)) {
-    const [output] = outputs(issuerOf(manifest, vote.weight), [vote], fromHex(multiple), proof);
-    if (equal(output!, fromHex(vote.token))) {
-      throw new Malformed(`vote ${vote.index} was refused although its token is the issuer’s`);
-    }
-  }
-}
-
-function proofsOf(json: Uint8Array, votes: SecretVote[]): { vote: SecretVote; multiple: string; proof: string }[] {
-  let proven: Of<typeof refusedTokens>;
-  try {
-    const said: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
-    if (!refusedTokens(said)) throw new Malformed("");
-    proven = said;
-  } catch {
-    throw new Malformed("the proofs about refused tokens cannot be read");
-  }
-  const byIndex = new Map(proven.map((each) => [each.index, each]));
-  if (byIndex.size !== proven.length || proven.length !== votes.length) {
-    throw new Malformed("other tokens are proven than were refused");
-  }
-  return votes.map((vote) => {
-    const own = byIndex.get(vote.index);
-    if (!own) throw new Malformed("other tokens are proven than were refused");
-    return { vote, multiple: own.multiple, proof: own.proof };
   });
 }
 

@@ -13,7 +13,7 @@ export interface Voting {
   votes: Pick<Votes<Vote>, "judge" | "size" | "refused" | "unchecked" | "standing">;
   /** What is right about a vote that was confirmed, in a few words. */
   confirmed: string;
-  /** Whether an entry is a vote of this election; then it is taken. */
+  /** Whether an entry is a vote of this election; then it is taken. One of the other kind is none, refused or not. */
   cast(event: Event): boolean;
   tally(): Tally | OpenTally;
 }

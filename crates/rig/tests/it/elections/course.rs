@@ -92,6 +92,13 @@ async fn a_vote_counts_as_often_as_its_voter_weighs_and_nobody_can_claim_more() 
     voters[0].weight = 5;
     let claimed = town.cast(&voters[0], &[for_one(0), ranked([1, 2, 3])]).await;
     town.until_ballot(&claimed, "REFUSED").await;
+    // Tokens that nobody gave, and more than one from the same key.
+    let (_, keys, public) = town::asking(77);
+    let stranger = town::Voter { keys, public, token: [7; 64], weight: 1 };
+    for _ in 0..2 {
+        let made_up = town.cast(&stranger, &[for_one(0), ranked([1, 2, 3])]).await;
+        assert_eq!(town.until_ballot(&made_up, "REFUSED").await["reason"], "token");
+    }
     town.step("closing", 200).await;
     town.step("tally", 202).await;
     town.until_state("decrypting").await;
@@ -101,6 +108,11 @@ async fn a_vote_counts_as_often_as_its_voter_weighs_and_nobody_can_claim_more() 
     town.step("publication", 200).await;
     let results = town.results().await;
     assert_eq!(results["contests"][0]["log"]["most"]["counts"], json!([2, 5]), "{results}");
+    let entries = town.client.get(&town.public("/board/entries")).await.expect("an answer").json();
+    let proven = entries["entries"].as_array().expect("entries").iter();
+    let proven = proven.filter(|entry| entry["command"] == "election/refused-tokens");
+    let proven: Vec<_> = proven.map(|entry| (&entry["body"]["weight"], &entry["body"]["tokens"])).collect();
+    assert_eq!(proven, [(&json!(1), &json!(2)), (&json!(5), &json!(1))]);
     town.until_signed().await;
     let verified = town.verify_election(None);
     assert!(verified.success, "{}", verified.text);
