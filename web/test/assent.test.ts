@@ -3,64 +3,15 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { fromBase64, fromHex, toBase64, toHex } from "../src/bytes.ts";
-import { ceremonyContext } from "../src/election/bindings.ts";
-import type { Election } from "../src/election/model.ts";
-import { type Ceremony, type Step, fingerprintOf, takePart, transportKeysOf, waitsForAssent } from "../src/election/trustee/ceremony.ts";
+import { fingerprintOf, takePart, transportKeysOf, waitsForAssent } from "../src/election/trustee/ceremony.ts";
 import { fewIn } from "../src/election/trustee/decrypt.ts";
 import { Safe } from "../src/election/trustee/safe.ts";
 import type { List } from "../src/election/verify/mixes.ts";
 import { G, decodeElement, randomScalar, times } from "../src/mixnet/group.ts";
 import * as mixnet from "../src/mixnet/trustees.ts";
+import { begin, dealt, election, electionId, posted } from "./hall.ts";
 
-const electionId = "01a20026-0f0d-7366-be3c-0efe9c92577b";
-const election = { electionId } as Election;
-let posted: [step: string, bytes: string | undefined][] = [];
-
-beforeEach(() => {
-  const all = new Map<string, string>();
-  const localStorage = { getItem: (name: string) => all.get(name) ?? null, setItem: (name: string, value: string) => void all.set(name, value) };
-  Object.assign(globalThis, { localStorage, sessionStorage: { getItem: () => null } });
-  posted = [];
-  globalThis.fetch = (async (path: string, { body }: { body: string }) => {
-    posted.push([path.split("/").at(-1)!, (JSON.parse(body) as { bytes?: string }).bytes]);
-    return Response.json({});
-  }) as unknown as typeof fetch;
-});
-
-const silent = (trustee: number): Ceremony["said"][number] => ({
-  trustee,
-  name: `Trustee ${trustee}`,
-  transportKey: null,
-  sealedOpening: null,
-  opening: null,
-  dealing: null,
-  approved: false,
-  complaint: null,
-});
-
-/** The ceremony of two, in which the first is at this device, up to where both have dealt. */
-async function dealt(): Promise<Ceremony> {
-  const context = toHex(ceremonyContext(electionId, 1));
-  const ceremony: Ceremony = { state: "ceremony", attempt: 1, context, threshold: 2, trustees: 2, you: 1, step: "transport-key", said: [silent(1), silent(2)], faults: [], keys: null };
-  const [own, other] = ceremony.said as [Ceremony["said"][number], Ceremony["said"][number]];
-  const say = async (step: Step): Promise<string> => {
-    ceremony.step = step;
-    await takePart(election, ceremony, null);
-    return posted.at(-1)![1]!;
-  };
-  own.transportKey = toHex(fromBase64(await say("transport-key")));
-  other.transportKey = toHex(times(G, randomScalar()).toBytes());
-  const about = { context: fromHex(context), threshold: 2, transportKeys: [own, other].map(({ transportKey }) => decodeElement(fromHex(transportKey!))) };
-  const polynomial = mixnet.randomPolynomial(2);
-  const { opening, sealed } = mixnet.open(about, 2, polynomial);
-  own.sealedOpening = toHex(fromBase64(await say("sealed-opening")));
-  other.sealedOpening = toHex(sealed);
-  own.opening = await say("opening");
-  other.opening = toBase64(mixnet.encodeOpening(opening));
-  own.dealing = await say("dealing");
-  other.dealing = toBase64(mixnet.encodeDealing(mixnet.deal(about, 2, polynomial)));
-  return { ...ceremony, step: "approval" };
-}
+beforeEach(begin);
 
 const steps = () => posted.map(([step]) => step);
 const BEFORE = ["transport-key", "sealed-opening", "opening", "dealing"];
@@ -98,6 +49,19 @@ test("whoever got a wrong share complains without comparing first", async () => 
   now.said[1]!.dealing = toBase64(mixnet.encodeDealing([wrong[0]!, dealing[1]!]));
   await takePart(election, now, null);
   assert.deepEqual(steps(), [...BEFORE, "complaint"]);
+});
+
+test("nothing is said to a server that says another threshold than it showed, or one that a minority reaches", async () => {
+  const now = await dealt();
+  const compared = transportKeysOf(now);
+  for (const changed of [{ threshold: 1 }, { threshold: 3 }]) {
+    await assert.rejects(takePart(election, { ...now, ...changed }, compared), /cannot keep a key/);
+  }
+  const three = { ...election, trustees: { threshold: 3, names: ["Trustee 1", "Trustee 2", "Trustee 3"] } };
+  await assert.rejects(takePart(three, now, compared), /another number of them who decrypt/);
+  const other = { ...election, trustees: { threshold: 2, names: ["Trustee 1", "Somebody"] } };
+  await assert.rejects(takePart(other, now, compared), /shows other trustees/);
+  assert.deepEqual(steps(), BEFORE);
 });
 
 test("keys are compared by their first eighty bits", () => {

@@ -75,6 +75,18 @@ test("a file brings a share, and does not make the browser forget what it knows"
   assert.throws(() => Safe.of(election).decrypting({ 0: "0b".repeat(32) }), /has decrypted other lists/);
 });
 
+test("a file brings the boards that another browser checked, and the longest is remembered", () => {
+  const board = (size: number) => ({ size, root: new Uint8Array(32).fill(size) });
+  withShare().saw(board(3));
+  const saved = Safe.of(election).exported()!;
+  Safe.of(election).saw(board(5));
+  Safe.of(election).saw(board(4));
+  assert.deepEqual(Safe.of(election).seen, [board(5)]);
+  Safe.of(election).import(saved);
+  assert.deepEqual(Safe.of(election).seen, [board(5), board(3)]);
+  assert.throws(() => Safe.of(election).import(saved.replace('"size":3', '"size":-3')), /no trustee’s key/);
+});
+
 test("a file of another election, or without a share, is refused", () => {
   const saved = withShare().exported()!;
   assert.throws(() => Safe.of("another").import(saved), /no key for this election/);

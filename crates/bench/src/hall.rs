@@ -88,8 +88,9 @@ impl Hall {
             on_runtime(async { enrolled(&client, &election, numbers).await })
         });
         let issued = issued.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect::<Vec<_>>();
-        let voters = issued.into_par_iter().map(voters::Asked::finish).collect::<anyhow::Result<_>>()?;
         let booth = Booth::of(serde_json::from_value(shown)?)?;
+        let finish = |asked: voters::Asked| asked.finish(&booth);
+        let voters = issued.into_par_iter().map(finish).collect::<anyhow::Result<_>>()?;
         Ok(Self { plan, server, client, officer, election, booth, voters, folder })
     }
 

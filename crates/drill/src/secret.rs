@@ -102,7 +102,7 @@ async fn seats(client: &Client, id: &str, people: &mut People) -> anyhow::Result
         let body = json!({"electionId": id, "blindedInput": blinded});
         let answer = client.with_token(&citizen.token).post("/api/v1/voting/token", &body).await?;
         let answer = expect(answer, 200, "asking for a token")?.json();
-        let voter = asking.finish(&serde_json::from_value(answer).context("this is no token")?)?;
+        let voter = asking.finish(&booth, &serde_json::from_value(answer).context("this is no token")?)?;
         let booth = Arc::clone(&booth);
         citizen.seat = Some(Seat { booth, voter, blinded, option: u8::try_from(option)? });
     }

@@ -1,6 +1,10 @@
 //! `holdfast trustee`: a trustee's part of an election, from a machine of their own. Their keys never leave it.
 
-use std::{io::IsTerminal, path::PathBuf, time::Duration};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -10,7 +14,7 @@ use clock::Clock;
 use ids::Id;
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
-use trustee::{CeremonyView, Decrypted, Next, Safe, SaidView, TrusteeError, decrypt};
+use trustee::{CeremonyView, Decrypted, Next, Safe, SaidView, TrusteeError, confirm, decrypt};
 use verifier::{Prefix, Record};
 
 use crate::{
@@ -93,6 +97,8 @@ struct Keeper<'o> {
     safe: Safe,
     rng: StdRng,
     part: Option<Part>,
+    /// The key on the public board is the one that this trustee made.
+    confirmed: bool,
     told: String,
 }
 
@@ -104,6 +110,7 @@ impl<'o> Keeper<'o> {
             safe: Safe::open(&options.key_file, options.election)?,
             rng: StdRng::from_seed(Clock::System.random()),
             part: None,
+            confirmed: false,
             told: String::new(),
         })
     }
@@ -154,6 +161,10 @@ impl<'o> Keeper<'o> {
             self.safe.board_keys(&keys).map_err(TrusteeError::from)?;
         }
         let state = election["state"].as_str().unwrap_or_default().to_owned();
+        // Whoever decrypted nothing asks once more: the board may now say that they did.
+        if matches!(state.as_str(), "counted" | "published") && self.safe.refuse_others_part().is_err() {
+            self.confirmed = false;
+        }
         match state.as_str() {
             "ceremony" => self.take_part().await?,
             "decrypting" if self.decrypt().await? => {
@@ -161,12 +172,18 @@ impl<'o> Keeper<'o> {
                 return Ok(true);
             }
             "decrypting" => self.tell("this trustee's part of the decryption is being checked"),
-            "counted" | "published" | "abandoned" => {
+            "draft" => self.tell("the election is draft; waiting"),
+            "abandoned" => {
+                self.tell("the election is abandoned; there is nothing left to do");
+                return Ok(true);
+            }
+            _ if !self.confirm().await? => self.tell("waiting for the public board to show the key"),
+            "counted" | "published" => {
                 self.tell(&format!("the election is {state}; there is nothing left to do"));
                 return Ok(true);
             }
-            _ if self.options.until_ready && state != "draft" => {
-                self.tell("the key is made; come again when the votes are to be decrypted");
+            _ if self.options.until_ready => {
+                self.tell("come again when the votes are to be decrypted");
                 return Ok(true);
             }
             _ => self.tell(&format!("the election is {state}; waiting")),
@@ -195,7 +212,9 @@ impl<'o> Keeper<'o> {
             Next::Wait => {
                 self.tell("waiting for the others");
             }
-            Next::Concluded => self.tell("the key is made, and this trustee has their share"),
+            Next::Concluded => {
+                self.confirm().await?;
+            }
             Next::Void => self.tell("somebody broke the ceremony; waiting for the officers to begin anew"),
         }
         Ok(())
@@ -206,7 +225,10 @@ impl<'o> Keeper<'o> {
     fn compare(&mut self, view: &CeremonyView) -> anyhow::Result<()> {
         let key = |said: &SaidView| Some(format!("\n  {}: {}", said.name, said.transport_key?));
         let keys: String = view.said.iter().filter_map(key).collect();
-        self.tell(&format!("the trustees' transport keys, to be compared with each of them:{keys}"));
+        self.tell(&format!(
+            "{} of the {} trustees will be enough to decrypt; their transport keys, to be compared with each of them:{keys}",
+            view.threshold, view.trustees
+        ));
         if self.options.keys_compared {
             return Ok(());
         }
@@ -221,6 +243,31 @@ impl<'o> Keeper<'o> {
         Ok(())
     }
 
+    /// Finds on the public board what this trustee said in the ceremony, and a key that they have a share of. Nothing, if the
+    /// board has not come so far.
+    ///
+    /// What the server shows to trustees could be one ceremony, and what it shows to everybody else another one.
+    async fn confirm(&mut self) -> anyhow::Result<bool> {
+        if self.confirmed {
+            return Ok(true);
+        }
+        let folder = tempfile::tempdir().context("cannot make a folder for the record")?;
+        let record = self.record(folder.path()).await?;
+        let Some(hash) = confirm(&mut self.safe, &record)? else { return Ok(false) };
+        self.confirmed = true;
+        self.tell(&format!(
+            "the key on the public board is this trustee's and the others', and this trustee has their share; the election's hash \
+             is {hash}: tell it to the other trustees and to the observers, who cannot know whose key it is otherwise"
+        ));
+        Ok(true)
+    }
+
+    /// Everything that was published, signed by the keys that this trustee saw first.
+    async fn record(&self, folder: &Path) -> anyhow::Result<Record> {
+        fetch(&self.remote, &self.options.election.to_string(), folder).await?;
+        Ok(Record::open(folder, Some(self.safe.known_board_keys()))?)
+    }
+
     /// Checks everything that was published, decrypts what it shows to have been mixed, and hands that in. Was it
     /// checked, and holds?
     async fn decrypt(&mut self) -> anyhow::Result<bool> {
@@ -230,9 +277,11 @@ impl<'o> Keeper<'o> {
             shown[whom].as_array().is_some_and(|whom| whom.iter().any(|one| one.as_u64() == Some(you)))
         };
         if among("decrypted") {
-            return Ok(true);
+            self.safe.refuse_others_part()?;
+            return self.confirm().await;
         }
         if among("checking") {
+            self.safe.refuse_others_part()?;
             return Ok(false);
         }
         let part = match self.part.take() {
@@ -280,14 +329,14 @@ impl<'o> Keeper<'o> {
         let folder = tempfile::tempdir().context("cannot make a folder for the record")?;
         // The newest checkpoint may be a moment behind.
         for _ in 0..60 {
-            fetch(&self.remote, &self.options.election.to_string(), folder.path()).await?;
-            let record = Record::open(folder.path(), Some(self.safe.known_board_keys()))?;
+            let record = self.record(folder.path()).await?;
             let decrypted = decrypt(&mut self.safe, &record, self.options.few, &mut self.rng)?;
             if let Some(Decrypted { prefix: Prefix { entries, root }, parts }) = decrypted {
                 self.tell(&format!(
                     "decrypted what the board's first {entries} entries show to be mixed; their root is {root}: compare it \
                      with what the other trustees and observers see"
                 ));
+                self.confirmed = true;
                 return Ok(parts);
             }
             tokio::time::sleep(Duration::from_secs(1)).await;

@@ -5,7 +5,7 @@ mod fetch;
 use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, ensure};
-use board::RollCount;
+use board::{RollCount, TrusteesNamed};
 use clap::Args;
 pub(crate) use fetch::fetch;
 use verifier::{Checked, Prefix, Record, check};
@@ -80,8 +80,8 @@ fn tell(record: &Record, checked: &Checked, unknown_keys: bool) -> String {
     }
     match (&checked.manifest, &checked.hash) {
         (Some(manifest), Some(hash)) => {
-            let made = if manifest.secret { ", and the trustees made its key" } else { "" };
-            line(format!("its manifest has the hash {hash}{made}"));
+            line(format!("its manifest has the hash {hash}"));
+            manifest.trustees.iter().for_each(|trustees| line(whose_key(trustees)));
         }
         (None, _) | (_, None) => line("nothing is decided yet".to_owned()),
     }
@@ -129,4 +129,12 @@ fn tell(record: &Record, checked: &Checked, unknown_keys: bool) -> String {
         None => line("the votes are not counted yet".to_owned()),
     }
     text
+}
+
+/// Nothing on a board shows who spoke in the trustees' names.
+fn whose_key(TrusteesNamed { threshold, names }: &TrusteesNamed) -> String {
+    format!(
+        "its key was made in the names of {names:?}, of whom {threshold} are enough to decrypt: only they can say that it was they, \
+         so ask them whether their programs confirmed this hash"
+    )
 }

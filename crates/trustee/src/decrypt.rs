@@ -5,7 +5,7 @@ use mixnet::{Encoded, Ristretto, Rows};
 use rand_core::CryptoRng;
 use verifier::{Prefix, Record, Wrong, check};
 
-use crate::{TrusteeError, safe::Safe};
+use crate::{TrusteeError, confirm::Own, safe::Safe};
 
 /// Votes of a list below which it is said who voted what: so few are known to each other.
 pub const FEW_ROWS: u32 = 3;
@@ -22,9 +22,9 @@ pub struct Decrypted {
 /// The trustee's part of each list; nothing if the record does not yet say what is to be decrypted.
 ///
 /// # Errors
-/// When the record does not hold, does not go on from what the trustee checked before, names other lists than they decrypted
-/// before, the safe has no share of this key, the election was given up, or a list is of [few votes](FEW_ROWS) and `few` are
-/// not to be decrypted.
+/// When the record does not hold, does not go on from what the trustee checked before, says in their name what they have not
+/// said, names other lists than they decrypted before, the safe has no share of this key, the election was given up, or a list
+/// is of [few votes](FEW_ROWS) and `few` are not to be decrypted.
 pub fn decrypt(
     safe: &mut Safe,
     record: &Record,
@@ -35,14 +35,10 @@ pub fn decrypt(
     if checked.election != safe.kept.election {
         return Err(TrusteeError::View("another election's record".to_owned()));
     }
-    safe.saw(record)?;
+    safe.saw(record, checked.entries)?;
     let manifest = checked.manifest.ok_or(TrusteeError::NoShare)?;
     let Hex(hash) = checked.hash.ok_or(TrusteeError::NoShare)?;
-    let keys = manifest.trustee_keys().ok_or(TrusteeError::NoShare)?;
-    let share = manifest.attempt.and_then(|attempt| safe.share(attempt)).ok_or(TrusteeError::NoShare)?;
-    if !keys.is_share(&share) {
-        return Err(TrusteeError::NoShare);
-    }
+    let Own { keys, share } = safe.key_of(&manifest, &checked.ceremony, &checked.decrypted_by)?;
     let Some(prefix) = checked.decrypting else { return Ok(None) };
     if checked.abandoned {
         return Err(TrusteeError::Abandoned);

@@ -10,8 +10,9 @@ use std::{
 
 use board::{Base64, Election, Hex, ListBlob};
 use ids::Id;
+use mixnet::{Dealer, Malformed, Ristretto, TransportKey};
 use serde::{Deserialize, Serialize};
-use verifier::Record;
+use verifier::{Prefix, Record};
 use zeroize::{Zeroize, Zeroizing};
 
 /// A trustee's secrets for one election, as they are in the file.
@@ -90,6 +91,17 @@ impl Drop for Attempt {
     }
 }
 
+impl Attempt {
+    pub(crate) fn transport(&self) -> Result<TransportKey<Ristretto>, Malformed> {
+        TransportKey::from_secret_bytes(&self.transport.0)
+    }
+
+    /// Who made the part of the key; nobody before it was fixed.
+    pub(crate) fn dealer(&self) -> Option<Result<Dealer<Ristretto>, Malformed>> {
+        self.dealer.as_ref().map(|dealer| Dealer::from_secret_bytes(&dealer.0))
+    }
+}
+
 impl std::fmt::Debug for Attempt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Attempt(..)")
@@ -151,13 +163,17 @@ impl Safe {
         &self.kept.board_keys
     }
 
-    /// Remembers a board that was checked: whatever is shown later goes on from there.
-    pub(crate) fn saw(&mut self, record: &Record) -> Result<(), SafeError> {
+    /// Remembers a board of which so many entries were checked: whatever is shown later goes on from there.
+    pub(crate) fn saw(&mut self, record: &Record, checked: usize) -> Result<(), SafeError> {
         let goes_on = |seen: &Seen| record.begins_with(seen.entries, &seen.root);
         if !self.kept.seen.as_ref().is_none_or(goes_on) {
             return Err(SafeError::BoardChanged);
         }
-        self.kept.seen = Some(Seen { entries: record.size(), root: record.root() });
+        if self.kept.seen.is_some_and(|seen| seen.entries >= checked) {
+            return Ok(());
+        }
+        let Prefix { entries, root } = record.prefix(checked).ok_or(SafeError::BoardChanged)?;
+        self.kept.seen = Some(Seen { entries, root });
         self.save()
     }
 

@@ -20,7 +20,8 @@ pub enum Next {
     Say { step: CeremonyStep, bytes: Vec<u8> },
     /// Others have to speak first.
     Wait,
-    /// The key is made, and the trustee has their share.
+    /// The server says that the key is made, and the trustee has a share of it. Whether it is the board's, which everybody
+    /// else sees, is yet to be [confirmed](crate::confirm).
     Concluded,
     /// Somebody lied; the officers begin anew.
     Void,
@@ -64,8 +65,7 @@ impl Safe {
     }
 
     fn transport(&mut self, view: &CeremonyView) -> Result<TransportKey<Ristretto>, TrusteeError> {
-        let attempt = self.attempt(view)?;
-        TransportKey::from_secret_bytes(&attempt.transport.0).map_err(unreadable)
+        self.attempt(view)?.transport().map_err(unreadable)
     }
 
     fn transport_key(
@@ -129,9 +129,8 @@ impl Safe {
     }
 
     fn dealer(&mut self, view: &CeremonyView) -> Result<Dealer<Ristretto>, TrusteeError> {
-        let dealer = self.attempt(view)?.dealer.clone();
-        let dealer = dealer.ok_or_else(|| missing("this trustee's own sealed opening"))?;
-        Dealer::from_secret_bytes(&dealer.0).map_err(unreadable)
+        let dealer = self.attempt(view)?.dealer();
+        dealer.ok_or_else(|| missing("this trustee's own sealed opening"))?.map_err(unreadable)
     }
 
     fn opening(&mut self, view: &CeremonyView, own: &SaidView) -> Result<Next, TrusteeError> {
@@ -227,11 +226,11 @@ fn missing(what: &str) -> TrusteeError {
     TrusteeError::View(format!("{what} is missing or no such thing"))
 }
 
-fn unreadable(error: mixnet::Malformed) -> TrusteeError {
+pub(crate) fn unreadable(error: mixnet::Malformed) -> TrusteeError {
     TrusteeError::View(error.to_string())
 }
 
-fn encoded(element: &<Ristretto as mixnet::Group>::Element) -> Vec<u8> {
+pub(crate) fn encoded(element: &<Ristretto as mixnet::Group>::Element) -> Vec<u8> {
     use mixnet::Group;
     let mut bytes = Vec::new();
     Ristretto::encode_element(element, &mut bytes);

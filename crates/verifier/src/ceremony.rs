@@ -1,20 +1,20 @@
 //! The trustees' ceremony, once more: what they said makes the key, or somebody is to blame.
 
-use std::collections::BTreeMap;
-
 use board::{BeginCeremony, CeremonyStep, Said, ceremony_context};
 use mixnet::{Ceremony, Dealing, Encoded, Group, Opening, Quorum, Ristretto, SealedOpening, TrusteeKeys};
+
+use crate::walk::Words;
 
 /// One attempt, as far as it was heard.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) begun: BeginCeremony,
-    said: BTreeMap<(CeremonyStep, u16), Vec<u8>>,
+    said: Words,
 }
 
 impl Attempt {
     pub(crate) const fn new(begun: BeginCeremony) -> Self {
-        Self { begun, said: BTreeMap::new() }
+        Self { begun, said: Words::new() }
     }
 
     /// Hears what a trustee said.
@@ -36,6 +36,11 @@ impl Attempt {
             None => Ok(()),
             Some(_) => Err("a trustee said something twice".to_owned()),
         }
+    }
+
+    /// Everything that was said.
+    pub(crate) fn into_words(self) -> Words {
+        self.said
     }
 
     fn all<T>(&self, step: CeremonyStep, read: impl Fn(&[u8]) -> Option<T>) -> Result<Vec<T>, String> {

@@ -17,7 +17,7 @@ mod walk;
 
 pub use leaf::{Leaf, LeafError};
 pub use record::{CHECKPOINT, ENTRIES, KEYS, Record, RecordError, blob_file};
-pub use walk::{Checked, Prefix, check};
+pub use walk::{Checked, Decided, Prefix, Words, check, decided};
 
 /// What is wrong with an election, first of all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use board::{
-    BallotEntry, Closed, ContestResult, Election, Event, Hex, ListRows, Manifest, PROTOCOL, RollCall,
-    RollCount, Verdicts, WhyRefused,
+    BallotEntry, CeremonyStep, Closed, ContestResult, Election, Event, Hex, ListRows, Manifest, PROTOCOL,
+    RollCall, RollCount, Verdicts, WhyRefused,
 };
 use clock::Timestamp;
 use ids::Id;
@@ -29,6 +29,8 @@ pub struct Checked {
     /// Nothing before all is decided.
     pub manifest: Option<Manifest>,
     pub hash: Option<Hex<32>>,
+    /// What made the key; nothing before all is decided, or where votes are not secret.
+    pub ceremony: Words,
     pub entries: usize,
     pub votes: usize,
     /// Votes that count: one for each voter's key.
@@ -54,6 +56,23 @@ pub struct Checked {
     pub remarks: Vec<String>,
 }
 
+/// What trustees said in a ceremony, by step and number. Nobody signs it: that it was they who said it, only they can tell.
+pub type Words = BTreeMap<(CeremonyStep, u16), Vec<u8>>;
+
+/// What stands on a board before the first vote, found to be right.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    pub election: Id<Election>,
+    pub manifest: Manifest,
+    pub hash: Hex<32>,
+    /// What made the key; nothing where votes are not secret.
+    pub ceremony: Words,
+    /// Entries up to where all is decided.
+    pub entries: usize,
+    /// Trustees in whose names something is said to be decrypted, further on, where nothing was checked.
+    pub decrypted_by: Vec<u16>,
+}
+
 /// How a board begins. Who compares these has seen the same entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prefix {
@@ -69,6 +88,38 @@ pub(crate) struct Said {
     pub(crate) event: Event,
 }
 
+/// Checks a record as far as it decides what is voted on and with which key; nothing if it does not yet. Votes and whatever
+/// comes of them are not looked at, which is what takes long.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn decided(record: &Record) -> Result<Option<Decided>, Wrong> {
+    let said = read(record)?;
+    if said.is_empty() {
+        return Ok(None);
+    }
+    let mut rest = said.as_slice();
+    let Agreed { election, decided, ceremony, .. } = before_voting(&mut rest)?;
+    check_origin(record, election)?;
+    let Some((manifest, hash, _)) = decided else { return Ok(None) };
+    let mut decrypted_by = Vec::new();
+    for said in rest.iter() {
+        if let Event::Decrypted(decrypted) = &said.event {
+            decrypted_by.push(decrypted.trustee);
+        }
+    }
+    let entries = said.len() - rest.len();
+    Ok(Some(Decided { election, manifest, hash, ceremony, entries, decrypted_by }))
+}
+
+/// Is the checkpoint this election's?
+fn check_origin(record: &Record, election: Id<Election>) -> Result<(), Wrong> {
+    if record.origin().ends_with(&format!("/elections/{election}")) {
+        return Ok(());
+    }
+    Err(Wrong::whole("the checkpoint is of another board than this election's"))
+}
+
 /// Checks all of a record.
 ///
 /// # Errors
@@ -77,9 +128,7 @@ pub fn check(record: &Record) -> Result<Checked, Wrong> {
     let said = read(record)?;
     let mut rest = said.as_slice();
     let agreed = before_voting(&mut rest)?;
-    if !record.origin().ends_with(&format!("/elections/{}", agreed.election)) {
-        return Err(Wrong::whole("the checkpoint is of another board than this election's"));
-    }
+    check_origin(record, agreed.election)?;
     let mut checked = Checked::begun(record, agreed.election);
     let Some((manifest, hash, keys)) = agreed.decided else {
         checked.abandoned = agreed.abandoned;
@@ -101,6 +150,7 @@ pub fn check(record: &Record) -> Result<Checked, Wrong> {
         return Err(Wrong::at(said.index, "this has no place before the election is closed"));
     }
     (checked.manifest, checked.hash) = (Some(manifest), Some(hash));
+    checked.ceremony = agreed.ceremony;
     Ok(checked)
 }
 
@@ -110,6 +160,7 @@ impl Checked {
             election,
             manifest: None,
             hash: None,
+            ceremony: Words::new(),
             entries: record.size(),
             votes: 0,
             standing: 0,
@@ -168,6 +219,7 @@ fn is_written_once(json: &[u8]) -> bool {
 struct Agreed {
     election: Id<Election>,
     decided: Option<(Manifest, Hex<32>, Option<TrusteeKeys<Ristretto>>)>,
+    ceremony: Words,
     abandoned: bool,
 }
 
@@ -196,18 +248,19 @@ fn before_voting(rest: &mut &[Said]) -> Result<Agreed, Wrong> {
                 return Ok(Agreed {
                     election: decided.0.election_id,
                     decided: Some(decided),
+                    ceremony: attempt.map(Attempt::into_words).unwrap_or_default(),
                     abandoned: false,
                 });
             }
             (Event::Abandoned(_), _) if others.is_empty() => {
                 let election = election.ok_or_else(|| wrong("nothing was ever begun".to_owned()))?;
-                return Ok(Agreed { election, decided: None, abandoned: true });
+                return Ok(Agreed { election, decided: None, ceremony: Words::new(), abandoned: true });
             }
             _ => return Err(wrong("this has no place before all is decided".to_owned())),
         }
     }
     let election = election.ok_or_else(|| Wrong::whole("there is nothing in this record"))?;
-    Ok(Agreed { election, decided: None, abandoned: false })
+    Ok(Agreed { election, decided: None, ceremony: Words::new(), abandoned: false })
 }
 
 /// The manifest and the keys, which the ceremony made.

@@ -9,7 +9,7 @@ use mixnet::{
 use rand_core::CryptoRng;
 use serde::Deserialize;
 
-use crate::{Voter, VoterError};
+use crate::{Booth, Voter, VoterError};
 
 /// Somebody who asks for a token: what they keep until the answer comes.
 pub struct Asking {
@@ -50,9 +50,14 @@ impl Asking {
     /// The voter that the answer makes of them.
     ///
     /// # Errors
-    /// When the issuer does not prove that it used its one key.
-    pub fn finish(self, answer: &TokenAnswer) -> Result<Voter, VoterError> {
-        let issuer = TokenIssuer::from_bytes(&answer.issuer.0)?;
+    /// When the issuer does not prove that it used the key that the election shows to everybody: with a key for one voter alone
+    /// it would know their vote again by its token.
+    pub fn finish(self, booth: &Booth, answer: &TokenAnswer) -> Result<Voter, VoterError> {
+        let known = booth.issuer(answer.weight)?;
+        if answer.issuer != known {
+            return Err(VoterError::OtherIssuer);
+        }
+        let issuer = TokenIssuer::from_bytes(&known.0)?;
         let evaluated = Evaluated::from_bytes(&answer.evaluated.0)?;
         let proof = BatchProof::from_bytes(&answer.proof.0)?;
         let blinded = [*self.request.blinded()];

@@ -38,7 +38,7 @@ pub struct Booth {
     pub(crate) hash: Hex<32>,
     pub(crate) contests: Vec<Contest>,
     pub(crate) key: EncryptionKey<Ristretto>,
-    weights: Vec<u32>,
+    issuers: Vec<Issuer>,
 }
 
 impl Booth {
@@ -55,7 +55,7 @@ impl Booth {
             hash,
             contests,
             key: EncryptionKey::from_bytes(&key.0)?,
-            weights: shown.issuers.iter().map(|issuer| issuer.weight).collect(),
+            issuers: shown.issuers,
         })
     }
 
@@ -65,9 +65,15 @@ impl Booth {
         self.election
     }
 
+    /// The key of who gives tokens to voters of this weight: the one that the election shows to everybody.
+    pub(crate) fn issuer(&self, weight: u32) -> Result<Hex<32>, VoterError> {
+        let issuer = self.issuers.iter().find(|issuer| issuer.weight == weight);
+        issuer.ok_or(VoterError::Weight(weight))?.key.ok_or(VoterError::NotShown("issuer's key"))
+    }
+
     /// What the ballots of voters of this weight are bound to, contest by contest.
     pub(crate) fn pollings(&self, weight: u32) -> Result<Vec<Polling<Ristretto>>, VoterError> {
-        let place = self.weights.iter().position(|known| *known == weight);
+        let place = self.issuers.iter().position(|issuer| issuer.weight == weight);
         let first = place.ok_or(VoterError::Weight(weight))? * self.contests.len();
         let polling = |(place, contest): (usize, &Contest)| {
             let list = u32::try_from(first + place).unwrap_or(u32::MAX);

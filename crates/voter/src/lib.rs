@@ -25,6 +25,8 @@ pub enum VoterError {
     Malformed(#[from] mixnet::Malformed),
     #[error("the server's answer gives no token")]
     Token(#[from] mixnet::tokens::TokenError),
+    #[error("the token was made with another key than the one that the election shows to everybody")]
+    OtherIssuer,
     #[error("{answers} answers are no vote in an election of {contests} contests")]
     Answers { answers: usize, contests: usize },
     #[error("the answer fits no contest")]

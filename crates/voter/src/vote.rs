@@ -101,6 +101,10 @@ mod tests {
         TokenKey::derive(&[1; 32], b"tests")
     }
 
+    fn public(key: &TokenKey) -> Hex<32> {
+        Hex(key.public().to_bytes().try_into().expect("32 bytes"))
+    }
+
     /// An election of two contests in which people of the weights 1 and 3 vote.
     fn booth() -> Booth {
         let key = Ristretto::mul(&Ristretto::generator(), &7_u64.into());
@@ -114,7 +118,7 @@ mod tests {
         let key = Hex::<32>(bytes.try_into().expect("32 bytes"));
         let shown = json!({
             "electionId": "0198f1de-8b70-7c4e-9f3a-6a2b1c3d4e5f", "state": "open", "electionHash": Hex([9; 32]), "key": key,
-            "contests": [contest("first"), contest("second")], "issuers": [{"weight": 1, "key": null}, {"weight": 3, "key": null}],
+            "contests": [contest("first"), contest("second")], "issuers": [{"weight": 1, "key": Hex([8; 32])}, {"weight": 3, "key": public(&issuer())}],
         });
         Booth::of(serde_json::from_value(shown).expect("it reads")).expect("it is open")
     }
@@ -124,7 +128,7 @@ mod tests {
         let (evaluated, proof) = key.issue(&[blinded], &mut StdRng::seed_from_u64(2)).expect("it is issued");
         TokenAnswer {
             weight: 3,
-            issuer: Hex(issuer().public().to_bytes().try_into().expect("32 bytes")),
+            issuer: public(&issuer()),
             evaluated: Hex(evaluated[0].to_bytes().try_into().expect("32 bytes")),
             proof: Hex(proof.to_bytes().try_into().expect("64 bytes")),
         }
@@ -142,7 +146,7 @@ mod tests {
     fn a_vote_has_the_issuers_token_and_proofs_that_hold_in_its_own_lists() {
         let asking = asking();
         let answer = answer(&asking, &issuer());
-        let voter = asking.finish(&answer).expect("the issuer is honest");
+        let voter = asking.finish(&booth(), &answer).expect("the issuer is honest");
         let token = Token { input: voter.key().0.to_vec(), output: voter.token };
         issuer().redeem(&token).expect("it is the issuer's own");
         let (booth, mut rng) = (booth(), StdRng::seed_from_u64(3));
@@ -165,14 +169,21 @@ mod tests {
     fn an_issuer_with_another_key_for_this_voter_is_found_out() {
         let asking = asking();
         let answer = answer(&asking, &TokenKey::derive(&[2; 32], b"tests"));
-        assert!(matches!(asking.finish(&answer), Err(VoterError::Token(_))));
+        assert!(matches!(asking.finish(&booth(), &answer), Err(VoterError::Token(_))));
+    }
+
+    #[test]
+    fn an_issuer_that_names_another_key_to_this_voter_than_to_everybody_is_found_out() {
+        let (asking, other) = (asking(), TokenKey::derive(&[2; 32], b"tests"));
+        let answer = TokenAnswer { issuer: public(&other), ..answer(&asking, &other) };
+        assert!(matches!(asking.finish(&booth(), &answer), Err(VoterError::OtherIssuer)));
     }
 
     #[test]
     fn what_fits_no_vote_is_refused_before_anything_is_sent() {
         let asking = asking();
         let answer = answer(&asking, &issuer());
-        let voter = asking.finish(&answer).expect("the issuer is honest");
+        let voter = asking.finish(&booth(), &answer).expect("the issuer is honest");
         let mut rng = StdRng::seed_from_u64(3);
         let mut vote = |answers: &[Answer]| voter.vote(&booth(), answers, 1, &mut rng);
         assert!(matches!(vote(&[choice(0)]), Err(VoterError::Answers { answers: 1, contests: 2 })));

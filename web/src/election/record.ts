@@ -15,20 +15,30 @@ export interface Record {
 
 const PAGE = 1000;
 
-/** Reads a whole board. Nothing of it is believed before all leaves add up to the root that the board signed. */
-export async function readRecord(election: Election, told: (read: number, size: number) => void): Promise<Record> {
+/** Where a board is served. */
+export function boardOf({ electionId }: Election): string {
+  return `/api/v1/public/elections/${electionId}/board`;
+}
+
+/** The newest checkpoint of an election's board, which both of its keys signed. */
+export async function readSigned(election: Election): Promise<Checkpoint> {
   const board = election.board;
   if (!board) throw new Malformed("this election has no board yet");
   if (!board.origin.endsWith(`/elections/${election.electionId}`)) throw new Malformed("the board is another election’s");
-  const base = `/api/v1/public/elections/${election.electionId}/board`;
   const keys = board.keys.map(readKey).filter((key) => key !== undefined);
-  const note = await askText(`${base}/checkpoint`, { anonymous: true });
+  const note = await askText(`${boardOf(election)}/checkpoint`, { anonymous: true });
   const checkpoint = readCheckpoint(note, board.origin, keys);
   const { checkCosigned } = await import("../board/cosignature.ts");
   checkCosigned(note, checkpoint, keys);
+  return checkpoint;
+}
+
+/** Reads a whole board. Nothing of it is believed before all leaves add up to the root that the board signed. */
+export async function readRecord(election: Election, told: (read: number, size: number) => void): Promise<Record> {
+  const checkpoint = await readSigned(election);
   const tree = new Tree();
   const entries: Entry[] = [];
-  for await (const some of entriesOf(base, tree, checkpoint.size, PAGE)) {
+  for await (const some of entriesOf(boardOf(election), tree, checkpoint.size, PAGE)) {
     entries.push(...some);
     told(tree.size, checkpoint.size);
   }

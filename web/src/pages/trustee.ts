@@ -1,9 +1,10 @@
 // A trustee's page: one part of the key is made here, and used here when the voting is over.
 
-import { toHex } from "../bytes.ts";
+import { Malformed, toHex } from "../bytes.ts";
 import { type Election, said } from "../election/model.ts";
 import { type Ceremony, fingerprintOf, takePart, transportKeysOf, waitsForAssent } from "../election/trustee/ceremony.ts";
-import { type Decryption, type ToDecrypt, checkRecord, decryptAll, fewIn } from "../election/trustee/decrypt.ts";
+import { confirmKey } from "../election/trustee/confirm.ts";
+import { type Decryption, type ToDecrypt, checkRecord, decryptAll, fewIn, isSpokenFor } from "../election/trustee/decrypt.ts";
 import type { List } from "../election/verify/mixes.ts";
 import { Safe } from "../election/trustee/safe.ts";
 import { ask } from "../page/api.ts";
@@ -69,10 +70,12 @@ async function ceremony(election: Election): Promise<void> {
     try {
       const path = `/api/v1/elections/${electionId}/ceremony`;
       const now = await takePart(election, await ask<Ceremony>(path), compared);
-      const state = JSON.stringify([now.step, now.attempt, now.said, now.faults]);
-      if (state !== seen) progress(election, now);
+      const made = now.step === "concluded" && now.keys !== null;
+      const hash = made ? await confirmKey(await ask<Election>(`/api/v1/elections/${electionId}`)) : null;
+      const state = JSON.stringify([now.step, now.attempt, now.said, now.faults, hash]);
+      if (state !== seen) progress(election, now, hash);
       seen = state;
-      if (now.step === "concluded") return;
+      if (hash !== null) return;
     } catch (error) {
       tell(error);
     }
@@ -88,7 +91,7 @@ const STEPS: [Ceremony["step"], string][] = [
   ["approval", "Shares received"],
 ];
 
-function progress(election: Election, now: Ceremony): void {
+function progress(election: Election, now: Ceremony, hash: string | null): void {
   const done = (said: Ceremony["said"][number]) => [
     said.transportKey !== null,
     said.sealedOpening !== null,
@@ -100,20 +103,21 @@ function progress(election: Election, now: Ceremony): void {
     each.trustee === now.you ? `${each.name} (you)` : each.name,
     ...done(each).map((yes) => (yes ? "✓" : "…")),
   ]);
-  const [concluded, due] = [now.step === "concluded", waitsForAssent(now, compared)];
+  const due = waitsForAssent(now, compared);
   show(
-    heading(titleOf(now, due), said(election.title)),
+    heading(titleOf(now, due, hash), said(election.title)),
+    hash !== null && confirmed(hash),
     now.faults.map(({ trustee, offence }) => warning(`${now.said[trustee - 1]?.name ?? trustee}: ${offence}`)),
     now.step === "void" && paragraph("The officers begin anew. This page goes on by itself when they do."),
     due && addresses(now),
     h("div", { class: "wide" }, table("What each trustee has said", ["Trustee", ...STEPS.map(([, text]) => text)], rows)),
     !due && addresses(now),
-    concluded && save("You need it when the voting is over."),
+    hash !== null && save("You need it when the voting is over."),
   );
 }
 
-function titleOf({ step }: Ceremony, due: boolean): string {
-  if (step === "concluded") return "The key is made";
+function titleOf({ step }: Ceremony, due: boolean, hash: string | null): string {
+  if (step === "concluded") return hash === null ? "Looking for the key on the public board" : "The key is made";
   if (step === "void") return "Somebody did not keep to the ceremony";
   return due ? "Compare before you approve the key" : "Making the key";
 }
@@ -122,11 +126,12 @@ function titleOf({ step }: Ceremony, due: boolean): string {
 function addresses(now: Ceremony): Child {
   const keys = transportKeysOf(now);
   if (!keys) return null;
+  const enough = { key: "Enough to decrypt", value: `${now.threshold} of ${now.trustees}` };
   const lines = now.said.map(({ name }, at) => ({ key: name, value: h("code", {}, fingerprintOf(keys[at]!)) }));
   return [
     subheading("Compare with the others"),
-    paragraph("Read these to each other by another way than this server, by telephone for example. Every trustee must see the same names and numbers."),
-    summaryList(lines),
+    paragraph("Read these to each other by another way than this server, by telephone for example. Every trustee must see the same names and numbers, also of how many are enough."),
+    summaryList([enough, ...lines]),
     waitsForAssent(now, compared) && assent(keys),
   ];
 }
@@ -142,6 +147,26 @@ function assent(keys: string[]): Child {
   ];
 }
 
+/** What a trustee tells the others, who cannot know otherwise whose key it is. */
+function confirmed(hash: string): Child {
+  return [
+    paragraph("The key on the public board is the one that you and the others made, and you have your share of it. Nobody but a trustee can find that out: tell the other trustees and the observers this hash, by another way than this server."),
+    summaryList([{ key: "The election’s hash", value: h("code", { class: "hash" }, grouped(hash)) }]),
+  ];
+}
+
+function grouped(hash: string): string {
+  return hash.replace(/(.{8})(?=.)/g, "$1 ");
+}
+
+/** The election's hash, if the key is this trustee's; nothing if this browser does not keep their part, and cannot tell. */
+async function confirmedHash(election: Election): Promise<string | null> {
+  if (!Safe.of(electionId).hasShare()) return null;
+  const hash = await confirmKey(election);
+  if (hash === null) throw new Malformed("the public board does not show the key yet");
+  return hash;
+}
+
 /** Offers the key file. It holds more after each thing that was done with the key. */
 function save(why: string): Child {
   const key = Safe.of(electionId).exported();
@@ -154,9 +179,12 @@ function save(why: string): Child {
 }
 
 async function waiting(election: Election): Promise<void> {
+  const made = ["ready", "open", "closed", "mixing"].includes(election.state);
+  const hash = made ? await confirmedHash(election) : null;
   show(
     heading(Safe.of(electionId).hasShare(election.attempt) ? "Your part of the key is here" : "Trustee", said(election.title)),
     paragraph(tag(election.state), " There is nothing to do for you now. Come back when the ballots are mixed: then the trustees decrypt them."),
+    hash !== null && confirmed(hash),
     save("You need it when the voting is over."),
   );
 }
@@ -165,11 +193,14 @@ const AFTER = "The file now also says what was decrypted, so that no other brows
 
 async function decryption(election: Election): Promise<void> {
   const now = await ask<Decryption>(`/api/v1/elections/${electionId}/decryption`);
+  if (isSpokenFor(now, Safe.of(electionId))) return spokenFor(election);
   const mine = now.you !== null && now.decrypted.includes(now.you);
   if (mine || now.state !== "decrypting") {
+    const hash = await confirmedHash(election);
     show(
       heading(mine ? "You have decrypted your part" : "The election is counted", said(election.title)),
       paragraph(`${now.decrypted.length} of the ${now.threshold} trustees that are needed have decrypted.`),
+      hash === null ? [paragraph("Whether the key on the public board is yours, only your part of it can tell."), keyForm(election)] : confirmed(hash),
       mine ? save(AFTER) : paragraph(link(`/elections/${electionId}`, "See this election")),
     );
     return;
@@ -190,6 +221,16 @@ async function decryption(election: Election): Promise<void> {
     lied && warning("A part that was sent in your name is false, and the public record says so. If you did not send it, tell the election’s officers. You can still send a true one."),
     paragraph(`Mixed answers: ${rows}. This page first checks the public record on this device, up to where it says what is to be decrypted, and tells you what to compare with the other trustees. Then it decrypts your part of what came out of the last mix. This browser remembers what that was, and never decrypts anything else of this election.`),
     Safe.of(electionId).hasShare(election.attempt) ? checkForm(election) : keyForm(election),
+  );
+}
+
+/** Somebody decrypted as this trustee: the trustee with another browser, or somebody else. */
+function spokenFor(election: Election): void {
+  show(
+    heading("Something was decrypted in your name", said(election.title)),
+    warning("This browser has decrypted nothing of this election, and the server says that you have. If you did not do that in another browser or with another program, somebody else spoke in your name: tell the election’s officers, the other trustees and the observers."),
+    paragraph("If you did it in another browser, choose the file that you saved there afterwards."),
+    keyForm(election),
   );
 }
 
@@ -222,7 +263,7 @@ function decryptPage(election: Election, checked: ToDecrypt): void {
     paragraph("Read these to each other by another way than this server. They are the same for every trustee, whenever they look. If they differ, do not decrypt: the server shows you different boards. Tell the election’s officers and observers."),
     summaryList([
       { key: "Entries of the board", value: board.size },
-      { key: "Root of the board", value: h("code", { class: "hash" }, toHex(board.root).replace(/(.{8})(?=.)/g, "$1 ")) },
+      { key: "Root of the board", value: h("code", { class: "hash" }, grouped(toHex(board.root))) },
     ]),
     form(
       "They are the same: decrypt my part",

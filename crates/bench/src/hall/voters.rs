@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use rand::{SeedableRng, rngs::StdRng};
 use rig::{Client, Device};
 use serde_json::json;
-use voter::{Asking, TokenAnswer, Voter};
+use voter::{Asking, Booth, TokenAnswer, Voter};
 
 /// Voters that are enrolled at the same time.
 const TOGETHER: usize = 128;
@@ -66,7 +66,7 @@ async fn enrol(client: &Client, election: &str, number: usize) -> anyhow::Result
 
 impl Asked {
     /// The voter, if the answer holds.
-    pub(super) fn finish(self) -> anyhow::Result<Voter> {
-        Ok(self.asking.finish(&self.answer)?)
+    pub(super) fn finish(self, booth: &Booth) -> anyhow::Result<Voter> {
+        Ok(self.asking.finish(booth, &self.answer)?)
     }
 }

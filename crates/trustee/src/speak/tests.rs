@@ -1,78 +1,7 @@
 //! Trustees who make a key together, and a server that would rather be one of them.
 
-use ids::Id;
-use rand::{SeedableRng, rngs::StdRng};
-
 use super::*;
-
-/// What the server knows of a ceremony of three, two of whom decrypt.
-struct Hall {
-    view: CeremonyView,
-    folder: tempfile::TempDir,
-    rng: StdRng,
-}
-
-impl Hall {
-    fn new() -> Self {
-        let said = (1..=3).map(|trustee| SaidView {
-            trustee,
-            name: format!("T{trustee}"),
-            transport_key: None,
-            sealed_opening: None,
-            opening: None,
-            dealing: None,
-            approved: false,
-        });
-        let view = CeremonyView {
-            attempt: 1,
-            threshold: 2,
-            trustees: 3,
-            you: None,
-            step: "transport-key".to_owned(),
-            said: said.collect(),
-            keys: None,
-        };
-        Self { view, folder: tempfile::tempdir().expect("a folder"), rng: StdRng::seed_from_u64(7) }
-    }
-
-    /// The trustee's safe, opened anew: they may come back any time.
-    fn next(&mut self, trustee: u16) -> Result<Next, TrusteeError> {
-        let path = self.folder.path().join(trustee.to_string());
-        let mut safe = Safe::open(&path, Id::new(1, [1; 10])).expect("a safe");
-        self.view.you = Some(trustee);
-        safe.next(&self.view, &mut self.rng)
-    }
-
-    fn hear(&mut self, trustee: u16, step: CeremonyStep, bytes: Vec<u8>) {
-        let said = &mut self.view.said[usize::from(trustee) - 1];
-        match step {
-            CeremonyStep::TransportKey => {
-                said.transport_key = Some(board::Hex(bytes.try_into().expect("32")))
-            }
-            CeremonyStep::SealedOpening => {
-                said.sealed_opening = Some(board::Hex(bytes.try_into().expect("64")))
-            }
-            CeremonyStep::Opening => said.opening = Some(Base64(bytes)),
-            CeremonyStep::Dealing => said.dealing = Some(Base64(bytes)),
-            CeremonyStep::Approval => said.approved = true,
-            CeremonyStep::Complaint => panic!("an honest trustee was complained of"),
-        }
-    }
-
-    /// All say what this step asks for; whoever is asked twice says the same.
-    fn round(&mut self, step: &str) {
-        self.view.step = step.to_owned();
-        for trustee in 1..=3 {
-            let said = self.next(trustee).expect("they speak");
-            assert_eq!(self.next(trustee).expect("they speak again"), said);
-            let Next::Say { step, bytes } = said else { panic!("trustee {trustee} says nothing at {step}") };
-            self.hear(trustee, step, bytes);
-            assert_eq!(self.next(trustee).expect("they have spoken"), Next::Wait);
-        }
-    }
-}
-
-const STEPS: [&str; 5] = ["transport-key", "sealed-opening", "opening", "dealing", "approval"];
+use crate::hall::{Hall, STEPS};
 
 #[test]
 fn trustees_who_come_back_at_every_step_make_one_key_and_have_their_shares() {
@@ -80,7 +9,7 @@ fn trustees_who_come_back_at_every_step_make_one_key_and_have_their_shares() {
     STEPS.iter().for_each(|step| hall.round(step));
     hall.view.step = "concluded".to_owned();
     assert_eq!(hall.next(1).expect("they look"), Next::Wait, "the server has not said what came of it");
-    let mut own = Safe::open(&hall.folder.path().join("1"), Id::new(1, [1; 10])).expect("a safe");
+    let mut own = hall.safe(1);
     let ceremony = own.ceremony(&hall.view, &hall.view.said[0]).expect("a ceremony");
     let openings = openings(&ceremony, &hall.view).expect("openings");
     let keys = ceremony.conclude(&openings).expect("keys");

@@ -6,6 +6,7 @@ import * as mixnet from "../../mixnet/trustees.ts";
 import { ask } from "../../page/api.ts";
 import { ceremonyContext } from "../bindings.ts";
 import type { Election } from "../model.ts";
+import { checkQuorum } from "../verify/definition.ts";
 import { type Attempt, Safe } from "./safe.ts";
 
 export type Step = "transport-key" | "sealed-opening" | "opening" | "dealing" | "approval" | "concluded" | "void";
@@ -73,13 +74,15 @@ export function waitsForAssent(ceremony: Ceremony, compared: string[] | null): b
  * if the transport keys are those that the trustee has compared with the others: a server that shows each of them other
  * keys could read all shares.
  */
-export async function takePart({ electionId, board }: Election, ceremony: Ceremony, compared: string[] | null): Promise<Ceremony> {
+export async function takePart(election: Election, ceremony: Ceremony, compared: string[] | null): Promise<Ceremony> {
+  const { electionId, board } = election;
   const trustee = ceremony.you;
   if (trustee === null) throw new Malformed("you are not a trustee of this election");
   // Everything is bound to this: a server that says another context would have it used elsewhere.
   if (!equal(fromHex(ceremony.context), ceremonyContext(electionId, ceremony.attempt))) {
     throw new Malformed("the server says another context than this election’s");
   }
+  refuseOtherTrustees(election, ceremony);
   const safe = Safe.of(electionId);
   if (board) safe.boardKeys(board.keys);
   const own = ceremony.said[trustee - 1]!;
@@ -104,11 +107,20 @@ export async function takePart({ electionId, board }: Election, ceremony: Ceremo
       if (own.approved || own.complaint !== null) return ceremony;
       return receive(taking, !waitsForAssent(ceremony, compared));
     case "concluded":
-      // Everybody has approved, and the server is about to say what came of it.
+      // Everybody has approved, and the server is about to say what came of it. Whether the board says so too is asked elsewhere.
       if (ceremony.keys !== null) refuseOtherKey(secrets, ceremony.keys);
       return ceremony;
     case "void":
       return ceremony;
+  }
+}
+
+/** Whether the trustees, and how many of them decrypt, are those that this trustee was shown before they took part. */
+function refuseOtherTrustees({ trustees: shown }: Election, { threshold, trustees, said }: Ceremony): void {
+  checkQuorum(threshold, trustees);
+  const same = shown?.threshold === threshold && shown.names.length === trustees && said.length === trustees;
+  if (!same || said.some(({ trustee, name }, at) => trustee !== at + 1 || name !== shown.names[at])) {
+    throw new Malformed("the server shows other trustees, or another number of them who decrypt, than it did before. Tell the election’s officers");
   }
 }
 

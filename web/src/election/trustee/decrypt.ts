@@ -2,16 +2,16 @@
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { type Sized, Tree } from "../../board/tree.ts";
-import { Malformed, fromHex, toHex } from "../../bytes.ts";
+import { Malformed, toHex } from "../../bytes.ts";
 import { decodeRows, decrypt } from "../../mixnet/decryption.ts";
-import { G, decodeScalar, times } from "../../mixnet/group.ts";
 import { ask } from "../../page/api.ts";
 import { decryptionContext } from "../bindings.ts";
 import type { Election } from "../model.ts";
-import { type Record, readRecord } from "../record.ts";
+import { type Record, boardOf, readRecord } from "../record.ts";
 import type { SecretlyDecided } from "../verify/decided.ts";
 import type { List } from "../verify/mixes.ts";
 import { checkElection } from "../verify/walk.ts";
+import { type Own, ownShare, refuseOtherBoard } from "./confirm.ts";
 import { Safe } from "./safe.ts";
 
 export interface Decryption {
@@ -22,6 +22,11 @@ export interface Decryption {
   decrypted: number[];
   lied: number[];
   checking: number[];
+}
+
+/** Whether something was decrypted in this trustee’s name, and not by whoever had what this device keeps. */
+export function isSpokenFor({ you, decrypted, checking }: Decryption, safe: Safe): boolean {
+  return you !== null && [...decrypted, ...checking].includes(you) && !safe.hasDecrypted();
 }
 
 type Told = (what: string) => Promise<void>;
@@ -47,10 +52,12 @@ export async function checkRecord(election: Election, told: Told): Promise<ToDec
   const keys = safe.boardKeys(board.keys);
   const record = await readRecord({ ...election, board: { ...board, keys } }, () => {});
   const { decided, lists, stage } = await checkElection(election, record, ({ what }) => told(`Checked: ${what.toLowerCase()}`));
+  await refuseOtherBoard(safe, boardOf(election), record.checkpoint);
+  safe.saw(record.checkpoint);
   // A trustee who decrypts whatever they are shown decrypts single ballots: only what was mixed is decrypted, once the
   // board says for all to see that this is what is decrypted.
   if (!decided?.keys || stage !== "decrypting") throw new Malformed("the board does not say that anything is to be decrypted");
-  shareOf(safe, decided);
+  ownShare(safe, decided);
   return { electionId, decided, lists, board: upToDecrypting(record) };
 }
 
@@ -73,7 +80,7 @@ export async function decryptAll({ electionId, decided, lists }: ToDecrypt, agre
   const refused = fewIn(lists).find(({ number }) => !agreed.has(number));
   if (refused) throw new Malformed(`you did not agree that list ${refused.number + 1} is decrypted, which has so few answers`);
   const safe = Safe.of(electionId);
-  const own = shareOf(safe, decided);
+  const own = ownShare(safe, decided);
   safe.decrypting(Object.fromEntries(lists.map(({ number, rows }) => [number, toHex(sha256(rows.encoded))])));
   const partials = [];
   for (const list of lists) {
@@ -81,21 +88,6 @@ export async function decryptAll({ electionId, decided, lists }: ToDecrypt, agre
     await told(`Decrypted list ${list.number + 1}`);
   }
   await ask(`/api/v1/elections/${electionId}/decryption`, { method: "POST", body: { partials } });
-}
-
-interface Own {
-  trustee: number;
-  share: bigint;
-}
-
-/** The share of the key that the board shows. */
-function shareOf(safe: Safe, { manifest, keys }: SecretlyDecided): Own {
-  const kept = safe.attempt(manifest.attempt);
-  if (!kept?.share) throw new Malformed("this device does not hold your share of the key");
-  const share = decodeScalar(fromHex(kept.share));
-  const key = keys.trustees[kept.trustee - 1];
-  if (!key || !times(G, share).equals(key)) throw new Malformed("the share on this device is not of this election’s key");
-  return { trustee: kept.trustee, share };
 }
 
 async function decryptOne(

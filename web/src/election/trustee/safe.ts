@@ -1,8 +1,9 @@
 // What a trustee's browser keeps of an election: the secrets of every ceremony they took part in, the keys that sign the
-// board as they were first seen, and what was decrypted. It stays on this device, and in files that they save from it.
+// board as they were first seen, the board as it was last checked, and what was decrypted. It stays on this device, and in files that they save from it.
 
-import { Malformed } from "../../bytes.ts";
-import { type Of, hex, list, membersInAnyOrder, named, u16, word } from "../verify/shape.ts";
+import type { Sized } from "../../board/tree.ts";
+import { Malformed, fromHex, toHex } from "../../bytes.ts";
+import { type Of, hex, list, membersInAnyOrder, named, u16, u64, word } from "../verify/shape.ts";
 
 /** A trustee's secrets for one attempt. */
 export interface Attempt {
@@ -25,15 +26,23 @@ interface Kept {
   attempts: Record<string, Attempt>;
   /** What was decrypted; nothing else ever is. */
   decrypted?: Hashes;
+  /** The board as it was when this device last checked it, and as files from other devices say that they did. */
+  seen?: Seen[];
 }
 
-const file = membersInAnyOrder({ electionId: word, boardKeys: list(word), attempts: named(isAttempt) });
-const fileOfOneWhoDecrypted = membersInAnyOrder({
-  electionId: word,
-  boardKeys: list(word),
-  attempts: named(isAttempt),
-  decrypted: named(hex(32)),
-});
+/** A board that was checked. */
+type Seen = Of<typeof seen>;
+
+const seen = membersInAnyOrder({ size: u64, root: hex(32) });
+const always = { electionId: word, boardKeys: list(word), attempts: named(isAttempt) };
+const later = { decrypted: named(hex(32)), seen: list(seen) };
+
+/** What is known only later may be missing, and nothing else. */
+function isFile(value: unknown): value is Kept {
+  const has = (name: string) => typeof value === "object" && value !== null && Object.hasOwn(value, name);
+  const known = Object.entries(later).filter(([name]) => has(name));
+  return membersInAnyOrder({ ...always, ...Object.fromEntries(known) })(value);
+}
 
 function isAttempt(value: unknown): value is Attempt {
   const said = value as Partial<Attempt> | null;
@@ -72,6 +81,7 @@ export class Safe {
     if (!Object.values(said.attempts).some(({ share }) => share)) throw new Malformed("this file holds no share of a key");
     if (said.boardKeys.length > 0) this.#know(said.boardKeys);
     if (said.decrypted) this.#remember(said.decrypted);
+    if (said.seen) this.#kept.seen = [...(this.#kept.seen ?? []), ...said.seen];
     for (const [attempt, secrets] of Object.entries(said.attempts)) {
       if (this.#kept.attempts[attempt]?.share === undefined) this.#kept.attempts[attempt] = secrets;
     }
@@ -122,6 +132,23 @@ export class Safe {
     }
   }
 
+  /** The boards that were checked: whatever is shown later goes on from them. */
+  get seen(): Sized[] {
+    return (this.#kept.seen ?? []).map(({ size, root }) => ({ size, root: fromHex(root) }));
+  }
+
+  /** Remembers a board that was checked, and that goes on from all that were seen: the longest is enough. */
+  saw({ size, root }: Sized): void {
+    const longest = (this.#kept.seen ?? []).reduce((one, other) => (other.size > one.size ? other : one), { size, root: toHex(root) });
+    this.#kept.seen = [longest];
+    this.save();
+  }
+
+  /** Whether anything was decrypted here, or by whoever saved what was imported. */
+  hasDecrypted(): boolean {
+    return this.#kept.decrypted !== undefined;
+  }
+
   /**
    * Writes down what is about to be decrypted. Whoever decrypted two different lists of one election, say with and without
    * one ballot, would show what that ballot says: so other lists are refused for ever.
@@ -151,13 +178,13 @@ function sameLists(one: Hashes, other: Hashes): boolean {
   return known.size === shown.size && [...known].every(([list, hash]) => shown.get(list) === hash);
 }
 
-function readFile(text: string): Of<typeof file> & { decrypted?: Hashes } {
+function readFile(text: string): Kept {
   let said: unknown;
   try {
     said = JSON.parse(text);
   } catch {
     throw new Malformed("this file holds no trustee’s key");
   }
-  if (!file(said) && !fileOfOneWhoDecrypted(said)) throw new Malformed("this file holds no trustee’s key");
+  if (!isFile(said)) throw new Malformed("this file holds no trustee’s key");
   return said;
 }

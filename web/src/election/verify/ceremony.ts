@@ -7,7 +7,7 @@ import { ceremonyContext } from "../bindings.ts";
 import { checkQuorum } from "./definition.ts";
 import type { Body } from "./event.ts";
 
-type Step = Body<"election/said">["step"];
+export type Step = Body<"election/said">["step"];
 
 /** What all must have said before anybody says this: who sees the others’ first would choose theirs by it. */
 const BEFORE: Record<Step, Step | null> = {
@@ -40,6 +40,11 @@ export class Attempt {
     if (step === "approval" && bytes !== "") throw new Malformed("an approval says something");
     if (this.#said.has(place(step, trustee))) throw new Malformed(`trustee ${trustee} said their ${step} twice`);
     this.#said.set(place(step, trustee), fromBase64(bytes));
+  }
+
+  /** What a trustee said as this step. Nobody signs it: that it was they who said it, only they can tell. */
+  heard(step: Step, trustee: number): Uint8Array | undefined {
+    return this.#said.get(place(step, trustee));
   }
 
   /** What every trustee said as this step. */

@@ -17,6 +17,8 @@ interface Bound {
 export interface SecretlyDecided extends Bound {
   manifest: SecretManifest;
   keys: TrusteeKeys;
+  /** What the trustees said, which made the keys. */
+  ceremony: Attempt;
 }
 
 /** Where votes are not secret, there are no keys. */
@@ -70,27 +72,30 @@ export class Deciding {
       throw new Malformed("the server shows another definition than the board");
     }
     const bound = { electionHash, weights: manifest.issuers.map(({ weight }) => weight) };
-    if (manifest.secret) return { ...bound, manifest, keys: this.#keys(manifest) };
+    if (manifest.secret) {
+      const ceremony = this.#attempt;
+      if (!ceremony) throw new Malformed("an election with secret votes has a ceremony");
+      return { ...bound, manifest, keys: keysOf(ceremony, manifest), ceremony };
+    }
     if (this.#attempt) throw new Malformed("an election whose votes are not secret has no ceremony");
     return { ...bound, manifest, keys: undefined };
   }
+}
 
-  /** The keys that the ceremony made, if the manifest names them. */
-  #keys(manifest: SecretManifest): TrusteeKeys {
-    if (!this.#attempt) throw new Malformed("an election with secret votes has a ceremony");
-    const { begun } = this.#attempt;
-    const keys = this.#attempt.keys();
-    const { threshold, names } = manifest.trustees;
-    const same = names.length === begun.trustees.length && names.every((name, at) => name === begun.trustees[at]);
-    if (!same || threshold !== begun.threshold || manifest.attempt !== begun.attempt) {
-      throw new Malformed("the manifest names other trustees than made the key");
-    }
-    if (toHex(encodeKeys(keys)) !== manifest.keys) {
-      throw new Malformed("the manifest’s keys are not those that the trustees made");
-    }
-    if (new Set(manifest.issuers.map(({ key }) => key)).size !== manifest.issuers.length) {
-      throw new Malformed("two weights have one issuer’s key: a token of one is one of the other");
-    }
-    return keys;
+/** The keys that the ceremony made, if the manifest names them. */
+function keysOf(ceremony: Attempt, manifest: SecretManifest): TrusteeKeys {
+  const { begun } = ceremony;
+  const keys = ceremony.keys();
+  const { threshold, names } = manifest.trustees;
+  const same = names.length === begun.trustees.length && names.every((name, at) => name === begun.trustees[at]);
+  if (!same || threshold !== begun.threshold || manifest.attempt !== begun.attempt) {
+    throw new Malformed("the manifest names other trustees than made the key");
   }
+  if (toHex(encodeKeys(keys)) !== manifest.keys) {
+    throw new Malformed("the manifest’s keys are not those that the trustees made");
+  }
+  if (new Set(manifest.issuers.map(({ key }) => key)).size !== manifest.issuers.length) {
+    throw new Malformed("two weights have one issuer’s key: a token of one is one of the other");
+  }
+  return keys;
 }

@@ -48,7 +48,8 @@ export async function checkElection(election: Election, record: Record, told: To
   return walk.end();
 }
 
-function eventOf(entry: Entry): Event {
+/** What an entry says, if it is written as all entries of boards are. */
+export function eventOf(entry: Entry): Event {
   if (entry.at % MINUTE_MS !== 0) throw new Malformed("its time is not cut to the minute");
   if (entry.actor !== ACTOR || entry.subject.length > 0) throw new Malformed("it names somebody");
   return readEvent(entry);
@@ -103,7 +104,7 @@ class Walk {
       return;
     }
     const { threshold, trustees } = decided.keys;
-    const how = `made by ${trustees.length} trustees on the board, of whom ${threshold} decrypt together`;
+    const how = `made in the names of ${trustees.length} trustees, of whom ${threshold} decrypt together: only they can say that it was they, so ask them whether their programs confirmed this hash`;
     await this.#told({ what: "Key", how });
   }
 

@@ -83,6 +83,14 @@ pub(super) fn ended_well(child: std::process::Child) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A trustee's program ended well, and said that the key of the election with this hash is theirs.
+pub(super) fn confirmed(child: std::process::Child, hash: &str) {
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let theirs = said.contains("the key on the public board is this trustee's") && said.contains(hash);
+    assert!(output.status.success() && theirs, "{said}");
+}
+
 impl Town {
     pub(super) async fn start(folder: &Folder, options: &ServerOptions) -> Self {
         let server = Server::start_with(&folder.data(), options).expect("it starts");
