@@ -49,18 +49,14 @@ pub(crate) fn written(problem: Problem) -> axum::response::Response {
 
 /// Wraps `routes` in everything a port needs. [`crate::serve`] does it for you, once for each thread.
 pub fn protect(routes: Router, edge: &Edge) -> Router {
-    let path = Path(Arc::new(Admission { edge: edge.clone(), seat: edge.overload().map(Overload::seat) }));
+    let admission = Admission { edge: edge.clone(), seat: edge.overload().map(Overload::seat) };
     let routes = routes.fallback(no_such_route).method_not_allowed_fallback(no_such_method);
-    routes.layer(from_fn_with_state(path, through_layers))
+    routes.layer(from_fn_with_state(Arc::new(admission), through_layers))
 }
-
-/// What the layers of one thread know.
-#[derive(Clone)]
-struct Path(Arc<Admission>);
 
 /// All layers, the innermost first. They are plain calls and one future: as layers of the router each would be memory
 /// taken and given back, and a copy of all those within it, for every request.
-async fn through_layers(State(Path(admission)): State<Path>, request: Request, route: Next) -> Response {
+async fn through_layers(State(admission): State<Arc<Admission>>, request: Request, route: Next) -> Response {
     let edge = &admission.edge;
     // Only hands on the rule: routes that do not ask who calls pay nothing for it.
     let next = async |mut request: Request| {

@@ -281,6 +281,7 @@ mod tests {
         open.trustees.clear();
         check(&open, Ok(()));
     }
+
     #[test]
     fn a_definition_whose_answers_are_too_long_for_the_voters_on_the_roll_is_not_taken() {
         let (id, folder) = (Id::new(1, [1; 10]), tempfile::tempdir().expect("a temporary folder"));

@@ -40,6 +40,14 @@ impl OwnPart {
     }
 }
 
+/// The trustees, of so many, whose only part was false, and those from whom none came; in order.
+pub(crate) fn without_part(parts: &[DecryptedRow], trustees: u16) -> (Vec<u16>, Vec<u16>) {
+    let of = |trustee: u16| parts.iter().find(|part| part.trustee == trustee);
+    let lied = (1..=trustees).filter(|trustee| of(*trustee).is_some_and(|part| !part.holds));
+    let absent = (1..=trustees).filter(|trustee| of(*trustee).is_none());
+    (lied.collect(), absent.collect())
+}
+
 /// What the board says of a trustee's part, if it says something.
 pub(crate) async fn own_part(board: &Board, trustee: u16) -> Result<Option<OwnPart>, Problem> {
     let row = board.ledger.readers().read(move |snapshot| snapshot.get::<DecryptedRow>(&trustee)).await?;

@@ -1,9 +1,6 @@
 //! What the public reads of an election.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use board::{
     ContestResult, Counted, Election, Hex, Issuer, RefusedBallot, RollCount, TrusteeFault, WhyRefused,
@@ -62,31 +59,25 @@ pub(crate) struct Found {
     pub(crate) judged: Option<Judged>,
 }
 
-/// Why the vote at this place was refused, if it was.
-fn refused(verdict: &VerdictRow, index: u64) -> Result<Option<WhyRefused>, StoreError> {
+/// Why votes were refused, by their places.
+fn refusals(verdict: &VerdictRow) -> Result<BTreeMap<u64, WhyRefused>, StoreError> {
     let refused: Vec<RefusedBallot> = kept(&verdict.refused, "board_verdicts")?;
-    Ok(refused.into_iter().find(|refused| refused.index == index).map(|refused| refused.reason))
+    Ok(refused.into_iter().map(|refused| (refused.index, refused.reason)).collect())
 }
 
 /// The vote that stands for whoever made this one: of those that were confirmed the first in their order. Nothing if too many
 /// were sent in their name that do not hold.
 fn standing(snapshot: &Snapshot<'_>, voter: [u8; 32]) -> Result<Option<VoteRow>, StoreError> {
-    // Verdicts that were read already, by where they begin.
-    let mut verdicts = BTreeMap::<u64, (u64, BTreeSet<u64>)>::new();
+    // Verdicts that were read already, by where they begin: up to where they go, and what they refuse.
+    let mut verdicts = BTreeMap::new();
     for vote in sql::votes_of(snapshot, voter, VOTES_LOOKED_AT_MAX)? {
-        let covers = |(_, (past, _)): &(&u64, &(u64, BTreeSet<u64>))| vote.index < *past;
-        let confirmed = match verdicts.range(..=vote.index).next_back().filter(covers) {
-            Some((_, (_, refused))) => !refused.contains(&vote.index),
-            None => {
-                let Some(verdict) = sql::verdict_on(snapshot, vote.index)? else { continue };
-                let refused: Vec<RefusedBallot> = kept(&verdict.refused, "board_verdicts")?;
-                let refused: BTreeSet<u64> = refused.iter().map(|refused| refused.index).collect();
-                let confirmed = !refused.contains(&vote.index);
-                verdicts.insert(verdict.first, (verdict.past, refused));
-                confirmed
-            }
-        };
-        if confirmed {
+        let nearest = verdicts.range(..=vote.index).next_back();
+        if nearest.is_none_or(|(_, (past, _))| *past <= vote.index) {
+            let Some(verdict) = sql::verdict_on(snapshot, vote.index)? else { continue };
+            verdicts.insert(verdict.first, (verdict.past, refusals(&verdict)?));
+        }
+        let verdict = verdicts.range(..=vote.index).next_back();
+        if verdict.is_some_and(|(_, (_, refused))| !refused.contains_key(&vote.index)) {
             return Ok(Some(vote));
         }
     }
@@ -235,7 +226,7 @@ impl Board {
         let judged = match verdict {
             Some(verdict) => {
                 let shown = self.shown(verdict.index).await?;
-                let refused = refused(&verdict, vote.index)?;
+                let refused = refusals(&verdict)?.remove(&vote.index);
                 let is_buried = standing.is_none() && refused.is_none();
                 let other = standing.filter(|other| other.tracker != tracker.0 && refused.is_none());
                 let superseded_by = other.map(|other| Hex(other.tracker));

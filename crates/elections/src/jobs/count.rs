@@ -20,6 +20,7 @@ use crate::{
     Elections,
     board_rows::{Phase, kept},
     boards::{Agreed, Board},
+    decryption::without_part,
     sql,
 };
 
@@ -84,12 +85,10 @@ impl Elections {
     ) -> Result<(Vec<u16>, Vec<u16>, Vec<u16>, BTreeMap<u32, Answers>), Problem> {
         let rows = board.ledger.readers().read(sql::decrypted).await?;
         let quorum = agreed.keys.as_ref().map_or(0, |keys| keys.quorum().threshold());
-        let lied: Vec<u16> = rows.iter().filter(|row| !row.holds).map(|row| row.trustee).collect();
         let good: Vec<_> = rows.iter().filter(|row| row.holds).take(quorum.into()).collect();
         let used: Vec<u16> = good.iter().map(|row| row.trustee).collect();
         let trustees = agreed.manifest.trustees.as_ref().map_or(0, |trustees| trustees.names.len());
-        let absent = (1..=u16::try_from(trustees).unwrap_or(u16::MAX))
-            .filter(|trustee| rows.iter().all(|row| row.trustee != *trustee));
+        let (lied, absent) = without_part(&rows, u16::try_from(trustees).unwrap_or(u16::MAX));
         let mut lists = BTreeMap::new();
         for ListRows { list, blob, .. } in self.lists(board).await? {
             let rows = read_rows(&board.named_blob(blob).await?)?;
@@ -104,7 +103,7 @@ impl Elections {
             let answers = self.work(move || read_answers(&agreed, list, &rows, &partials)).await??;
             lists.insert(list, answers);
         }
-        Ok((used, lied, absent.collect(), lists))
+        Ok((used, lied, absent, lists))
     }
 }
 

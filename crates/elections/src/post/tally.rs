@@ -5,8 +5,11 @@ use clock::Timestamp;
 use store::{Keys, Scan, Tx};
 
 use super::{PostError, Rule, json};
-use crate::board_rows::{
-    BoardState, CountedRow, DecryptedRow, ListsRow, MixRow, Phase, RedeemedRow, RefusedTokensRow,
+use crate::{
+    board_rows::{
+        BoardState, CountedRow, DecryptedRow, ListsRow, MixRow, Phase, RedeemedRow, RefusedTokensRow,
+    },
+    decryption::without_part,
 };
 
 impl Rule for Mixed {
@@ -99,16 +102,6 @@ impl Rule for Lied {
     }
 }
 
-/// The trustees, of so many, whose only part was false, and those from whom none came; in order.
-fn without_part(tx: &mut Tx<'_>, trustees: u16) -> Result<(Vec<u16>, Vec<u16>), PostError> {
-    let all = Scan { prefix: Vec::new(), below: None, limit: mixnet::TRUSTEES_MAX.into() };
-    let parts = tx.scan::<DecryptedRow>(&all)?;
-    let mut lied: Vec<u16> = parts.iter().filter(|part| !part.holds).map(|part| part.trustee).collect();
-    lied.sort_unstable();
-    let spoke = |trustee: &u16| parts.iter().any(|part| part.trustee == *trustee);
-    Ok((lied, (1..=trustees).filter(|trustee| !spoke(trustee)).collect()))
-}
-
 impl Rule for Counted {
     fn reads(&self, _: &mut Keys<'_>) {}
 
@@ -117,7 +110,8 @@ impl Rule for Counted {
             return Err(PostError::NotNow(state.phase()));
         }
         // A part that came while it was counted: whoever verifies would miss its trustee.
-        let (lied, absent) = without_part(tx, state.trustees)?;
+        let all = Scan { prefix: Vec::new(), below: None, limit: mixnet::TRUSTEES_MAX.into() };
+        let (lied, absent) = without_part(&tx.scan::<DecryptedRow>(&all)?, state.trustees);
         if self.lied != lied || self.absent != absent {
             return Err(PostError::Outdated);
         }
