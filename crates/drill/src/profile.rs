@@ -134,7 +134,8 @@ fn day_before() -> Profile {
         name: "day-before",
         citizens: 200,
         devices: 2_000,
-        connections_max: 8_192,
+        // As many as one address may have by default.
+        connections_max: 4_000,
         patience_ms: 10_000,
         volumes: vec![
             volume("validate-session", 10_000.0, 100.0, Some(knee(5_000.0, 15.0, 0.05))),

@@ -1,5 +1,6 @@
 //! One connection, from its first byte to its last.
 
+mod frames;
 mod http2;
 mod proxied;
 mod stream;
@@ -62,9 +63,8 @@ pub(crate) async fn serve(socket: TcpStream, port: Arc<Port>, entry: Entry) {
             let service = EdgeService::new(port.clone(), watch.clone(), peer);
             let connection = port.http2.serve(stream, watch.clone(), service);
             let ended = unless_cut(&watch, connection).await;
-            if let (Err(error), Some(peer)) = (ended, peer.0)
-                && http2::is_flooded(&error)
-            {
+            let flooded = watch.is_flooded() || ended.is_err_and(|error| http2::is_flooded(&error));
+            if let (true, Some(peer)) = (flooded, peer.0) {
                 port.edge.front().flooded(peer);
             }
         }

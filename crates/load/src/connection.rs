@@ -36,6 +36,7 @@ pub(super) struct Connection {
     written: usize,
     input: Vec<u8>,
     filled: usize,
+    answered: bool,
     pub(super) waiting: VecDeque<Visit>,
     /// It stands in the list of connections that take another request.
     pub(super) listed: bool,
@@ -76,6 +77,7 @@ impl Connection {
             written: 0,
             input: vec![0; READ_BYTES],
             filled: 0,
+            answered: false,
             waiting: VecDeque::new(),
             listed: false,
         })
@@ -156,8 +158,14 @@ impl Connection {
         &self.input[range.0..range.1]
     }
 
-    /// Forgets what was read.
+    /// Was anything ever answered on it?
+    pub(super) const fn has_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Forgets an answer that was read.
     pub(super) fn consume(&mut self, used: usize) {
+        self.answered = true;
         self.input.copy_within(used..self.filled, 0);
         self.filled -= used;
     }

@@ -25,6 +25,8 @@ use crate::{
 /// How often those who have waited too long are looked for, and how long the loop sleeps at most.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const EVENTS: usize = 256;
+/// How many connections more are tried at each look, after the target refused some.
+const CONNECTIONS_AGAIN: usize = 16;
 /// The timer among the events.
 const TIMER: u64 = u64::MAX;
 
@@ -34,6 +36,8 @@ struct Engine<'l> {
     timer: OwnedFd,
     connections: Vec<Option<Connection>>,
     connections_max: usize,
+    /// How many are opened at present: fewer than may be once the target has refused some.
+    connections_tried: usize,
     /// Places without a connection, and connections that take another request.
     empty: Vec<usize>,
     ready: Vec<usize>,
@@ -79,6 +83,7 @@ impl<'l> Engine<'l> {
         let timer =
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN | EventFlags::ET)?;
+        let connections_max = (load.connections_max / load.threads).max(1);
         let again_until = match load.shape {
             Shape::Closed { seconds } => Some(Duration::from_secs_f64(seconds)),
             Shape::Open { .. } => None,
@@ -88,7 +93,8 @@ impl<'l> Engine<'l> {
             epoll,
             timer,
             connections: Vec::new(),
-            connections_max: (load.connections_max / load.threads).max(1),
+            connections_max,
+            connections_tried: connections_max,
             empty: Vec::new(),
             ready: Vec::new(),
             queued: VecDeque::new(),
@@ -129,6 +135,7 @@ impl<'l> Engine<'l> {
             }
             if self.now >= look_at {
                 self.give_up();
+                self.try_more_connections();
                 self.tell(live);
                 look_at = self.now + LOOK_EVERY;
                 if live.is_stopped() {
@@ -210,13 +217,41 @@ impl<'l> Engine<'l> {
             }
             return self.ask(at, visit);
         }
-        if self.connections.len() - self.empty.len() >= self.connections_max {
+        if !self.may_connect() {
             self.queued.push_back(visit);
             return;
         }
         match self.connect() {
             Ok(at) => self.ask(at, visit),
             Err(error) => self.end_with(&visit, Outcome::Unknown, || format!("cannot connect: {error}")),
+        }
+    }
+
+    fn open(&self) -> usize {
+        self.connections.len() - self.empty.len()
+    }
+
+    fn may_connect(&self) -> bool {
+        self.open() < self.connections_tried
+    }
+
+    /// The target refused a connection: those that are open must do for a while, or every caller would be lost on one that
+    /// is refused too.
+    fn refused(&mut self) {
+        self.connections_tried = self.open().saturating_sub(1).clamp(1, self.connections_tried);
+    }
+
+    fn try_more_connections(&mut self) {
+        self.connections_tried = (self.connections_tried + CONNECTIONS_AGAIN).min(self.connections_max);
+        self.seat_queued();
+    }
+
+    /// Opens connections for whoever waits, as far as they may be.
+    fn seat_queued(&mut self) {
+        while self.may_connect()
+            && let Some(visit) = self.queued.pop_front()
+        {
+            self.place(visit);
         }
     }
 
@@ -268,6 +303,9 @@ impl<'l> Engine<'l> {
             alive &= self.take_answers(at) && !flags.intersects(EventFlags::RDHUP | EventFlags::HUP);
         }
         if !alive {
+            if self.connections[at].as_ref().is_some_and(|connection| !connection.has_answered()) {
+                self.refused();
+            }
             self.lose(at);
         }
     }
@@ -384,14 +422,14 @@ impl<'l> Engine<'l> {
     /// A connection is gone: nobody knows what became of those who wait on it.
     fn lose(&mut self, at: usize) {
         let Some(connection) = self.connections[at].take() else { return };
-        self.ready.retain(|ready| *ready != at);
+        if connection.listed {
+            self.ready.retain(|ready| *ready != at);
+        }
         self.empty.push(at);
         for visit in connection.waiting {
             self.end_with(&visit, Outcome::Unknown, || "the connection was lost".to_owned());
         }
-        if let Some(visit) = self.queued.pop_front() {
-            self.place(visit);
-        }
+        self.seat_queued();
     }
 
     /// Ends the journeys of those who have waited too long; whoever was never asked for got no answer either.

@@ -12,14 +12,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use clock::Clock;
 use hdrhistogram::Histogram;
 use rig::{Server, ServerOptions};
 use socket2::{Domain, Protocol, Socket, Type};
 use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
-    thread_native_id,
+    NormalThreadSchedulePolicy, RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
 };
 
 use crate::figures::{Figures, median};
@@ -41,15 +41,16 @@ pub(super) fn run(quick: bool, figures: &mut Figures) -> anyhow::Result<()> {
     let options = ServerOptions { settings: "[networks]\n".to_owned(), ..ServerOptions::default() };
     let server = Server::start_with(&folder.path().join("data"), &options)?;
     let time = Duration::from_secs(seconds);
-    let all: [(&'static str, u32, Attack); 4] = [
+    let all: [(&'static str, u32, Attack); 5] = [
         ("slowloris_p99_ms", SLOW, slowloris),
         ("rapid_reset_p99_ms", HOSTILE, rapid_reset),
         ("continuation_p99_ms", HOSTILE, continuation),
+        ("pings_p99_ms", HOSTILE, pings),
         ("addresses_p99_ms", HOSTILE, addresses),
     ];
     let mut quiet = Vec::new();
-    let mut under: [Vec<f64>; 4] = [const { Vec::new() }; 4];
-    let mut done = [0; 4];
+    let mut under: [Vec<f64>; 5] = [const { Vec::new() }; 5];
+    let mut done = [0; 5];
     for _ in 0..runs {
         quiet.push(honest_p99_ms(server.public, time)?);
         for (number, (_, count, attack)) in all.into_iter().enumerate() {
@@ -92,10 +93,8 @@ fn start(
         .map(|number| {
             let (over, done) = (over.clone(), done.clone());
             let attacker = move || {
-                // Of this thread alone, as Linux has it. One that is only nice holds its core for milliseconds when the
-                // server has work again.
-                let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-                let _idle = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
+                // One that is only nice holds its core for milliseconds when the server has work again.
+                let _idle = stand(ThreadPriority::Min, ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle));
                 attack(server, number * (count / threads), &over, &done);
             };
             Ok(thread::Builder::new().name(format!("attacker-{number}")).spawn(attacker)?)
@@ -103,11 +102,20 @@ fn start(
         .collect()
 }
 
-/// The p99 of honest callers, each from an address of their own, from when a request was due.
+/// Where this thread alone stands among all that want a core.
+fn stand(priority: ThreadPriority, policy: ThreadSchedulePolicy) -> Result<(), thread_priority::Error> {
+    set_thread_priority_and_policy(thread_native_id(), priority, policy)
+}
+
+/// The p99 of honest callers, each from an address of their own, from when a request was due. They come before everybody
+/// else on the machine: they stand for people elsewhere, who do not wait for a core of the server's to notice an answer.
 fn honest_p99_ms(server: SocketAddr, time: Duration) -> anyhow::Result<f64> {
     let callers: Vec<_> = (0..HONEST)
         .map(|number| {
             thread::spawn(move || -> anyhow::Result<Histogram<u64>> {
+                let first = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+                stand(ThreadPriority::Min, first)
+                    .map_err(|error| anyhow!("this needs the right to schedule threads: {error:?}"))?;
                 let mut stream = connect(server, Ipv4Addr::new(127, 1, 0, u8::try_from(number + 1)?))?;
                 let mut times = Histogram::new(3)?;
                 let every = Duration::from_secs(1) * HONEST / PACE;
@@ -227,6 +235,21 @@ fn continuation(server: SocketAddr, first: u32, over: &AtomicBool, done: &Atomic
         while said && !over.load(Relaxed) {
             said = stream.write_all(&frame(9, 0, 1, &part)).is_ok();
             done.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+/// Frames that want an answer each (CVE-2019-9512 and 9515).
+fn pings(server: SocketAddr, first: u32, over: &AtomicBool, done: &AtomicU64) {
+    let mut number = first;
+    let burst = [frame(6, 0, 0, &[0; 8]), frame(4, 0, 0, b"")].concat().repeat(50);
+    while !over.load(Relaxed) {
+        number += 1;
+        let Ok(mut stream) = connect(server, address(number)) else { continue };
+        let mut said = stream.write_all(BEGIN).is_ok();
+        while said && !over.load(Relaxed) {
+            said = stream.write_all(&burst).is_ok();
+            done.fetch_add(100, Relaxed);
         }
     }
 }

@@ -6,14 +6,20 @@ use std::{
     io::{self, IoSlice},
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Order, Stream, Watch};
+use super::{
+    Order, Stream, Watch,
+    frames::{Flooded, Frames},
+};
 use crate::{EdgeConfig, config::millis, http::EdgeService};
+
+/// Frames that are read of a connection before the others of its thread have their turn.
+const FRAMES_A_TURN: u32 = 128;
 
 /// How HTTP/2 is spoken.
 #[derive(Debug, Clone)]
@@ -45,7 +51,8 @@ impl Http2 {
         watch: Arc<Watch>,
         service: EdgeService,
     ) -> hyper::Result<()> {
-        let watched = Watched { stream, watch: watch.clone() };
+        let frames = Frames::new(watch.now_ms());
+        let watched = Watched { stream, watch: watch.clone(), frames };
         let mut connection = pin!(self.0.serve_connection(TokioIo::new(watched), service));
         let mut told = false;
         poll_fn(|cx| {
@@ -53,6 +60,7 @@ impl Http2 {
                 told = true;
                 connection.as_mut().graceful_shutdown();
             }
+            watch.begin_turn();
             connection.as_mut().poll(cx)
         })
         .await
@@ -67,16 +75,20 @@ pub(super) fn is_flooded(error: &hyper::Error) -> bool {
     error.is_some_and(|error| error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM))
 }
 
-/// A stream that tells the connection's watch when its caller does not read.
+/// A stream that tells the connection's watch when its caller does not read, or floods it.
 #[derive(Debug)]
 struct Watched {
     stream: Stream,
     watch: Arc<Watch>,
+    frames: Frames,
 }
 
 impl Watched {
-    fn tell<T>(&self, written: Poll<T>) -> Poll<T> {
+    fn tell_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.watch.stalled(written.is_pending());
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.frames.wrote(*bytes);
+        }
         written
     }
 }
@@ -87,14 +99,28 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        if self.watch.read_in_turn() >= FRAMES_A_TURN {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let now_ms = self.watch.now_ms();
+        match self.frames.read(&buffer.filled()[before..], now_ms) {
+            Ok(frames) => self.watch.read_frames(frames),
+            Err(Flooded) => {
+                self.watch.flood();
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buffer);
-        self.tell(written)
+        self.tell_written(written)
     }
 
     fn poll_write_vectored(
@@ -103,7 +129,7 @@ impl AsyncWrite for Watched {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
-        self.tell(written)
+        self.tell_written(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -112,7 +138,8 @@ impl AsyncWrite for Watched {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.tell(flushed)
+        self.watch.stalled(flushed.is_pending());
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -88,6 +88,9 @@ pub(crate) struct Watch {
     listening: AtomicBool,
     waker: AtomicWaker,
     http2: AtomicBool,
+    /// HTTP/2 frames that were read since others had their turn.
+    turn_frames: AtomicU32,
+    flooded: AtomicBool,
 }
 
 impl Watch {
@@ -102,6 +105,8 @@ impl Watch {
             listening: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             http2: AtomicBool::new(false),
+            turn_frames: AtomicU32::new(0),
+            flooded: AtomicBool::new(false),
         }
     }
 
@@ -131,6 +136,35 @@ impl Watch {
 
     pub(crate) fn is_http2(&self) -> bool {
         self.http2.load(Relaxed)
+    }
+
+    /// The time as it was last looked at, in milliseconds since the thread began.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now.get()
+    }
+
+    /// Others had their turn.
+    pub(crate) fn begin_turn(&self) {
+        self.turn_frames.store(0, Relaxed);
+    }
+
+    pub(crate) fn read_frames(&self, frames: u32) {
+        // Its own thread alone counts, so nothing is lost between the two.
+        self.turn_frames.store(self.read_in_turn().saturating_add(frames), Relaxed);
+    }
+
+    pub(crate) fn read_in_turn(&self) -> u32 {
+        self.turn_frames.load(Relaxed)
+    }
+
+    /// The caller floods the connection: it ends now.
+    pub(crate) fn flood(&self) {
+        self.flooded.store(true, Relaxed);
+        self.order(Order::Cut);
+    }
+
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.flooded.load(Relaxed)
     }
 
     /// Half a request came in.

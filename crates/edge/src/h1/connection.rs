@@ -222,6 +222,8 @@ impl Connection {
             }
             Err(refusal) => Answered::ours(refusal),
         };
+        // The body is no part that is still awaited, however long the answer takes.
+        self.wire.begin_part();
         if let Some(tunnel) = Tunnel::of(&mut answered.response) {
             let clock = self.port.edge.clock();
             write_switch(self.wire.outbox(), &answered.whole(), tunnel.protocol(), clock);
@@ -238,6 +240,7 @@ impl Connection {
         if intake.is_some_and(|mut intake| !intake.settle(&mut self.wire)) {
             return Ok(Onward::Lingers);
         }
+        self.wire.begin_part();
         let persists = manner.persistent && !sending.ends_the_connection();
         Ok(if persists { Onward::Persists } else { Onward::Closes })
     }

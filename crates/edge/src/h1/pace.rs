@@ -2,7 +2,8 @@
 //!
 //! A thousand callers who each say a byte now and then, all at once, would have a thousand tasks woken before the honest
 //! request between them. So whoever has sent several small pieces of one head, or of one body, is read only after a
-//! pause: what they say gathers in the kernel, and wakes nobody.
+//! pause: what they say gathers in the kernel, and wakes nobody. While there are many such callers on a thread, the first
+//! small piece is enough.
 
 use std::{
     cell::Cell,
@@ -17,14 +18,43 @@ use tokio::time::Sleep;
 const PROMPT_READS: u8 = 4;
 /// Whoever sends as much at once is not one of them, however slow their line is.
 const SMALL_BYTES_MAX: usize = 512;
+/// So many heads and bodies of a thread that have come in part are a crowd.
+const CROWD_MIN: u32 = 64;
+/// Pauses that are passed over in a crowd, so that the next is the fifth.
+const CROWD_PAUSES: u8 = 4;
 const PAUSE_MS_MIN: u64 = 10;
 const PAUSE_MS_MAX: u64 = 640;
+
+thread_local!(static PARTIAL: Cell<u32> = const { Cell::new(0) });
+
+/// One of the thread's heads and bodies that have come in part.
+#[derive(Debug)]
+struct Partial;
+
+impl Partial {
+    fn new() -> Self {
+        PARTIAL.set(PARTIAL.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        PARTIAL.set(PARTIAL.get().saturating_sub(1));
+    }
+}
+
+fn is_crowd() -> bool {
+    PARTIAL.get() >= CROWD_MIN
+}
 
 /// How one head or body has come so far.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// Small pieces that were read.
     small: u8,
+    /// There are any.
+    partial: Option<Partial>,
     /// Pauses that were made.
     pauses: u8,
     pause: Option<Pin<Box<Sleep>>>,
@@ -39,8 +69,8 @@ impl Pace {
     }
 
     /// Are pauses made before it is read?
-    pub(super) const fn is_slow(&self) -> bool {
-        self.small >= PROMPT_READS
+    pub(super) fn is_slow(&self) -> bool {
+        self.small >= if is_crowd() { 1 } else { PROMPT_READS }
     }
 
     /// So many bytes were read at once.
@@ -49,6 +79,7 @@ impl Pace {
             *self = Self::default();
         } else {
             self.small = self.small.saturating_add(1);
+            self.partial.get_or_insert_with(Partial::new);
         }
     }
 
@@ -60,8 +91,12 @@ impl Pace {
 
     /// Waits for the end of a pause; each is longer than the one before it, up to a bound.
     pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let time = pause(self.pauses, spread());
-        let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        let pause = self.pause.get_or_insert_with(|| {
+            if is_crowd() {
+                self.pauses = self.pauses.max(CROWD_PAUSES);
+            }
+            Box::pin(tokio::time::sleep(pause(self.pauses, spread())))
+        });
         let over = pause.as_mut().poll(cx);
         if over.is_ready() {
             self.pause = None;
@@ -108,6 +143,22 @@ mod tests {
         assert!(pace.is_slow());
         pace.read(SMALL_BYTES_MAX + 1);
         assert!(!pace.is_slow());
+    }
+
+    #[test]
+    fn in_a_crowd_the_first_small_piece_is_enough() {
+        let mut crowd: Vec<_> = (0..CROWD_MIN).map(|_| Pace::default()).collect();
+        for pace in &mut crowd {
+            assert!(!pace.is_slow());
+            pace.read(1);
+        }
+        assert!(crowd.iter().all(Pace::is_slow));
+        let mut whole = Pace::default();
+        whole.read(1);
+        whole.restart();
+        assert!(!whole.is_slow(), "a head that came whole does not wait");
+        crowd.pop();
+        assert!(crowd.iter().all(|pace| !pace.is_slow()));
     }
 
     #[test]

@@ -25,6 +25,11 @@ fn rapid_resets(count: u32) -> Vec<u8> {
     [BEGIN.to_vec(), (0..count).flat_map(|number| reset(2 * number + 1)).collect()].concat()
 }
 
+/// So many frames that want an answer each.
+fn controls(kind: u8, payload: &[u8]) -> Vec<u8> {
+    [BEGIN.to_vec(), frame(kind, 0, 0, payload).repeat(2000)].concat()
+}
+
 fn endless_header() -> Vec<u8> {
     let part = frame(9, 0, 1, &[b"\0\x01x\x7f\x80\x07".as_slice(), &[b'y'; 1023]].concat());
     [BEGIN.to_vec(), frame(1, 0x01, 1, HEAD), part.repeat(30)].concat()
@@ -74,6 +79,16 @@ fn who_takes_requests_back_without_end_is_kept_out() {
 #[test]
 fn whose_header_section_does_not_stop_is_kept_out() {
     check_blocked_after_three(&endless_header());
+}
+
+#[test]
+fn who_pings_without_end_is_kept_out() {
+    check_blocked_after_three(&controls(6, &[0; 8]));
+}
+
+#[test]
+fn who_changes_the_settings_without_end_is_kept_out() {
+    check_blocked_after_three(&controls(4, b""));
 }
 
 #[test]

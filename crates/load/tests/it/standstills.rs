@@ -3,10 +3,7 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use clock::Clock;
-use load::{
-    Live, Load, Phase, Ran, Shape, Spacing, history::Commands, journey::Journey, people::People,
-    target::Target,
-};
+use load::{Live, Phase, Ran, journey::Journey, target::Target};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -17,9 +14,6 @@ const STANDS: Duration = Duration::from_secs(1);
 const PER_S: f64 = 1000.0;
 /// Runs in which the machine itself was too busy to measure anything are run again, so often.
 const ATTEMPTS_MAX: usize = 20;
-
-const JOURNEY: &str = "name = \"ask\"\ntitle = \"Ask\"\npeople = \"nobody\"\n[[steps]]\nmethod = \"GET\"\n\
-                       path = \"/\"\nexpect = [200]\n";
 
 /// Serves for as long as the process lives, but for the first second of every ten.
 fn serve() -> Target {
@@ -69,7 +63,7 @@ fn serve() -> Target {
 fn a_server_that_stands_still_a_tenth_of_the_time_is_seen_to() {
     let _alone = crate::alone();
     let target = serve();
-    let journey = Arc::new(Journey::read(JOURNEY).expect("a journey"));
+    let journey = Arc::new(Journey::read(crate::ASK).expect("a journey"));
     let mut seen = Vec::new();
     for _ in 0..ATTEMPTS_MAX {
         let ran = run(&target, &journey);
@@ -85,22 +79,6 @@ fn a_server_that_stands_still_a_tenth_of_the_time_is_seen_to() {
 }
 
 fn run(target: &Target, journey: &Arc<Journey>) -> Ran {
-    let load = Load {
-        target: target.clone(),
-        journeys: vec![(Arc::clone(journey), 1)],
-        people: Arc::new(People::default()),
-        shape: Shape::Open { phases: vec![Phase::constant(PER_S, 10.0)], spacing: Spacing::Constant },
-        threads: 1,
-        connections_max: 2000,
-        depth: 1,
-        http2: false,
-        patience: Duration::from_secs(60),
-        seed: 1,
-        names: "standstill".to_owned(),
-        election: String::new(),
-        history: None,
-        commands: Commands::default(),
-        from: Vec::new(),
-    };
+    let load = crate::load(target, journey, Phase::constant(PER_S, 10.0), 2000);
     load::run(&load, &Arc::new(Live::default())).expect("it runs")
 }

@@ -1,0 +1,230 @@
+//! What the frames of an HTTP/2 connection cost us beside what they bring (RFC 9113, section 10.5).
+//!
+//! Many frames are cheap to send and make work: a request that is taken back as soon as it was sent (CVE-2023-44487),
+//! pings and settings of which each wants an answer (CVE-2019-9512 and 9515), pieces of a body or of a header section
+//! without a byte (CVE-2019-9518 and 9516). Honest callers send them too, beside what they came for. So a connection has
+//! an allowance: such frames use it up, and requests, bytes of bodies either way, and time fill it again.
+
+/// What every HTTP/2 connection begins with (section 3.4).
+const PREFACE_BYTES: usize = 24;
+/// Bytes before a frame's payload (section 4.1).
+const HEADER_BYTES: usize = 9;
+/// What is left of an allowance that nothing was taken of.
+const ALLOWANCE_MAX: u32 = 1000;
+/// A request that is taken back uses up more than it brought.
+const REQUEST_EARNS: u32 = 1;
+const RESET_COSTS: u32 = 2;
+/// A frame that wants an answer, or brings nothing at all.
+const IDLE_COSTS: u32 = 2;
+/// A frame that only tells us something.
+const NOTICE_COSTS: u32 = 1;
+/// A download is paced by notices of the room that is left, of which whoever reads a kibibyte at a time sends one for each.
+const EARNING_BYTES: usize = 1 << 10;
+const EARNED_PER_S: u64 = 20;
+
+/// Kinds of frames (section 6).
+mod kind {
+    pub(super) const DATA: u8 = 0;
+    pub(super) const HEADERS: u8 = 1;
+    pub(super) const RST_STREAM: u8 = 3;
+    pub(super) const SETTINGS: u8 = 4;
+    pub(super) const PING: u8 = 6;
+    pub(super) const CONTINUATION: u8 = 9;
+}
+/// `ACK` of settings and pings.
+const ACK: u8 = 1;
+/// `END_STREAM` of data.
+const END_STREAM: u8 = 1;
+
+/// The caller sends more frames that are of no use than anybody honest would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Flooded;
+
+/// The frames of one connection, found in its bytes however these are cut into pieces.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// Bytes of the preface, or of a payload, that are still to come.
+    passing: usize,
+    header: [u8; HEADER_BYTES],
+    /// Bytes of a header that came so far.
+    filled: usize,
+    allowance: u32,
+    /// Bytes that were written and have not earned anything yet.
+    written: usize,
+    /// When time was last paid for, in milliseconds.
+    paid_ms: u64,
+}
+
+impl Frames {
+    pub(super) const fn new(now_ms: u64) -> Self {
+        Self {
+            passing: PREFACE_BYTES,
+            header: [0; HEADER_BYTES],
+            filled: 0,
+            allowance: ALLOWANCE_MAX,
+            written: 0,
+            paid_ms: now_ms,
+        }
+    }
+
+    /// Takes what has come; tells how many frames began in it.
+    pub(super) fn read(&mut self, mut bytes: &[u8], now_ms: u64) -> Result<u32, Flooded> {
+        self.pay(now_ms);
+        let mut began = 0;
+        while !bytes.is_empty() {
+            let passed = self.passing.min(bytes.len());
+            self.passing -= passed;
+            bytes = &bytes[passed..];
+            let taken = (HEADER_BYTES - self.filled).min(bytes.len());
+            self.header[self.filled..][..taken].copy_from_slice(&bytes[..taken]);
+            self.filled += taken;
+            bytes = &bytes[taken..];
+            if self.filled == HEADER_BYTES {
+                self.filled = 0;
+                began += 1;
+                self.begin()?;
+            }
+        }
+        Ok(began)
+    }
+
+    /// So many bytes were taken by the caller.
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.written += bytes;
+        let earned = self.written / EARNING_BYTES;
+        self.written %= EARNING_BYTES;
+        self.earn(u32::try_from(earned).unwrap_or(u32::MAX));
+    }
+
+    /// A frame begins with the header that has come.
+    fn begin(&mut self) -> Result<(), Flooded> {
+        let [high, middle, low, kind, flags, ..] = self.header;
+        let bytes = u32::from_be_bytes([0, high, middle, low]);
+        self.passing = usize::try_from(bytes).unwrap_or(usize::MAX);
+        match kind {
+            kind::HEADERS => self.earn(REQUEST_EARNS),
+            kind::DATA if bytes > 0 || flags & END_STREAM > 0 => {
+                self.earn(u32::try_from(self.passing / EARNING_BYTES).unwrap_or(u32::MAX));
+            }
+            kind::CONTINUATION if bytes > 0 => {}
+            kind::DATA | kind::CONTINUATION => self.spend(IDLE_COSTS)?,
+            kind::SETTINGS | kind::PING if flags & ACK == 0 => self.spend(IDLE_COSTS)?,
+            kind::RST_STREAM => self.spend(RESET_COSTS)?,
+            _ => self.spend(NOTICE_COSTS)?,
+        }
+        Ok(())
+    }
+
+    fn pay(&mut self, now_ms: u64) {
+        let earned = now_ms.saturating_sub(self.paid_ms).saturating_mul(EARNED_PER_S) / 1000;
+        if earned > 0 {
+            self.paid_ms = now_ms;
+            self.earn(u32::try_from(earned).unwrap_or(u32::MAX));
+        }
+    }
+
+    fn earn(&mut self, earned: u32) {
+        self.allowance = self.allowance.saturating_add(earned).min(ALLOWANCE_MAX);
+    }
+
+    fn spend(&mut self, cost: u32) -> Result<(), Flooded> {
+        self.allowance = self.allowance.checked_sub(cost).ok_or(Flooded)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let [_, high, middle, low] = u32::try_from(payload.len()).expect("it is short").to_be_bytes();
+        [&[high, middle, low, kind, flags, 0, 0, 0, 1], payload].concat()
+    }
+
+    /// A connection on which so much was said at its first moment.
+    fn after(frames: &[Vec<u8>]) -> (Frames, Result<u32, Flooded>) {
+        let mut read = Frames::new(0);
+        let began = read.read(&[PREFACE, &frames.concat()].concat(), 0);
+        (read, began)
+    }
+
+    #[track_caller]
+    fn check_floods(frames: &[Vec<u8>]) {
+        let said = |times: usize| after(&vec![frames.concat(); times]).1;
+        assert!(said(100).is_ok(), "anybody may do so now and then");
+        assert_eq!(said(1100), Err(Flooded));
+    }
+
+    #[test]
+    fn frames_that_only_make_work_are_a_flood_when_there_are_many() {
+        check_floods(&[frame(kind::HEADERS, 5, b"\x82"), frame(kind::RST_STREAM, 0, &[0; 4])]);
+        check_floods(&[frame(kind::PING, 0, &[0; 8])]);
+        check_floods(&[frame(kind::SETTINGS, 0, b"")]);
+        check_floods(&[frame(kind::SETTINGS, ACK, b"")]);
+        check_floods(&[frame(kind::DATA, 0, b"")]);
+        check_floods(&[frame(kind::CONTINUATION, 0, b"")]);
+        check_floods(&[frame(2, 0, &[0; 5])]);
+        check_floods(&[frame(8, 0, &[0; 4])]);
+        check_floods(&[frame(200, 0, b"unknown")]);
+    }
+
+    #[test]
+    fn requests_and_bodies_are_none_however_many() {
+        let request = frame(kind::HEADERS, 4, b"\x82");
+        let (_, began) = after(&vec![[request, frame(kind::DATA, 1, b"body")].concat(); 100_000]);
+        assert_eq!(began, Ok(200_000));
+    }
+
+    #[test]
+    fn whoever_takes_back_every_third_request_may_go_on() {
+        let request = frame(kind::HEADERS, 5, b"\x82");
+        let turn = [request.repeat(3), frame(kind::RST_STREAM, 0, &[0; 4])].concat();
+        assert!(after(&vec![turn; 10_000]).1.is_ok());
+    }
+
+    #[test]
+    fn whoever_downloads_may_say_how_much_room_there_is() {
+        let (mut frames, _) = after(&[]);
+        for _ in 0..10_000 {
+            frames.wrote(1024);
+            assert_eq!(frames.read(&frame(8, 0, &[0; 4]), 0), Ok(1));
+        }
+    }
+
+    #[test]
+    fn a_ping_now_and_then_may_go_on_for_ever() {
+        let (mut frames, _) = after(&[]);
+        let ping = frame(kind::PING, 0, &[0; 8]);
+        assert!((0..100_000).all(|second| frames.read(&ping.repeat(10), second * 1000).is_ok()));
+    }
+
+    proptest! {
+        #[test]
+        fn how_the_bytes_are_cut_changes_nothing(
+            frames in prop::collection::vec((0_u8..12, any::<u8>(), prop::collection::vec(any::<u8>(), 0..40)), 0..60),
+            piece in 1_usize..50,
+        ) {
+            let frames: Vec<_> = frames.iter().map(|(kind, flags, payload)| frame(*kind, *flags, payload)).collect();
+            let (whole, began) = after(&frames);
+            let mut pieces = Frames::new(0);
+            let bytes = [PREFACE, &frames.concat()].concat();
+            let mut seen = 0;
+            for piece in bytes.chunks(piece) {
+                seen += pieces.read(piece, 0).expect("sixty frames are no flood");
+            }
+            prop_assert_eq!(began, Ok(seen));
+            prop_assert_eq!(whole.allowance, pieces.allowance);
+            prop_assert_eq!(u32::try_from(frames.len()).expect("few"), seen);
+        }
+
+        #[test]
+        fn any_bytes_are_read(bytes: Vec<u8>) {
+            let _read = Frames::new(0).read(&bytes, u64::MAX);
+        }
+    }
+}
