@@ -1,7 +1,8 @@
 //! Memory for bytes on their way, kept by each thread and lent to the connections that need it now.
 //!
-//! A connection that waits for its caller holds none, so fifty thousand of them cost no buffers; and those
-//! that are busy pass the same few around, which stay in the processor's caches.
+//! A connection that waits for its caller holds none, or as little as it takes to keep the beginning of what they say, so
+//! fifty thousand of them cost no buffers; and those that are busy pass the same few around, which stay in the
+//! processor's caches.
 
 use std::cell::RefCell;
 
@@ -9,6 +10,8 @@ use std::cell::RefCell;
 const KEPT_MAX: usize = 64;
 /// A buffer that grew larger is given back to the system.
 const KEPT_BYTES_MAX: usize = 256 << 10;
+/// Bytes that are put away apart while more is waited for, so that their room can serve others.
+const PUT_AWAY_BYTES_MAX: usize = 4 << 10;
 /// Room behind what is there below which the rest is moved to the front before more is read.
 const ROOM_BYTES_MIN: usize = 4 << 10;
 
@@ -30,16 +33,27 @@ impl Inbox {
     /// Borrows room for `bytes_max` bytes if it has none.
     pub fn borrow(&mut self, bytes_max: usize) {
         if self.bytes.len() < bytes_max {
-            self.bytes = INBOXES.with_borrow_mut(Vec::pop).unwrap_or_default();
-            self.bytes.resize(bytes_max, 0);
+            let mut room = INBOXES.with_borrow_mut(Vec::pop).unwrap_or_default();
+            room.resize(bytes_max, 0);
+            self.move_to(room);
         }
     }
 
-    /// Gives the room back if there is nothing in it.
+    /// Gives the room back, unless there is much in it.
     pub fn give_back(&mut self) {
-        if self.is_empty() && !self.bytes.is_empty() {
-            keep(&INBOXES, std::mem::take(&mut self.bytes));
+        let count = self.end - self.begin;
+        if self.bytes.len() > PUT_AWAY_BYTES_MAX && count <= PUT_AWAY_BYTES_MAX {
+            let lent = self.move_to(vec![0; count]);
+            keep(&INBOXES, lent);
         }
+    }
+
+    /// Moves what is there to the beginning of another room, and tells the one that it was in.
+    fn move_to(&mut self, mut room: Vec<u8>) -> Vec<u8> {
+        let count = self.end - self.begin;
+        room[..count].copy_from_slice(self.bytes());
+        (self.begin, self.end) = (0, count);
+        std::mem::replace(&mut self.bytes, room)
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -129,14 +143,28 @@ mod tests {
     }
 
     #[test]
-    fn an_inbox_with_bytes_in_it_keeps_its_room() {
+    fn the_room_around_a_few_bytes_is_given_back_and_borrowed_again() {
         let mut inbox = Inbox::default();
-        inbox.borrow(16);
-        put(&mut inbox, b"half");
+        inbox.borrow(PUT_AWAY_BYTES_MAX * 2);
+        put(&mut inbox, b"0half");
+        inbox.consume(1);
         inbox.give_back();
         assert_eq!(inbox.bytes(), b"half");
-        inbox.consume(4);
+        assert!(inbox.room().is_empty());
+        inbox.borrow(PUT_AWAY_BYTES_MAX * 2);
+        put(&mut inbox, b" whole");
+        assert_eq!(inbox.bytes(), b"half whole");
+        inbox.consume(10);
         inbox.give_back();
         assert!(inbox.room().is_empty());
+    }
+
+    #[test]
+    fn an_inbox_with_many_bytes_in_it_keeps_its_room() {
+        let mut inbox = Inbox::default();
+        inbox.borrow(PUT_AWAY_BYTES_MAX * 2);
+        put(&mut inbox, &[7; PUT_AWAY_BYTES_MAX + 1]);
+        inbox.give_back();
+        assert_eq!(inbox.room().len(), PUT_AWAY_BYTES_MAX - 1);
     }
 }

@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+/// What holds unless the filter says otherwise: a library that has a line for whatever strangers do wrong would fill the log,
+/// and hold up who serves them.
+const UNLESS_SAID: &str = "h2=error";
+
 /// How the log is written.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -32,7 +36,11 @@ impl LogConfig {
     /// # Errors
     /// When it cannot; the message says where.
     pub fn check(&self) -> Result<(), tracing_subscriber::filter::ParseError> {
-        EnvFilter::try_new(&self.filter).map(drop)
+        self.read().map(drop)
+    }
+
+    fn read(&self) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+        EnvFilter::try_new(format!("{UNLESS_SAID},{}", self.filter))
     }
 }
 
@@ -41,7 +49,7 @@ impl LogConfig {
 /// # Errors
 /// When the filter cannot be read; the message says where.
 pub fn start_logs(config: &LogConfig) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::try_new(&config.filter)?;
+    let filter = config.read()?;
     let registry = tracing_subscriber::registry().with(filter);
     let layer = fmt::layer().with_writer(std::io::stderr);
     let started = match config.format {
@@ -50,4 +58,21 @@ pub fn start_logs(config: &LogConfig) -> Result<(), tracing_subscriber::filter::
     };
     drop(started);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(filter: &str) -> String {
+        let config = LogConfig { filter: filter.to_owned(), ..LogConfig::default() };
+        config.read().expect("it can be read").to_string()
+    }
+
+    #[test]
+    fn what_strangers_do_is_not_logged_by_libraries_unless_that_is_asked_for() {
+        assert_eq!(read("info"), "h2=error,info");
+        assert_eq!(read("h2=debug"), "h2=debug");
+        assert!(LogConfig { filter: "ledger=loud".to_owned(), ..LogConfig::default() }.check().is_err());
+    }
 }

@@ -21,6 +21,9 @@ use crate::{
 const REST: Duration = Duration::from_millis(50);
 /// How long whoever is between requests may send one more, when somebody else goes on: what is on its way is answered.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Connections that are accepted before those that are open have their turn: a thousand who come at once wait at the door,
+/// not everybody inside for them.
+const ACCEPTED_A_TURN: u32 = 8;
 /// How often a draining thread looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
@@ -73,14 +76,22 @@ impl Worker {
         runtime.block_on(async {
             let limits = port.edge.config();
             let mut sweeps = tokio::time::interval(limits.sweep_every());
+            let mut accepted_in_turn = 0;
             loop {
+                if accepted_in_turn == ACCEPTED_A_TURN {
+                    accepted_in_turn = 0;
+                    tokio::task::yield_now().await;
+                }
                 tokio::select! {
                     // The channel is never dropped unheard: dropping the handle says stop, too.
                     _ = stop.wait_for(|ending| *ending != Ending::None) => break,
-                    accepted = listener.accept() => match accepted {
-                        Ok((socket, _)) => welcome(socket, &port, &watches, &full),
-                        Err(error) => rest(&error).await,
-                    },
+                    accepted = listener.accept() => {
+                        accepted_in_turn += 1;
+                        match accepted {
+                            Ok((socket, _)) => welcome(socket, &port, &watches, &full),
+                            Err(error) => rest(&error).await,
+                        }
+                    }
                     _ = sweeps.tick() => {
                         watches.sweep(running.elapsed(), limits);
                         set_date(port.edge.clock().now());
