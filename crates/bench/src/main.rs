@@ -10,6 +10,7 @@ mod figures;
 mod fixture;
 mod generator;
 mod hall;
+mod held;
 mod history;
 mod jobs;
 mod layers;
@@ -102,6 +103,8 @@ enum Name {
     Sums,
     /// The drill's load generator, beside wrk.
     Generator,
+    /// Connections in the hundred-thousands that one generator holds open over several nodes.
+    Held,
     /// Ten million acknowledgements compared with the ledger.
     History,
     /// Blind tokens issued and redeemed, beside RSA signatures.
@@ -135,6 +138,7 @@ fn main() -> anyhow::Result<()> {
         Name::Tally => tally::run(arguments.quick, arguments.size)?,
         Name::Sums => sums::run(arguments.quick)?,
         Name::Generator => generator::run(arguments.quick)?,
+        Name::Held => held::run(arguments.quick)?,
         Name::History => history::run(arguments.quick)?,
         Name::VotingTokens => voting_tokens::run(arguments.quick)?,
     };

@@ -149,7 +149,8 @@ impl Kept {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    /// Adds what became of others.
+    pub fn merge(&mut self, other: Self) {
         self.opened += other.opened;
         self.refused += other.refused;
         self.dropped += other.dropped;

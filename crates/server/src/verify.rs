@@ -6,7 +6,11 @@ use anyhow::Context;
 use backup::Service;
 use clap::Args;
 use clock::Clock;
-use ledger::verify::{Report, Subject};
+use ledger::{
+    checkpoint::LogKeys,
+    note::KeyName,
+    verify::{Report, Subject},
+};
 use seal::{Keys, PersonKeys};
 
 use crate::{data_folder::DataFolder, kept, key_file::Engines, settings::SettingsOptions};
@@ -71,7 +75,17 @@ impl Place<'_> {
             commands,
             scratch: scratch.path(),
         });
-        print(&report.with_context(|| format!("ledger {name} is not in order"))?)
+        print(&report.with_context(|| format!("ledger {name} is not in order"))?)?;
+        self.print_keys(&origin)
+    }
+
+    /// The keys by which others check what the ledger publishes, as C2SP verifier keys.
+    fn print_keys(&self, origin: &str) -> anyhow::Result<()> {
+        let log = LogKeys::of(&KeyName::new(origin)?, self.keys.signing());
+        for key in [log.ed25519(), log.ml_dsa_44()] {
+            writeln!(std::io::stdout(), "  signed with {key}")?;
+        }
+        Ok(())
     }
 }
 

@@ -94,7 +94,10 @@ fn start(
             let (over, done) = (over.clone(), done.clone());
             let attacker = move || {
                 // One that is only nice holds its core for milliseconds when the server has work again.
-                let _idle = stand(ThreadPriority::Min, ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle));
+                let _idle = stand(
+                    ThreadPriority::Min,
+                    ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle),
+                );
                 attack(server, number * (count / threads), &over, &done);
             };
             Ok(thread::Builder::new().name(format!("attacker-{number}")).spawn(attacker)?)

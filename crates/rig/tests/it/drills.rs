@@ -112,6 +112,34 @@ fn an_encrypted_target_is_drilled_like_any_other() {
     assert!(!refused.status.success() && refused.stderr.contains("certificate"), "{}", refused.stderr);
 }
 
+#[test]
+fn checkpoints_must_be_signed_with_the_keys_that_were_named() {
+    let [(ours, our_keys), (_others, other_keys)] = [(); 2].map(|()| {
+        let folder = Folder::new();
+        let server = Server::start(&folder.data()).expect("it starts");
+        server.stop().expect("it ends");
+        let verified = Server::verify(&folder.data()).expect("it runs");
+        let keys: Vec<_> =
+            verified.stdout.lines().filter_map(|line| line.strip_prefix("  signed with ")).collect();
+        let keys: Vec<_> =
+            keys.into_iter().filter(|key| key.contains("/identity+")).map(str::to_owned).collect();
+        assert_eq!(keys.len(), 2, "{}", verified.stdout);
+        (folder, keys)
+    });
+    let server = Server::start(&ours.data()).expect("it starts again");
+    let drilled = |keys: &[String]| {
+        let keys: Vec<_> = keys.iter().flat_map(|key| ["--ledger-key", key]).collect();
+        let tried = drill_target(
+            &format!("http://{}", server.public),
+            &[],
+            &[&["--only", "invariants"], &keys[..]].concat(),
+        );
+        tried.outcome_of("invariants/checkpoints").map(str::to_owned)
+    };
+    assert_eq!(drilled(&our_keys).as_deref(), Some("passed"));
+    assert_eq!(drilled(&other_keys).as_deref(), Some("failed"));
+}
+
 /// Secret votes are only held where there is volume, which takes a while: two lies stand for those about votes.
 #[tokio::test]
 async fn secret_votes_that_are_thrown_away_or_counted_wrongly_are_found_out() {
