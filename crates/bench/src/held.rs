@@ -23,10 +23,14 @@ const OF_ONE_ADDRESS: usize = 500;
 const ASKED_EVERY_S: f64 = 50.0;
 
 pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
-    let (connections, time) =
-        if quick { (CONNECTIONS_QUICK, Duration::from_secs(10)) } else { (CONNECTIONS, Duration::from_secs(60)) };
+    let (connections, time) = if quick {
+        (CONNECTIONS_QUICK, Duration::from_secs(10))
+    } else {
+        (CONNECTIONS, Duration::from_secs(60))
+    };
     let descriptors = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
-    let each = usize::try_from(descriptors.saturating_sub(DESCRIPTORS_LEFT)).unwrap_or(usize::MAX).min(NODE_MAX);
+    let each =
+        usize::try_from(descriptors.saturating_sub(DESCRIPTORS_LEFT)).unwrap_or(usize::MAX).min(NODE_MAX);
     let count = connections.div_ceil(each.max(1));
     let folder = tempfile::tempdir()?;
     let options = ServerOptions::default();
@@ -58,12 +62,8 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
     let counts = kept.record.counts;
     let mut figures = Figures::new("held");
     #[expect(clippy::cast_precision_loss, reason = "there are not so many connections")]
-    let (open, refused, dropped, unanswered) = (
-        open as f64,
-        kept.refused as f64,
-        kept.dropped as f64,
-        (counts.offered - counts.good) as f64,
-    );
+    let (open, refused, dropped, unanswered) =
+        (open as f64, kept.refused as f64, kept.dropped as f64, (counts.offered - counts.good) as f64);
     figures.add("connections_held", open, &format!("of {connections}, over {count} nodes"));
     figures.add("refused", refused, &kept.examples.join("; "));
     figures.add("dropped", dropped, "were open and closed by a node");

@@ -36,6 +36,10 @@ mod voting_tokens;
 
 use clap::{Parser, ValueEnum};
 
+/// As in the service itself: what is measured in this process lies as it does there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Which measurement, and how long.
 #[derive(Debug, Clone, Parser)]
 pub(crate) struct Arguments {

@@ -2,7 +2,13 @@
 //! passes them on. What is passed on keeps the name, the counting and the net under panics; limits of its own it
 //! must bring along, because bodies that stream through have no size that could be kept in memory.
 
-use std::{convert::Infallible, fmt, net::IpAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    fmt,
+    net::IpAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use front::{Admitted, Asker, FromUpstream, Front, TurnedAway, page_of, wants_page};
@@ -15,7 +21,9 @@ use tower_service::Service as _;
 
 use crate::{
     Edge, Fields, Lines, REQUEST_ID, RequestId,
-    http::{Content, Refused, Routes, TRACEPARENT, describe, enter, inspected, panicked, trace, written},
+    http::{
+        Content, Refused, Routes, TRACEPARENT, describe, enter, inspected, panicked, survived, trace, written,
+    },
     traffic::UNMATCHED,
 };
 
@@ -185,7 +193,7 @@ where
         counted_as: (onwards.naming)(uri, fields),
         ..Passed::ours(refused(problem))
     };
-    let answering = async {
+    let answering = pin!(async {
         let kept = match turn {
             Some(turn) => match Box::pin(edge.front().take(turn)).await {
                 Ok(kept) => kept,
@@ -213,9 +221,8 @@ where
             passed.response.headers_mut().extend(kept);
         }
         passed
-    };
-    let answered = AssertUnwindSafe(answering).catch_unwind().await;
-    let passed = answered.unwrap_or_else(|panic| Passed::ours(refused(panicked(&*panic))));
+    });
+    let passed = survived(answering).await.unwrap_or_else(|panic| Passed::ours(refused(panicked(&*panic))));
     let Passed { mut response, mut lines, whose, counted_as } = passed;
     show(&mut response, wants_page);
     if let Some(told) = told {

@@ -36,7 +36,7 @@ pub(crate) struct Outgoing {
 
 /// A request and its answer on one connection.
 pub(crate) struct Exchange {
-    pub(crate) line: Line,
+    pub(crate) line: Box<Line>,
     pub(crate) pool: Arc<Pool>,
     outgoing: Option<Outgoing>,
     /// What is to be sent next: a few bytes that were put together, and a piece as it came.
@@ -52,7 +52,7 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// To be sent: a head and perhaps a body.
-    pub(crate) fn new(line: Line, pool: Arc<Pool>, head: &Bytes, outgoing: Option<Outgoing>) -> Self {
+    pub(crate) fn new(line: Box<Line>, pool: Arc<Pool>, head: &Bytes, outgoing: Option<Outgoing>) -> Self {
         let (mut gathered, mut piece) = (Vec::new(), Bytes::new());
         if outgoing.is_some() {
             gathered.extend_from_slice(head);

@@ -33,11 +33,13 @@ thread_local! {
 /// The idle connections of a thread, by the numbers of their upstreams.
 #[derive(Default)]
 struct Idle {
-    lines: HashMap<u64, Vec<Line>>,
+    #[expect(clippy::vec_box, reason = "they stay where they lie when they are taken out again")]
+    lines: HashMap<u64, Vec<Box<Line>>>,
     swept: Option<Instant>,
 }
 
-/// A connection to an upstream, with what came and was not read yet.
+/// A connection to an upstream, with what came and was not read yet. It stays where it lies, however many requests hand it
+/// on to each other.
 #[derive(Debug)]
 pub(crate) struct Line {
     stream: Stream,
@@ -58,16 +60,16 @@ impl Line {
         address: &str,
         secure: Option<&Secure>,
         times: &TimesConfig,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Box<Self>, Fault> {
         let stream = connect(address, secure, millis(times.connect_ms_max)).await?;
         let now = Instant::now();
         let alarm = Box::pin(tokio::time::sleep_until(now + Duration::from_secs(1)));
         let inbox = BytesMut::new();
-        Ok(Self { stream, inbox, number, is_used: false, idle_until: now, alarm, deadline: now })
+        Ok(Box::new(Self { stream, inbox, number, is_used: false, idle_until: now, alarm, deadline: now }))
     }
 
     /// An idle connection of this thread that still stands.
-    pub(crate) fn idle(number: u64) -> Option<Self> {
+    pub(crate) fn idle(number: u64) -> Option<Box<Self>> {
         IDLE.with_borrow_mut(|idle| {
             let lines = idle.lines.get_mut(&number)?;
             let now = Instant::now();
@@ -81,7 +83,7 @@ impl Line {
     }
 
     /// Keeps the connection for the next request, if there is room.
-    pub(crate) fn keep(mut self, config: &ConnectionsConfig) {
+    pub(crate) fn keep(mut self: Box<Self>, config: &ConnectionsConfig) {
         let now = Instant::now();
         self.idle_until = now + millis(config.idle_ms_max);
         self.is_used = true;

@@ -164,7 +164,11 @@ impl Trip<'_> {
         Ok(arrived(self.ask(line, outgoing.take()).await?, in_flight))
     }
 
-    async fn ask(&self, line: Line, outgoing: Option<Outgoing>) -> Result<(AnswerHead, Exchange), Fault> {
+    async fn ask(
+        &self,
+        line: Box<Line>,
+        outgoing: Option<Outgoing>,
+    ) -> Result<(AnswerHead, Exchange), Fault> {
         let mut exchange = Exchange::new(line, self.pool.clone(), &self.head, outgoing);
         let head = poll_fn(|cx| exchange.poll_answer(cx, self.asked)).await?;
         Ok((head, exchange))

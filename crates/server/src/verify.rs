@@ -20,6 +20,9 @@ use crate::{data_folder::DataFolder, kept, key_file::Engines, settings::Settings
 pub struct VerifyOptions {
     /// The folder of data.
     folder: Option<PathBuf>,
+    /// Print the keys too by which others check what each ledger publishes (C2SP verifier keys).
+    #[arg(long)]
+    print_keys: bool,
     #[command(flatten)]
     settings: SettingsOptions,
 }
@@ -37,7 +40,7 @@ pub fn verify(options: &VerifyOptions) -> anyhow::Result<()> {
     let keys = Keys::open_existing(&folder.keys(), &Clock::System).context("cannot open the key file")?;
     let engines = folder.engines(&settings)?;
     check_deployment(&engines, &keys)?;
-    let at = Place { folder: &folder, engines: &engines, keys: &keys };
+    let at = Place { folder: &folder, engines: &engines, keys: &keys, print_keys: options.print_keys };
     at.verify(kept::identity(&settings))?;
     if !engines.services.exists(elections::SERVICE).context("cannot look for the database")? {
         return Ok(());
@@ -59,6 +62,7 @@ struct Place<'p> {
     folder: &'p DataFolder,
     engines: &'p Engines,
     keys: &'p Keys,
+    print_keys: bool,
 }
 
 impl Place<'_> {
@@ -76,11 +80,10 @@ impl Place<'_> {
             scratch: scratch.path(),
         });
         print(&report.with_context(|| format!("ledger {name} is not in order"))?)?;
-        self.print_keys(&origin)
+        if self.print_keys { self.print_keys_of(&origin) } else { Ok(()) }
     }
 
-    /// The keys by which others check what the ledger publishes, as C2SP verifier keys.
-    fn print_keys(&self, origin: &str) -> anyhow::Result<()> {
+    fn print_keys_of(&self, origin: &str) -> anyhow::Result<()> {
         let log = LogKeys::of(&KeyName::new(origin)?, self.keys.signing());
         for key in [log.ed25519(), log.ml_dsa_44()] {
             writeln!(std::io::stdout(), "  signed with {key}")?;

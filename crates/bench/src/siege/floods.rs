@@ -41,16 +41,17 @@ pub(super) fn run(quick: bool, figures: &mut Figures) -> anyhow::Result<()> {
     let options = ServerOptions { settings: "[networks]\n".to_owned(), ..ServerOptions::default() };
     let server = Server::start_with(&folder.path().join("data"), &options)?;
     let time = Duration::from_secs(seconds);
-    let all: [(&'static str, u32, Attack); 5] = [
+    let all: [(&'static str, u32, Attack); 6] = [
         ("slowloris_p99_ms", SLOW, slowloris),
         ("rapid_reset_p99_ms", HOSTILE, rapid_reset),
         ("continuation_p99_ms", HOSTILE, continuation),
         ("pings_p99_ms", HOSTILE, pings),
+        ("rows_p99_ms", HOSTILE, rows),
         ("addresses_p99_ms", HOSTILE, addresses),
     ];
     let mut quiet = Vec::new();
-    let mut under: [Vec<f64>; 5] = [const { Vec::new() }; 5];
-    let mut done = [0; 5];
+    let mut under = [const { Vec::new() }; 6];
+    let mut done = [0; 6];
     for _ in 0..runs {
         quiet.push(honest_p99_ms(server.public, time)?);
         for (number, (_, count, attack)) in all.into_iter().enumerate() {
@@ -253,6 +254,22 @@ fn pings(server: SocketAddr, first: u32, over: &AtomicBool, done: &AtomicU64) {
         while said && !over.load(Relaxed) {
             said = stream.write_all(&burst).is_ok();
             done.fetch_add(100, Relaxed);
+        }
+    }
+}
+
+/// Requests in long rows, as fast as they are answered.
+fn rows(server: SocketAddr, first: u32, over: &AtomicBool, done: &AtomicU64) {
+    let mut number = first;
+    let row = b"GET /health HTTP/1.1\r\nhost: bench\r\n\r\n".repeat(400);
+    let mut answers = vec![0; 1 << 20];
+    while !over.load(Relaxed) {
+        number += 1;
+        let Ok(mut stream) = connect(server, address(number)) else { continue };
+        let mut goes_on = true;
+        while goes_on && !over.load(Relaxed) {
+            goes_on = stream.write_all(&row).is_ok() && matches!(stream.read(&mut answers), Ok(1..));
+            done.fetch_add(400, Relaxed);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     node.stop()?;
     let mut against = Vec::new();
     let words = match node.verify() {
-        Ok(words) => words,
+        Ok(words) => words.lines().collect::<Vec<_>>().join("; "),
         Err(error) => {
             against.push(format!("{error:#}"));
             String::new()

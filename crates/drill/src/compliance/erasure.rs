@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::json;
 use tokio::time;
 
-use super::canaries::{Canary, search};
+use super::canaries::Canaries;
 use load::people::{Person, public_key};
 
 use crate::{
@@ -27,13 +27,14 @@ const FINISH_MAX: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
-    let (mut people, mut canaries) = (Vec::new(), Vec::new());
+    let (mut people, mut names) = (Vec::new(), Vec::new());
     for number in 0..ground.profile.erased {
         let (name, label) =
             (ground.name(&format!("canary-{number}")), ground.name(&format!("feather-{number}")));
         people.push(ground.block_on(person(ground, &name, &label))?);
-        canaries.extend([Canary::new(&name), Canary::new(&label)]);
+        names.extend([name, label]);
     }
+    let canaries = Canaries::new(names)?;
     at_rest(ground, &canaries)?;
     let mut against = Vec::new();
     for person in &people {
@@ -51,7 +52,7 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     };
     // With the process ended, what it kept in journals beside the database is in the database.
     node.stop()?;
-    let (found, files, bytes) = search(node.folder(), &canaries)?;
+    let (found, files, bytes) = canaries.search(node.folder())?;
     against.extend(found);
     if let Err(error) = node.verify() {
         against.push(format!("the ledger is not in order: {error:#}"));
@@ -61,20 +62,20 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let detail = format!(
         "{erased} people were erased; {} names of theirs were looked for in {files} files ({} KiB) as text, in hexadecimal, \
          in base64 and as UTF-16, and the ledger was verified",
-        canaries.len(),
+        canaries.count(),
         bytes / 1024
     );
     ground.judged(Area::Compliance, NAME, TITLE, detail, against);
     Ok(())
 }
 
-fn at_rest(ground: &mut Ground, canaries: &[Canary]) -> anyhow::Result<()> {
+fn at_rest(ground: &mut Ground, canaries: &Canaries) -> anyhow::Result<()> {
     let Some(node) = &ground.local else {
         ground.skipped(Area::Compliance, AT_REST, AT_REST_TITLE, "the target's files are not ours to read");
         return Ok(());
     };
-    let (found, files, _) = search(node.folder(), canaries)?;
-    let detail = format!("{} names of living people were looked for in {files} files", canaries.len());
+    let (found, files, _) = canaries.search(node.folder())?;
+    let detail = format!("{} names of living people were looked for in {files} files", canaries.count());
     ground.judged(
         Area::Compliance,
         AT_REST,

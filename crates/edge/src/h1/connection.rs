@@ -36,6 +36,9 @@ use crate::{
 /// Room in an inbox beyond the largest header section, for what comes behind it.
 const INBOX_BYTES_MIN: usize = 16 << 10;
 
+/// Requests of a connection that are answered on the spot before the others of its thread have their turn.
+const ANSWERED_A_TURN: u32 = 256;
+
 /// One connection that speaks HTTP/1.
 pub(super) struct Connection {
     wire: Wire,
@@ -47,6 +50,8 @@ pub(super) struct Connection {
     looked_at: usize,
     /// A request was answered since the caller was last waited for.
     answered: bool,
+    /// Requests that were answered on the spot since others had their turn.
+    turn_answered: u32,
 }
 
 /// A request on its way to the router, or back from the front.
@@ -96,7 +101,7 @@ impl Connection {
         let bytes_max = size(config.header_bytes_max);
         let limits = HeadLimits { bytes_max, fields_max: size(config.header_fields_max) };
         let wire = Wire::new(stream, watch.clone(), bytes_max.saturating_add(INBOX_BYTES_MIN));
-        Self { wire, port, watch, peer, limits, looked_at: 0, answered: false }
+        Self { wire, port, watch, peer, limits, looked_at: 0, answered: false, turn_answered: 0 }
     }
 
     /// Answers until either side is done.
@@ -105,7 +110,7 @@ impl Connection {
             match self.step() {
                 Step::Send => poll_fn(|cx| self.wire.poll_send(cx)).await?,
                 Step::Read => match poll_fn(|cx| self.poll_more(cx)).await? {
-                    Came::Bytes => {}
+                    Came::Bytes => self.take_turns().await,
                     Came::Nothing => break Onward::Closes,
                     Came::TooLate => break self.refuse(Fault::TooSlow),
                 },
@@ -123,6 +128,14 @@ impl Connection {
             poll_fn(|cx| self.wire.poll_linger(cx)).await?;
         }
         Ok(())
+    }
+
+    /// Lets others go first once in a while: whoever sends requests in long rows would keep the thread to themselves.
+    async fn take_turns(&mut self) {
+        if self.turn_answered >= ANSWERED_A_TURN {
+            self.turn_answered = 0;
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Answers on the spot what can be, in order, and finds out what comes then.
@@ -171,7 +184,10 @@ impl Connection {
             self.wire.begin_part();
             self.looked_at = 0;
             match found {
-                Found::Answered { persistent: true } => self.answered = true,
+                Found::Answered { persistent: true } => {
+                    self.answered = true;
+                    self.turn_answered += 1;
+                }
                 Found::Answered { persistent: false } => return Step::Close,
                 Found::Routed(routed) => return Step::Route(routed),
             }

@@ -20,8 +20,6 @@ const PROMPT_READS: u8 = 4;
 const SMALL_BYTES_MAX: usize = 512;
 /// So many heads and bodies of a thread that have come in part are a crowd.
 const CROWD_MIN: u32 = 64;
-/// Pauses that are passed over in a crowd, so that the next is the fifth.
-const CROWD_PAUSES: u8 = 4;
 const PAUSE_MS_MIN: u64 = 10;
 const PAUSE_MS_MAX: u64 = 640;
 
@@ -42,6 +40,12 @@ impl Drop for Partial {
     fn drop(&mut self) {
         PARTIAL.set(PARTIAL.get().saturating_sub(1));
     }
+}
+
+/// Of so many that have come in part, how many of the short pauses at the beginning are passed over: with twice as many,
+/// pauses are twice as long, so that a thread has no more to read.
+fn passed_over(partial: u32) -> u8 {
+    (partial / CROWD_MIN).checked_ilog2().map_or(0, |doubled| u8::try_from(doubled + 1).unwrap_or(u8::MAX))
 }
 
 fn is_crowd() -> bool {
@@ -92,9 +96,7 @@ impl Pace {
     /// Waits for the end of a pause; each is longer than the one before it, up to a bound.
     pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let pause = self.pause.get_or_insert_with(|| {
-            if is_crowd() {
-                self.pauses = self.pauses.max(CROWD_PAUSES);
-            }
+            self.pauses = self.pauses.max(passed_over(PARTIAL.get()));
             Box::pin(tokio::time::sleep(pause(self.pauses, spread())))
         });
         let over = pause.as_mut().poll(cx);
@@ -159,6 +161,12 @@ mod tests {
         assert!(!whole.is_slow(), "a head that came whole does not wait");
         crowd.pop();
         assert!(crowd.iter().all(|pace| !pace.is_slow()));
+    }
+
+    #[test]
+    fn the_larger_the_crowd_the_longer_its_pauses() {
+        let pauses = [0, 63, 64, 127, 128, 1024, u32::MAX].map(passed_over);
+        assert_eq!(pauses, [0, 0, 1, 1, 2, 5, 26]);
     }
 
     #[test]

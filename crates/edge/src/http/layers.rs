@@ -1,6 +1,13 @@
 //! The layers themselves; their order, with its reasons, is in [`super::protect`].
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+use std::{
+    any::Any,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
 use axum::{
     body::{Body, HttpBody},
@@ -8,7 +15,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use front::{Told, Turn, TurnedAway};
-use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use problem::{Code, Problem};
 use telemetry::Span;
@@ -121,8 +127,17 @@ pub(super) async fn take_turn(
 
 /// Turns a panic into an answer.
 pub(super) async fn survive(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    let answered = AssertUnwindSafe(next(request)).catch_unwind().await;
+    let answered = survived(pin!(next(request))).await;
     answered.unwrap_or_else(|panic| panicked(&*panic).into_response())
+}
+
+/// Runs it to its end or its panic, where it lies: a wrapper of its own would be a copy of all of it.
+pub(crate) async fn survived<F: Future>(mut running: Pin<&mut F>) -> std::thread::Result<F::Output> {
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
 }
 
 /// What the caller of a handler that panicked is told.

@@ -21,6 +21,7 @@ mod limits;
 mod monitoring;
 mod overload;
 mod proofs;
+mod settings;
 mod shared_blocks;
 mod signed;
 mod snapshots;
