@@ -37,7 +37,7 @@ use crate::{
 const INBOX_BYTES_MIN: usize = 16 << 10;
 
 /// Requests of a connection that are answered on the spot before the others of its thread have their turn.
-const ANSWERED_A_TURN: u32 = 256;
+const ANSWERED_A_TURN: u32 = 128;
 
 /// One connection that speaks HTTP/1.
 pub(super) struct Connection {
@@ -73,6 +73,8 @@ enum Step {
     Read,
     /// As much is gathered as may be.
     Send,
+    /// So much was answered that others go first now.
+    Yield,
     Route(Box<Routed>),
     Refuse(Fault),
     /// The last request of the connection was answered.
@@ -108,9 +110,13 @@ impl Connection {
     pub(super) async fn run(mut self) -> io::Result<()> {
         let end = loop {
             match self.step() {
+                Step::Yield => {
+                    self.turn_answered = 0;
+                    tokio::task::yield_now().await;
+                }
                 Step::Send => poll_fn(|cx| self.wire.poll_send(cx)).await?,
                 Step::Read => match poll_fn(|cx| self.poll_more(cx)).await? {
-                    Came::Bytes => self.take_turns().await,
+                    Came::Bytes => {}
                     Came::Nothing => break Onward::Closes,
                     Came::TooLate => break self.refuse(Fault::TooSlow),
                 },
@@ -130,17 +136,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Lets others go first once in a while: whoever sends requests in long rows would keep the thread to themselves.
-    async fn take_turns(&mut self) {
-        if self.turn_answered >= ANSWERED_A_TURN {
-            self.turn_answered = 0;
-            tokio::task::yield_now().await;
-        }
-    }
-
     /// Answers on the spot what can be, in order, and finds out what comes then.
     fn step(&mut self) -> Step {
         while !self.wire.is_full() {
+            if self.turn_answered == ANSWERED_A_TURN {
+                return Step::Yield;
+            }
             // A head is whole only when another line ended: bytes that come one by one are not looked at
             // over and over.
             let fresh = &self.wire.inbox.bytes()[self.looked_at..];
@@ -215,6 +216,7 @@ impl Connection {
             Order::Go | Order::Last | Order::Finish | Order::Cut => {}
         }
         self.wire.rest();
+        self.turn_answered = 0;
         Poll::Pending
     }
 
