@@ -8,12 +8,13 @@ use std::{
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use load::target::Target;
+use load::{people::Person, target::Target};
 
 use crate::{
     client::Client,
-    ground::{Ground, citizen, device, sign_in_device},
+    ground::{Ground, citizen, device, sign_in_device, stopwatch},
     local::{Local, NodeOptions},
+    pause,
     report::{Area, Outcome},
 };
 
@@ -25,6 +26,9 @@ const LEFT_BYTES: u64 = 4 << 20;
 const COME: usize = 40;
 /// How long somebody waits for an answer that may never come.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a node may take until it is well again, and how often it is asked.
+const WELL_MAX: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 const VERSION_1: &str = "/sys/fs/cgroup/memory";
 const VERSION_2: &str = "/sys/fs/cgroup";
 
@@ -63,14 +67,11 @@ pub(super) fn short(ground: &mut Ground) -> anyhow::Result<()> {
             Err(_) => failed += 1,
         }
     }
-    let (ended, refusals, how) = (!local.runs(), bound.refusals(), bound.name());
+    let (refusals, how) = (bound.refusals(), bound.name());
     bound.lift()?;
-    local.revive()?;
-    let mut against = Vec::new();
+    let (mut ended, mut against) = (false, Vec::new());
     for person in promised.iter().filter(|person| person.device.is_some()) {
-        let signed_in =
-            ground.block_on(sign_in_device(&client, person)).is_ok_and(|answer| answer.status == 200);
-        if !signed_in {
+        if !is_remembered(ground, &mut local, &client, person, &mut ended)? {
             against.push(format!("{} was acknowledged, and is lost", person.user));
         }
     }
@@ -90,6 +91,28 @@ pub(super) fn short(ground: &mut Ground) -> anyhow::Result<()> {
         ground.found(Area::Failure, NAME, TITLE, Outcome::NotExercised, detail, against);
     }
     Ok(())
+}
+
+/// Can somebody sign in? A node that has no more memory may be about to end when it is looked at: whether it knows somebody,
+/// only an answer tells.
+fn is_remembered(
+    ground: &Ground,
+    local: &mut Local,
+    client: &Client,
+    person: &Person,
+    ended: &mut bool,
+) -> anyhow::Result<bool> {
+    let began = stopwatch();
+    loop {
+        *ended |= !local.runs();
+        local.revive()?;
+        match ground.block_on(sign_in_device(client, person)) {
+            Ok(answer) if answer.status == 200 => return Ok(true),
+            Ok(answer) if matches!(answer.status, 401 | 403 | 404) => return Ok(false),
+            Ok(_) | Err(_) if began.elapsed() > WELL_MAX => return Ok(false),
+            Ok(_) | Err(_) => pause::sleep(LOOK_EVERY),
+        }
+    }
 }
 
 impl Bound {

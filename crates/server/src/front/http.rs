@@ -77,7 +77,9 @@ async fn block(
     let block = Block { network: network.trunc(), until, reason };
     let full = |error| Problem::conflict("server/too-many-blocks", error);
     front.block_by(block, Some(asker(&actor, peer))).map_err(full)?;
-    tracing::info!(code = "server/network-blocked", %network, seconds, "an operator blocked a network");
+    // Which network, the audit trail says: one address is a person's.
+    let length = network.prefix_len();
+    tracing::info!(code = "server/network-blocked", length, seconds, "an operator blocked a network");
     Ok(StatusCode::NO_CONTENT)
 }
 
