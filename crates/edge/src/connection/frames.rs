@@ -3,7 +3,7 @@
 //! Many frames are cheap to send and make work: a request that is taken back as soon as it was sent (CVE-2023-44487),
 //! pings and settings of which each wants an answer (CVE-2019-9512 and 9515), pieces of a body or of a header section
 //! without a byte (CVE-2019-9518 and 9516). Honest callers send them too, beside what they came for. So a connection has
-//! an allowance: such frames use it up, and requests, bytes of bodies either way, and time fill it again.
+//! an allowance: such frames use it up, and requests, answers, bytes of bodies either way, and time fill it again.
 
 /// What every HTTP/2 connection begins with (section 3.4).
 const PREFACE_BYTES: usize = 24;
@@ -18,7 +18,10 @@ const RESET_COSTS: u32 = 2;
 const IDLE_COSTS: u32 = 2;
 /// A frame that only tells us something.
 const NOTICE_COSTS: u32 = 1;
-/// A download is paced by notices of the room that is left, of which whoever reads a kibibyte at a time sends one for each.
+/// Whoever measures their line sends a ping and tells of room, for the stream and the connection, at every piece of an
+/// answer, as gRPC does.
+const PIECE_EARNS: u32 = IDLE_COSTS + 2 * NOTICE_COSTS;
+/// Downloads and uploads earn by their length too.
 const EARNING_BYTES: usize = 1 << 10;
 const EARNED_PER_S: u64 = 20;
 
@@ -40,14 +43,32 @@ const END_STREAM: u8 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Flooded;
 
-/// The frames of one connection, found in its bytes however these are cut into pieces.
+/// What stands before a frame's payload.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    bytes: usize,
+    kind: u8,
+    flags: u8,
+    stream: u32,
+}
+
+/// Finds the frames in bytes, however these are cut into pieces.
 #[derive(Debug)]
-pub(super) struct Frames {
+struct Finder {
     /// Bytes of the preface, or of a payload, that are still to come.
     passing: usize,
     header: [u8; HEADER_BYTES],
     /// Bytes of a header that came so far.
     filled: usize,
+}
+
+/// The frames of one connection, in both directions.
+#[derive(Debug)]
+pub(super) struct Frames {
+    came: Finder,
+    went: Finder,
+    /// The highest stream that a request came on.
+    last_stream: u32,
     allowance: u32,
     /// Bytes that were written and have not earned anything yet.
     written: usize,
@@ -55,12 +76,36 @@ pub(super) struct Frames {
     paid_ms: u64,
 }
 
+impl Finder {
+    const fn new(passing: usize) -> Self {
+        Self { passing, header: [0; HEADER_BYTES], filled: 0 }
+    }
+
+    /// The next frame that begins in the bytes, which are taken up to its payload.
+    fn next(&mut self, bytes: &mut &[u8]) -> Option<Header> {
+        let (_passed, rest) = bytes.split_at(self.passing.min(bytes.len()));
+        self.passing -= bytes.len() - rest.len();
+        let (taken, rest) = rest.split_at((HEADER_BYTES - self.filled).min(rest.len()));
+        self.header[self.filled..][..taken.len()].copy_from_slice(taken);
+        self.filled += taken.len();
+        *bytes = rest;
+        if self.filled < HEADER_BYTES {
+            return None;
+        }
+        self.filled = 0;
+        let [high, middle, low, kind, flags, stream @ ..] = self.header;
+        self.passing = usize::try_from(u32::from_be_bytes([0, high, middle, low])).unwrap_or(usize::MAX);
+        let stream = u32::from_be_bytes(stream) & (u32::MAX >> 1);
+        Some(Header { bytes: self.passing, kind, flags, stream })
+    }
+}
+
 impl Frames {
     pub(super) const fn new(now_ms: u64) -> Self {
         Self {
-            passing: PREFACE_BYTES,
-            header: [0; HEADER_BYTES],
-            filled: 0,
+            came: Finder::new(PREFACE_BYTES),
+            went: Finder::new(0),
+            last_stream: 0,
             allowance: ALLOWANCE_MAX,
             written: 0,
             paid_ms: now_ms,
@@ -71,40 +116,37 @@ impl Frames {
     pub(super) fn read(&mut self, mut bytes: &[u8], now_ms: u64) -> Result<u32, Flooded> {
         self.pay(now_ms);
         let mut began = 0;
-        while !bytes.is_empty() {
-            let passed = self.passing.min(bytes.len());
-            self.passing -= passed;
-            bytes = &bytes[passed..];
-            let taken = (HEADER_BYTES - self.filled).min(bytes.len());
-            self.header[self.filled..][..taken].copy_from_slice(&bytes[..taken]);
-            self.filled += taken;
-            bytes = &bytes[taken..];
-            if self.filled == HEADER_BYTES {
-                self.filled = 0;
-                began += 1;
-                self.begin()?;
-            }
+        while let Some(header) = self.came.next(&mut bytes) {
+            began += 1;
+            self.begin(header)?;
         }
         Ok(began)
     }
 
-    /// So many bytes were taken by the caller.
-    pub(super) fn wrote(&mut self, bytes: usize) {
-        self.written += bytes;
+    /// These bytes were taken by the caller.
+    pub(super) fn wrote(&mut self, mut bytes: &[u8]) {
+        self.written += bytes.len();
         let earned = self.written / EARNING_BYTES;
         self.written %= EARNING_BYTES;
         self.earn(u32::try_from(earned).unwrap_or(u32::MAX));
+        while let Some(header) = self.went.next(&mut bytes) {
+            if header.kind == kind::DATA {
+                self.earn(PIECE_EARNS);
+            }
+        }
     }
 
     /// A frame begins with the header that has come.
-    fn begin(&mut self) -> Result<(), Flooded> {
-        let [high, middle, low, kind, flags, ..] = self.header;
-        let bytes = u32::from_be_bytes([0, high, middle, low]);
-        self.passing = usize::try_from(bytes).unwrap_or(usize::MAX);
+    fn begin(&mut self, Header { bytes, kind, flags, stream }: Header) -> Result<(), Flooded> {
         match kind {
-            kind::HEADERS => self.earn(REQUEST_EARNS),
+            // Those behind a body are no other request.
+            kind::HEADERS if stream > self.last_stream => {
+                self.last_stream = stream;
+                self.earn(REQUEST_EARNS);
+            }
+            kind::HEADERS => {}
             kind::DATA if bytes > 0 || flags & END_STREAM > 0 => {
-                self.earn(u32::try_from(self.passing / EARNING_BYTES).unwrap_or(u32::MAX));
+                self.earn(u32::try_from(bytes / EARNING_BYTES).unwrap_or(u32::MAX));
             }
             kind::CONTINUATION if bytes > 0 => {}
             kind::DATA | kind::CONTINUATION => self.spend(IDLE_COSTS)?,
@@ -142,8 +184,22 @@ mod tests {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        on(1, kind, flags, payload)
+    }
+
+    fn on(stream: u32, kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let [_, high, middle, low] = u32::try_from(payload.len()).expect("it is short").to_be_bytes();
-        [&[high, middle, low, kind, flags, 0, 0, 0, 1], payload].concat()
+        [&[high, middle, low, kind, flags], &stream.to_be_bytes()[..], payload].concat()
+    }
+
+    /// So many requests, each with what follows it.
+    fn requests(count: u32, then: impl Fn(u32) -> Vec<u8>) -> Vec<Vec<u8>> {
+        let one = |stream| [on(stream, kind::HEADERS, 4, b"\x82"), then(stream)].concat();
+        (0..count).map(|number| one(2 * number + 1)).collect()
+    }
+
+    fn reset(stream: u32) -> Vec<u8> {
+        on(stream, kind::RST_STREAM, 0, &[0; 4])
     }
 
     /// A connection on which so much was said at its first moment.
@@ -162,7 +218,6 @@ mod tests {
 
     #[test]
     fn frames_that_only_make_work_are_a_flood_when_there_are_many() {
-        check_floods(&[frame(kind::HEADERS, 5, b"\x82"), frame(kind::RST_STREAM, 0, &[0; 4])]);
         check_floods(&[frame(kind::PING, 0, &[0; 8])]);
         check_floods(&[frame(kind::SETTINGS, 0, b"")]);
         check_floods(&[frame(kind::SETTINGS, ACK, b"")]);
@@ -174,24 +229,44 @@ mod tests {
     }
 
     #[test]
+    fn whoever_takes_back_every_request_is_one_with_or_without_more_fields_behind() {
+        assert_eq!(after(&requests(1100, reset)).1, Err(Flooded));
+        let trailers = |stream| [on(stream, kind::HEADERS, 5, b"\x82"), reset(stream)].concat();
+        assert_eq!(after(&requests(1100, trailers)).1, Err(Flooded));
+    }
+
+    #[test]
     fn requests_and_bodies_are_none_however_many() {
-        let request = frame(kind::HEADERS, 4, b"\x82");
-        let (_, began) = after(&vec![[request, frame(kind::DATA, 1, b"body")].concat(); 100_000]);
+        let (_, began) = after(&requests(100_000, |stream| on(stream, kind::DATA, 1, b"body")));
         assert_eq!(began, Ok(200_000));
     }
 
     #[test]
     fn whoever_takes_back_every_third_request_may_go_on() {
-        let request = frame(kind::HEADERS, 5, b"\x82");
-        let turn = [request.repeat(3), frame(kind::RST_STREAM, 0, &[0; 4])].concat();
-        assert!(after(&vec![turn; 10_000]).1.is_ok());
+        let third = |stream| if stream % 3 == 0 { reset(stream) } else { Vec::new() };
+        assert!(after(&requests(30_000, third)).1.is_ok());
+    }
+
+    #[test]
+    fn whoever_measures_their_line_at_every_answer_may_go_on() {
+        let (mut frames, _) = after(&[]);
+        for stream in (1..200_000).step_by(2) {
+            let asked = [on(stream, kind::HEADERS, 4, b"\x82"), on(stream, kind::DATA, 1, &[7; 37])].concat();
+            assert_eq!(frames.read(&asked, 0), Ok(2));
+            frames.wrote(
+                &[on(stream, kind::HEADERS, 4, &[0; 20]), on(stream, kind::DATA, 1, &[0; 40])].concat(),
+            );
+            let measured =
+                [frame(8, 0, &[0; 4]), frame(8, 0, &[0; 4]), frame(kind::PING, 0, &[0; 8])].concat();
+            assert_eq!(frames.read(&measured, 0), Ok(3));
+        }
     }
 
     #[test]
     fn whoever_downloads_may_say_how_much_room_there_is() {
         let (mut frames, _) = after(&[]);
         for _ in 0..10_000 {
-            frames.wrote(1024);
+            frames.wrote(&on(1, kind::DATA, 0, &[0; 1024]));
             assert_eq!(frames.read(&frame(8, 0, &[0; 4]), 0), Ok(1));
         }
     }

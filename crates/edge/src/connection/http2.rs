@@ -84,10 +84,18 @@ struct Watched {
 }
 
 impl Watched {
-    fn tell_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn tell_written(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         self.watch.stalled(written.is_pending());
-        if let Poll::Ready(Ok(bytes)) = &written {
-            self.frames.wrote(*bytes);
+        if let Poll::Ready(Ok(mut left)) = written {
+            for buffer in buffers {
+                let taken = left.min(buffer.len());
+                self.frames.wrote(&buffer[..taken]);
+                left -= taken;
+            }
         }
         written
     }
@@ -120,7 +128,7 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buffer);
-        self.tell_written(written)
+        self.tell_written(written, &[IoSlice::new(buffer)])
     }
 
     fn poll_write_vectored(
@@ -129,7 +137,7 @@ impl AsyncWrite for Watched {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
-        self.tell_written(written)
+        self.tell_written(written, buffers)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -36,7 +36,7 @@ use crate::{
 /// Room in an inbox beyond the largest header section, for what comes behind it.
 const INBOX_BYTES_MIN: usize = 16 << 10;
 
-/// Requests of a connection that are answered on the spot before the others of its thread have their turn.
+/// Requests of a connection that are answered before the others of its thread have their turn.
 const ANSWERED_A_TURN: u32 = 128;
 
 /// One connection that speaks HTTP/1.
@@ -190,7 +190,10 @@ impl Connection {
                     self.turn_answered += 1;
                 }
                 Found::Answered { persistent: false } => return Step::Close,
-                Found::Routed(routed) => return Step::Route(routed),
+                Found::Routed(routed) => {
+                    self.turn_answered += 1;
+                    return Step::Route(routed);
+                }
             }
         }
         Step::Send
@@ -240,8 +243,6 @@ impl Connection {
             }
             Err(refusal) => Answered::ours(refusal),
         };
-        // The body is no part that is still awaited, however long the answer takes.
-        self.wire.begin_part();
         if let Some(tunnel) = Tunnel::of(&mut answered.response) {
             let clock = self.port.edge.clock();
             write_switch(self.wire.outbox(), &answered.whole(), tunnel.protocol(), clock);

@@ -64,7 +64,7 @@ impl Intake {
             match self.decoder.take(wire) {
                 Ok(piece) if piece.is_empty() && !self.decoder.is_done() => {}
                 Ok(piece) => {
-                    self.giver.give(piece, self.decoder.is_done(), cx);
+                    self.give(piece, wire, cx);
                     return Poll::Ready(Ok(()));
                 }
                 Err(_) => {
@@ -83,10 +83,19 @@ impl Intake {
             }
             if !self.landing.is_empty() {
                 let piece = self.landed();
-                self.giver.give(piece, self.decoder.is_done(), cx);
+                self.give(piece, wire, cx);
                 return Poll::Ready(Ok(()));
             }
         }
+    }
+
+    fn give(&mut self, piece: Bytes, wire: &mut Wire, cx: &mut Context<'_>) {
+        let is_last = self.decoder.is_done();
+        if is_last {
+            // It is no part that is still awaited, however long the answer takes.
+            wire.begin_part();
+        }
+        self.giver.give(piece, is_last, cx);
     }
 
     /// Reads data that needs no decoding to where the handler will find it.
