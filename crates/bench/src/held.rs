@@ -4,7 +4,7 @@
 use std::{net::Ipv4Addr, thread, time::Duration};
 
 use anyhow::Context;
-use load::{Hold, Kept, hold, target::Target};
+use load::{Hold, Kept, float, hold, target::Target};
 use rig::{Server, ServerOptions};
 use rustix::process::{Resource, getrlimit};
 
@@ -61,12 +61,10 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
     }
     let counts = kept.record.counts;
     let mut figures = Figures::new("held");
-    #[expect(clippy::cast_precision_loss, reason = "there are not so many connections")]
-    let (open, refused, dropped, unanswered) =
-        (open as f64, kept.refused as f64, kept.dropped as f64, (counts.offered - counts.good) as f64);
+    let (open, unanswered) = (float(open as u64), float(counts.offered - counts.good));
     figures.add("connections_held", open, &format!("of {connections}, over {count} nodes"));
-    figures.add("refused", refused, &kept.examples.join("; "));
-    figures.add("dropped", dropped, "were open and closed by a node");
+    figures.add("refused", float(kept.refused), &kept.examples.join("; "));
+    figures.add("dropped", float(kept.dropped), "were open and closed by a node");
     figures.add("unanswered", unanswered, &format!("of {} questions on them", counts.offered));
     figures.add("question_p99_ms", kept.record.latency_ms(99.0), "from when each was due");
     figures.add("bytes_each", (after - before) / open.max(1.0), "of a node's memory, besides the kernel's");
@@ -75,8 +73,6 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Figures> {
 
 fn asked(node: &Server, connections: usize) -> Hold {
     let addresses = connections.div_ceil(OF_ONE_ADDRESS);
-    #[expect(clippy::cast_precision_loss, reason = "there are not so many connections")]
-    let asked_per_s = connections as f64 / ASKED_EVERY_S;
     Hold {
         target: Target::at(node.public),
         connections,
@@ -84,7 +80,7 @@ fn asked(node: &Server, connections: usize) -> Hold {
             .filter_map(|number| Some(Ipv4Addr::new(127, 90, 0, u8::try_from(number + 1).ok()?)))
             .collect(),
         path: "/health".to_owned(),
-        asked_per_s,
+        asked_per_s: float(connections as u64) / ASKED_EVERY_S,
         patience: Duration::from_secs(10),
     }
 }

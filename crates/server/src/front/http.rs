@@ -77,9 +77,9 @@ async fn block(
     let block = Block { network: network.trunc(), until, reason };
     let full = |error| Problem::conflict("server/too-many-blocks", error);
     front.block_by(block, Some(asker(&actor, peer))).map_err(full)?;
-    // Which network, the audit trail says: one address is a person's.
-    let length = network.prefix_len();
-    tracing::info!(code = "server/network-blocked", length, seconds, "an operator blocked a network");
+    // Which network, the list of blocks says while it lasts: one address is a person's, and the log keeps it longer.
+    let prefix_length = network.prefix_len();
+    tracing::info!(code = "server/network-blocked", prefix_length, seconds, "an operator blocked a network");
     Ok(StatusCode::NO_CONTENT)
 }
 
