@@ -50,7 +50,7 @@ pub(super) struct Connection {
     looked_at: usize,
     /// A request was answered since the caller was last waited for.
     answered: bool,
-    /// Requests that were answered on the spot since others had their turn.
+    /// Requests that were answered, or handed on to be, since others had their turn.
     turn_answered: u32,
 }
 
