@@ -169,7 +169,7 @@ impl Room {
             // Those who came before are served as they came.
             view.open(Lots::new([0; 32], 0));
         }
-        view.terms = terms;
+        view.set(terms, self.desk.now_ms());
         self.stretch_ms.store(view.stretch_ms(), Relaxed);
     }
 
@@ -401,17 +401,17 @@ impl Room {
     /// Tells all nodes which passes end when, and answers how many came whose passes these are. What cannot be told is
     /// kept until it can.
     async fn tell(&self) -> u64 {
-        let (endings, came, stretch) = {
+        let (endings, came) = {
             let mut view = self.view();
-            (std::mem::take(&mut view.endings), std::mem::take(&mut view.came), view.stretch_ms())
+            (std::mem::take(&mut view.endings), std::mem::take(&mut view.came))
         };
-        for (index, count) in endings {
+        for ((length_ms, index), count) in endings {
             let told = count == 0 || {
-                let key = Key::Ending { length_ms: stretch, index };
+                let key = Key::Ending { length_ms, index };
                 self.desk.change_shared(key, |before| before.wrapping_add_signed(count)).await.is_some()
             };
             if !told {
-                *self.view().endings.entry(index).or_default() += count;
+                *self.view().endings.entry((length_ms, index)).or_default() += count;
             }
         }
         came
@@ -419,16 +419,21 @@ impl Room {
 
     /// Adds up the passes that have not ended, on all nodes.
     async fn count_inside(&self) {
-        let stretch = self.view().stretch_ms();
-        let now = self.desk.now_ms() / stretch;
+        let now_ms = self.desk.now_ms();
+        let lengths = self.view().lengths(now_ms);
         let mut inside = 0;
-        for index in now + 1..=now + STRETCHES {
-            let ending = self.desk.change(Key::Ending { length_ms: stretch, index }, |count| count).await;
-            inside += ending.cast_signed();
+        for &length_ms in &lengths {
+            let now = now_ms / length_ms;
+            for index in now + 1..=now + STRETCHES {
+                let ending = self.desk.change(Key::Ending { length_ms, index }, |count| count).await;
+                inside += ending.cast_signed();
+            }
         }
         let mut view = self.view();
         // What is not told yet, because nobody answers, or because it was counted just now.
-        let untold: i64 = view.endings.range(now + 1..).map(|(_, count)| count).sum();
+        let goes_on = |(length_ms, index): (u64, u64)| now_ms < index * length_ms;
+        let untold: i64 =
+            view.endings.iter().filter(|(ends, _)| goes_on(**ends)).map(|(_, count)| count).sum();
         view.inside = u64::try_from(inside + untold).unwrap_or_default();
     }
 

@@ -13,6 +13,9 @@ pub(crate) const STRETCHES: u64 = 5;
 /// How long the pace is taken before it is believed.
 const PACE_MS: u64 = 10_000;
 
+/// Lengths of stretches that are still counted after the terms changed.
+const FORMER_MAX: usize = 4;
+
 /// Places that were given to nobody, and that are remembered so that nobody waits for them.
 const LEFT_OUT_MAX: usize = 100_000;
 
@@ -52,8 +55,11 @@ pub(crate) struct View {
     left_out: BTreeSet<u64>,
     /// Passes that this node knows of, by number, and when they end.
     passes: HashMap<u64, u64>,
-    /// What this node counted and has not told.
-    pub(crate) endings: BTreeMap<u64, i64>,
+    /// What this node counted and has not told: passes that end with a stretch, by its length and its index.
+    pub(crate) endings: BTreeMap<(u64, u64), i64>,
+    /// Lengths that stretches had under terms before these, and when the last pass that was counted in them ends: who came
+    /// in under those terms is still inside.
+    former: Vec<(u64, u64)>,
     pub(crate) came: u64,
     pub(crate) let_in: u64,
     /// When it was last looked how far it had come, and what the pace was, in people in 1,000 seconds.
@@ -85,6 +91,7 @@ impl View {
             left_out: BTreeSet::new(),
             passes: HashMap::new(),
             endings: BTreeMap::new(),
+            former: Vec::new(),
             came: 0,
             let_in: 0,
             paced: (0, 0),
@@ -95,6 +102,34 @@ impl View {
     pub(crate) const fn stretch_ms(&self) -> u64 {
         let quarter = self.terms.idle_ms / 4;
         if quarter == 0 { 1 } else { quarter }
+    }
+
+    /// Goes by these terms from now on.
+    pub(crate) fn set(&mut self, terms: Terms, now_ms: u64) {
+        let before = self.stretch_ms();
+        self.terms = terms;
+        let length = self.stretch_ms();
+        if length == before {
+            return;
+        }
+        self.former.push((before, pass_ends(now_ms, before)));
+        self.former.retain(|(former, until)| *former != length && now_ms < *until);
+        let most = self.former.len().saturating_sub(FORMER_MAX);
+        self.former.drain(..most);
+    }
+
+    /// The lengths of the stretches in which somebody who is inside may be counted.
+    pub(crate) fn lengths(&self, now_ms: u64) -> Vec<u64> {
+        let former = self.former.iter().filter(|(_, until)| now_ms < *until).map(|(length, _)| *length);
+        std::iter::once(self.stretch_ms()).chain(former).collect()
+    }
+
+    /// In which stretch a pass that ends at `until` is counted; none if it was counted longer ago than is remembered. One
+    /// that ends with stretches of two lengths is in either: they end together.
+    fn stretch_of(&self, until: u64, now_ms: u64) -> Option<(u64, u64)> {
+        let has = |length: &u64| until.is_multiple_of(*length) && until <= pass_ends(now_ms, *length);
+        let length = self.lengths(now_ms).into_iter().find(has)?;
+        Some((length, until / length))
     }
 
     pub(crate) fn rate_milli(&self) -> u64 {
@@ -136,7 +171,9 @@ impl View {
             && !self.passes.contains_key(&number)
         {
             self.passes.insert(number, until);
-            *self.endings.entry(until / self.stretch_ms()).or_default() += 1;
+            let stretch = self.stretch_ms();
+            let ends = self.stretch_of(until, now_ms).unwrap_or((stretch, until / stretch));
+            *self.endings.entry(ends).or_default() += 1;
         }
         self.issued = self.issued.max(number + 1);
         if upto > self.serving.upto {
@@ -186,11 +223,12 @@ impl View {
         {
             return Token::Pass { number, until: counted };
         }
-        // What was counted in stretches of another length ends by itself.
-        if let Some(counted) = counted.filter(|ends| *ends > now_ms && ends.is_multiple_of(stretch)) {
-            *self.endings.entry(counted / stretch).or_default() -= 1;
+        // What was counted in stretches whose length nobody remembers ends by itself.
+        let before = counted.filter(|ends| *ends > now_ms).and_then(|ends| self.stretch_of(ends, now_ms));
+        if let Some(before) = before {
+            *self.endings.entry(before).or_default() -= 1;
         }
-        *self.endings.entry(target / stretch).or_default() += 1;
+        *self.endings.entry((stretch, target / stretch)).or_default() += 1;
         if self.passes.len() >= self.terms.passes_max {
             self.passes.retain(|_, until| now_ms < *until);
         }
@@ -334,7 +372,7 @@ mod tests {
             until = next;
         }
         let ending: Vec<_> = view.endings.iter().filter(|(_, count)| **count != 0).collect();
-        assert_eq!(ending, [(&(until / stretch), &1)]);
+        assert_eq!(ending, [(&(stretch, until / stretch), &1)]);
         assert!(until >= now + view.terms.idle_ms);
     }
 

@@ -370,6 +370,31 @@ async fn other_terms_lose_no_place() {
 }
 
 #[tokio::test]
+async fn those_inside_stay_inside_however_long_a_pass_is_good_from_now_on() {
+    let fleet = Fleet::new(terms(5, 1_000_000));
+    fleet.tend().await;
+    let mut guests = Vec::new();
+    for node in 0..10 {
+        guests.push(fleet.come(node).await);
+    }
+    fleet.pass(1000).await;
+    let (mut inside, mut waiting): (Vec<Guest>, Vec<Guest>) =
+        guests.into_iter().partition(|guest| guest.inside);
+    assert_eq!(inside.len(), 5);
+    for idle_ms in [60_000, 600_000, 45_000, 3_600_000, 60_000] {
+        fleet.nodes.iter().for_each(|node| node.set(Terms { idle_ms, ..terms(5, 1_000_000) }));
+        for round in 0..20 {
+            fleet.pass(5000).await;
+            assert!(inside.iter_mut().all(|guest| fleet.ask(round, guest)), "they use it");
+            assert!(!waiting.iter_mut().any(|guest| fleet.ask(round, guest)), "there is room for five");
+            assert!(fleet.nodes.iter().all(|node| node.state().inside == 5), "{idle_ms} {round}");
+        }
+    }
+    fleet.pass(5 * 3_600_000).await;
+    assert!(fleet.nodes.iter().all(|node| node.state().inside == 0), "they are gone");
+}
+
+#[tokio::test]
 async fn a_process_that_begins_again_alone_goes_on_where_it_was() {
     let clock = Clock::manual(Timestamp::from_millis(BEGIN), 1);
     let begin = || Room::new("sale", terms(5, 1000), Keys::of(&KEY, "sale"), clock.clone(), None);
