@@ -10,7 +10,7 @@ use crate::{
     CacheControl,
     config::millis,
     fields::Telling,
-    filling::{Filling, Plan},
+    filling::{Plan, filling},
     gateway::{Gateway, Way, gathered},
     keeping::{keeping, tags, vary},
     response_cache::{Condition, Joined, Kept, Lead, ResponseCache, varied_on},
@@ -35,6 +35,8 @@ impl Gateway {
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         let key = format!("{}\n{}\n{target}", way.route.name, way.host.to_ascii_lowercase());
         let mut lead = None;
+        // However often somebody else begins, nobody waits for others longer than for an upstream.
+        let mut patience = None;
         for _ in 0..WAITS_MAX {
             match cache.look(&key, request.headers(), self.now_ms()) {
                 Some((kept, Condition::Fresh)) => {
@@ -56,9 +58,13 @@ impl Gateway {
             match cache.join(&key) {
                 Joined::Lead(first) => lead = Some(first),
                 Joined::Wait(mut waiting) => {
-                    // It never changes: it ends, and then there may be an answer.
                     let limit = millis(way.pool.config.times.first_byte_ms_max);
-                    let _ended = tokio::time::timeout(limit, waiting.changed()).await;
+                    let over = patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+                    // It never changes: it ends, and then there may be an answer.
+                    tokio::select! {
+                        _ended = waiting.changed() => {}
+                        () = over => break,
+                    }
                 }
             }
         }
@@ -125,7 +131,7 @@ impl Gateway {
             made_ms: self.now_ms(),
         };
         let plan = Plan { cache: cache.clone(), lead, kept };
-        response.map(|body| Filling::content(body, plan))
+        response.map(|body| filling(body, plan))
     }
 
     /// Asks anew for what was given past its time, unless somebody does already.

@@ -1,14 +1,19 @@
-//! An answer that is kept as it streams past.
+//! An answer that is kept as it streams past: read at the upstream's pace, so that nobody who wants the same waits for the
+//! caller who happened to ask first and reads slowly, or not at all.
 
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
 use edge::Content;
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
 
 use crate::response_cache::{Kept, Lead, ResponseCache};
 
@@ -20,37 +25,119 @@ pub(crate) struct Plan {
     pub(crate) kept: Kept,
 }
 
-/// A body, and what has come of it, until it is whole or too large.
-pub(crate) struct Filling {
+/// What the caller who asked first is given.
+enum Piece {
+    /// Read ahead of the caller, in room that it has until the caller takes it.
+    Ahead(Frame<Bytes>, OwnedSemaphorePermit),
+    Failed(<Content as Body>::Error),
+    /// It is not kept after all: the caller has this, and reads the rest as they like.
+    Rest(Frame<Bytes>, Content),
+    End,
+}
+
+/// Reads an answer to its end, or until it is known that it will not be kept.
+struct Filling {
     body: Content,
     plan: Option<Plan>,
-    came: Vec<u8>,
+    came: Vec<Bytes>,
+    bytes: usize,
+    caller: UnboundedSender<Piece>,
+}
+
+/// The answer as the caller who asked first has it.
+struct First {
+    pieces: UnboundedReceiver<Piece>,
+    rest: Option<Content>,
+    ended: bool,
+    /// What is still to come.
+    left: SizeHint,
+}
+
+/// The same answer, and kept when it has come whole, whether its caller reads it or not.
+pub(crate) fn filling(body: Content, plan: Plan) -> Content {
+    let (caller, pieces) = unbounded_channel();
+    let left = body.size_hint();
+    let mut filling = Filling { body, plan: Some(plan), came: Vec::new(), bytes: 0, caller };
+    // Most answers are there already, and need no task of their own.
+    let now = Pin::new(&mut filling).poll(&mut Context::from_waker(Waker::noop()));
+    if now.is_pending() {
+        tokio::spawn(filling);
+    }
+    Content::new(First { pieces, rest: None, ended: false, left })
 }
 
 impl Filling {
-    pub(crate) fn content(body: Content, plan: Plan) -> Content {
-        Content::new(Self { body, plan: Some(plan), came: Vec::new() })
+    /// Takes a frame in; gives it back if it makes the answer larger than what is kept, or than what may be read ahead.
+    fn take(&mut self, frame: Frame<Bytes>) -> Result<(), Frame<Bytes>> {
+        let Some(plan) = &self.plan else { return Err(frame) };
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        if self.bytes + bytes > plan.cache.answer_bytes_max {
+            plan.cache.pass(&plan.lead);
+            return Err(frame);
+        }
+        let Some(room) = plan.cache.room_ahead(bytes) else { return Err(frame) };
+        self.bytes += bytes;
+        self.came.extend(frame.data_ref().cloned());
+        self.give(Piece::Ahead(frame, room));
+        Ok(())
     }
 
-    fn came(&mut self, piece: &[u8]) {
-        let Some(plan) = &self.plan else { return };
-        if self.came.len() + piece.len() > plan.cache.answer_bytes_max {
-            plan.cache.pass(&plan.lead);
-            (self.plan, self.came) = (None, Vec::new());
-            return;
-        }
-        self.came.extend_from_slice(piece);
+    /// A caller who has gone has no use for it: those who wait have.
+    fn give(&self, piece: Piece) {
+        let _gone = self.caller.send(piece);
     }
 
     fn is_whole(&mut self) {
         if let Some(Plan { cache, lead, mut kept }) = self.plan.take() {
-            kept.body = std::mem::take(&mut self.came).into();
+            // Of its own size: the pieces may be parts of larger rooms.
+            kept.body = self.came.concat().into();
             cache.keep(&lead, kept);
         }
     }
 }
 
-impl Body for Filling {
+impl Future for Filling {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        loop {
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Err(frame) = this.take(frame) {
+                        // Those who wait ask for themselves.
+                        this.plan = None;
+                        let rest = std::mem::take(&mut this.body);
+                        this.give(Piece::Rest(frame, rest));
+                        return Poll::Ready(());
+                    }
+                }
+                Some(Err(error)) => {
+                    this.plan = None;
+                    this.give(Piece::Failed(error));
+                    return Poll::Ready(());
+                }
+                None => {
+                    this.is_whole();
+                    this.give(Piece::End);
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+}
+
+impl First {
+    /// So much of it is passed on.
+    fn passed(&mut self, frame: &Frame<Bytes>) {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        if let Some(left) = self.left.exact() {
+            self.left = SizeHint::with_exact(left.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX)));
+        }
+    }
+}
+
+impl Body for First {
     type Data = Bytes;
     type Error = <Content as Body>::Error;
 
@@ -59,29 +146,41 @@ impl Body for Filling {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let Some(piece) = frame.data_ref() {
-                    this.came(piece);
-                }
-                // Some ask for no more once they know that it has ended.
-                if this.body.is_end_stream() {
-                    this.is_whole();
-                }
-            }
-            Some(Err(_)) => this.plan = None,
-            None => this.is_whole(),
+        if let Some(rest) = &mut this.rest {
+            return Pin::new(rest).poll_frame(cx);
         }
-        Poll::Ready(frame)
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        let frame = match ready!(this.pieces.poll_recv(cx)) {
+            Some(Piece::Ahead(frame, _room)) => frame,
+            Some(Piece::Rest(frame, rest)) => {
+                this.rest = Some(rest);
+                frame
+            }
+            Some(Piece::End) => {
+                this.ended = true;
+                return Poll::Ready(None);
+            }
+            Some(Piece::Failed(error)) => {
+                this.ended = true;
+                return Poll::Ready(Some(Err(error)));
+            }
+            None => {
+                this.ended = true;
+                let gone = std::io::Error::other("whoever reads the answer has gone");
+                return Poll::Ready(Some(Err(Self::Error::new(gone))));
+            }
+        };
+        this.passed(&frame);
+        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        // While there is a plan, the end must be seen.
-        self.plan.is_none() && self.body.is_end_stream()
+        self.rest.as_ref().map_or(self.ended, Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.rest.as_ref().map_or_else(|| self.left, Body::size_hint)
     }
 }

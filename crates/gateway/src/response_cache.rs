@@ -20,15 +20,16 @@ use edge::Content;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use moka::sync::Cache as Moka;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::{Coding, Keeping, has_it_already};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// Answers to one address that differ by what they vary on.
 const VARIANTS_MAX: usize = 16;
-/// What an answer takes beside its body.
-const ENTRY_BYTES: u32 = 1024;
+/// What an answer takes beside its body and its texts, and each of these beside its letters.
+const ENTRY_BYTES: usize = 512;
+const TEXT_BYTES: usize = 64;
 /// Nobody waits for another's answer at addresses whose answers may not be kept, for so long.
 const PASSING_FOR: Duration = Duration::from_secs(10);
 const PASSING_MAX: u64 = 10_000;
@@ -102,6 +103,8 @@ pub(crate) struct ResponseCache {
     stale: AtomicU64,
     joined: AtomicU64,
     pub(crate) answer_bytes_max: usize,
+    /// Bytes that may be read ahead of callers, of all answers together: as many as are kept.
+    ahead: Arc<Semaphore>,
 }
 
 impl fmt::Debug for ResponseCache {
@@ -135,9 +138,8 @@ impl ResponseCache {
         let kept = Moka::builder()
             .max_capacity(config.bytes_max.get())
             .weigher(|key: &Arc<str>, variants: &Variants| {
-                let bytes: usize = variants.iter().map(|kept| kept.body.len()).sum();
-                let entries = u32::try_from(variants.len()).unwrap_or(u32::MAX).saturating_mul(ENTRY_BYTES);
-                u32::try_from(bytes + key.len()).unwrap_or(u32::MAX).saturating_add(entries)
+                let bytes: usize = variants.iter().map(|kept| kept.bytes()).sum();
+                u32::try_from(bytes + key.len()).unwrap_or(u32::MAX)
             })
             .support_invalidation_closures()
             .build();
@@ -151,6 +153,9 @@ impl ResponseCache {
             stale: AtomicU64::new(0),
             joined: AtomicU64::new(0),
             answer_bytes_max: usize::try_from(config.answer_bytes_max.get()).unwrap_or(usize::MAX),
+            ahead: Arc::new(Semaphore::new(
+                usize::try_from(config.bytes_max.get()).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS),
+            )),
         })
     }
 
@@ -173,6 +178,11 @@ impl ResponseCache {
     /// Is the last answer at this address known to be one that may not be kept?
     pub(crate) fn passes(&self, key: &str) -> bool {
         self.passing.contains_key(key)
+    }
+
+    /// Room for so much of an answer until its caller takes it; none if slow callers have it all.
+    pub(crate) fn room_ahead(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.ahead.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
     }
 
     /// Answers at this address may not be kept.
@@ -257,6 +267,14 @@ fn value_of(request: &HeaderMap, name: &HeaderName) -> Vec<u8> {
 }
 
 impl Kept {
+    /// About what it takes of memory.
+    fn bytes(&self) -> usize {
+        let fields = self.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + TEXT_BYTES);
+        let varies = self.varies.iter().map(|(name, value)| name.as_str().len() + value.len() + TEXT_BYTES);
+        let tags = self.tags.iter().map(|tag| tag.len() + TEXT_BYTES);
+        ENTRY_BYTES + self.body.len() + fields.chain(varies).chain(tags).sum::<usize>()
+    }
+
     fn is_for(&self, request: &HeaderMap) -> bool {
         self.varies.iter().all(|(name, value)| value_of(request, name) == *value)
     }
@@ -365,6 +383,18 @@ mod tests {
         assert!(matches!(cache.join("b"), Joined::Lead(_)));
         drop(first);
         assert!(matches!(cache.join("a"), Joined::Lead(_)));
+    }
+
+    #[test]
+    fn what_is_kept_weighs_what_it_takes() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        let long = |letter: &str| HeaderValue::from_str(&letter.repeat(10_000)).expect("letters");
+        let asked = HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, long("a"))]);
+        let mut answer = kept(10, &["x"], varied_on(&[header::ACCEPT_LANGUAGE], &asked));
+        answer.fields.insert(header::LINK, long("b"));
+        cache.keep(&lead(&cache, "a"), answer);
+        let bytes = cache.state().bytes;
+        assert!((20_000..22_000).contains(&bytes), "{bytes}");
     }
 
     #[test]

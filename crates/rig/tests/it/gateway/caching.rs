@@ -9,9 +9,12 @@ use std::{
     time::Duration,
 };
 
-use http::Method;
+use http::{Method, Request};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rig::Gateway;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use super::{
     settings, until,
@@ -97,13 +100,41 @@ async fn a_crowd_that_wants_the_same_is_one_request() {
             tokio::spawn(async move { client.get("/").await.expect("an answer") })
         })
         .collect();
-    until(&gateway, "a crowd that waits", |state| state["cache"]["joined"].as_u64() >= Some(49)).await;
+    let all_wait = |state: &Value| state["cache"]["joined"].as_u64() >= Some(49) && server.asked() > 0;
+    until(&gateway, "a crowd that waits", all_wait).await;
     assert_eq!(server.asked(), 1);
     go.send(()).expect("the server waits");
     for caller in crowd {
         assert_eq!(caller.await.expect("it is answered").bytes, "for all");
     }
     assert_eq!(server.asked(), 1, "one asked for all");
+}
+
+#[tokio::test]
+async fn whoever_asks_first_and_does_not_read_keeps_it_from_nobody() {
+    let text = "kelp ".repeat(160_000);
+    let sent = text.clone();
+    let server = Upstream::start(move |asked, stream| match asked.path() {
+        "/health" => answer(stream, "", "well"),
+        _ => answer(stream, "cache-control: max-age=600\r\n", &sent),
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    let stream = TcpStream::connect(gateway.public).await.expect("it listens");
+    let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(1)
+        .handshake(TokioIo::new(stream))
+        .await
+        .expect("it speaks HTTP/2");
+    tokio::spawn(connection);
+    let request = Request::get(format!("http://{}/", gateway.public)).body(String::new()).expect("a request");
+    let unread = sender.send_request(request).await.expect("an answer");
+    for _ in 0..2 {
+        let client = gateway.client();
+        let answer = tokio::time::timeout(Duration::from_secs(20), client.get("/")).await;
+        assert_eq!(answer.expect("it comes soon").expect("an answer").bytes, text);
+    }
+    assert_eq!(server.asked(), 1, "one asked for all");
+    drop(unread);
 }
 
 #[tokio::test]
