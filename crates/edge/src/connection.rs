@@ -4,6 +4,7 @@ mod frames;
 mod http2;
 mod proxied;
 mod stream;
+mod untaken;
 mod watch;
 
 use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
@@ -14,7 +15,7 @@ pub(crate) use http2::Http2;
 use proxied::take_proxied;
 pub use proxied::{Proxied, ProxiedError, read_proxied};
 pub use stream::Stream;
-pub(crate) use watch::{Busy, Entry, Order, Watch, Watches};
+pub(crate) use watch::{Busy, Entry, Order, Taking, Watch, Watches};
 
 use crate::{
     config::millis,

@@ -36,8 +36,11 @@ mod kind {
 }
 /// `ACK` of settings and pings.
 const ACK: u8 = 1;
-/// `END_STREAM` of data.
+/// `END_STREAM` and `PADDED` of data.
 const END_STREAM: u8 = 1;
+const PADDED: u8 = 8;
+/// The length of padding, and the longest there is (section 6.1): a piece that is no larger may be nothing else.
+const PADDING_BYTES_MAX: usize = 1 + 255;
 
 /// The caller sends more frames that are of no use than anybody honest would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +148,7 @@ impl Frames {
                 self.earn(REQUEST_EARNS);
             }
             kind::HEADERS => {}
-            kind::DATA if bytes > 0 || flags & END_STREAM > 0 => {
+            kind::DATA if brings_something(bytes, flags) => {
                 self.earn(u32::try_from(bytes / EARNING_BYTES).unwrap_or(u32::MAX));
             }
             kind::CONTINUATION if bytes > 0 => {}
@@ -173,6 +176,12 @@ impl Frames {
         self.allowance = self.allowance.checked_sub(cost).ok_or(Flooded)?;
         Ok(())
     }
+}
+
+/// Is there more than padding in a piece of a body, or its end?
+const fn brings_something(bytes: usize, flags: u8) -> bool {
+    let idle_bytes_max = if flags & PADDED > 0 { PADDING_BYTES_MAX } else { 0 };
+    flags & END_STREAM > 0 || bytes > idle_bytes_max
 }
 
 #[cfg(test)]
@@ -222,6 +231,8 @@ mod tests {
         check_floods(&[frame(kind::SETTINGS, 0, b"")]);
         check_floods(&[frame(kind::SETTINGS, ACK, b"")]);
         check_floods(&[frame(kind::DATA, 0, b"")]);
+        check_floods(&[frame(kind::DATA, PADDED, &[1, 0])]);
+        check_floods(&[frame(kind::DATA, PADDED, &[255; 256])]);
         check_floods(&[frame(kind::CONTINUATION, 0, b"")]);
         check_floods(&[frame(2, 0, &[0; 5])]);
         check_floods(&[frame(8, 0, &[0; 4])]);

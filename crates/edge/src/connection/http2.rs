@@ -89,7 +89,11 @@ impl Watched {
         written: Poll<io::Result<usize>>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.watch.stalled(written.is_pending());
+        match written {
+            Poll::Pending => self.watch.stalled(true),
+            Poll::Ready(Ok(bytes)) => self.watch.wrote(bytes),
+            Poll::Ready(Err(_)) => {}
+        }
         if let Poll::Ready(Ok(mut left)) = written {
             for buffer in buffers {
                 let taken = left.min(buffer.len());

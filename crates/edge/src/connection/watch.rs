@@ -15,10 +15,17 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
+use super::untaken::Untaken;
 use crate::{EdgeConfig, config::millis, gate::Place};
 
 /// How long a caller whose body we refused may go on sending before the connection is cut.
 const LINGER_MAX: Duration = Duration::from_secs(2);
+
+/// Whoever takes fewer bytes of our answers in the time that they may leave them unread takes nothing.
+const TAKEN_BYTES_MIN: u32 = 16 << 10;
+/// Of the answers on one connection one may wait so many times as long as all: a caller pauses what they watch, and reads on
+/// elsewhere.
+const PAUSED_TIMES: u64 = 10;
 
 /// The time as the sweep last saw it, in milliseconds since the thread began.
 #[derive(Debug, Clone, Default)]
@@ -84,6 +91,10 @@ pub(crate) struct Watch {
     requests: AtomicU32,
     /// When writing began to wait for the caller, plus one; zero if it does not wait.
     stalled_ms: AtomicU64,
+    /// What was written since then.
+    stalled_bytes: AtomicU32,
+    /// The answers over HTTP/2.
+    untaken: Mutex<Untaken>,
     order: AtomicU8,
     listening: AtomicBool,
     waker: AtomicWaker,
@@ -101,6 +112,8 @@ impl Watch {
             now,
             requests: AtomicU32::new(0),
             stalled_ms: AtomicU64::new(0),
+            stalled_bytes: AtomicU32::new(0),
+            untaken: Mutex::default(),
             order: AtomicU8::new(Order::Go as u8),
             listening: AtomicBool::new(false),
             waker: AtomicWaker::new(),
@@ -194,12 +207,43 @@ impl Watch {
         self.requests.load(Relaxed) > 0
     }
 
-    /// The answer could not be written on, or could.
+    /// What is there to be written waits for the caller, or has all been written.
     pub(crate) fn stalled(&self, stalled: bool) {
         let waits = self.stalled_ms.load(Relaxed) > 0;
         if stalled != waits {
             self.stalled_ms.store(if stalled { self.now.get() + 1 } else { 0 }, Relaxed);
+            self.stalled_bytes.store(0, Relaxed);
         }
+    }
+
+    /// Of what waits for the caller so many bytes were taken.
+    pub(crate) fn wrote(&self, bytes: usize) {
+        if self.stalled_ms.load(Relaxed) == 0 {
+            return;
+        }
+        let before = self.stalled_bytes.load(Relaxed);
+        let written = before.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.stalled_bytes.store(written, Relaxed);
+        if written >= TAKEN_BYTES_MIN {
+            self.stalled(false);
+        }
+    }
+
+    /// Only its own thread asks, so nobody ever waits here.
+    fn untaken<T>(&self, look: impl FnOnce(&mut Untaken, u64) -> T) -> T {
+        look(&mut self.untaken.lock().unwrap_or_else(PoisonError::into_inner), self.now.get())
+    }
+
+    /// Does the caller take none of our answers, or one of them not at all?
+    fn is_untaken(&self, write_stall_ms_max: u64) -> bool {
+        let now = self.now.get();
+        let stalled = self.stalled_ms.load(Relaxed);
+        let untaken = self.untaken(|untaken, now_ms| untaken.stalled(now_ms));
+        (stalled > 0 && now.saturating_sub(stalled) > write_stall_ms_max)
+            || untaken.is_some_and(|stalled| {
+                stalled.all_ms > write_stall_ms_max
+                    || stalled.longest_ms > write_stall_ms_max.saturating_mul(PAUSED_TIMES)
+            })
     }
 
     /// All is said, and the caller may still be sending.
@@ -218,11 +262,10 @@ impl Watch {
 
     /// Gives the order that the time calls for, if any.
     fn judge(&self, limits: &EdgeConfig) {
-        let now = self.now.get();
-        let stalled = self.stalled_ms.load(Relaxed);
-        if stalled > 0 && now.saturating_sub(stalled) > millis_of(millis(limits.write_stall_ms_max)) {
+        if self.is_untaken(limits.write_stall_ms_max.get().into()) {
             return self.order(Order::Cut);
         }
+        let now = self.now.get();
         let phase = self.phase();
         let limit = match phase {
             Phase::Fresh | Phase::Head | Phase::Closing => millis(limits.header_read_ms_max),
@@ -258,6 +301,39 @@ impl Drop for Busy {
         if self.0.requests.fetch_sub(1, Relaxed) == 1 {
             self.0.enter(Phase::Idle);
         }
+    }
+}
+
+impl Busy {
+    /// Its answer has a body, which goes out as the caller grants it room.
+    pub(crate) fn taking(self) -> Taking {
+        let place = self.0.untaken(Untaken::enter);
+        Taking { busy: self, place }
+    }
+}
+
+/// A body that goes out over HTTP/2, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Taking {
+    busy: Busy,
+    place: usize,
+}
+
+impl Taking {
+    /// There is room for what comes next.
+    pub(crate) fn taken(&self) {
+        self.busy.0.untaken(|untaken, now_ms| untaken.taken(self.place, now_ms));
+    }
+
+    /// A piece was given, which takes room.
+    pub(crate) fn waits(&self) {
+        self.busy.0.untaken(|untaken, now_ms| untaken.waits(self.place, now_ms));
+    }
+}
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        self.busy.0.untaken(|untaken, _| untaken.leave(self.place));
     }
 }
 
@@ -360,5 +436,66 @@ mod tests {
     #[test]
     fn a_caller_who_does_not_read_is_cut() {
         check(|watch| watch.stalled(true), 30_002, Order::Cut);
+    }
+
+    /// A caller of HTTP/2 or 1 whose answer is under way; does so after every second, for a minute.
+    #[track_caller]
+    fn check_reader(reads: impl Fn(&Arc<Watch>, &Taking), expected: Order) {
+        let now = Coarse::default();
+        let watch = Arc::new(Watch::new(now.clone()));
+        let taking = watch.begin().taking();
+        taking.taken();
+        for second in 1..=60 {
+            now.set(Duration::from_secs(second));
+            reads(&watch, &taking);
+            watch.judge(&EdgeConfig::default());
+        }
+        assert_eq!(watch.ordered(), expected);
+    }
+
+    #[test]
+    fn a_caller_who_reads_a_byte_now_and_then_is_cut_and_one_on_a_slow_line_is_not() {
+        let reads = |bytes: usize| {
+            move |watch: &Arc<Watch>, _: &Taking| {
+                watch.stalled(true);
+                watch.wrote(bytes);
+            }
+        };
+        check_reader(reads(1), Order::Cut);
+        check_reader(reads(1 << 10), Order::Go);
+    }
+
+    #[test]
+    fn a_caller_of_http_2_who_grants_no_room_is_cut_and_one_who_waits_for_us_is_not() {
+        let waits = |watch: &Arc<Watch>, taking: &Taking| {
+            if watch.now_ms() == 1000 {
+                taking.waits();
+            }
+        };
+        check_reader(waits, Order::Cut);
+        check_reader(|_, _| (), Order::Go);
+        check_reader(
+            |_, taking| {
+                taking.taken();
+                taking.waits();
+            },
+            Order::Go,
+        );
+    }
+
+    #[test]
+    fn an_answer_may_be_paused_while_others_are_read_and_not_for_ever() {
+        let now = Coarse::default();
+        let watch = Arc::new(Watch::new(now.clone()));
+        let (_paused, read) = (watch.begin().taking(), watch.begin().taking());
+        for second in 1..=300 {
+            now.set(Duration::from_secs(second));
+            read.taken();
+            watch.judge(&EdgeConfig::default());
+            assert_eq!(watch.ordered(), Order::Go, "{second}");
+        }
+        now.set(Duration::from_secs(301));
+        watch.judge(&EdgeConfig::default());
+        assert_eq!(watch.ordered(), Order::Cut);
     }
 }

@@ -287,11 +287,9 @@ impl Connection {
         if self.wire.has_unsent() {
             let _sent = self.wire.poll_send(cx)?;
         }
-        // Whoever has gone will not hear the answer. That shows only while nothing else is to be read:
-        // what is there may be the caller's next requests, and they wait for their turn.
-        let arrived = intake.as_ref().is_none_or(Intake::is_done);
-        if arrived && self.wire.inbox.is_empty() && matches!(self.wire.poll_fill(cx)?, Poll::Ready(0)) {
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        // Whoever has gone will not hear the answer.
+        if intake.as_ref().is_none_or(Intake::is_done) {
+            self.wire.poll_gone(cx)?;
         }
         self.wire.rest();
         Poll::Pending

@@ -22,6 +22,8 @@ const SMALL_BYTES_MAX: usize = 512;
 const CROWD_MIN: u32 = 64;
 const PAUSE_MS_MIN: u64 = 10;
 const PAUSE_MS_MAX: u64 = 640;
+/// While there is no crowd, whoever streams in small pieces is hardly held up.
+const PAUSE_ALONE_MS_MAX: u64 = 40;
 
 thread_local!(static PARTIAL: Cell<u32> = const { Cell::new(0) });
 
@@ -97,7 +99,8 @@ impl Pace {
     pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let pause = self.pause.get_or_insert_with(|| {
             self.pauses = self.pauses.max(passed_over(PARTIAL.get()));
-            Box::pin(tokio::time::sleep(pause(self.pauses, spread())))
+            let most_ms = if is_crowd() { PAUSE_MS_MAX } else { PAUSE_ALONE_MS_MAX };
+            Box::pin(tokio::time::sleep(pause(self.pauses, most_ms, spread())))
         });
         let over = pause.as_mut().poll(cx);
         if over.is_ready() {
@@ -108,9 +111,9 @@ impl Pace {
     }
 }
 
-/// The pause after so many others: of its time, between a half and all.
-fn pause(before: u8, part: u8) -> Duration {
-    let most = PAUSE_MS_MIN.saturating_mul(1 << before.min(16)).min(PAUSE_MS_MAX);
+/// The pause after so many others, of at most so many milliseconds: of its time, between a half and all.
+fn pause(before: u8, most_ms: u64, part: u8) -> Duration {
+    let most = PAUSE_MS_MIN.saturating_mul(1 << before.min(16)).min(most_ms);
     Duration::from_millis(most / 2 + most * u64::from(part) / 512)
 }
 
@@ -179,10 +182,12 @@ mod tests {
     proptest! {
         #[test]
         fn pauses_grow_up_to_a_bound(before: u8, part: u8) {
-            let (this, next) = (pause(before, part), pause(before.saturating_add(1), part));
-            prop_assert!(this <= next);
-            let bounds = Duration::from_millis(PAUSE_MS_MIN / 2)..=Duration::from_millis(PAUSE_MS_MAX);
-            prop_assert!(bounds.contains(&this));
+            for most_ms in [PAUSE_MS_MAX, PAUSE_ALONE_MS_MAX] {
+                let (this, next) = (pause(before, most_ms, part), pause(before.saturating_add(1), most_ms, part));
+                prop_assert!(this <= next);
+                let bounds = Duration::from_millis(PAUSE_MS_MIN / 2)..=Duration::from_millis(most_ms);
+                prop_assert!(bounds.contains(&this));
+            }
         }
     }
 }

@@ -81,6 +81,10 @@ impl Sending {
                     if wire.has_unsent() {
                         let _sent = wire.poll_send(cx)?;
                     }
+                    // Whoever has gone will not hear the rest, and it may be long until there is any.
+                    if intake.as_ref().is_none_or(Intake::is_done) {
+                        wire.poll_gone(cx)?;
+                    }
                     return Poll::Pending;
                 }
             }

@@ -91,6 +91,15 @@ impl Wire {
         Poll::Ready(Ok(count))
     }
 
+    /// Has the caller gone? That shows only while nothing else is to be read: what is there may be their next requests,
+    /// which wait for their turn.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.inbox.is_empty() && matches!(self.poll_fill(cx)?, Poll::Ready(0)) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+
     /// The next head or body begins.
     pub(super) fn begin_part(&mut self) {
         self.pace.restart();
@@ -148,8 +157,11 @@ impl Wire {
         }
         while self.has_unsent() {
             let written = self.poll_write(cx);
-            self.watch.stalled(written.is_pending());
+            if written.is_pending() {
+                self.watch.stalled(true);
+            }
             let count = ready!(written)?;
+            self.watch.wrote(count);
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }

@@ -19,7 +19,7 @@ use super::extract::Peer;
 use crate::{
     Answer, Ask, Fields, REQUEST_ID,
     config::size,
-    connection::{Busy, Watch},
+    connection::{Busy, Taking, Watch},
     forward,
     server::Port,
 };
@@ -129,8 +129,12 @@ impl Future for Answering {
             Self::Routed { future, busy, port, asker } => {
                 let mut answered = ready!(future.as_mut().poll(cx))?;
                 answered.complete(port.edge.front(), *asker);
-                let busy = busy.take();
-                Poll::Ready(Ok(answered.whole().map(|body| AnswerBody::Routed { body, _busy: busy })))
+                let taking = busy.take().map(Busy::taking);
+                Poll::Ready(Ok(answered.whole().map(|body| AnswerBody::Routed {
+                    body,
+                    rest: Bytes::new(),
+                    taking,
+                })))
             }
         }
     }
@@ -140,7 +144,37 @@ impl Future for Answering {
 #[derive(Debug)]
 pub(crate) enum AnswerBody {
     Whole(Bytes),
-    Routed { body: Body, _busy: Option<Busy> },
+    /// What of the last piece was too long to be given at once is given first.
+    Routed {
+        body: Body,
+        rest: Bytes,
+        taking: Option<Taking>,
+    },
+}
+
+/// A longer piece would be kept for a caller who makes room for its first byte alone; a frame is no longer by default (RFC
+/// 9113, section 4.2).
+const PIECE_BYTES_MAX: usize = 16 << 10;
+
+/// As much of it as is given at once.
+fn piece(rest: &mut Bytes) -> Frame<Bytes> {
+    Frame::data(rest.split_to(rest.len().min(PIECE_BYTES_MAX)))
+}
+
+/// What comes next of a body.
+fn poll_piece(
+    body: &mut Body,
+    rest: &mut Bytes,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    if rest.is_empty() {
+        match ready!(Pin::new(body).poll_frame(cx)).transpose()?.map(Frame::into_data) {
+            Some(Ok(data)) => *rest = data,
+            Some(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
+            None => return Poll::Ready(None),
+        }
+    }
+    Poll::Ready(Some(Ok(piece(rest))))
 }
 
 impl HttpBody for AnswerBody {
@@ -153,22 +187,32 @@ impl HttpBody for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Routed { body, .. } => Pin::new(body).poll_frame(cx),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(piece(bytes)))),
+            Self::Routed { body, rest, taking } => {
+                // It is asked for more only when there is room for it.
+                taking.iter().for_each(Taking::taken);
+                let frame = ready!(poll_piece(body, rest, cx));
+                taking.iter().for_each(Taking::waits);
+                Poll::Ready(frame)
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Routed { body, .. } => body.is_end_stream(),
+            Self::Routed { body, rest, .. } => rest.is_empty() && body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
+        let length = |bytes: &Bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         match self {
-            Self::Whole(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
-            Self::Routed { body, .. } => body.size_hint(),
+            Self::Whole(bytes) => SizeHint::with_exact(length(bytes)),
+            Self::Routed { body, rest, .. } => match body.size_hint().exact() {
+                Some(left) => SizeHint::with_exact(left + length(rest)),
+                None => SizeHint::default(),
+            },
         }
     }
 }

@@ -41,6 +41,12 @@ pub(crate) fn routes() -> Router {
         .route("/remaining", get(remaining))
         .route("/panic", get(panic))
         .route("/stream", get(|| async { streamed(["one ", "", "two"].map(Ok)) }))
+        .route(
+            "/silent",
+            get(|| async {
+                axum::body::Body::from_stream(futures_util::stream::pending::<std::io::Result<Bytes>>())
+            }),
+        )
         .route("/broken", get(|| async { streamed([Ok("half"), Err(std::io::Error::other("lost"))]) }))
         .route("/through", post(|request: Request| async { Response::new(request.into_body()) }))
         .route("/ignore", post(|| async { "ignored" }))

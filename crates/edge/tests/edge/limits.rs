@@ -2,7 +2,12 @@
 
 use std::{io::Write, time::Duration};
 
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+
 use crate::rig::{hear_one, listen, nonzero, replies, start, start_with};
+use crate::versions::get;
 
 #[test]
 fn a_declared_body_over_the_limit_is_refused_before_it_is_sent() {
@@ -98,6 +103,25 @@ fn a_caller_who_does_not_read_is_cut() {
     // The one place where a test must let real time pass: what is tested is that nothing happens.
     std::sync::mpsc::channel::<()>().1.recv_timeout(Duration::from_millis(600)).ok();
     assert!(listen(&mut stream).len() < 32 << 20, "the answer must not have come whole");
+}
+
+#[tokio::test]
+async fn a_caller_of_http_2_who_grants_no_room_is_cut_and_one_who_waits_for_us_is_not() {
+    let rig = start_with(|limits, _| limits.write_stall_ms_max = nonzero(100));
+    for (path, is_cut) in [("/large", true), ("/silent", false)] {
+        let stream = TcpStream::connect(rig.address()).await.expect("it listens");
+        let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(1)
+            .handshake(TokioIo::new(stream))
+            .await
+            .expect("it speaks HTTP/2");
+        let ends = tokio::spawn(connection);
+        let answer = get(&mut sender, path, 0).await;
+        // The sweep looks once a second.
+        let ended = tokio::time::timeout(Duration::from_millis(if is_cut { 60_000 } else { 3_000 }), ends);
+        assert_eq!(ended.await.is_ok(), is_cut, "{path}");
+        drop(answer);
+    }
 }
 
 #[test]
