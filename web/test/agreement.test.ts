@@ -65,13 +65,13 @@ test("it is found wherever the server says that it is", async () => {
 
 test("a definition that the board did not sign is refused", async () => {
   board((leaf) => replaced(leaf, "ada", "eve"));
-  await assert.rejects(readDefined(shown()), /not what the board signed/);
+  await assert.rejects(readDefined(shown()), /not what was signed/);
 });
 
 test("a board of other keys is refused", async () => {
   board();
   const election = shown();
-  await assert.rejects(readDefined({ ...election, board: { ...election.board!, keys: [] } }), /none of the board's keys/);
+  await assert.rejects(readDefined({ ...election, board: { ...election.board!, keys: [] } }), /none of its keys/);
 });
 
 test("the board of another election is refused", async () => {

@@ -2,11 +2,8 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { ed25519 } from "@noble/curves/ed25519.js";
-import { sha256 } from "@noble/hashes/sha2.js";
-import { ml_dsa44 } from "@noble/post-quantum/ml-dsa.js";
 import { readEntry } from "../src/board/entry.ts";
-import { concat, fromBase64, fromHex, text, toBase64, toHex, u64, u8 } from "../src/bytes.ts";
+import { fromBase64, fromHex, toBase64, toHex } from "../src/bytes.ts";
 import { ceremonyContext, electionHashOf } from "../src/election/bindings.ts";
 import type { Election } from "../src/election/model.ts";
 import { type Ceremony, takePart, transportKeysOf } from "../src/election/trustee/ceremony.ts";
@@ -16,32 +13,16 @@ import { Safe } from "../src/election/trustee/safe.ts";
 import { decodeElement, decodeScalar } from "../src/mixnet/group.ts";
 import * as mixnet from "../src/mixnet/trustees.ts";
 import { begin, dealt, election, electionId } from "./hall.ts";
-import { consistencyProof, encoded, leafBytes, rootOf } from "./merkle.ts";
+import { consistencyProof, encoded, leafBytes } from "./merkle.ts";
 import { Forged } from "./recorded.ts";
+import { Signer } from "./signer.ts";
 
 beforeEach(begin);
 
 type Said = Ceremony["said"];
 
 const ORIGIN = `vote.example/elections/${electionId}`;
-const ED25519 = ed25519.keygen(new Uint8Array(32).fill(1));
-const ML_DSA = ml_dsa44.keygen(new Uint8Array(32).fill(2));
-const named = (kind: number, key: Uint8Array) => {
-  const bytes = concat(u8(kind), key);
-  const hash = sha256(concat(text(`${ORIGIN}\n`), bytes)).slice(0, 4);
-  return { hash, written: `${ORIGIN}+${toHex(hash)}+${toBase64(bytes)}` };
-};
-const KEYS = [named(1, ED25519.publicKey), named(6, ML_DSA.publicKey)] as const;
-
-/** The note under a board of these leaves. */
-function checkpoint(hashes: Uint8Array[]): string {
-  const root = rootOf(hashes);
-  const said = `${ORIGIN}\n${hashes.length}\n${toBase64(root)}\n`;
-  const short = (value: string) => concat(u8(text(value).length), text(value));
-  const cosigned = concat(text("subtree/v1\n\0"), short(ORIGIN), u64(0), short(ORIGIN), u64(0), u64(hashes.length), root);
-  const lines = [ed25519.sign(text(said), ED25519.secretKey), concat(u64(0), ml_dsa44.sign(cosigned, ML_DSA.secretKey))];
-  return `${said}\n${lines.map((bytes, at) => `— ${ORIGIN} ${toBase64(concat(KEYS[at]!.hash, bytes))}\n`).join("")}`;
-}
+const board = new Signer(ORIGIN);
 
 function about(said: Said): mixnet.Ceremony {
   const transportKeys = said.map(({ transportKey }) => decodeElement(fromHex(transportKey!)));
@@ -74,14 +55,14 @@ function serve(entries: [string, object][]): Election {
   globalThis.fetch = (async (input: string) => {
     const url = new URL(input, "http://localhost");
     const number = (name: string) => Number(url.searchParams.get(name));
-    if (url.pathname.endsWith("/checkpoint")) return new Response(checkpoint(hashes));
+    if (url.pathname.endsWith("/checkpoint")) return new Response(board.checkpoint(hashes));
     if (url.pathname.endsWith("/consistency")) {
       return Response.json({ consistencyProof: encoded(consistencyProof(number("from"), hashes.slice(0, number("to")))) });
     }
     const shown = leaves.slice(number("from"), number("from") + number("limit"));
     return Response.json({ entries: shown.map((leaf) => ({ leafBytes: toBase64(leaf) })) });
   }) as typeof fetch;
-  return { ...election, board: { origin: ORIGIN, size: leaves.length, keys: KEYS.map(({ written }) => written) } };
+  return { ...election, board: { origin: ORIGIN, size: leaves.length, keys: board.keys } };
 }
 
 /** What both said, of whom the first, at this device, has a share. */
@@ -145,7 +126,7 @@ test("a board that went back, or became another one, is refused", async () => {
   await confirmKey(serve([...entriesOf(said), ["election/opened", {}]]));
   await confirmKey(serve(entriesOf(said)));
   await assert.rejects(confirmKey(serve(entriesOf(said, false))), /shorter than what this device checked before/);
-  await assert.rejects(confirmKey(serve(entriesOf(spokenFor(said, 2)))), /not what the board signed/);
+  await assert.rejects(confirmKey(serve(entriesOf(spokenFor(said, 2)))), /not what was signed/);
 });
 
 test("what was decrypted in the name of a trustee whose device decrypted nothing is found out", async () => {

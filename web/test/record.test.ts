@@ -68,7 +68,7 @@ test("a board that nobody signed whom the server names is refused", async () => 
   serve();
   const election = shown();
   const [ed25519, mlDsa] = election.board!.keys as [string, string];
-  for (const [keys, says] of [[[], /none of the board's keys .* Ed25519/], [[mlDsa], /none of the board's keys .* Ed25519/], [[ed25519], /none of the board's keys .* ML-DSA-44/]] as const) {
+  for (const [keys, says] of [[[], /none of its keys .* Ed25519/], [[mlDsa], /none of its keys .* Ed25519/], [[ed25519], /none of its keys .* ML-DSA-44/]] as const) {
     election.board!.keys = [...keys];
     await assert.rejects(readRecord(election, () => {}), says);
   }

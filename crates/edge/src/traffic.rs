@@ -34,7 +34,8 @@ pub(crate) fn take_seat(number: usize) {
 pub(crate) const UNMATCHED: &str = "unmatched";
 
 /// Counts requests for a whole process: `http_requests_total`, `http_request_duration_seconds` and
-/// `http_requests_in_flight`. Make one, and give it to every [`crate::Edge`].
+/// `http_requests_in_flight`, and the same under the names of the OpenTelemetry conventions,
+/// `http_server_request_duration_seconds` and `http_server_active_requests`. Make one, and give it to every [`crate::Edge`].
 #[derive(Debug, Clone)]
 pub struct Traffic(Arc<Shelves>);
 
@@ -166,6 +167,34 @@ mod tests {
     }
 
     #[test]
+    fn the_same_is_told_under_the_names_of_the_opentelemetry_conventions() {
+        let metrics = Metrics::new();
+        let traffic = Traffic::new(&metrics);
+        for (status, took) in
+            [(StatusCode::OK, 200), (StatusCode::OK, 700), (StatusCode::NOT_FOUND, 20_000_000)]
+        {
+            traffic.count("/visits/{visit}", &Method::GET, status, Duration::from_micros(took));
+        }
+        let text = metrics.encode();
+        let name = "http_server_request_duration_seconds";
+        let found =
+            r#"http_request_method="GET",http_route="/visits/{visit}",http_response_status_code="200""#;
+        let lost = found.replace("200", "404");
+        for line in [
+            format!("# TYPE {name} histogram"),
+            format!("{name}_count{{{found}}} 2"),
+            format!("{name}_sum{{{found}}} 0.0009"),
+            format!("{name}_bucket{{le=\"0.0005\",{found}}} 1"),
+            format!("{name}_bucket{{le=\"0.001\",{found}}} 2"),
+            format!("{name}_bucket{{le=\"10.0\",{lost}}} 0"),
+            format!("{name}_bucket{{le=\"+Inf\",{lost}}} 1"),
+            r#"http_request_duration_seconds_count{route="/visits/{visit}"} 3"#.to_owned(),
+        ] {
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
     fn invented_methods_make_no_new_series() {
         let metrics = Metrics::new();
         let invented = Method::from_bytes(b"BREW").expect("it is a token");
@@ -177,9 +206,15 @@ mod tests {
     fn a_request_is_in_flight_until_its_place_is_dropped() {
         let metrics = Metrics::new();
         let traffic = Traffic::new(&metrics);
+        let tells = |count: u32| {
+            let text = metrics.encode();
+            for name in ["http_requests_in_flight", "http_server_active_requests"] {
+                assert!(text.contains(&format!("{name} {count}\n")), "{text}");
+            }
+        };
         let place = traffic.enter();
-        assert!(metrics.encode().contains("http_requests_in_flight 1"), "{}", metrics.encode());
+        tells(1);
         drop(place);
-        assert!(metrics.encode().contains("http_requests_in_flight 0"), "{}", metrics.encode());
+        tells(0);
     }
 }

@@ -120,6 +120,7 @@ pub struct Ledger(Arc<Shared>);
 
 struct Shared {
     name: Arc<str>,
+    log_keys: LogKeys,
     clock: Clock,
     waiting: Arc<Group<Box<dyn Pending>>>,
     readers: Readers,
@@ -142,7 +143,8 @@ impl Ledger {
         let head = Head { size: tree.size(), root: tree.root(), at: last_at };
         let ahead_max = Duration::from_secs(config.ahead_s_max.into());
         check_time(last_at, clock.now(), ahead_max)?;
-        let newest = check_published(&store, &head, &checkpoint_path, &Publisher::log_keys(&origin, &keys)?)?;
+        let log_keys = Publisher::log_keys(&origin, &keys)?;
+        let newest = check_published(&store, &head, &checkpoint_path, &log_keys)?;
         let keys_since = store.writer.read(idempotency::first_day)?;
         let (waiting, failing) = (Arc::new(Group::new(config.waiting_max.get())), Arc::default());
         let shared = store.writer.is_shared();
@@ -188,8 +190,7 @@ impl Ledger {
             heads: published_heads(&head),
             published: sender,
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let checkpoints = move || runtime.block_on(publisher.run());
+        let checkpoints = alone(publisher.run())?;
         let writes = move || {
             writer.run();
             // The tail holds the head too, and the publisher ends when nobody does.
@@ -200,12 +201,13 @@ impl Ledger {
             thread::Builder::new().name(format!("{name}-checkpoints")).spawn(checkpoints)?,
         ];
         if let Some(tail) = tail {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-            let follows = move || runtime.block_on(tail.run(ended));
+            let follows = alone(tail.run(ended))?;
             threads.push(thread::Builder::new().name(format!("{name}-tail")).spawn(follows)?);
         }
         let (threads, readers) = (Mutex::new(threads), store.readers);
-        Ok(Self(Arc::new(Shared { name, clock, waiting, readers, head, published, failing, ears, threads })))
+        let shared =
+            Shared { name, log_keys, clock, waiting, readers, head, published, failing, ears, threads };
+        Ok(Self(Arc::new(shared)))
     }
 
     /// Has the command applied, and answers once it is durable.
@@ -255,6 +257,12 @@ impl Ledger {
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.0.name
+    }
+
+    /// What its checkpoints are signed with; the keys' name is its origin.
+    #[must_use]
+    pub fn log_keys(&self) -> &LogKeys {
+        &self.0.log_keys
     }
 
     /// What time the ledger goes by.
@@ -328,6 +336,12 @@ impl Ledger {
             }
         }
     }
+}
+
+/// What a thread does that has nothing else to do.
+fn alone(work: impl Future<Output = ()> + Send + 'static) -> std::io::Result<impl FnOnce() + Send + 'static> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    Ok(move || runtime.block_on(work))
 }
 
 /// The first thing the publisher sees is the head at the start: entries may have come after the newest

@@ -15,6 +15,7 @@ pub(crate) struct Instruments {
     readers: Gauge,
     readers_busy: Gauge,
     replicas_behind: Counter,
+    passed_over: Counter,
 }
 
 /// What a connection is for.
@@ -68,6 +69,11 @@ impl Instruments {
                 "Times that a replica had not caught up or did not answer",
                 self.replicas_behind.clone(),
             );
+            registry.register(
+                "reads_passed_over",
+                "Reads that the replica whose turn it was could not take",
+                self.passed_over.clone(),
+            );
         });
     }
 
@@ -100,6 +106,10 @@ impl Instruments {
 
     pub(crate) fn replica_behind(&self) {
         self.replicas_behind.inc();
+    }
+
+    pub(crate) fn passed_over(&self, reads: u64) {
+        self.passed_over.inc_by(reads);
     }
 }
 

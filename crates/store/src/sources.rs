@@ -85,17 +85,24 @@ impl Sources {
     /// The one for the reads that wait now; none while the primary is away, as it has just told.
     pub(crate) fn choose(&mut self, reads: u64) -> Result<&Engine, StoreError> {
         self.turn = self.turn.wrapping_add(1);
-        let found = self.fit_replica()?;
+        let found = self.fit_replica(reads)?;
         let role = if found.is_some() { Role::Replica } else { Role::Reader };
         self.instruments.reads(role, reads);
         Ok(found.map_or(&self.primary, |place| &self.replicas[place].engine))
     }
 
-    fn fit_replica(&self) -> Result<Option<usize>, StoreError> {
+    /// Reads that another than the replica whose turn it was has to take are counted, whoever takes them: a replica that is never
+    /// fit is soon not even asked.
+    fn fit_replica(&self, reads: u64) -> Result<Option<usize>, StoreError> {
         let now = self.running.elapsed();
-        let turns = (0..self.replicas.len()).map(|step| self.turn.wrapping_add(step) % self.replicas.len());
+        let count = self.replicas.len();
+        let Some(landmarks) = self.landmarks.filter(|_| count > 0) else { return Ok(None) };
+        let turns = (0..count).map(|step| self.turn.wrapping_add(step) % count);
         let mut awake = turns.filter(|place| self.replicas[*place].rests_until.get() <= now).peekable();
-        let Some(landmarks) = self.landmarks.filter(|_| awake.peek().is_some()) else { return Ok(None) };
+        if awake.peek().is_none() {
+            self.instruments.passed_over(reads);
+            return Ok(None);
+        }
         let newest = match landmarks.newest(&self.primary) {
             Ok(Some(newest)) => newest,
             // An empty log has no landmark.
@@ -115,6 +122,9 @@ impl Sources {
             replica.rests_until.set(self.running.elapsed() + rest);
             false
         });
+        if fit != Some(self.turn % count) {
+            self.instruments.passed_over(reads);
+        }
         Ok(fit)
     }
 

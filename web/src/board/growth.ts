@@ -12,7 +12,7 @@ export async function checkGrown(board: string, smaller: Sized, larger: Sized): 
     proof = (await ask<{ consistencyProof: string[] }>(path, { anonymous: true })).consistencyProof;
   }
   if (!isConsistent(smaller, larger, proof.map(fromBase64))) {
-    throw new Malformed("what the server shows of the board is not what the board signed");
+    throw new Malformed("what the server shows is not what was signed");
   }
 }
 

@@ -75,7 +75,7 @@ export function readCheckpoint(note: string, origin: string, keys: VerifierKey[]
   const { said, signatures } = readNote(note);
   checkSigned(signatures, origin, keys, "ed25519", ({ bytes }, { key }) => isSigned(text(said), bytes, key));
   const [name, size, root] = said.split("\n");
-  if (name !== origin || !/^(0|[1-9]\d*)$/.test(size ?? "")) throw new Malformed("a checkpoint of another board");
+  if (name !== origin || !/^(0|[1-9]\d*)$/.test(size ?? "")) throw new Malformed("a checkpoint of another origin");
   const checkpoint = { origin, size: Number(size), root: fromBase64(root ?? "") };
   if (!Number.isSafeInteger(checkpoint.size) || checkpoint.root.length !== 32) throw new Malformed("not a checkpoint");
   return checkpoint;
@@ -95,6 +95,6 @@ export function checkSigned(
     return key ? [holds(signature, key)] : [];
   });
   const what = kind === "ed25519" ? "Ed25519" : "ML-DSA-44";
-  if (signed.length === 0) throw new Malformed(`none of the board's keys signed this checkpoint with ${what}`);
+  if (signed.length === 0) throw new Malformed(`none of its keys signed this checkpoint with ${what}`);
   if (signed.includes(false)) throw new Malformed(`the checkpoint’s signature with ${what} does not hold`);
 }

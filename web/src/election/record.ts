@@ -3,7 +3,8 @@
 import { Malformed, equal } from "../bytes.ts";
 import { entriesOf } from "../board/entries.ts";
 import type { Entry } from "../board/entry.ts";
-import { type Checkpoint, readCheckpoint, readKey } from "../board/note.ts";
+import type { Checkpoint } from "../board/note.ts";
+import { readSignedBy } from "../board/signed.ts";
 import { Tree } from "../board/tree.ts";
 import { askText } from "../page/api.ts";
 import type { Election } from "./model.ts";
@@ -25,12 +26,8 @@ export async function readSigned(election: Election): Promise<Checkpoint> {
   const board = election.board;
   if (!board) throw new Malformed("this election has no board yet");
   if (!board.origin.endsWith(`/elections/${election.electionId}`)) throw new Malformed("the board is another election’s");
-  const keys = board.keys.map(readKey).filter((key) => key !== undefined);
   const note = await askText(`${boardOf(election)}/checkpoint`, { anonymous: true });
-  const checkpoint = readCheckpoint(note, board.origin, keys);
-  const { checkCosigned } = await import("../board/cosignature.ts");
-  checkCosigned(note, checkpoint, keys);
-  return checkpoint;
+  return readSignedBy(note, board.origin, board.keys);
 }
 
 /** Reads a whole board. Nothing of it is believed before all leaves add up to the root that the board signed. */

@@ -13,7 +13,7 @@ use std::{
 use http::StatusCode;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, NoLabelSet},
+    encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet},
     metrics::{MetricType, gauge::ConstGauge},
 };
 
@@ -48,8 +48,21 @@ pub(super) struct Counts {
 #[derive(Debug, Clone, Default)]
 pub(super) struct RouteCounts {
     /// A route has two or three outcomes that matter: searching them in a row beats a map.
-    answers: Vec<(Verb, StatusCode, u64)>,
+    outcomes: Vec<Outcome>,
     bounds_ns: Box<[u64]>,
+}
+
+/// Answers of one status to one method.
+#[derive(Debug, Clone)]
+struct Outcome {
+    verb: Verb,
+    status: StatusCode,
+    times: Times,
+}
+
+/// How long some answers took.
+#[derive(Debug, Clone)]
+struct Times {
     /// By upper bound; the last is what lies above all bounds.
     buckets: Box<[u64]>,
     sum_ns: u64,
@@ -89,7 +102,7 @@ impl Shelves {
     pub(super) fn requests(&self) -> u64 {
         let of_shelf = |shelf: &Shelf| -> u64 {
             let counts = shelf.lock();
-            counts.routes.iter().flat_map(|route| &route.answers).map(|(_, _, count)| count).sum()
+            counts.routes.iter().flat_map(|route| &route.outcomes).map(|outcome| outcome.times.count()).sum()
         };
         self.shelves.iter().map(of_shelf).sum()
     }
@@ -146,9 +159,8 @@ impl Counts {
 }
 
 impl RouteCounts {
-    fn new(bounds_ns: Box<[u64]>) -> Self {
-        let buckets = vec![0; bounds_ns.len() + 1].into();
-        Self { answers: Vec::new(), bounds_ns, buckets, sum_ns: 0 }
+    const fn new(bounds_ns: Box<[u64]>) -> Self {
+        Self { outcomes: Vec::new(), bounds_ns }
     }
 
     fn nothing(&self) -> Self {
@@ -156,66 +168,124 @@ impl RouteCounts {
     }
 
     pub(super) fn count(&mut self, verb: Verb, status: StatusCode, took: Duration) {
-        match self.answers.iter_mut().find(|(known, told, _)| (*known, *told) == (verb, status)) {
-            Some((_, _, count)) => *count += 1,
-            None => self.answers.push((verb, status, 1)),
-        }
         let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = self.bounds_ns.iter().position(|bound| ns <= *bound).unwrap_or(self.bounds_ns.len());
+        self.times(verb, status).count_one(bucket, ns);
+    }
+
+    fn times(&mut self, verb: Verb, status: StatusCode) -> &mut Times {
+        let known = self.outcomes.iter().position(|outcome| (outcome.verb, outcome.status) == (verb, status));
+        let place = known.unwrap_or_else(|| {
+            let times = Times::none(self.bounds_ns.len() + 1);
+            self.outcomes.push(Outcome { verb, status, times });
+            self.outcomes.len() - 1
+        });
+        &mut self.outcomes[place].times
+    }
+
+    fn add(&mut self, other: &Self) {
+        for Outcome { verb, status, times } in &other.outcomes {
+            self.times(*verb, *status).add(times);
+        }
+    }
+
+    /// All answers of the route.
+    fn all(&self) -> Times {
+        let mut all = Times::none(self.bounds_ns.len() + 1);
+        self.outcomes.iter().for_each(|outcome| all.add(&outcome.times));
+        all
+    }
+}
+
+impl Times {
+    fn none(buckets: usize) -> Self {
+        Self { buckets: vec![0; buckets].into(), sum_ns: 0 }
+    }
+
+    fn count_one(&mut self, bucket: usize, ns: u64) {
         self.buckets[bucket] += 1;
         self.sum_ns = self.sum_ns.saturating_add(ns);
     }
 
+    fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
     fn add(&mut self, other: &Self) {
-        for (verb, status, count) in &other.answers {
-            match self.answers.iter_mut().find(|(known, told, _)| (known, told) == (verb, status)) {
-                Some((_, _, sum)) => *sum += count,
-                None => self.answers.push((*verb, *status, *count)),
-            }
-        }
         self.buckets.iter_mut().zip(&other.buckets).for_each(|(sum, count)| *sum += count);
         self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
     }
+
+    fn encode(&self, bounds_seconds: &[f64], mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        let bounds = bounds_seconds.iter().copied().chain([f64::INFINITY]);
+        let buckets: Vec<_> = bounds.zip(self.buckets.iter().copied()).collect();
+        let sum = Duration::from_nanos(self.sum_ns).as_secs_f64();
+        encoder.encode_histogram::<NoLabelSet>(sum, self.count(), &buckets, None)
+    }
 }
 
+const DURATION_HELP: &str = "From the end of a request's header section to the beginning of its answer";
+const IN_FLIGHT_HELP: &str = "Requests whose answer has not been sent yet";
+
 impl Collector for Shelves {
+    /// The same counts under two names each: as dashboards have always asked for them, and as the semantic conventions of
+    /// OpenTelemetry (HTTP metrics, stable) write them for Prometheus.
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let routes = self.sum();
-        let mut requests = encoder.encode_descriptor(
-            "http_requests",
-            "Requests answered, by method, route template and status",
-            None,
-            MetricType::Counter,
-        )?;
-        for (route, counts) in &routes {
-            for (verb, status, count) in &counts.answers {
+        self.encode_routes(&routes, &mut encoder)?;
+        self.encode_outcomes(&routes, &mut encoder)?;
+        let in_flight = self.shelves.iter().map(|shelf| shelf.in_flight.load(Ordering::Relaxed)).sum::<i64>();
+        for name in ["http_requests_in_flight", "http_server_active_requests"] {
+            let gauge = encoder.encode_descriptor(name, IN_FLIGHT_HELP, None, MetricType::Gauge)?;
+            ConstGauge::new(in_flight).encode(gauge)?;
+        }
+        Ok(())
+    }
+}
+
+impl Shelves {
+    fn encode_routes(
+        &self,
+        routes: &BTreeMap<String, RouteCounts>,
+        encoder: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), fmt::Error> {
+        let help = "Requests answered, by method, route template and status";
+        let mut requests = encoder.encode_descriptor("http_requests", help, None, MetricType::Counter)?;
+        for (route, counts) in routes {
+            for Outcome { verb, status, times } in &counts.outcomes {
                 let labels = [("method", verb.name()), ("route", route), ("status", status.as_str())];
-                requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+                requests
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, _, u64>(&times.count(), None)?;
             }
         }
-        let mut durations = encoder.encode_descriptor(
-            "http_request_duration_seconds",
-            "From the end of a request's header section to the beginning of its answer",
-            None,
-            MetricType::Histogram,
-        )?;
-        for (route, counts) in &routes {
-            let bounds = self.bounds_seconds.iter().copied().chain([f64::INFINITY]);
-            let buckets: Vec<_> = bounds.zip(counts.buckets.iter().copied()).collect();
-            let sum = Duration::from_nanos(counts.sum_ns).as_secs_f64();
-            let count = counts.buckets.iter().sum();
-            durations
-                .encode_family(&[("route", route.as_str())])?
-                .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+        let (name, kind) = ("http_request_duration_seconds", MetricType::Histogram);
+        let mut durations = encoder.encode_descriptor(name, DURATION_HELP, None, kind)?;
+        for (route, counts) in routes {
+            let family = [("route", route.as_str())];
+            counts.all().encode(&self.bounds_seconds, durations.encode_family(&family)?)?;
         }
-        let in_flight = self.shelves.iter().map(|shelf| shelf.in_flight.load(Ordering::Relaxed)).sum::<i64>();
-        let gauge = encoder.encode_descriptor(
-            "http_requests_in_flight",
-            "Requests whose answer has not been sent yet",
-            None,
-            MetricType::Gauge,
-        )?;
-        prometheus_client::encoding::EncodeMetric::encode(&ConstGauge::new(in_flight), gauge)
+        Ok(())
+    }
+
+    fn encode_outcomes(
+        &self,
+        routes: &BTreeMap<String, RouteCounts>,
+        encoder: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), fmt::Error> {
+        let (name, kind) = ("http_server_request_duration_seconds", MetricType::Histogram);
+        let mut durations = encoder.encode_descriptor(name, DURATION_HELP, None, kind)?;
+        for (route, counts) in routes {
+            for Outcome { verb, status, times } in &counts.outcomes {
+                let family = [
+                    ("http_request_method", verb.name()),
+                    ("http_route", route),
+                    ("http_response_status_code", status.as_str()),
+                ];
+                times.encode(&self.bounds_seconds, durations.encode_family(&family)?)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -287,6 +287,8 @@ async fn the_server_says_how_it_is() {
     for name in [
         "http_requests_total",
         "http_request_duration_seconds",
+        "http_server_request_duration_seconds",
+        "http_server_active_requests",
         "ledger_commits_total",
         "ledger_sync_seconds",
     ] {

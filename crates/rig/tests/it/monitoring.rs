@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::Folder;
 
 /// How the names of our metrics begin.
-const OURS: [&str; 12] = [
+const OURS: [&str; 17] = [
     "backup_",
     "cache_",
     "front_",
@@ -23,11 +23,16 @@ const OURS: [&str; 12] = [
     "holdfast_build",
     "http_",
     "identity_",
+    "incidents_",
     "ledger_",
     "overload_",
     "process_",
     "queue_",
     "store_",
+    "vote_",
+    "voting_",
+    "waiting_room_",
+    "webhook_",
 ];
 
 fn root() -> PathBuf {
@@ -161,6 +166,28 @@ fn rules_and_settings_are_sound_and_every_alert_is_raised_for_what_is_bad_alone(
     assert_eq!(sections, alerts.len(), "the runbook has sections for nothing");
 }
 
+/// Who hears of alerts with these labels, in the order of the routes.
+fn told(labels: &[&str]) -> String {
+    let mut command = AMTOOL.command().expect("it can be had");
+    command.args(["config", "routes", "test"]);
+    command.arg(format!("--config.file={}", deploy("prometheus/alertmanager.yml").display()));
+    let output = command.args(labels).output().expect("it can be run");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn whoever_is_on_call_hears_of_what_is_critical_and_chat_and_mail_of_everything() {
+    assert_eq!(told(&["severity=critical", "alertname=HoldfastDown"]), "on-call,chat,mail");
+    assert_eq!(told(&["severity=warning", "alertname=CpuHigh"]), "chat,mail");
+    // What nobody thought of is lost to nobody either.
+    assert_eq!(told(&["alertname=Unknown"]), "mail");
+    let rules = fs::read_to_string(deploy("prometheus/rules.yml")).expect("the rules");
+    let severities: BTreeSet<&str> =
+        rules.lines().filter_map(|line| line.trim().strip_prefix("labels: { severity: ")).collect();
+    assert_eq!(severities, BTreeSet::from(["critical }", "warning }"]));
+}
+
 #[tokio::test]
 async fn everything_that_rules_and_dashboards_ask_for_is_told_to_a_real_prometheus() {
     let town = Town::start();
@@ -212,6 +239,10 @@ async fn everything_that_rules_and_dashboards_ask_for_is_told_to_a_real_promethe
         .iter()
         .map(|metric| metric["metric"].as_str().expect("a name").to_owned())
         .collect();
+    // Else a rule may name one of them wrongly, and nobody notices.
+    let strange: Vec<_> =
+        known.iter().filter(|name| !OURS.iter().any(|begin| name.starts_with(begin))).collect();
+    assert!(strange.is_empty(), "nothing says that these are ours: {strange:?}");
     let mut wanted = named(&fs::read_to_string(deploy("prometheus/rules.yml")).expect("the rules"));
     for (name, dashboard) in dashboards() {
         let mut asks = Vec::new();

@@ -117,6 +117,7 @@ async fn a_service_breaks_no_route_and_gets_nothing_without_a_role() {
             "POST /api/v1/challenges",
             "GET /api/v1/elections",
             "GET /ledger/{service}/checkpoint",
+            "GET /ledger/{service}/keys",
             "GET /health",
             "GET /ready",
         ];

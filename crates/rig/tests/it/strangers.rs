@@ -79,6 +79,7 @@ const STRANGER_CASES: &[(&str, u16, u16)] = &[
     ("POST /api/v1/waiting-rooms/{room}/close", 401, 403),
     ("POST /api/v1/waiting-rooms/{room}/open", 401, 403),
     ("GET /ledger/{service}/checkpoint", 200, 200),
+    ("GET /ledger/{service}/keys", 200, 200),
     ("GET /ledger/{service}/receipts/{index}", 401, 403),
     ("GET /ledger/{service}/consistency", 400, 400),
     ("GET /ledger/{service}/entries", 401, 403),

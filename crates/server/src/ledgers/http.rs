@@ -30,6 +30,7 @@ pub(crate) fn description() -> OpenApi {
 fn described() -> OpenApiRouter<Ledgers> {
     OpenApiRouter::new()
         .routes(routes!(checkpoint))
+        .routes(routes!(keys))
         .routes(routes!(receipt))
         .routes(routes!(consistency))
         .routes(routes!(entries))
@@ -59,6 +60,33 @@ async fn checkpoint(
     })?;
     let (note, kind) = (published.note.clone().into(), "text/plain; charset=utf-8");
     Ok(public(&asked, kind, note, Keep::ASK_EACH_TIME, &["checkpoint"]).map(Body::from))
+}
+
+/// What a ledger is signed with.
+#[derive(Serialize, ToSchema)]
+struct KeysBody {
+    /// The first line of each checkpoint, and the name of both keys.
+    #[schema(example = "id.example.gov/holdfast/identity")]
+    origin: String,
+    /// An Ed25519 and an ML-DSA-44 key, as C2SP writes verifier keys.
+    keys: Vec<String>,
+}
+
+/// The keys that sign the checkpoints. Whoever trusts them compares them with what the operator says elsewhere: a server that lies
+/// would name its own.
+#[utoipa::path(
+    get, path = "/ledger/{service}/keys", tag = "ledger",
+    params(("service" = String, Path, description = "The service, such as identity")),
+    responses((status = 200, description = "The keys", body = KeysBody), Refusals),
+)]
+async fn keys(
+    State(ledgers): State<Ledgers>,
+    Params(service): Params<String>,
+) -> Result<axum::Json<KeysBody>, Problem> {
+    let log = find(&ledgers, &service)?.log_keys();
+    let keys = [log.ed25519(), log.ml_dsa_44()];
+    let origin = log.ed25519().name().to_string();
+    Ok(axum::Json(KeysBody { origin, keys: keys.map(ToString::to_string).to_vec() }))
 }
 
 /// An entry with its proof.

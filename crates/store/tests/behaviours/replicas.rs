@@ -57,14 +57,20 @@ impl Fleet {
 
     /// How many reads were put to replicas, and how many to the primary.
     fn reads(&self) -> (u64, u64) {
-        let text = self.metrics.encode();
-        let count = |role: &str| {
-            let label = format!("store_reads_total{{role=\"{role}\"}} ");
-            text.lines()
-                .find_map(|line| line.strip_prefix(&label))
-                .map_or(0, |n| n.parse().expect("a number"))
-        };
+        let count = |role: &str| self.count(&format!("store_reads_total{{role=\"{role}\"}} "));
         (count("replica"), count("reader"))
+    }
+
+    /// How many reads the replica could not take.
+    fn passed_over(&self) -> u64 {
+        self.count("store_reads_passed_over_total ")
+    }
+
+    fn count(&self, series: &str) -> u64 {
+        let text = self.metrics.encode();
+        text.lines()
+            .find_map(|line| line.strip_prefix(series))
+            .map_or(0, |count| count.parse().expect("a number"))
     }
 
     fn ask_replica(&self, sql: &str) -> String {
@@ -80,6 +86,11 @@ async fn a_replica_takes_reads_and_nobody_misses_what_they_just_wrote() {
     }
     let (replica, primary) = fleet.reads();
     assert!(replica >= 45, "{replica} reads were put to the replica, {primary} to the primary");
+    assert!(
+        fleet.passed_over() <= primary,
+        "{} were passed over, {primary} put to the primary",
+        fleet.passed_over()
+    );
 }
 
 #[tokio::test]
@@ -92,6 +103,8 @@ async fn a_replica_that_lags_is_not_read_until_it_has_caught_up() {
     }
     let (before, _) = fleet.reads();
     assert!(before <= 1, "it had not even the first row after the pause");
+    // Those too for which it was not asked any more.
+    assert!(fleet.passed_over() >= 9, "{} reads were passed over", fleet.passed_over());
     assert!(fleet.metrics.encode().contains("store_replicas_behind_total"));
     fleet.ask_replica("SELECT pg_wal_replay_resume()");
     tokio::time::timeout(std::time::Duration::from_secs(20), async {
@@ -127,6 +140,7 @@ async fn a_replica_that_is_gone_costs_nobody_an_answer() {
     for number in 1..10 {
         fleet.write_and_read(number).await;
     }
+    assert!(fleet.passed_over() >= 9, "{} reads were passed over", fleet.passed_over());
     assert!(
         fleet.primary.query("harbour", "SELECT count(*) FROM harbour.catches").expect("it answers") == "10"
     );

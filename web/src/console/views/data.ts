@@ -31,7 +31,7 @@ export const data: MakeView = (history) => {
     const lines: [string, string][] = [
       ["Readers at work", `${count(busy)} of ${count(all)}`],
       ["A sync of the disk takes", syncs > 0 ? seconds(sync / syncs) : "–"],
-      ["Replicas that were behind", count(history.value("store_replicas_behind_total"))],
+      ["Reads past replicas that were behind", count(history.value("store_reads_passed_over_total"))],
       ["Redis", redis.length === 0 ? "not in the settings" : redis.every(({ value }) => value > 0) ? "there" : "away: this node goes on alone"],
       ...history.now("backup_age_seconds").map(({ value }): [string, string] => ["Newest backup", `${seconds(value)} old`]),
     ];

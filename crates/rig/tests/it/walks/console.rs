@@ -1,4 +1,4 @@
-//! An operator looks at a process, and blocks a network.
+//! An operator looks at a process, checks its ledger, and blocks a network.
 
 use rig::{Gateway, Server, ServerOptions};
 
@@ -27,10 +27,6 @@ async fn an_operator_looks_at_a_process_and_blocks_a_network() {
     walker.see(".uplot canvas").await;
     walker.picture("console-overview").await;
 
-    walker.press("Ledgers").await;
-    walker.press_at("[data-verify=identity]").await;
-    walker.read("In order").await;
-
     walker.press("Who is let in").await;
     walker.press("Block a network").await;
     walker.fill("network", "192.0.2.0/24").await;
@@ -53,6 +49,48 @@ async fn an_operator_looks_at_a_process_and_blocks_a_network() {
     walker.read("/blocks").await;
     let front = server.operator().get("/front").await.expect("an answer").json();
     assert_eq!(front["blocks"][0]["network"], "192.0.2.0/24");
+    walker.leave().await;
+}
+
+#[tokio::test]
+async fn an_operator_checks_a_ledger_and_notices_another_one() {
+    let folder = Folder::new();
+    let server = Server::start(&folder.data()).expect("it starts");
+    let walker = at_the_console(&server).await;
+    walker.press("Ledgers").await;
+    let verify = "[data-verify=identity]";
+    walker.press_at(verify).await;
+    walker.read("In order").await;
+    walker.read("This browser saw it for the first time").await;
+    let keys = server.client().get("/ledger/identity/keys").await.expect("an answer").json();
+    for key in keys["keys"].as_array().expect("keys") {
+        let identifier = key.as_str().and_then(|key| key.split('+').nth(1)).expect("a verifier key");
+        walker.read(identifier).await;
+    }
+    let seen = "return JSON.parse(localStorage.getItem('ledger/identity')).size";
+    let before: u64 =
+        walker.page.execute(seen, Vec::new()).await.expect("a size").convert().expect("a number");
+    server.client().register("somebody", crate::PASSWORD).await.expect("an answer");
+    // The newest checkpoint covers more than was seen within half a second or so.
+    loop {
+        let note = server.client().get("/ledger/identity/checkpoint").await.expect("an answer");
+        let note = String::from_utf8_lossy(&note.bytes).into_owned();
+        if note.lines().nth(1).and_then(|size| size.parse::<u64>().ok()).is_some_and(|size| size > before) {
+            break;
+        }
+        tokio::time::sleep(super::LOOK_EVERY).await;
+    }
+    walker.press_at(verify).await;
+    walker.read(&format!("The {before} entries seen here before are its beginning")).await;
+    walker.picture("console-ledgers").await;
+
+    // As if a smaller ledger, of which this one is no continuation, had been shown here before.
+    let other = "const seen = JSON.parse(localStorage.getItem('ledger/identity'));\
+                 localStorage.setItem('ledger/identity', JSON.stringify({ ...seen, size: seen.size - 1 }))";
+    walker.page.execute(other, Vec::new()).await.expect("it is kept");
+    walker.press_at(verify).await;
+    walker.read("What the server shows is not what was signed").await;
+    walker.picture("console-ledgers-other").await;
     walker.leave().await;
 }
 

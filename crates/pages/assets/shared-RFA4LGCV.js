@@ -1,0 +1,1 @@
+import{ca as i,ea as o}from"./shared-PWXLSYN2.js";async function d(n,r,c){let e=c.map(i).filter(s=>s!==void 0),t=o(n,r,e),{checkCosigned:p}=await import("./shared-DWVJBZ3B.js");return p(n,t,e),t}export{d as a};
