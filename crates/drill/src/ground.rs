@@ -83,7 +83,7 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Keeps what a check came to.
+    /// Keeps what a check came to: a failure if anything speaks against the target.
     pub(crate) fn found(
         &mut self,
         area: Area,
@@ -91,16 +91,9 @@ impl Ground {
         title: &str,
         outcome: Outcome,
         detail: impl Into<String>,
-        evidence: Vec<String>,
+        against: Vec<String>,
     ) {
-        let check = Check {
-            area,
-            name: name.to_owned(),
-            title: title.to_owned(),
-            outcome,
-            detail: detail.into(),
-            evidence,
-        };
+        let check = Check::new(area, name, title, outcome, detail, against);
         self.screen.check(&check);
         self.checks.push(check);
     }
@@ -114,8 +107,7 @@ impl Ground {
         detail: impl Into<String>,
         against: Vec<String>,
     ) {
-        let outcome = if against.is_empty() { Outcome::Passed } else { Outcome::Failed };
-        self.found(area, name, title, outcome, detail, against);
+        self.found(area, name, title, Outcome::Passed, detail, against);
     }
 
     /// A check that cannot be made here.

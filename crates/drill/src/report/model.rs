@@ -155,8 +155,25 @@ pub(crate) struct Check {
     pub(crate) evidence: Vec<String>,
 }
 
+impl Check {
+    /// What a check came to. What speaks against the target is a failure, whatever else is said of how it was tried: here, and
+    /// nowhere else, so that no part of a drill can forget it.
+    pub(crate) fn new(
+        area: Area,
+        name: &str,
+        title: &str,
+        outcome: Outcome,
+        detail: impl Into<String>,
+        against: Vec<String>,
+    ) -> Self {
+        let outcome = if against.is_empty() { outcome } else { Outcome::Failed };
+        let (name, title, detail) = (name.to_owned(), title.to_owned(), detail.into());
+        Self { area, name, title, outcome, detail, evidence: against }
+    }
+}
+
 /// What a load came to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LoadResult {
     pub(crate) journey: String,
@@ -178,7 +195,7 @@ pub(crate) struct LoadResult {
 }
 
 /// A search for the highest rate that holds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct KneeResult {
     pub(crate) journey: String,
@@ -313,13 +330,16 @@ mod tests {
     use super::*;
 
     fn check(outcome: Outcome) -> Check {
-        Check {
-            area: Area::Volume,
-            name: "a".to_owned(),
-            title: "A".to_owned(),
-            outcome,
-            detail: String::new(),
-            evidence: Vec::new(),
+        Check::new(Area::Volume, "a", "A", outcome, "", Vec::new())
+    }
+
+    #[test]
+    fn what_speaks_against_a_target_is_a_failure_whatever_else_is_said() {
+        for outcome in [Outcome::Passed, Outcome::NotExercised, Outcome::Invalid, Outcome::Failed] {
+            let lost = vec!["somebody was acknowledged, and is lost".to_owned()];
+            let found = Check::new(Area::Failure, "a", "A", outcome, "nothing was seen of it", lost);
+            assert_eq!(found.outcome, Outcome::Failed, "{outcome:?}");
+            assert_eq!(check(outcome).outcome, outcome);
         }
     }
 
