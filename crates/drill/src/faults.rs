@@ -15,12 +15,12 @@ use std::{sync::Arc, time::Duration};
 use load::{Live, Phase, Ran, Shape, Spacing, target::Target};
 
 use load::proxy::Proxy;
+use report::{Area, Band, FaultResult, Outcome};
 
 use crate::{
     ground::{Ground, in_background, stopwatch},
     pause,
     probe::{self, Asked, Probe},
-    report::{Area, Band, FaultResult, Outcome},
 };
 use anyhow::Context;
 

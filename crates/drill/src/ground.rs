@@ -20,13 +20,13 @@ use load::{
     people::{Device, People, Person, public_key},
     target::Target,
 };
+use report::{Area, Check, Outcome};
 
 use crate::{
     client::{Client, Keeper, expect},
     ledger_keys::LedgerKeys,
     local::Local,
     profile::Profile,
-    report::{Area, Check, Outcome},
     screen::Screen,
     secret::Secret,
 };

@@ -3,15 +3,9 @@
 use std::time::Duration;
 
 use load::{Phase, Ran, Search, Shape, Spacing, Trial, float};
+use report::{Area, KneeResult, LoadResult, Outcome};
 
-use crate::{
-    followers,
-    ground::Ground,
-    held,
-    profile::Volume,
-    report::{Area, KneeResult, LoadResult, Outcome},
-    secret,
-};
+use crate::{followers, ground::Ground, held, profile::Volume, secret};
 
 /// Of callers at a rate that is asked for, so many must end well.
 const GOOD_SHARE_MIN: f64 = 0.99;

@@ -10,11 +10,11 @@ use tokio::time;
 
 use super::canaries::Canaries;
 use load::people::{Person, public_key};
+use report::Area;
 
 use crate::{
     client::expect,
     ground::{Ground, PASSWORD, citizen},
-    report::Area,
 };
 
 const NAME: &str = "compliance/erasure";

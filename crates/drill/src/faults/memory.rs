@@ -9,13 +9,13 @@ use std::{
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use load::{people::Person, target::Target};
+use report::{Area, Outcome};
 
 use crate::{
     client::Client,
     ground::{Ground, citizen, device, sign_in_device, stopwatch},
     local::{Local, NodeOptions},
     pause,
-    report::{Area, Outcome},
 };
 
 const NAME: &str = "failure/memory";

@@ -4,13 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::audit::Entries;
 use load::history::{Breach, Checked, Commands, EXTENSION, Stands, check as compare, sort};
+use report::{Area, Flow};
 use uuid::Uuid;
 
-use crate::{
-    ground::Ground,
-    report::{Area, Flow},
-    secret::Secret,
-};
+use crate::{ground::Ground, secret::Secret};
 
 const NAME: &str = "invariants/acknowledged";
 const TITLE: &str = "Every acknowledged change stands in the ledger, once, as it was acknowledged";

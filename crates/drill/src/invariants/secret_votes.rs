@@ -8,6 +8,7 @@ use load::{
     Phase, Shape, Spacing,
     history::{Checked, VOTES_EXTENSION, check as compare},
 };
+use report::Area;
 use serde_json::Value;
 
 use super::{
@@ -19,7 +20,6 @@ use crate::{
     client::{Client, expect},
     election,
     ground::{Ground, stopwatch},
-    report::Area,
     secret::Secret,
 };
 

@@ -8,6 +8,7 @@ use load::{
     Phase, Shape, Spacing,
     history::{Acknowledgement, Commands, Stands, VOTES_EXTENSION, check as compare, sort},
 };
+use report::Area;
 use serde_json::Value;
 
 use super::kept::{files, said};
@@ -15,7 +16,6 @@ use crate::{
     client::{Client, expect},
     election,
     ground::Ground,
-    report::Area,
 };
 
 const NAME: &str = "invariants/votes";

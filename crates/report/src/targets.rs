@@ -3,18 +3,21 @@
 use super::{Check, FaultResult, KneeResult, LoadResult, Outcome, Scope, TargetRow};
 use load::float;
 
+/// The name of the check that half of the nodes may fail.
+pub const FAILING_NODES: &str = "failure/fleet-nodes";
+
 /// What the rows are made of.
-pub(crate) struct Seen<'s> {
-    pub(crate) loads: &'s [LoadResult],
-    pub(crate) knees: &'s [KneeResult],
-    pub(crate) faults: &'s [FaultResult],
-    pub(crate) checks: &'s [Check],
-    pub(crate) cores: usize,
-    pub(crate) held_connections: usize,
+pub struct Seen<'s> {
+    pub loads: &'s [LoadResult],
+    pub knees: &'s [KneeResult],
+    pub faults: &'s [FaultResult],
+    pub checks: &'s [Check],
+    pub cores: usize,
+    pub held_connections: usize,
 }
 
 /// Every line, in the guide's order.
-pub(crate) fn rows(seen: &Seen<'_>) -> Vec<TargetRow> {
+pub fn rows(seen: &Seen<'_>) -> Vec<TargetRow> {
     let mut rows = vec![throughput(seen), per_hour(seen)];
     rows.push(concurrent(seen));
     rows.extend(latencies(seen));
@@ -151,7 +154,7 @@ fn availability(seen: &Seen<'_>) -> TargetRow {
 
 fn failing_nodes(seen: &Seen<'_>) -> TargetRow {
     let (metric, target) = ("Failing nodes", "half of all nodes");
-    match seen.checks.iter().find(|check| check.name == crate::faults::fleet::NODES_NAME) {
+    match seen.checks.iter().find(|check| check.name == FAILING_NODES) {
         Some(check) if matches!(check.outcome, Outcome::Passed | Outcome::Failed) => {
             let held = check.outcome == Outcome::Passed;
             let achieved = if held { "half of them" } else { "fewer" };
@@ -190,7 +193,7 @@ fn of_checks(seen: &Seen<'_>) -> Vec<TargetRow> {
 }
 
 /// A number with its thousands apart.
-pub(crate) fn grouped(number: f64) -> String {
+pub fn grouped(number: f64) -> String {
     let digits = format!("{:.0}", number.abs());
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -2,13 +2,13 @@
 
 use load::float;
 
-use crate::report::{Cost, KneeResult, targets::grouped};
+use crate::{Cost, KneeResult, targets::grouped};
 
 /// Of what a node can do, so much is used: the rest is for spikes, and for the node that fails.
 const HEADROOM: f64 = 0.6;
 
 /// Nodes and money a month for a load, by the highest rate that held of the journey that costs a node the most.
-pub(crate) fn of(knees: &[KneeResult], load_per_s: f64, node_price: f64) -> Option<Cost> {
+pub fn of(knees: &[KneeResult], load_per_s: f64, node_price: f64) -> Option<Cost> {
     let found = knees.iter().filter_map(|knee| knee.found_per_s);
     let measured =
         found.fold(None, |most: Option<f64>, found| Some(most.map_or(found, |most| most.max(found))))?;
