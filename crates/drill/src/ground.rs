@@ -178,17 +178,20 @@ pub(crate) fn in_background_from(
 
 /// Registers somebody with a password, and signs them in.
 pub(crate) async fn citizen(client: &Client, user: &str) -> anyhow::Result<Person> {
+    let person = registered(client, user).await?;
+    Ok(Person { token: sign_in(client, user, PASSWORD).await?, ..person })
+}
+
+/// Registers somebody with a password.
+pub(crate) async fn registered(client: &Client, user: &str) -> anyhow::Result<Person> {
     let body = json!({"userId": user, "password": PASSWORD});
     let registered = expect(client.post("/api/v1/persons", &body).await?, 201, "a registration")?;
-    let token = sign_in(client, user, PASSWORD).await?;
     Ok(Person {
         user: user.to_owned(),
         password: PASSWORD.to_owned(),
-        token,
         id: registered.text("/personId"),
         receipt_index: registered.json()["receipt"]["index"].as_u64().context("a receipt has an index")?,
-        device: None,
-        seat: None,
+        ..Person::default()
     })
 }
 
@@ -209,9 +212,18 @@ pub(crate) async fn device(client: &Client, user: &str) -> anyhow::Result<Person
 
 /// Signs somebody in with a password: their token.
 pub(crate) async fn sign_in(client: &Client, user: &str, password: &str) -> anyhow::Result<String> {
-    let body = json!({"userId": user, "credentials": password});
-    let answer = expect(client.post("/api/v1/authenticate", &body).await?, 200, "a sign-in")?;
+    let answer = expect(sign_in_password(client, user, password).await?, 200, "a sign-in")?;
     Ok(answer.text("/token"))
+}
+
+/// Signs somebody in with a password: the whole answer.
+pub(crate) async fn sign_in_password(
+    client: &Client,
+    user: &str,
+    password: &str,
+) -> anyhow::Result<crate::client::Answer> {
+    let body = json!({"userId": user, "credentials": password});
+    client.post("/api/v1/authenticate", &body).await
 }
 
 /// Signs somebody in with their device: the whole answer.
