@@ -15,12 +15,12 @@ use std::{sync::Arc, time::Duration};
 use load::{Live, Phase, Ran, Shape, Spacing, target::Target};
 
 use load::proxy::Proxy;
+use report::{Area, Band, FaultResult, Outcome};
 
 use crate::{
     ground::{Ground, in_background, stopwatch},
     pause,
     probe::{self, Asked, Probe},
-    report::{Area, Band, FaultResult, Outcome},
 };
 use anyhow::Context;
 
@@ -89,7 +89,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
     let probe = Probe::begin(&client, &people, &stopwatch, probe::OFTEN)?;
     pause::sleep(BETWEEN);
     // What is usual is what was before anything was broken.
-    let before = usual(&probe.since(Duration::ZERO));
+    let before = usual(&probe.since(Duration::ZERO)).unwrap_or_default();
     let (mut faults, mut bands) = (Vec::new(), Vec::new());
     for fault in FAULTS {
         ground.screen.doing(fault.title);
@@ -145,15 +145,10 @@ fn one(
         probe.since(from).into_iter().filter(|asked| asked.at < to.saturating_sub(LOOK_EVERY)).collect();
     let (bit, seen) = bitten(fault.bite, &during, before, (from, to), waited);
     let recovered = well.map(|at| at.saturating_sub(to));
-    let outcome = match (bit, recovered) {
-        (false, _) => Outcome::NotExercised,
-        (true, None) => Outcome::Failed,
-        (true, Some(_)) => Outcome::Passed,
-    };
     Ok(FaultResult {
         name: fault.name.to_owned(),
         title: fault.title.to_owned(),
-        outcome,
+        outcome: outcome(bit, recovered),
         from_s: from.as_secs_f64(),
         to_s: to.as_secs_f64(),
         bit: seen,
@@ -161,15 +156,24 @@ fn one(
     })
 }
 
+/// Whoever is not well again has failed, even if nothing else was seen of the fault.
+const fn outcome(bit: bool, recovered: Option<Duration>) -> Outcome {
+    match (bit, recovered) {
+        (_, None) => Outcome::Failed,
+        (false, Some(_)) => Outcome::NotExercised,
+        (true, Some(_)) => Outcome::Passed,
+    }
+}
+
 fn waited_for_cores(ground: &Ground) -> Option<Duration> {
     pressure::waited_for_cores(ground.local.as_ref()?.pid()?)
 }
 
-/// The median of good answers.
-fn usual(asked: &[Asked]) -> Duration {
+/// The median of good answers; nothing if there was none.
+fn usual(asked: &[Asked]) -> Option<Duration> {
     let mut took: Vec<_> = asked.iter().filter(|asked| asked.good).map(|asked| asked.took).collect();
     took.sort();
-    took.get(took.len() / 2).copied().unwrap_or_default()
+    took.get(took.len() / 2).copied()
 }
 
 /// Did the probe see it, and what?
@@ -189,10 +193,15 @@ fn bitten(
             (stopped * 2 > all, format!("{stopped} of {all} questions had no good answer meanwhile"))
         }
         Bite::SlowerBy(least) => {
-            let now = usual(during);
-            let text = format!("answers took {} ms, before {} ms", now.as_millis(), before.as_millis());
-            // Some of what was asked may still be on its way, which is slower still.
-            (now >= before + least || (all == 0 && !before.is_zero()), text)
+            let before_ms = before.as_millis();
+            // What has no good answer at all may still be on its way, or never come: that is slower still.
+            usual(during).map_or_else(
+                || (true, format!("none of {all} questions had a good answer, before after {before_ms} ms")),
+                |now| {
+                    let text = format!("answers took {} ms, before {before_ms} ms", now.as_millis());
+                    (now >= before + least, text)
+                },
+            )
         }
         Bite::WaitsForCores => {
             let waited = waited.unwrap_or_default();
@@ -215,4 +224,40 @@ fn told(ground: &mut Ground, result: &FaultResult) {
     };
     let name = format!("failure/{}", result.name);
     ground.found(Area::Failure, &name, &result.title, result.outcome, detail, against);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: Duration = Duration::from_millis(10);
+
+    fn slower(during: &[Asked]) -> bool {
+        let ends = (Duration::ZERO, Duration::from_secs(1));
+        bitten(Bite::SlowerBy(Duration::from_millis(100)), during, BEFORE, ends, None).0
+    }
+
+    fn asked(took_ms: u64, good: bool) -> Asked {
+        Asked { at: Duration::ZERO, took: Duration::from_millis(took_ms), good }
+    }
+
+    #[test]
+    fn a_target_that_gives_no_good_answer_any_more_is_slower_than_any() {
+        assert!(slower(&[asked(1, false), asked(2, false)]), "whoever refuses at once has died of it");
+        assert!(slower(&[]), "nobody was answered yet");
+        assert!(slower(&[asked(120, true), asked(130, true), asked(1, false)]));
+        assert!(!slower(&[asked(12, true), asked(13, true), asked(500, false)]));
+    }
+
+    #[test]
+    fn a_target_that_is_not_well_again_has_failed_whether_its_fault_was_seen_or_not() {
+        for (bit, recovered, expected) in [
+            (true, None, Outcome::Failed),
+            (false, None, Outcome::Failed),
+            (true, Some(BEFORE), Outcome::Passed),
+            (false, Some(BEFORE), Outcome::NotExercised),
+        ] {
+            assert_eq!(outcome(bit, recovered), expected, "{bit} {recovered:?}");
+        }
+    }
 }

@@ -7,12 +7,12 @@ use load::{
     following::{Ended, Follower, Lateness, Told, follow},
     history::{VOTES_EXTENSION, sort},
 };
+use report::Area;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     ground::{Ground, in_background_from, stopwatch},
     held,
-    report::Area,
 };
 
 const NAME: &str = "volume/followers";

@@ -20,13 +20,13 @@ use load::{
     people::{Device, People, Person, public_key},
     target::Target,
 };
+use report::{Area, Check, Outcome};
 
 use crate::{
     client::{Client, Keeper, expect},
     ledger_keys::LedgerKeys,
     local::Local,
     profile::Profile,
-    report::{Area, Check, Outcome},
     screen::Screen,
     secret::Secret,
 };
@@ -83,7 +83,7 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Keeps what a check came to.
+    /// Keeps what a check came to: a failure if anything speaks against the target.
     pub(crate) fn found(
         &mut self,
         area: Area,
@@ -91,16 +91,9 @@ impl Ground {
         title: &str,
         outcome: Outcome,
         detail: impl Into<String>,
-        evidence: Vec<String>,
+        against: Vec<String>,
     ) {
-        let check = Check {
-            area,
-            name: name.to_owned(),
-            title: title.to_owned(),
-            outcome,
-            detail: detail.into(),
-            evidence,
-        };
+        let check = Check::new(area, name, title, outcome, detail, against);
         self.screen.check(&check);
         self.checks.push(check);
     }
@@ -114,8 +107,7 @@ impl Ground {
         detail: impl Into<String>,
         against: Vec<String>,
     ) {
-        let outcome = if against.is_empty() { Outcome::Passed } else { Outcome::Failed };
-        self.found(area, name, title, outcome, detail, against);
+        self.found(area, name, title, Outcome::Passed, detail, against);
     }
 
     /// A check that cannot be made here.
@@ -186,17 +178,20 @@ pub(crate) fn in_background_from(
 
 /// Registers somebody with a password, and signs them in.
 pub(crate) async fn citizen(client: &Client, user: &str) -> anyhow::Result<Person> {
+    let person = registered(client, user).await?;
+    Ok(Person { token: sign_in(client, user, PASSWORD).await?, ..person })
+}
+
+/// Registers somebody with a password.
+pub(crate) async fn registered(client: &Client, user: &str) -> anyhow::Result<Person> {
     let body = json!({"userId": user, "password": PASSWORD});
     let registered = expect(client.post("/api/v1/persons", &body).await?, 201, "a registration")?;
-    let token = sign_in(client, user, PASSWORD).await?;
     Ok(Person {
         user: user.to_owned(),
         password: PASSWORD.to_owned(),
-        token,
         id: registered.text("/personId"),
         receipt_index: registered.json()["receipt"]["index"].as_u64().context("a receipt has an index")?,
-        device: None,
-        seat: None,
+        ..Person::default()
     })
 }
 
@@ -217,9 +212,18 @@ pub(crate) async fn device(client: &Client, user: &str) -> anyhow::Result<Person
 
 /// Signs somebody in with a password: their token.
 pub(crate) async fn sign_in(client: &Client, user: &str, password: &str) -> anyhow::Result<String> {
-    let body = json!({"userId": user, "credentials": password});
-    let answer = expect(client.post("/api/v1/authenticate", &body).await?, 200, "a sign-in")?;
+    let answer = expect(sign_in_password(client, user, password).await?, 200, "a sign-in")?;
     Ok(answer.text("/token"))
+}
+
+/// Signs somebody in with a password: the whole answer.
+pub(crate) async fn sign_in_password(
+    client: &Client,
+    user: &str,
+    password: &str,
+) -> anyhow::Result<crate::client::Answer> {
+    let body = json!({"userId": user, "credentials": password});
+    client.post("/api/v1/authenticate", &body).await
 }
 
 /// Signs somebody in with their device: the whole answer.

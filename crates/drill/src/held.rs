@@ -3,9 +3,10 @@
 use std::{fs, net::Ipv4Addr, time::Duration};
 
 use load::{Hold, float, hold};
+use report::Area;
 use rustix::process::{Pid, Resource, getrlimit};
 
-use crate::{ground::Ground, pause, report::Area};
+use crate::{ground::Ground, pause};
 
 const NAME: &str = "volume/held-connections";
 const TITLE: &str = "Thousands who are connected and silent keep nobody else from being served";

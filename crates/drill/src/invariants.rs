@@ -10,7 +10,9 @@ mod secret_votes;
 mod updates;
 mod votes;
 
-use crate::{ground::Ground, observer::Observer, report::Flow};
+use report::Flow;
+
+use crate::{ground::Ground, observer::Observer};
 
 /// Checks all of them; whoever watched the checkpoints until now is asked what they saw.
 pub(crate) fn run(ground: &mut Ground, observer: Observer) -> anyhow::Result<Flow> {

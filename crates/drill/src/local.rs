@@ -90,6 +90,11 @@ impl Local {
         &self.data
     }
 
+    /// The file of its database, which is there unless its database is a server's.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.data.join("services/identity.db")
+    }
+
     /// Everything that it writes: data, settings, and what it said.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()

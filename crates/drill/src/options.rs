@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use ledger::note::VerifierKey;
 
-use crate::{profile::ProfileName, report::Area};
+use report::Area;
+
+use crate::profile::ProfileName;
 
 /// Which target, how hard, and where the report goes.
 #[derive(Debug, Clone, Args)]

@@ -4,10 +4,11 @@ use std::{fs, net::Ipv4Addr, path::Path, process::Command};
 
 use rustix::process::{Resource, getrlimit};
 
+use report::{Finding, Machine};
+
 use crate::{
     faults::{clocks, fleet},
     held,
-    report::{Finding, Machine},
 };
 
 /// The machine that the drill runs on.

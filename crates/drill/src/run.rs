@@ -14,11 +14,15 @@ use load::{
     journey::Journey,
     target::Target,
 };
+use report::{
+    self, Area, FORM, Finding, Flow, HEAT_MS, KneeResult, LoadResult, Machine, Moment, Report, RunInfo,
+    Signer, Timeline, Verdict, cost, targets,
+};
 
 use crate::{
     attack, checklist,
     client::{Client, Keeper, expect},
-    compliance, cost, election,
+    compliance, election,
     faults::{self, Broken},
     ground::{self, Ground, Staff},
     invariants,
@@ -27,10 +31,6 @@ use crate::{
     observer::Observer,
     options::DrillOptions,
     preflight,
-    report::{
-        self, Area, FORM, Finding, Flow, HEAT_MS, KneeResult, LoadResult, Machine, Moment, Report, RunInfo,
-        Signer, Timeline, Verdict, targets,
-    },
     screen::{Screen, say},
     volume,
 };

@@ -9,11 +9,9 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use load::Live;
+use report::{Check, Outcome};
 
-use crate::{
-    pause,
-    report::{Check, Outcome},
-};
+use crate::pause;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Where nobody looks at a line that moves, how often a load says how it goes.

@@ -3,15 +3,9 @@
 use std::time::Duration;
 
 use load::{Phase, Ran, Search, Shape, Spacing, Trial, float};
+use report::{Area, KneeResult, LoadResult, Outcome};
 
-use crate::{
-    followers,
-    ground::Ground,
-    held,
-    profile::Volume,
-    report::{Area, KneeResult, LoadResult, Outcome},
-    secret,
-};
+use crate::{followers, ground::Ground, held, profile::Volume, secret};
 
 /// Of callers at a rate that is asked for, so many must end well.
 const GOOD_SHARE_MIN: f64 = 0.99;
@@ -70,26 +64,7 @@ fn one(ground: &mut Ground, volume: &Volume) -> anyhow::Result<LoadResult> {
     let ran = ground.run(&journey.title, load)?;
     let result = told(&journey.name, &journey.title, &describe(&volume.phases), &ran);
     let counts = &ran.record.counts;
-    let share = float(counts.good) / float(counts.offered.max(1));
-    let mut against = Vec::new();
-    if counts.wrong > 0 {
-        against.push(format!("{} answers were not what they should be", counts.wrong));
-        against.extend(ran.record.wrong.iter().cloned());
-    }
-    if share < GOOD_SHARE_MIN {
-        let text = format!(
-            "{:.2} % ended well, not {:.0} % ({} refused, {} unknown)",
-            share * 100.0,
-            GOOD_SHARE_MIN * 100.0,
-            counts.refused,
-            counts.unknown
-        );
-        against.push(text);
-        against.extend(ran.record.wrong.iter().cloned());
-    }
-    if result.p99_ms > volume.p99_ms_max {
-        against.push(format!("the 99th percentile is {:.0} ms, not {:.0}", result.p99_ms, volume.p99_ms_max));
-    }
+    let against = against(&result, &ran.record.wrong, volume.p99_ms_max);
     let title = format!("{}: served at the rate that is asked for", journey.title);
     let detail = format!(
         "{}: {} came, {} ended well ({:.1} a second), p50 {:.1} ms, p99 {:.1} ms",
@@ -97,12 +72,43 @@ fn one(ground: &mut Ground, volume: &Volume) -> anyhow::Result<LoadResult> {
     );
     let name = format!("volume/{}", journey.name);
     match &result.invalid {
-        Some(why) if counts.wrong == 0 => {
-            ground.found(Area::Volume, &name, &title, Outcome::Invalid, why.clone(), against);
+        Some(why) => {
+            let detail = format!("{why}; {detail}");
+            ground.found(Area::Volume, &name, &title, Outcome::Invalid, detail, against);
         }
-        _ => ground.judged(Area::Volume, &name, &title, detail, against),
+        None => ground.judged(Area::Volume, &name, &title, detail, against),
     }
     Ok(result)
+}
+
+/// What a load says against the target. How many were served and how fast says nothing of it if the generator was late itself;
+/// a wrong answer is one all the same.
+fn against(result: &LoadResult, wrong: &[String], p99_ms_max: f64) -> Vec<String> {
+    let counts = &result.counts;
+    let mut against = Vec::new();
+    if counts.wrong > 0 {
+        against.push(format!("{} answers were not what they should be", counts.wrong));
+        against.extend(wrong.iter().cloned());
+    }
+    if result.invalid.is_some() {
+        return against;
+    }
+    let share = float(counts.good) / float(counts.offered.max(1));
+    if share < GOOD_SHARE_MIN {
+        against.push(format!(
+            "{:.2} % ended well, not {:.0} % ({} refused, {} unknown)",
+            share * 100.0,
+            GOOD_SHARE_MIN * 100.0,
+            counts.refused,
+            counts.unknown
+        ));
+        // Examples of those too who got no answer.
+        against.extend(wrong.iter().filter(|_| counts.wrong == 0).cloned());
+    }
+    if result.p99_ms > p99_ms_max {
+        against.push(format!("the 99th percentile is {:.0} ms, not {p99_ms_max:.0}", result.p99_ms));
+    }
+    against
 }
 
 fn search(
@@ -184,4 +190,27 @@ fn describe(phases: &[Phase]) -> String {
         }
     });
     format!("Poisson, {}", parts.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use load::Counts;
+
+    use super::*;
+
+    #[test]
+    fn a_late_generator_excuses_slowness_and_no_wrong_answer() {
+        let load = |good, wrong, p99_ms, invalid: Option<&str>| LoadResult {
+            counts: Counts { offered: 100, good, wrong, refused: 100 - good - wrong, unknown: 0 },
+            p99_ms,
+            invalid: invalid.map(str::to_owned),
+            ..LoadResult::default()
+        };
+        let count = |load| against(&load, &["500".to_owned()], 50.0).len();
+        assert_eq!(count(load(100, 0, 20.0, None)), 0);
+        assert_eq!(count(load(100, 0, 80.0, None)), 1);
+        assert_eq!(count(load(90, 0, 80.0, None)), 3, "a share, an example and a percentile");
+        assert_eq!(count(load(90, 0, 80.0, Some("the generator was late"))), 0);
+        assert_eq!(count(load(90, 5, 80.0, Some("the generator was late"))), 2);
+    }
 }

@@ -36,6 +36,7 @@ const ORDER: &[&str] = &[
     "elections",
     "console",
     "load",
+    "report",
     "drill",
     "server",
     "rig",

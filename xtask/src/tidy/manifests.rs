@@ -16,7 +16,11 @@ const BANNED: [(&str, &str); 3] = [
 const RESERVED: [(&str, &[&str], &str); 3] = [
     ("tokio-postgres", &["store"], "ask for what is wanted as a function of the store"),
     ("rusqlite", &["store", "bench"], "ask for what is wanted as a function of the store"),
-    ("anyhow", &["peers", "load", "drill", "server", "rig", "bench", "xtask"], "write an enum of errors"),
+    (
+        "anyhow",
+        &["peers", "load", "report", "drill", "server", "rig", "bench", "xtask"],
+        "write an enum of errors",
+    ),
 ];
 
 /// Lints that hold other rules of the house: they stay on for everybody.

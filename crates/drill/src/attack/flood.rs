@@ -3,11 +3,9 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use load::{Live, Phase, Shape, Spacing, float};
+use report::{Area, Outcome};
 
-use crate::{
-    ground::{Ground, in_background},
-    report::{Area, Outcome},
-};
+use crate::ground::{Ground, in_background};
 
 const NAME: &str = "attack/flood";
 const TITLE: &str = "Honest people are served while a few networks flood the target";

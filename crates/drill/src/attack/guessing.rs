@@ -4,11 +4,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
 
+use report::Area;
+
 use super::raw;
-use crate::{
-    ground::{Ground, sign_in},
-    report::Area,
-};
+use crate::ground::{Ground, sign_in};
 
 const GUESSES: usize = 40;
 const TOKENS: usize = 200;

@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
+use report::Area;
+
 use super::{lines, raw};
-use crate::{ground::Ground, report::Area};
+use crate::ground::Ground;
 
 const LIST: &str = include_str!("../../lists/injections.txt");
 const NAME: &str = "attack/injections";

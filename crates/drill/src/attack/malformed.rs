@@ -1,7 +1,9 @@
 //! Requests that are none: none is served, none is answered with a failure of the target, and it serves on.
 
+use report::Area;
+
 use super::{lines, raw};
-use crate::{ground::Ground, report::Area};
+use crate::ground::Ground;
 
 const LIST: &str = include_str!("../../lists/malformed.txt");
 const NAME: &str = "attack/malformed";

@@ -3,10 +3,11 @@
 use http::Method;
 use serde_json::Value;
 
+use report::{Area, Outcome};
+
 use crate::{
     client::Client,
     ground::{Ground, device, sign_in_device},
-    report::{Area, Outcome},
 };
 
 const NAME: &str = "attack/privileges";

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
+use report::Area;
+
 use crate::{
     client::expect,
     ground::{Ground, device, signed},
-    report::Area,
 };
 
 const NAME: &str = "attack/replay";

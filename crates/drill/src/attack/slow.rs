@@ -4,11 +4,11 @@ use std::{io::Write, time::Duration};
 
 use super::raw;
 use load::{Live, Phase, Shape, Spacing, float};
+use report::{Area, Outcome};
 
 use crate::{
     ground::{Ground, in_background, stopwatch},
     pause,
-    report::{Area, Outcome},
 };
 
 const NAME: &str = "attack/slow";

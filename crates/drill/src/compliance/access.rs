@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use load::people::public_key;
+use report::Area;
 
 use crate::{
     client::expect,
     ground::{Ground, PASSWORD, citizen},
-    report::Area,
 };
 
 const NAME: &str = "compliance/access";

@@ -5,7 +5,9 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use crate::{ground::Ground, report::Area};
+use report::Area;
+
+use crate::ground::Ground;
 
 const NAME: &str = "compliance/audit";
 const TITLE: &str = "The audit trail can be verified, and a change to it is found";

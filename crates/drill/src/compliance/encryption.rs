@@ -1,11 +1,9 @@
 //! Encryption in transit: what the target agrees to.
 
 use load::dial::dial;
+use report::{Area, Outcome};
 
-use crate::{
-    ground::Ground,
-    report::{Area, Outcome},
-};
+use crate::ground::Ground;
 
 const NAME: &str = "compliance/in-transit";
 const TITLE: &str = "Nobody on the way can read what is sent";

@@ -9,12 +9,12 @@ use std::{
 use anyhow::Context;
 use clock::Clock;
 use load::target::Target;
+use report::{Area, Outcome};
 
 use crate::{
     client::{Client, expect},
     ground::{Ground, device, sign_in_device},
     local::{Local, NodeOptions},
-    report::{Area, Outcome},
 };
 
 const NAME: &str = "failure/clock";

@@ -6,12 +6,12 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tokio::time;
 
 use load::target::Target;
+use report::Area;
 
 use crate::{
     client::Client,
     ground::{Ground, device, sign_in_device},
     local::{Local, NodeOptions},
-    report::Area,
 };
 
 const NAME: &str = "failure/disk-full";

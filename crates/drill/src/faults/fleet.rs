@@ -8,25 +8,26 @@ use std::{path::Path, time::Duration};
 use harm::Harm;
 use started::Fleet;
 
+use report::{Area, FaultResult, Outcome, targets};
+
 use crate::{
     ground::Ground,
     invariants::{audit::Entries, checkpoints, kept},
     ledger_keys::LedgerKeys,
     local, pause,
-    report::{Area, FaultResult, Outcome},
 };
 
 const POSTGRES: (&str, &str) =
     ("failure/postgresql", "A PostgreSQL that crashes or stands still loses nothing, and service comes back");
 const REDIS: (&str, &str) = ("failure/redis", "A Redis that crashes or stands still stops nobody");
-const NODES: (&str, &str) =
-    (NODES_NAME, "Half of all nodes may be killed, stand still or be cut off, and the others serve");
+const NODES: (&str, &str) = (
+    targets::FAILING_NODES,
+    "Half of all nodes may be killed, stand still or be cut off, and the others serve",
+);
 const KEPT: (&str, &str) = (
     "failure/fleet-kept",
     "Whatever happened to a fleet, what any node acknowledged stands, once, in one history",
 );
-/// The name of the check that half of the nodes may fail.
-pub(crate) const NODES_NAME: &str = "failure/fleet-nodes";
 /// How long it is well before the first of them.
 const WELL: Duration = Duration::from_secs(1);
 

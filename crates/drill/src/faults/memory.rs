@@ -9,13 +9,13 @@ use std::{
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use load::{people::Person, target::Target};
+use report::{Area, Outcome};
 
 use crate::{
     client::Client,
-    ground::{Ground, citizen, device, sign_in_device, stopwatch},
+    ground::{Ground, device, registered, sign_in_device, sign_in_password, stopwatch},
     local::{Local, NodeOptions},
     pause,
-    report::{Area, Outcome},
 };
 
 const NAME: &str = "failure/memory";
@@ -60,7 +60,7 @@ pub(super) fn short(ground: &mut Ground) -> anyhow::Result<()> {
     for number in 0..COME {
         let user = format!("{names}-short-{number}");
         let came = ground.block_on(async {
-            if number % 2 == 0 { device(&hurried, &user).await } else { citizen(&hurried, &user).await }
+            if number % 2 == 0 { device(&hurried, &user).await } else { registered(&hurried, &user).await }
         });
         match came {
             Ok(person) => promised.push(person),
@@ -69,9 +69,11 @@ pub(super) fn short(ground: &mut Ground) -> anyhow::Result<()> {
     }
     let (refusals, how) = (bound.refusals(), bound.name());
     bound.lift()?;
-    let (mut ended, mut against) = (false, Vec::new());
-    for person in promised.iter().filter(|person| person.device.is_some()) {
-        if !is_remembered(ground, &mut local, &client, person, &mut ended)? {
+    let (mut ended, mut against, mut remembered) = (false, Vec::new(), 0);
+    for person in &promised {
+        if is_remembered(ground, &mut local, &client, person, &mut ended)? {
+            remembered += 1;
+        } else {
             against.push(format!("{} was acknowledged, and is lost", person.user));
         }
     }
@@ -81,7 +83,8 @@ pub(super) fn short(ground: &mut Ground) -> anyhow::Result<()> {
     }
     let fate = if ended { "was ended, and started again" } else { "went on" };
     let detail = format!(
-        "with {} MiB more and no others ({how}) the node {fate}; {failed} of {COME} had no good answer, {} are remembered",
+        "with {} MiB more and no others ({how}) the node {fate}; {failed} of {COME} had no good answer, {remembered} \
+         of {} who were promised something signed in afterwards",
         LEFT_BYTES >> 20,
         promised.len()
     );
@@ -106,7 +109,13 @@ fn is_remembered(
     loop {
         *ended |= !local.runs();
         local.revive()?;
-        match ground.block_on(sign_in_device(client, person)) {
+        let signed_in = ground.block_on(async {
+            match &person.device {
+                Some(_) => sign_in_device(client, person).await,
+                None => sign_in_password(client, &person.user, &person.password).await,
+            }
+        });
+        match signed_in {
             Ok(answer) if answer.status == 200 => return Ok(true),
             Ok(answer) if matches!(answer.status, 401 | 403 | 404) => return Ok(false),
             Ok(_) | Err(_) if began.elapsed() > WELL_MAX => return Ok(false),

@@ -7,12 +7,9 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use load::history::Stands;
+use report::{Area, Outcome};
 
-use crate::{
-    client::Client,
-    ground::Ground,
-    report::{Area, Outcome},
-};
+use crate::{client::Client, ground::Ground};
 
 const PAGE: u64 = 1000;
 const NAME: &str = "invariants/audit";

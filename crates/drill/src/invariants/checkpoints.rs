@@ -3,12 +3,13 @@
 use anyhow::Context;
 use ledger::merkle::{Hash, verify_consistency};
 
+use report::Area;
+
 use crate::{
     client::Client,
     ground::Ground,
     ledger_keys::LedgerKeys,
     observer::{Seen, look},
-    report::Area,
 };
 
 const NAME: &str = "invariants/checkpoints";

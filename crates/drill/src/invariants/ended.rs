@@ -2,10 +2,11 @@
 
 use http::Method;
 
+use report::Area;
+
 use crate::{
     client::Client,
     ground::{Ground, device, sign_in_device},
-    report::Area,
 };
 
 const NAME: &str = "invariants/ended-sessions";

@@ -4,13 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::audit::Entries;
 use load::history::{Breach, Checked, Commands, EXTENSION, Stands, check as compare, sort};
+use report::{Area, Flow};
 use uuid::Uuid;
 
-use crate::{
-    ground::Ground,
-    report::{Area, Flow},
-    secret::Secret,
-};
+use crate::{ground::Ground, secret::Secret};
 
 const NAME: &str = "invariants/acknowledged";
 const TITLE: &str = "Every acknowledged change stands in the ledger, once, as it was acknowledged";
@@ -67,33 +64,36 @@ pub(crate) fn compare_all(
     alone: bool,
 ) -> anyhow::Result<(Checked, Vec<String>)> {
     let checked = compare(sort(&files_in(history, EXTENSION)?)?, entries, commands, alone)?;
+    let against = told(&checked);
+    Ok((checked, against))
+}
+
+/// What speaks against a ledger: some of it in words, and how much more there is.
+pub(super) fn told(checked: &Checked) -> Vec<String> {
     let mut against: Vec<_> = checked.told.iter().map(said).collect();
     let untold = checked.breaches.saturating_sub(against.len() as u64);
     if untold > 0 {
         against.push(format!("and {untold} more"));
     }
-    Ok((checked, against))
+    against
 }
 
 fn flow(checked: &Checked) -> Flow {
-    let count = |is: fn(&Breach) -> bool| checked.told.iter().filter(|breach| is(breach)).count() as u64;
-    let lost = count(|breach| matches!(breach, Breach::Lost { .. }));
-    let altered = count(|breach| matches!(breach, Breach::Altered { .. }));
-    let doubled = count(|breach| matches!(breach, Breach::Doubled { .. } | Breach::Unasked { .. }));
+    let Checked { acknowledged, unknown, lost, altered, doubled, unasked, .. } = *checked;
     Flow {
-        asked: checked.acknowledged + checked.unknown,
-        acknowledged: checked.acknowledged,
-        unknown: checked.unknown,
+        asked: acknowledged + unknown,
+        acknowledged,
+        unknown,
         refused: 0,
-        found: checked.acknowledged.saturating_sub(lost + altered),
+        found: acknowledged.saturating_sub(lost + altered + doubled),
         lost,
         altered,
-        doubled,
+        doubled: doubled + unasked,
         proven: 0,
     }
 }
 
-pub(super) fn said(breach: &Breach) -> String {
+fn said(breach: &Breach) -> String {
     match breach {
         Breach::Lost { index, command } => {
             format!("{command} was acknowledged as entry {index}, and is not there")
@@ -106,5 +106,28 @@ pub(super) fn said(breach: &Breach) -> String {
         Breach::Unasked { command, stand, acknowledged, unknown } => format!(
             "{command} stands there {stand} times; {acknowledged} were acknowledged, and {unknown} had no answer"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_count_what_is_not_told_too() {
+        let examples = vec![Breach::Doubled { index: 1 }; 20];
+        let checked = Checked {
+            acknowledged: 1000,
+            breaches: 601,
+            lost: 300,
+            altered: 200,
+            doubled: 100,
+            unasked: 7,
+            told: examples,
+            ..Checked::default()
+        };
+        let Flow { found, lost, altered, doubled, .. } = flow(&checked);
+        assert_eq!((found, lost, altered, doubled), (400, 300, 200, 107));
+        assert_eq!(told(&checked).last().map(String::as_str), Some("and 581 more"));
     }
 }

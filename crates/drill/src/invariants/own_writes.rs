@@ -2,10 +2,9 @@
 
 use serde_json::json;
 
-use crate::{
-    ground::{Ground, device, sign_in_device},
-    report::Area,
-};
+use report::Area;
+
+use crate::ground::{Ground, device, sign_in_device};
 
 const NAME: &str = "invariants/own-writes";
 const TITLE: &str = "Whoever has changed something sees it with their next question";

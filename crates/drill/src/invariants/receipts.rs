@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::kept::files;
 use load::history::{Acknowledgement, EXTENSION, sort};
+use report::Area;
 
-use crate::{client::Client, ground::Ground, ledger_keys::LedgerKeys, report::Area};
+use crate::{client::Client, ground::Ground, ledger_keys::LedgerKeys};
 
 const NAME: &str = "invariants/receipts";
 const TITLE: &str = "Every receipt's proof leads to a signed checkpoint";

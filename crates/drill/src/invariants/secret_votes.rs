@@ -8,10 +8,11 @@ use load::{
     Phase, Shape, Spacing,
     history::{Checked, VOTES_EXTENSION, check as compare},
 };
+use report::Area;
 use serde_json::Value;
 
 use super::{
-    kept::{files, said},
+    kept::{files, told},
     receipts::prove_body,
     votes::{Posted, board, votes_of},
 };
@@ -19,7 +20,6 @@ use crate::{
     client::{Client, expect},
     election,
     ground::{Ground, stopwatch},
-    report::Area,
     secret::Secret,
 };
 
@@ -79,7 +79,7 @@ fn acknowledged(ground: &Ground, posted: &[Posted], against: &mut Vec<String>) -
     let votes = votes_of(&files, &ground.commands, COMMAND)?;
     let entries = posted.iter().map(|posted| Ok(posted.stands.clone()));
     let checked = compare(votes, entries, &ground.commands, true)?;
-    against.extend(checked.told.iter().map(said));
+    against.extend(told(&checked));
     if checked.acknowledged == 0 {
         against.push("no vote was acknowledged at all".to_owned());
     }

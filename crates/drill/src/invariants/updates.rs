@@ -4,11 +4,11 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use serde_json::{Value, json};
 
 use load::people::public_key;
+use report::Area;
 
 use crate::{
     client::Client,
     ground::{Ground, PASSWORD, citizen},
-    report::Area,
 };
 
 const NAME: &str = "invariants/updates";

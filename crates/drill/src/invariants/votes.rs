@@ -8,14 +8,14 @@ use load::{
     Phase, Shape, Spacing,
     history::{Acknowledgement, Commands, Stands, VOTES_EXTENSION, check as compare, sort},
 };
+use report::Area;
 use serde_json::Value;
 
-use super::kept::{files, said};
+use super::kept::{files, told};
 use crate::{
     client::{Client, expect},
     election,
     ground::Ground,
-    report::Area,
 };
 
 const NAME: &str = "invariants/votes";
@@ -48,7 +48,7 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<()> {
     let votes = votes_of(&files, &ground.commands, COMMAND)?;
     // Nobody but the drill is on the roll.
     let checked = compare(votes, entries, &ground.commands, true)?;
-    let mut against: Vec<_> = checked.told.iter().map(said).collect();
+    let mut against = told(&checked);
     let roll = ground.people.citizens.len() as u64;
     let counted =
         results["contests"][0]["ballots"].as_u64().context("a result says how many were counted")?;

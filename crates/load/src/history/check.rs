@@ -45,13 +45,28 @@ pub struct Checked {
     pub unknown: u64,
     pub entries: u64,
     pub breaches: u64,
-    /// The first of them.
+    /// All of each kind, however few of them are told.
+    pub lost: u64,
+    pub altered: u64,
+    pub doubled: u64,
+    /// Entries that nobody asked for.
+    pub unasked: u64,
+    /// The first breaches, as examples.
     pub told: Vec<Breach>,
 }
 
 impl Checked {
     fn breach(&mut self, breach: Breach) {
         self.breaches += 1;
+        match &breach {
+            Breach::Lost { .. } => self.lost += 1,
+            Breach::Altered { .. } => self.altered += 1,
+            Breach::Doubled { .. } => self.doubled += 1,
+            Breach::Gap { .. } => {}
+            Breach::Unasked { stand, acknowledged, unknown, .. } => {
+                self.unasked += stand.saturating_sub(acknowledged + unknown);
+            }
+        }
         if self.told.len() < TOLD_MAX {
             self.told.push(breach);
         }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{Folder, MANY_COME, PASSWORD};
 
-/// The part of a drill that must notice a lie.
+/// The part of a drill that must notice a lie, and by which check; any other check may notice it too.
 fn notices(lie: Lie) -> (&'static str, &'static str) {
     match lie {
         Lie::Forgets | Lie::GivesOneReceiptTwice | Lie::DropsAnEntry => {
@@ -22,6 +22,7 @@ fn notices(lie: Lie) -> (&'static str, &'static str) {
         Lie::TakesBack => ("invariants", "invariants/checkpoints"),
         Lie::DoesItTwice => ("invariants", "invariants/acknowledged"),
         Lie::TakesItAgain => ("attack", "attack/replay"),
+        Lie::SignsTheErasedIn | Lie::KeepsTheErased => ("compliance", "compliance/erased"),
         Lie::ThrowsAVoteAway | Lie::PutsAVoteInTwice | Lie::CountsAVoterTwice => {
             ("invariants", "invariants/votes")
         }
@@ -104,6 +105,9 @@ fn an_encrypted_target_is_drilled_like_any_other() {
     let (url, own) = (format!("https://{}", server.public), own.display().to_string());
     let tried = drill_target(&url, &[], &["--only", "compliance,attack", "--ca-file", &own]);
     assert_eq!(tried.why(), Vec::<String>::new());
+    // Files that nobody read show nothing.
+    assert_eq!(tried.outcome_of("compliance/erasure"), Some("not-exercised"));
+    assert_eq!(tried.outcome_of("compliance/erased"), Some("passed"));
     for name in ["attack/injections", "attack/malformed", "attack/passwords", "attack/slow"] {
         assert_eq!(tried.outcome_of(name), Some("passed"), "{name}");
     }

@@ -4,13 +4,9 @@ use std::time::Duration;
 
 use super::{Found, started::Fleet};
 use load::proxy::Weather;
+use report::{FaultResult, Outcome};
 
-use crate::{
-    local::Local,
-    pause,
-    probe::Asked,
-    report::{FaultResult, Outcome},
-};
+use crate::{local::Local, pause, probe::Asked};
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A node leaves a database alone for half a minute that did not answer: it may take as long to notice that it does.

@@ -57,6 +57,35 @@ fn an_entry_that_was_left_out_is_a_gap_and_a_loss() {
 }
 
 #[test]
+fn examples_are_few_and_counts_are_true() {
+    let history = (0..300).chain(150..200).map(acknowledged);
+    let mut sorted: Vec<_> = history.collect();
+    sorted.sort_by_key(|one| one.index);
+    let entries = (0..100).map(entry).chain((100..200).map(|index| Stands {
+        subject: None,
+        leaf: None,
+        ..entry(index)
+    }));
+    let entries = entries.map(|entry| Stands {
+        command: if entry.index < 40 { "identity/sign-out".to_owned() } else { entry.command.clone() },
+        ..entry
+    });
+    let checked =
+        check(sorted.into_iter().map(Ok), entries.map(Ok), &commands(), true).expect("both can be read");
+    assert_eq!(checked.told.len(), TOLD_MAX);
+    assert_eq!((checked.lost, checked.altered, checked.doubled), (100, 40, 50));
+    assert_eq!(checked.breaches, 190);
+}
+
+#[test]
+fn every_entry_that_nobody_asked_for_counts() {
+    let entries =
+        (0..60).map(|index| entry(index * 2)).map(|entry| Stands { index: entry.index / 2, ..entry });
+    let checked = check([], entries.map(Ok), &commands(), true).expect("both can be read");
+    assert_eq!((checked.unasked, checked.told.len()), (60, 1));
+}
+
+#[test]
 fn one_entry_for_two_who_were_told_that_it_is_theirs_is_doubled() {
     let told = found([3, 3].map(acknowledged).to_vec(), (0..5).map(entry).collect(), false);
     assert_eq!(told, [Breach::Doubled { index: 3 }]);

@@ -47,6 +47,10 @@ pub(super) enum Lie {
     TakesBack,
     /// Takes a signature that was used before.
     TakesItAgain,
+    /// Signs somebody in who was erased.
+    SignsTheErasedIn,
+    /// Shows somebody who was erased.
+    KeepsTheErased,
     /// Says that a vote was taken, and throws it away.
     ThrowsAVoteAway,
     /// Puts one vote on the board twice.
@@ -55,7 +59,7 @@ pub(super) enum Lie {
     CountsAVoterTwice,
 }
 
-pub(super) const LIES: [Lie; 13] = [
+pub(super) const LIES: [Lie; 15] = [
     Lie::Forgets,
     Lie::LosesAnUpdate,
     Lie::DropsAnEntry,
@@ -66,6 +70,8 @@ pub(super) const LIES: [Lie; 13] = [
     Lie::DoesItTwice,
     Lie::TakesBack,
     Lie::TakesItAgain,
+    Lie::SignsTheErasedIn,
+    Lie::KeepsTheErased,
     Lie::ThrowsAVoteAway,
     Lie::PutsAVoteInTwice,
     Lie::CountsAVoterTwice,
@@ -160,6 +166,30 @@ impl Liar {
         first.entry(key.to_owned()).or_insert_with(|| (status, bytes.clone())).clone()
     }
 
+    /// Is the lie to say what was said first to this question?
+    fn says_it_again(&self, method: &Method, path: &str, key: &str, status: StatusCode) -> bool {
+        let of_a_person = method == Method::GET && path.starts_with("/api/v1/persons/");
+        match self.lie {
+            Lie::ShowsWhatWas => of_a_person && status == 200,
+            Lie::KeepsTheErased => of_a_person,
+            Lie::LetsTheEndedPass => method == Method::GET && path == "/api/v1/session",
+            Lie::TakesItAgain | Lie::SignsTheErasedIn => {
+                let known = || self.first.lock().expect("nobody panics").contains_key(key);
+                method == Method::POST && path == "/api/v1/authenticate" && (status == 200 || known())
+            }
+            Lie::Forgets
+            | Lie::LosesAnUpdate
+            | Lie::DropsAnEntry
+            | Lie::ForgesAReceipt
+            | Lie::GivesOneReceiptTwice
+            | Lie::DoesItTwice
+            | Lie::TakesBack
+            | Lie::ThrowsAVoteAway
+            | Lie::PutsAVoteInTwice
+            | Lie::CountsAVoterTwice => false,
+        }
+    }
+
     /// What is said in place of the truth, if this is a moment to lie.
     fn lie(
         &self,
@@ -169,6 +199,9 @@ impl Liar {
         status: StatusCode,
         bytes: &Bytes,
     ) -> Option<(StatusCode, Bytes)> {
+        if self.says_it_again(method, path, key, status) {
+            return Some(self.first(key, status, bytes));
+        }
         let registers = method == Method::POST && path == "/api/v1/persons" && status == 201;
         let changed = |change: &dyn Fn(&mut Value)| {
             let mut body: Value = serde_json::from_slice(bytes).ok()?;
@@ -207,23 +240,10 @@ impl Liar {
                 let first: Value = serde_json::from_slice(&first).ok()?;
                 changed(&|body| body["receipt"] = first["receipt"].clone())
             }
-            Lie::ShowsWhatWas if method == Method::GET && path.starts_with("/api/v1/persons/") => {
-                (status == 200).then(|| self.first(key, status, bytes))
-            }
-            Lie::LetsTheEndedPass if method == Method::GET && path == "/api/v1/session" => {
-                Some(self.first(key, status, bytes))
-            }
             Lie::TakesBack if path.ends_with("/checkpoint") => {
                 // The second time it is asked and ever after, what it said the first time, a little smaller.
                 let (_, first) = self.first(path, status, bytes);
                 (first != bytes && self.turn()).then_some((status, first))
-            }
-            Lie::TakesItAgain if method == Method::POST && path == "/api/v1/authenticate" => {
-                let known = self.first.lock().expect("nobody panics").contains_key(key);
-                if status == 200 {
-                    self.first(key, status, bytes);
-                }
-                (known && status != 200).then(|| self.first(key, status, bytes))
             }
             Lie::Forgets
             | Lie::LosesAnUpdate
@@ -235,6 +255,8 @@ impl Liar {
             | Lie::DoesItTwice
             | Lie::TakesBack
             | Lie::TakesItAgain
+            | Lie::SignsTheErasedIn
+            | Lie::KeepsTheErased
             | Lie::ThrowsAVoteAway
             | Lie::PutsAVoteInTwice
             | Lie::CountsAVoterTwice => None,

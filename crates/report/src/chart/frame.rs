@@ -183,7 +183,7 @@ pub(super) fn drawing(title: &str, height: f64, drawn: &str) -> String {
 }
 
 /// Text as it may stand in a page.
-pub(in crate::report) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -199,7 +199,7 @@ pub(in crate::report) fn escaped(text: &str) -> String {
 }
 
 /// Milliseconds as short as they can be told.
-pub(in crate::report) fn told_ms(ms: f64) -> String {
+pub(crate) fn told_ms(ms: f64) -> String {
     match ms {
         ms if ms >= 1000.0 => trimmed(&format!("{:.1}", ms / 1000.0), "s"),
         ms if ms >= 10.0 => format!("{ms:.0} ms"),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use load::float;
 
 use super::frame::{WIDTH, drawing, told_ms};
-use crate::report::{HEAT_MS, Timeline};
+use crate::{HEAT_MS, Timeline};
 
 const LEFT: f64 = 64.0;
 const ROW: f64 = 16.0;
@@ -14,7 +14,7 @@ const TOP: f64 = 4.0;
 const COLUMNS_MAX: usize = 300;
 
 /// One cell for each second and each span of latencies, the darker the more.
-pub(in crate::report) fn heat(timeline: &Timeline) -> String {
+pub(crate) fn heat(timeline: &Timeline) -> String {
     let rows = HEAT_MS.len() + 1;
     let each = timeline.seconds.len().div_ceil(COLUMNS_MAX).max(1);
     let columns: Vec<Vec<u64>> = timeline

@@ -1,14 +1,14 @@
 //! Latency by percentile: how long the unlucky waited.
 
 use super::frame::{Frame, Scale, told_ms};
-use crate::report::LoadResult;
+use crate::LoadResult;
 
 /// What a name takes up, and how far right it may begin.
 const NAME_HEIGHT: f64 = 14.0;
 const NAME_X_MAX: f64 = 530.0;
 
 /// One line a load; the first stands out, the others are for comparison.
-pub(in crate::report) fn percentiles(loads: &[LoadResult]) -> String {
+pub(crate) fn percentiles(loads: &[LoadResult]) -> String {
     let all = || loads.iter().flat_map(|load| load.percentiles.iter().map(|(_, ms)| *ms));
     let y = Scale::by_powers(all().fold(f64::MAX, f64::min).min(1e5), all().fold(0.1, f64::max));
     let mut frame = Frame::new(

@@ -15,7 +15,7 @@ use super::{Report, SignedBy};
 const HEADING: &str = "holdfast drill report v1";
 
 /// A key to sign with, and whose it is.
-pub(crate) struct Signer {
+pub struct Signer {
     keys: SigningKeys,
     name: KeyName,
     whose: String,
@@ -23,7 +23,7 @@ pub(crate) struct Signer {
 
 impl Signer {
     /// With the key of a deployment's ledger, for a deployment whose keys the drill may read.
-    pub(crate) fn of_ledger(folder: &Path, deployment: &str) -> anyhow::Result<Self> {
+    pub fn of_ledger(folder: &Path, deployment: &str) -> anyhow::Result<Self> {
         let keys =
             Keys::open_existing(folder, &Clock::System).context("cannot read the deployment's keys")?;
         let name = KeyName::new(&format!("{deployment}/drill"))?;
@@ -32,7 +32,7 @@ impl Signer {
     }
 
     /// With a key of the drill's own, kept in a file; made if there is none.
-    pub(crate) fn in_file(path: &Path) -> anyhow::Result<Self> {
+    pub fn in_file(path: &Path) -> anyhow::Result<Self> {
         if !path.exists() {
             let seed: [u8; 32] = Clock::System.random();
             fs::write(path, hex::encode(seed)).with_context(|| format!("cannot write {}", path.display()))?;
@@ -48,7 +48,7 @@ impl Signer {
 
     /// With a key that is used this once and kept nowhere: it shows that report and signature belong together, not who
     /// made them.
-    pub(crate) fn once(run: &str) -> anyhow::Result<Self> {
+    pub fn once(run: &str) -> anyhow::Result<Self> {
         let (seed, other): ([u8; 32], [u8; 32]) = (Clock::System.random(), Clock::System.random());
         let whose = "made for this one report and kept nowhere".to_owned();
         let name = KeyName::new(&format!("holdfast-drill/{run}"))?;
@@ -56,7 +56,7 @@ impl Signer {
     }
 
     /// The public half.
-    pub(crate) fn public(&self) -> SignedBy {
+    pub fn public(&self) -> SignedBy {
         SignedBy {
             key: VerifierKey::new(self.name.clone(), self.keys.ed25519()).to_string(),
             whose: self.whose.clone(),
@@ -64,7 +64,7 @@ impl Signer {
     }
 
     /// Signs the data of a report.
-    pub(crate) fn sign(&self, report: &Report, json: &[u8]) -> anyhow::Result<String> {
+    pub fn sign(&self, report: &Report, json: &[u8]) -> anyhow::Result<String> {
         let text = text(report, json);
         let key = VerifierKey::new(self.name.clone(), self.keys.ed25519());
         let bytes = self.keys.sign_ed25519(text.as_bytes())?;

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Checks the signature, and that the page and the list of checks say what the data says. Returns what to tell.
-pub(crate) fn check_report(folder: &Path, expected: Option<&str>) -> anyhow::Result<String> {
+pub fn check_report(folder: &Path, expected: Option<&str>) -> anyhow::Result<String> {
     let read = |name: &str| fs::read(folder.join(name)).with_context(|| format!("cannot read {name}"));
     let json = read(JSON)?;
     let report: Report = serde_json::from_slice(&json).context("the data is no report of a drill")?;

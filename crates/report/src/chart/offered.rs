@@ -1,10 +1,10 @@
 //! What was offered, and how much of it ended well: where the two part lies the knee.
 
 use super::frame::{Frame, Scale, told_rate};
-use crate::report::KneeResult;
+use crate::KneeResult;
 
 /// One search for the knee.
-pub(in crate::report) fn offered(knee: &KneeResult) -> String {
+pub(crate) fn offered(knee: &KneeResult) -> String {
     let mut trials = knee.trials.clone();
     trials.sort_by(|a, b| a.offered_per_s.total_cmp(&b.offered_per_s));
     let most = trials.iter().map(|trial| trial.offered_per_s).fold(1.0, f64::max) * 1.05;

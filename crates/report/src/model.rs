@@ -5,78 +5,78 @@ use serde::{Deserialize, Serialize};
 use load::{Counts, Trial};
 
 /// The version of this form.
-pub(crate) const FORM: u32 = 1;
+pub const FORM: u32 = 1;
 
 /// Everything that a drill found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Report {
-    pub(crate) form: u32,
-    pub(crate) run: RunInfo,
-    pub(crate) machine: Machine,
-    pub(crate) verdict: Verdict,
+pub struct Report {
+    pub form: u32,
+    pub run: RunInfo,
+    pub machine: Machine,
+    pub verdict: Verdict,
     /// The original guide's targets, and what was seen of them here.
-    pub(crate) targets: Vec<TargetRow>,
-    pub(crate) checks: Vec<Check>,
-    pub(crate) loads: Vec<LoadResult>,
-    pub(crate) knees: Vec<KneeResult>,
-    pub(crate) timeline: Timeline,
-    pub(crate) faults: Vec<FaultResult>,
-    pub(crate) acknowledgements: Flow,
-    pub(crate) cost: Option<Cost>,
-    pub(crate) preflight: Vec<Finding>,
+    pub targets: Vec<TargetRow>,
+    pub checks: Vec<Check>,
+    pub loads: Vec<LoadResult>,
+    pub knees: Vec<KneeResult>,
+    pub timeline: Timeline,
+    pub faults: Vec<FaultResult>,
+    pub acknowledgements: Flow,
+    pub cost: Option<Cost>,
+    pub preflight: Vec<Finding>,
     /// The profile as it was run.
-    pub(crate) configuration: serde_json::Value,
-    pub(crate) signed_by: SignedBy,
+    pub configuration: serde_json::Value,
+    pub signed_by: SignedBy,
 }
 
 /// Which run this was.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct RunInfo {
-    pub(crate) id: String,
-    pub(crate) began_at: String,
-    pub(crate) took_s: f64,
-    pub(crate) profile: String,
-    pub(crate) seed: u64,
-    pub(crate) target: String,
+pub struct RunInfo {
+    pub id: String,
+    pub began_at: String,
+    pub took_s: f64,
+    pub profile: String,
+    pub seed: u64,
+    pub target: String,
     /// The drill started the target itself.
-    pub(crate) local: bool,
+    pub local: bool,
     /// The version of the program, and the commit that it was built from if that is known.
-    pub(crate) version: String,
-    pub(crate) commit: Option<String>,
+    pub version: String,
+    pub commit: Option<String>,
 }
 
 /// What it ran on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Machine {
-    pub(crate) processor: String,
-    pub(crate) cores: usize,
-    pub(crate) memory_bytes: u64,
-    pub(crate) kernel: String,
-    pub(crate) descriptors_max: u64,
+pub struct Machine {
+    pub processor: String,
+    pub cores: usize,
+    pub memory_bytes: u64,
+    pub kernel: String,
+    pub descriptors_max: u64,
     /// Other work on it when the run began: the load average of one minute.
-    pub(crate) busy_before: f64,
+    pub busy_before: f64,
 }
 
 /// Did it hold?
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Verdict {
-    pub(crate) held: bool,
+pub struct Verdict {
+    pub held: bool,
     /// In one sentence.
-    pub(crate) summary: String,
-    pub(crate) passed: usize,
-    pub(crate) failed: usize,
-    pub(crate) invalid: usize,
-    pub(crate) not_exercised: usize,
+    pub summary: String,
+    pub passed: usize,
+    pub failed: usize,
+    pub invalid: usize,
+    pub not_exercised: usize,
 }
 
 /// How far a figure reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Scope {
+pub enum Scope {
     Measured,
     /// Computed from what was measured, by a formula that stands beside it.
     Extrapolated,
@@ -86,21 +86,21 @@ pub(crate) enum Scope {
 /// One line of target against achieved.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct TargetRow {
-    pub(crate) metric: String,
-    pub(crate) target: String,
-    pub(crate) achieved: String,
-    pub(crate) scope: Scope,
+pub struct TargetRow {
+    pub metric: String,
+    pub target: String,
+    pub achieved: String,
+    pub scope: Scope,
     /// Nothing where nobody can say.
-    pub(crate) met: Option<bool>,
+    pub met: Option<bool>,
     /// The formula, or why it was not tested.
-    pub(crate) note: String,
+    pub note: String,
 }
 
 /// What a check came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Outcome {
+pub enum Outcome {
     Failed,
     /// It was tried, and says nothing about the target.
     Invalid,
@@ -111,7 +111,7 @@ pub(crate) enum Outcome {
 /// Which part of the drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Area {
+pub enum Area {
     /// How much it bears.
     Volume,
     /// Is everything that was promised kept?
@@ -125,11 +125,11 @@ pub(crate) enum Area {
 }
 
 impl Area {
-    pub(crate) const ALL: [Self; 5] =
+    pub const ALL: [Self; 5] =
         [Self::Volume, Self::Invariants, Self::Failure, Self::Attack, Self::Compliance];
 
     #[must_use]
-    pub(crate) const fn title(self) -> &'static str {
+    pub const fn title(self) -> &'static str {
         match self {
             Self::Volume => "Volume",
             Self::Invariants => "What was promised",
@@ -143,152 +143,169 @@ impl Area {
 /// One thing that was checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Check {
-    pub(crate) area: Area,
-    pub(crate) name: String,
+pub struct Check {
+    pub area: Area,
+    pub name: String,
     /// What holds if it passes, as a sentence.
-    pub(crate) title: String,
-    pub(crate) outcome: Outcome,
+    pub title: String,
+    pub outcome: Outcome,
     /// What was done and seen, with figures.
-    pub(crate) detail: String,
+    pub detail: String,
     /// Examples of what was wrong.
-    pub(crate) evidence: Vec<String>,
+    pub evidence: Vec<String>,
+}
+
+impl Check {
+    /// What a check came to. What speaks against the target is a failure, whatever else is said of how it was tried: here, and
+    /// nowhere else, so that no part of a drill can forget it.
+    pub fn new(
+        area: Area,
+        name: &str,
+        title: &str,
+        outcome: Outcome,
+        detail: impl Into<String>,
+        against: Vec<String>,
+    ) -> Self {
+        let outcome = if against.is_empty() { outcome } else { Outcome::Failed };
+        let (name, title, detail) = (name.to_owned(), title.to_owned(), detail.into());
+        Self { area, name, title, outcome, detail, evidence: against }
+    }
 }
 
 /// What a load came to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct LoadResult {
-    pub(crate) journey: String,
-    pub(crate) title: String,
-    pub(crate) shape: String,
-    pub(crate) seconds: f64,
-    pub(crate) counts: Counts,
-    pub(crate) good_per_s: f64,
+pub struct LoadResult {
+    pub journey: String,
+    pub title: String,
+    pub shape: String,
+    pub seconds: f64,
+    pub counts: Counts,
+    pub good_per_s: f64,
     pub p50_ms: f64,
     pub p95_ms: f64,
     pub p99_ms: f64,
-    pub(crate) max_ms: f64,
+    pub max_ms: f64,
     /// Pairs of percentile and milliseconds.
-    pub(crate) percentiles: Vec<(f64, f64)>,
+    pub percentiles: Vec<(f64, f64)>,
     pub generator_lag_p99_ms: f64,
-    pub(crate) generator_busy: f64,
+    pub generator_busy: f64,
     /// Why it says nothing of the target, if so.
-    pub(crate) invalid: Option<String>,
+    pub invalid: Option<String>,
 }
 
 /// A search for the highest rate that holds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct KneeResult {
-    pub(crate) journey: String,
-    pub(crate) title: String,
-    pub(crate) found_per_s: Option<f64>,
-    pub(crate) at_least: bool,
+pub struct KneeResult {
+    pub journey: String,
+    pub title: String,
+    pub found_per_s: Option<f64>,
+    pub at_least: bool,
     pub p99_ms_max: f64,
-    pub(crate) trials: Vec<Trial>,
+    pub trials: Vec<Trial>,
 }
 
 /// A run second by second.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Timeline {
-    pub(crate) seconds: Vec<Moment>,
-    pub(crate) bands: Vec<Band>,
+pub struct Timeline {
+    pub seconds: Vec<Moment>,
+    pub bands: Vec<Band>,
 }
 
 /// One second.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Moment {
-    pub(crate) counts: Counts,
-    pub(crate) answered: u64,
+pub struct Moment {
+    pub counts: Counts,
+    pub answered: u64,
     pub p50_ms: f64,
     pub p99_ms: f64,
-    pub(crate) max_ms: f64,
+    pub max_ms: f64,
     /// How many took how long, by [`HEAT_MS`].
-    pub(crate) heat: Vec<u64>,
+    pub heat: Vec<u64>,
 }
 
 /// The upper ends of the heat map's rows, in milliseconds; the last row has no end.
-pub(crate) const HEAT_MS: [f64; 13] =
+pub const HEAT_MS: [f64; 13] =
     [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0];
 
 /// When something was done to the target.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Band {
-    pub(crate) name: String,
-    pub(crate) from_s: f64,
-    pub(crate) to_s: f64,
+pub struct Band {
+    pub name: String,
+    pub from_s: f64,
+    pub to_s: f64,
 }
 
 /// A fault, and how the target took it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct FaultResult {
-    pub(crate) name: String,
-    pub(crate) title: String,
-    pub(crate) outcome: Outcome,
-    pub(crate) from_s: f64,
-    pub(crate) to_s: f64,
+pub struct FaultResult {
+    pub name: String,
+    pub title: String,
+    pub outcome: Outcome,
+    pub from_s: f64,
+    pub to_s: f64,
     /// What the probe saw of it: a fault that nobody sees proves nothing.
-    pub(crate) bit: String,
+    pub bit: String,
     /// From when it was lifted to the first probe that was well, in milliseconds.
-    pub(crate) recovered_ms: Option<f64>,
+    pub recovered_ms: Option<f64>,
 }
 
 /// What became of acknowledgements.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Flow {
-    pub(crate) asked: u64,
-    pub(crate) acknowledged: u64,
-    pub(crate) unknown: u64,
-    pub(crate) refused: u64,
-    pub(crate) found: u64,
-    pub(crate) lost: u64,
-    pub(crate) altered: u64,
-    pub(crate) doubled: u64,
-    pub(crate) proven: u64,
+pub struct Flow {
+    pub asked: u64,
+    pub acknowledged: u64,
+    pub unknown: u64,
+    pub refused: u64,
+    pub found: u64,
+    pub lost: u64,
+    pub altered: u64,
+    pub doubled: u64,
+    pub proven: u64,
 }
 
 /// What a load would cost.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Cost {
-    pub(crate) load_per_s: f64,
-    pub(crate) measured_per_s: f64,
-    pub(crate) headroom: f64,
-    pub(crate) nodes: u64,
-    pub(crate) node_price: f64,
-    pub(crate) money_a_month: f64,
-    pub(crate) formula: String,
+pub struct Cost {
+    pub load_per_s: f64,
+    pub measured_per_s: f64,
+    pub headroom: f64,
+    pub nodes: u64,
+    pub node_price: f64,
+    pub money_a_month: f64,
+    pub formula: String,
 }
 
 /// Something that was found out before the run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Finding {
-    pub(crate) name: String,
+pub struct Finding {
+    pub name: String,
     /// Can it be tested here?
-    pub(crate) possible: bool,
-    pub(crate) detail: String,
+    pub possible: bool,
+    pub detail: String,
 }
 
 /// Whose signature is under the report.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SignedBy {
+pub struct SignedBy {
     /// A C2SP verifier key.
-    pub(crate) key: String,
-    pub(crate) whose: String,
+    pub key: String,
+    pub whose: String,
 }
 
 impl Verdict {
     /// From all checks: it held if nothing failed and something passed.
     #[must_use]
-    pub(crate) fn of(checks: &[Check]) -> Self {
+    pub fn of(checks: &[Check]) -> Self {
         let count = |outcome| checks.iter().filter(|check| check.outcome == outcome).count();
         let (passed, failed) = (count(Outcome::Passed), count(Outcome::Failed));
         let (invalid, not_exercised) = (count(Outcome::Invalid), count(Outcome::NotExercised));
@@ -313,13 +330,16 @@ mod tests {
     use super::*;
 
     fn check(outcome: Outcome) -> Check {
-        Check {
-            area: Area::Volume,
-            name: "a".to_owned(),
-            title: "A".to_owned(),
-            outcome,
-            detail: String::new(),
-            evidence: Vec::new(),
+        Check::new(Area::Volume, "a", "A", outcome, "", Vec::new())
+    }
+
+    #[test]
+    fn what_speaks_against_a_target_is_a_failure_whatever_else_is_said() {
+        for outcome in [Outcome::Passed, Outcome::NotExercised, Outcome::Invalid, Outcome::Failed] {
+            let lost = vec!["somebody was acknowledged, and is lost".to_owned()];
+            let found = Check::new(Area::Failure, "a", "A", outcome, "nothing was seen of it", lost);
+            assert_eq!(found.outcome, Outcome::Failed, "{outcome:?}");
+            assert_eq!(check(outcome).outcome, outcome);
         }
     }
 

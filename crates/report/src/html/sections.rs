@@ -3,7 +3,7 @@
 use load::float;
 
 use super::{put, text, told};
-use crate::report::{Area, Report, Scope, chart, targets::grouped};
+use crate::{Area, Report, Scope, chart, targets::grouped};
 
 /// Target against achieved, and how far each figure reaches.
 pub(super) fn targets(page: &mut String, report: &Report) {

@@ -3,10 +3,10 @@
 use load::float;
 
 use super::frame::{Frame, Scale, told_ms, told_s};
-use crate::report::Timeline;
+use crate::Timeline;
 
 /// The median and the 99th percentile of each second.
-pub(in crate::report) fn latency(timeline: &Timeline) -> String {
+pub(crate) fn latency(timeline: &Timeline) -> String {
     let seconds = &timeline.seconds;
     let most = seconds.iter().map(|moment| moment.p99_ms).fold(1.0, f64::max);
     let least = seconds.iter().filter(|moment| moment.counts.offered > 0).map(|moment| moment.p50_ms);
@@ -27,7 +27,7 @@ pub(in crate::report) fn latency(timeline: &Timeline) -> String {
         }
     }
     for (class, pick) in [
-        ("line quiet", (|moment| moment.p50_ms) as fn(&crate::report::Moment) -> f64),
+        ("line quiet", (|moment| moment.p50_ms) as fn(&crate::Moment) -> f64),
         ("line", |moment| moment.p99_ms),
     ] {
         let points = seconds.iter().enumerate().map(|(second, moment)| {

@@ -3,18 +3,21 @@
 use super::{Check, FaultResult, KneeResult, LoadResult, Outcome, Scope, TargetRow};
 use load::float;
 
+/// The name of the check that half of the nodes may fail.
+pub const FAILING_NODES: &str = "failure/fleet-nodes";
+
 /// What the rows are made of.
-pub(crate) struct Seen<'s> {
-    pub(crate) loads: &'s [LoadResult],
-    pub(crate) knees: &'s [KneeResult],
-    pub(crate) faults: &'s [FaultResult],
-    pub(crate) checks: &'s [Check],
-    pub(crate) cores: usize,
-    pub(crate) held_connections: usize,
+pub struct Seen<'s> {
+    pub loads: &'s [LoadResult],
+    pub knees: &'s [KneeResult],
+    pub faults: &'s [FaultResult],
+    pub checks: &'s [Check],
+    pub cores: usize,
+    pub held_connections: usize,
 }
 
 /// Every line, in the guide's order.
-pub(crate) fn rows(seen: &Seen<'_>) -> Vec<TargetRow> {
+pub fn rows(seen: &Seen<'_>) -> Vec<TargetRow> {
     let mut rows = vec![throughput(seen), per_hour(seen)];
     rows.push(concurrent(seen));
     rows.extend(latencies(seen));
@@ -52,7 +55,7 @@ fn row(metric: &str, target: &str, scope: Scope, met: Option<bool>, note: &str, 
     }
 }
 
-/// The largest rate that was found to hold, and of what.
+/// The largest rate that was found to hold, and of what: every row says of what.
 fn best<'s>(seen: &Seen<'s>) -> Option<(&'s KneeResult, f64)> {
     let found = seen.knees.iter().filter_map(|knee| Some((knee, knee.found_per_s?)));
     found.max_by(|a, b| a.1.total_cmp(&b.1))
@@ -77,11 +80,12 @@ fn throughput(seen: &Seen<'_>) -> TargetRow {
 
 fn per_hour(seen: &Seen<'_>) -> TargetRow {
     let (metric, target) = ("Requests in an hour", "1,000,000,000");
-    let Some((_, found)) = best(seen) else {
+    let Some((knee, found)) = best(seen) else {
         return row(metric, target, Scope::NotTested, None, "no rate was found that holds", "–");
     };
     let hour = found * 3600.0;
-    let note = format!("{} a second × 3,600 s, if the rate holds that long", grouped(found));
+    let note =
+        format!("{} of {} a second × 3,600 s, if the rate holds that long", grouped(found), knee.title);
     row(metric, target, Scope::Extrapolated, Some(hour >= 1e9), &note, &grouped(hour))
 }
 
@@ -101,17 +105,30 @@ fn concurrent(seen: &Seen<'_>) -> TargetRow {
     row(metric, target, Scope::Extrapolated, Some(people >= 1e7), &note, &grouped(people))
 }
 
+/// Of each percentile the worst of all loads: what is quick beside it makes nobody wait less.
 fn latencies(seen: &Seen<'_>) -> Vec<TargetRow> {
-    let Some(load) = seen.loads.iter().find(|load| load.invalid.is_none()) else {
-        return vec![row("Latency (p50)", "10 ms", Scope::NotTested, None, "no load was valid", "–")];
-    };
-    let note = format!("{}, {}", load.title, load.shape);
-    let line = |metric: &str, target_ms: f64, found_ms: f64| {
+    let valid: Vec<_> = seen.loads.iter().filter(|load| load.invalid.is_none()).collect();
+    let left_out = left_out(seen);
+    let line = |metric: &str, target_ms: f64, of: fn(&LoadResult) -> f64| {
         let target = format!("{target_ms:.0} ms");
+        let Some(worst) = valid.iter().max_by(|a, b| of(a).total_cmp(&of(b))) else {
+            return row(metric, &target, Scope::NotTested, None, "no load was valid", "–");
+        };
+        let found_ms = of(worst);
+        let note =
+            format!("the slowest of {} loads: {}, {}{left_out}", valid.len(), worst.title, worst.shape);
         let achieved = format!("{found_ms:.2} ms");
         row(metric, &target, Scope::Measured, Some(found_ms <= target_ms), &note, &achieved)
     };
-    vec![line("Latency (p50)", 10.0, load.p50_ms), line("Latency (p99)", 100.0, load.p99_ms)]
+    vec![line("Latency (p50)", 10.0, |load| load.p50_ms), line("Latency (p99)", 100.0, |load| load.p99_ms)]
+}
+
+/// How many loads say nothing, as the end of a sentence.
+fn left_out(seen: &Seen<'_>) -> String {
+    match seen.loads.iter().filter(|load| load.invalid.is_some()).count() {
+        0 => String::new(),
+        count => format!("; {count} more say nothing, because the generator was the limit"),
+    }
 }
 
 fn errors(seen: &Seen<'_>) -> TargetRow {
@@ -124,19 +141,22 @@ fn errors(seen: &Seen<'_>) -> TargetRow {
         return row(metric, target, Scope::NotTested, None, "no load was valid", "–");
     }
     let percent = float(bad) / float(offered) * 100.0;
-    let note =
-        format!("{bad} of {} at the rates that were asked for; refusals count", grouped(float(offered)));
+    let note = format!(
+        "{bad} of {} at the rates that were asked for; refusals count{}",
+        grouped(float(offered)),
+        left_out(seen)
+    );
     row(metric, target, Scope::Measured, Some(percent < 0.1), &note, &format!("{percent:.3} %"))
 }
 
 fn availability(seen: &Seen<'_>) -> TargetRow {
     let (metric, target) = ("Availability", "99.99 %");
-    let worst = seen
-        .faults
-        .iter()
-        .filter_map(|fault| fault.recovered_ms)
-        .fold(None, |worst: Option<f64>, ms| Some(worst.map_or(ms, |worst| worst.max(ms))));
-    let Some(worst) = worst else {
+    let lost: Vec<_> = never_well(seen.faults).map(|fault| fault.title.as_str()).collect();
+    if !lost.is_empty() {
+        let achieved = format!("not well again after {} of {} faults", lost.len(), seen.faults.len());
+        return row(metric, target, Scope::Measured, Some(false), &lost.join("; "), &achieved);
+    }
+    let Some(worst) = seen.faults.iter().filter_map(|fault| fault.recovered_ms).reduce(f64::max) else {
         return row(metric, target, Scope::NotTested, None, "nothing was broken in this run", "–");
     };
     // 99.99 % of a month of 30 days leaves 259.2 s.
@@ -149,9 +169,14 @@ fn availability(seen: &Seen<'_>) -> TargetRow {
     row(metric, target, Scope::Extrapolated, None, &note, &achieved)
 }
 
+/// The faults that the target did not come back from while anybody waited for it.
+pub(crate) fn never_well(faults: &[FaultResult]) -> impl Iterator<Item = &FaultResult> {
+    faults.iter().filter(|fault| fault.recovered_ms.is_none())
+}
+
 fn failing_nodes(seen: &Seen<'_>) -> TargetRow {
     let (metric, target) = ("Failing nodes", "half of all nodes");
-    match seen.checks.iter().find(|check| check.name == crate::faults::fleet::NODES_NAME) {
+    match seen.checks.iter().find(|check| check.name == FAILING_NODES) {
         Some(check) if matches!(check.outcome, Outcome::Passed | Outcome::Failed) => {
             let held = check.outcome == Outcome::Passed;
             let achieved = if held { "half of them" } else { "fewer" };
@@ -190,7 +215,7 @@ fn of_checks(seen: &Seen<'_>) -> Vec<TargetRow> {
 }
 
 /// A number with its thousands apart.
-pub(crate) fn grouped(number: f64) -> String {
+pub fn grouped(number: f64) -> String {
     let digits = format!("{:.0}", number.abs());
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -205,6 +230,55 @@ pub(crate) fn grouped(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn seen<'s>(loads: &'s [LoadResult], faults: &'s [FaultResult]) -> Seen<'s> {
+        Seen { loads, knees: &[], faults, checks: &[], cores: 2, held_connections: 0 }
+    }
+
+    #[test]
+    fn latencies_are_those_of_the_slowest_load_whichever_came_first() {
+        let load = |title: &str, p50_ms, p99_ms, invalid: Option<&str>| LoadResult {
+            title: title.to_owned(),
+            p50_ms,
+            p99_ms,
+            invalid: invalid.map(str::to_owned),
+            ..LoadResult::default()
+        };
+        let loads = [
+            load("Ask", 1.0, 2.0, None),
+            load("Sign in", 70.0, 80.0, None),
+            load("Vote", 3.0, 300.0, None),
+            load("Register", 900.0, 900.0, Some("the generator was late")),
+        ];
+        let rows = latencies(&seen(&loads, &[]));
+        let told: Vec<_> = rows.iter().map(|row| (row.achieved.as_str(), row.met)).collect();
+        assert_eq!(told, [("70.00 ms", Some(false)), ("300.00 ms", Some(false))]);
+        assert!(
+            rows[0].note.contains("3 loads: Sign in") && rows[1].note.contains("Vote"),
+            "{}",
+            rows[1].note
+        );
+        assert!(rows[0].note.contains("1 more say nothing"), "{}", rows[0].note);
+        assert!(latencies(&seen(&[], &[])).iter().all(|row| row.scope == Scope::NotTested));
+    }
+
+    #[test]
+    fn a_fault_that_was_never_recovered_from_is_the_worst_of_all() {
+        let fault = |recovered_ms: Option<f64>| FaultResult {
+            name: "killed".to_owned(),
+            title: "A node that is killed".to_owned(),
+            outcome: if recovered_ms.is_some() { Outcome::Passed } else { Outcome::Failed },
+            from_s: 0.0,
+            to_s: 1.0,
+            bit: String::new(),
+            recovered_ms,
+        };
+        let row = availability(&seen(&[], &[fault(Some(100.0)), fault(None)]));
+        assert_eq!((row.achieved.as_str(), row.met), ("not well again after 1 of 2 faults", Some(false)));
+        let row = availability(&seen(&[], &[fault(Some(100.0)), fault(Some(300.0))]));
+        assert_eq!((row.achieved.as_str(), row.scope), ("864 such faults a month", Scope::Extrapolated));
+        assert_eq!(availability(&seen(&[], &[])).scope, Scope::NotTested);
+    }
 
     #[test]
     fn thousands_stand_apart() {

@@ -4,7 +4,10 @@ mod sections;
 
 use std::fmt::Write;
 
-use super::{Outcome, Report, chart, targets::grouped};
+use super::{
+    Outcome, Report, chart,
+    targets::{grouped, never_well},
+};
 use sections::{checks, configuration, loads, targets};
 
 const STYLE: &str = include_str!("html/style.css");
@@ -65,7 +68,10 @@ fn facts(page: &mut String, report: &Report) {
         figures.reduce(f64::max).map_or_else(|| "–".to_owned(), told)
     };
     let best = most(&mut report.knees.iter().filter_map(|knee| knee.found_per_s), grouped);
-    let slowest = most(&mut report.faults.iter().filter_map(|fault| fault.recovered_ms), chart::told_ms);
+    let slowest = match never_well(&report.faults).count() {
+        0 => most(&mut report.faults.iter().filter_map(|fault| fault.recovered_ms), chart::told_ms),
+        count => format!("none after {count}"),
+    };
     let flow = &report.acknowledgements;
     let facts = [
         (verdict.passed.to_string(), "checks held"),

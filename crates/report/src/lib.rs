@@ -2,14 +2,15 @@
 
 mod chart;
 mod check_report;
+pub mod cost;
 mod folder;
 mod html;
 mod junit;
 mod model;
 mod signature;
-pub(crate) mod targets;
+pub mod targets;
 
-pub(crate) use check_report::check_report;
-pub(crate) use folder::write;
-pub(crate) use model::*;
-pub(crate) use signature::Signer;
+pub use check_report::check_report;
+pub use folder::write;
+pub use model::*;
+pub use signature::Signer;

@@ -12,7 +12,7 @@ pub(super) const JUNIT: &str = "report.xml";
 pub(super) const NOTE: &str = "report.note";
 
 /// Writes all of it into a folder, which is made if it is not there.
-pub(crate) fn write(report: &Report, folder: &Path, signer: &Signer) -> anyhow::Result<()> {
+pub fn write(report: &Report, folder: &Path, signer: &Signer) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let json = serde_json::to_vec_pretty(report)?;
     let note = signer.sign(report, &json)?;

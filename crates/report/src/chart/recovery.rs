@@ -5,13 +5,13 @@ use std::fmt::Write;
 use load::float;
 
 use super::frame::{WIDTH, drawing, escaped, told_ms};
-use crate::report::FaultResult;
+use crate::FaultResult;
 
 const LEFT: f64 = 150.0;
 const ROW: f64 = 30.0;
 
 /// One bar a fault: its own length, and then until it was well again.
-pub(in crate::report) fn recovery(faults: &[FaultResult]) -> String {
+pub(crate) fn recovery(faults: &[FaultResult]) -> String {
     let length = |fault: &FaultResult| (fault.to_s - fault.from_s) * 1000.0;
     let most =
         faults.iter().map(|fault| length(fault) + fault.recovered_ms.unwrap_or(0.0)).fold(1.0, f64::max);

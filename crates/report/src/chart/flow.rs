@@ -5,13 +5,13 @@ use std::fmt::Write;
 use load::float;
 
 use super::frame::{WIDTH, drawing};
-use crate::report::{Flow, targets::grouped};
+use crate::{Flow, targets::grouped};
 
 const LEFT: f64 = 150.0;
 const ROW: f64 = 34.0;
 
 /// Bars of one scale: asked, acknowledged, found again, proven; and what is missing.
-pub(in crate::report) fn flow(flow: &Flow) -> String {
+pub(crate) fn flow(flow: &Flow) -> String {
     let rows = [
         ("asked for", flow.asked + flow.refused, "of the ledger, in all parts of the drill"),
         ("acknowledged", flow.acknowledged, "the target said: it has happened"),

@@ -115,3 +115,18 @@ fn the_page_asks_nobody_else_for_anything_and_runs_nothing_that_was_sent_to_it()
     }
     assert!(page.len() < 2 << 20);
 }
+
+#[test]
+fn a_fault_that_was_never_recovered_from_is_told_at_the_head_of_the_page() {
+    let fault = |recovered_ms| FaultResult {
+        name: "killed".to_owned(),
+        title: "A node that is killed".to_owned(),
+        outcome: Outcome::Failed,
+        from_s: 0.0,
+        to_s: 1.0,
+        bit: String::new(),
+        recovered_ms,
+    };
+    let page = html::page(&Report { faults: vec![fault(Some(100.0)), fault(None)], ..sample() });
+    assert!(page.contains("<dt>the slowest recovery</dt><dd>none after 1</dd>"));
+}
