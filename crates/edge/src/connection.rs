@@ -41,6 +41,7 @@ enum Version {
 /// Serves a connection until either side is done with it. Whatever goes wrong ends it and nothing else.
 pub(crate) async fn serve(socket: TcpStream, port: Arc<Port>, entry: Entry) {
     let watch = entry.watch().clone();
+    let _open = port.edge.traffic().connect();
     let time = millis(port.edge.config().handshake_ms_max);
     let mut opening = pin!(tokio::time::timeout(time, open(socket, &port)));
     let opened = poll_fn(|cx| match watch.listen(cx) {

@@ -18,7 +18,7 @@ use http::{Method, StatusCode};
 use telemetry::Metrics;
 
 pub(crate) use shelf::RouteSlot;
-use shelf::Shelves;
+use shelf::{Shelf, Shelves};
 
 thread_local! {
     /// Which shelf this thread counts on.
@@ -35,7 +35,7 @@ pub(crate) const UNMATCHED: &str = "unmatched";
 
 /// Counts requests for a whole process: `http_requests_total`, `http_request_duration_seconds` and
 /// `http_requests_in_flight`, and the same under the names of the OpenTelemetry conventions,
-/// `http_server_request_duration_seconds` and `http_server_active_requests`. Make one, and give it to every [`crate::Edge`].
+/// `http_server_request_duration_seconds` and `http_server_active_requests`; and connections, `http_connections_open`. Make one, and give it to every [`crate::Edge`].
 #[derive(Debug, Clone)]
 pub struct Traffic(Arc<Shelves>);
 
@@ -76,24 +76,33 @@ impl Traffic {
     }
 
     /// Holds a place among the requests in flight.
-    pub(crate) fn enter(&self) -> InFlight {
+    pub(crate) fn enter(&self) -> Present {
+        self.present(Shelf::in_flight)
+    }
+
+    /// Holds a place among the open connections.
+    pub(crate) fn connect(&self) -> Present {
+        self.present(Shelf::connections)
+    }
+
+    fn present(&self, count: fn(&Shelf) -> &AtomicI64) -> Present {
         let seat = SEAT.get();
-        self.0.of(seat).in_flight().fetch_add(1, Ordering::Relaxed);
-        InFlight { shelves: self.0.clone(), seat }
+        count(self.0.of(seat)).fetch_add(1, Ordering::Relaxed);
+        Present { shelves: self.0.clone(), seat, count }
     }
 }
 
-/// A request in flight, until it is dropped.
+/// A request in flight, or an open connection, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct InFlight {
+pub(crate) struct Present {
     shelves: Arc<Shelves>,
     seat: usize,
+    count: fn(&Shelf) -> &AtomicI64,
 }
 
-impl Drop for InFlight {
+impl Drop for Present {
     fn drop(&mut self) {
-        let in_flight: &AtomicI64 = self.shelves.of(self.seat).in_flight();
-        in_flight.fetch_sub(1, Ordering::Relaxed);
+        (self.count)(self.shelves.of(self.seat)).fetch_sub(1, Ordering::Relaxed);
     }
 }
 

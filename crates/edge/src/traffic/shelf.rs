@@ -35,6 +35,7 @@ pub(super) struct Shelves {
 #[repr(align(128))]
 pub(super) struct Shelf {
     in_flight: AtomicI64,
+    connections: AtomicI64,
     counts: Mutex<Counts>,
 }
 
@@ -74,6 +75,7 @@ impl Shelves {
         let bounds_ns: Box<[u64]> = bounds_seconds.iter().copied().map(nanoseconds).collect();
         let shelf = || Shelf {
             in_flight: AtomicI64::new(0),
+            connections: AtomicI64::new(0),
             counts: Mutex::new(Counts { bounds_ns: bounds_ns.clone(), ..Counts::default() }),
         };
         Self { shelves: (0..threads.max(1)).map(|_| shelf()).collect(), bounds_seconds }
@@ -129,6 +131,10 @@ impl Shelf {
 
     pub(super) const fn in_flight(&self) -> &AtomicI64 {
         &self.in_flight
+    }
+
+    pub(super) const fn connections(&self) -> &AtomicI64 {
+        &self.connections
     }
 }
 
@@ -234,10 +240,15 @@ impl Collector for Shelves {
         let routes = self.sum();
         self.encode_routes(&routes, &mut encoder)?;
         self.encode_outcomes(&routes, &mut encoder)?;
-        let in_flight = self.shelves.iter().map(|shelf| shelf.in_flight.load(Ordering::Relaxed)).sum::<i64>();
-        for name in ["http_requests_in_flight", "http_server_active_requests"] {
-            let gauge = encoder.encode_descriptor(name, IN_FLIGHT_HELP, None, MetricType::Gauge)?;
-            ConstGauge::new(in_flight).encode(gauge)?;
+        let gauges: [(_, _, fn(&Shelf) -> &AtomicI64); _] = [
+            ("http_requests_in_flight", IN_FLIGHT_HELP, Shelf::in_flight),
+            ("http_server_active_requests", IN_FLIGHT_HELP, Shelf::in_flight),
+            ("http_connections_open", "Connections that are open, on all ports", Shelf::connections),
+        ];
+        for (name, help, count) in gauges {
+            let present = self.shelves.iter().map(|shelf| count(shelf).load(Ordering::Relaxed)).sum::<i64>();
+            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(present).encode(gauge)?;
         }
         Ok(())
     }
