@@ -1,5 +1,7 @@
 //! Subject access (GDPR, articles 15 and 20): an export has everything that the person has given, and what happened.
 
+use anyhow::ensure;
+use http::Method;
 use serde_json::{Value, json};
 
 use load::people::public_key;
@@ -7,22 +9,45 @@ use report::Area;
 
 use crate::{
     client::expect,
-    ground::{Ground, PASSWORD, citizen},
+    ground::{Ground, PASSWORD, citizen, sign_in},
 };
 
 const NAME: &str = "compliance/access";
 const TITLE: &str = "An export holds everything that is held about a person";
+/// What the person is changed to, and by which command.
+const CHANGED_KIND: &str = "staff";
+const STANDING: &str = "identity/change-standing";
 
 pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let name = ground.name("export");
-    let against = ground.block_on(one(ground, &name))?;
-    let detail = "a person with a name, a device, two sessions and a changed standing asked for their data";
+    let (against, changed) = ground.block_on(one(ground, &name))?;
+    let standing = match changed {
+        true => "and a changed standing",
+        false => "whose standing nobody could change (--administrator-token-file),",
+    };
+    let detail = format!("a person with a name, a device, two sessions {standing} asked for their data");
     ground.judged(Area::Compliance, NAME, TITLE, detail, against);
     Ok(())
 }
 
-async fn one(ground: &Ground, name: &str) -> anyhow::Result<Vec<String>> {
-    let person = citizen(&ground.client, name).await?;
+/// What is missing, and whether the person's standing was changed before.
+async fn one(ground: &Ground, name: &str) -> anyhow::Result<(Vec<String>, bool)> {
+    let mut person = citizen(&ground.client, name).await?;
+    let standing = format!("/api/v1/persons/{}/standing", person.id);
+    let changed = match &ground.staff.administrator {
+        Some(administrator) => {
+            let body = json!({"kind": CHANGED_KIND, "roles": [], "disabled": false});
+            let status = administrator.send(Method::PUT, &standing, Some(&body)).await?.status;
+            // Their token may have ended, or they may have to come later.
+            ensure!(matches!(status, 204 | 401 | 403 | 429 | 503), "changing a standing gave {status}");
+            status == 204
+        }
+        None => false,
+    };
+    if changed {
+        // It ends their sessions.
+        person.token = sign_in(&ground.client, name, PASSWORD).await?;
+    }
     let client = ground.client.with_token(&person.token);
     let label = format!("phone of {name}");
     let key = aws_lc_rs::signature::Ed25519KeyPair::generate()?;
@@ -46,8 +71,12 @@ async fn one(ground: &Ground, name: &str) -> anyhow::Result<Vec<String>> {
     };
     want("the device's label", any("deviceKeys", &|key| key["label"] == json!(label)));
     want("two sessions", export["sessions"].as_array().is_some_and(|all| all.len() >= 2));
+    if changed {
+        want("the kind that was changed", export["kind"] == json!(CHANGED_KIND));
+        want(STANDING, any("ledgerEntries", &|entry| entry["command"] == json!(STANDING)));
+    }
     for command in ["identity/register-person", "identity/sign-in", "identity/enrol-device-key"] {
         want(command, any("ledgerEntries", &|entry| entry["command"] == json!(command)));
     }
-    Ok(against)
+    Ok((against, changed))
 }

@@ -163,7 +163,7 @@ fn cast(ground: &Ground, votes: &[&Posted], against: &mut Vec<String>) -> anyhow
 }
 
 /// Compares the result with what was voted for.
-fn counted(results: &Value, cast: &[u64], against: &mut Vec<String>) -> anyhow::Result<()> {
+pub(super) fn counted(results: &Value, cast: &[u64], against: &mut Vec<String>) -> anyhow::Result<()> {
     let contest = &results["contests"][0];
     let counts = contest["log"]["most"]["counts"].as_array().context("a result has counts")?;
     let counts: Vec<_> = counts.iter().map(|count| count.as_u64().unwrap_or(u64::MAX)).collect();

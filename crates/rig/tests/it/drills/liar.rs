@@ -3,6 +3,9 @@
 //! What a bug does can only be seen in what a server says, so bugs are planted there, on the wire: no build that could
 //! ever be shipped has one in it.
 
+mod door;
+mod votes;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -47,19 +50,25 @@ pub(super) enum Lie {
     TakesBack,
     /// Takes a signature that was used before.
     TakesItAgain,
+    /// Takes a signature by anybody's device for anybody's.
+    TakesAnothersDevice,
     /// Signs somebody in who was erased.
     SignsTheErasedIn,
     /// Shows somebody who was erased.
     KeepsTheErased,
+    /// Leaves out of what somebody is told about themselves that their standing was changed.
+    HidesAnEntry,
     /// Says that a vote was taken, and throws it away.
     ThrowsAVoteAway,
     /// Puts one vote on the board twice.
     PutsAVoteInTwice,
     /// Counts one voter twice.
     CountsAVoterTwice,
+    /// Counts a vote for one option as one for another.
+    CountsAVoteForAnother,
 }
 
-pub(super) const LIES: [Lie; 15] = [
+pub(super) const LIES: [Lie; 18] = [
     Lie::Forgets,
     Lie::LosesAnUpdate,
     Lie::DropsAnEntry,
@@ -70,11 +79,14 @@ pub(super) const LIES: [Lie; 15] = [
     Lie::DoesItTwice,
     Lie::TakesBack,
     Lie::TakesItAgain,
+    Lie::TakesAnothersDevice,
     Lie::SignsTheErasedIn,
     Lie::KeepsTheErased,
+    Lie::HidesAnEntry,
     Lie::ThrowsAVoteAway,
     Lie::PutsAVoteInTwice,
     Lie::CountsAVoterTwice,
+    Lie::CountsAVoteForAnother,
 ];
 
 /// One in so many is lied about: bugs are rare.
@@ -146,12 +158,21 @@ async fn answer(liar: Arc<Liar>, request: Request<Incoming>) -> Result<Response<
         twice["userId"] = json!(format!("{}-", twice["userId"].as_str().unwrap_or_default()));
         ask(Bytes::from(twice.to_string())).await;
     }
-    if let Some((status, lie)) = liar.lie(&method, &path, &key, head.status, &bytes) {
+    let asked = Asked { method: &method, path: &path, key: &key, body: &body };
+    if let Some((status, lie)) = liar.lie(&asked, head.status, &bytes) {
         (head.status, bytes) = (status, lie);
     }
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::TRANSFER_ENCODING);
     Ok(Response::from_parts(head, Full::from(bytes)))
+}
+
+/// A question, and what tells it from others.
+struct Asked<'a> {
+    method: &'a Method,
+    path: &'a str,
+    key: &'a str,
+    body: &'a Bytes,
 }
 
 impl Liar {
@@ -167,16 +188,12 @@ impl Liar {
     }
 
     /// Is the lie to say what was said first to this question?
-    fn says_it_again(&self, method: &Method, path: &str, key: &str, status: StatusCode) -> bool {
+    fn says_it_again(&self, method: &Method, path: &str, status: StatusCode) -> bool {
         let of_a_person = method == Method::GET && path.starts_with("/api/v1/persons/");
         match self.lie {
             Lie::ShowsWhatWas => of_a_person && status == 200,
             Lie::KeepsTheErased => of_a_person,
             Lie::LetsTheEndedPass => method == Method::GET && path == "/api/v1/session",
-            Lie::TakesItAgain | Lie::SignsTheErasedIn => {
-                let known = || self.first.lock().expect("nobody panics").contains_key(key);
-                method == Method::POST && path == "/api/v1/authenticate" && (status == 200 || known())
-            }
             Lie::Forgets
             | Lie::LosesAnUpdate
             | Lie::DropsAnEntry
@@ -184,22 +201,24 @@ impl Liar {
             | Lie::GivesOneReceiptTwice
             | Lie::DoesItTwice
             | Lie::TakesBack
+            | Lie::TakesItAgain
+            | Lie::TakesAnothersDevice
+            | Lie::SignsTheErasedIn
+            | Lie::HidesAnEntry
             | Lie::ThrowsAVoteAway
             | Lie::PutsAVoteInTwice
-            | Lie::CountsAVoterTwice => false,
+            | Lie::CountsAVoterTwice
+            | Lie::CountsAVoteForAnother => false,
         }
     }
 
     /// What is said in place of the truth, if this is a moment to lie.
-    fn lie(
-        &self,
-        method: &Method,
-        path: &str,
-        key: &str,
-        status: StatusCode,
-        bytes: &Bytes,
-    ) -> Option<(StatusCode, Bytes)> {
-        if self.says_it_again(method, path, key, status) {
+    fn lie(&self, asked: &Asked<'_>, status: StatusCode, bytes: &Bytes) -> Option<(StatusCode, Bytes)> {
+        let Asked { method, path, key, .. } = *asked;
+        if method == Method::POST && path == "/api/v1/authenticate" {
+            return self.at_the_door(asked, status, bytes);
+        }
+        if self.says_it_again(method, path, status) {
             return Some(self.first(key, status, bytes));
         }
         let registers = method == Method::POST && path == "/api/v1/persons" && status == 201;
@@ -208,17 +227,19 @@ impl Liar {
             change(&mut body);
             Some((status, Bytes::from(body.to_string())))
         };
+        if let Some(lie) = self.about_votes(path, status) {
+            return changed(&lie);
+        }
         match self.lie {
             // The entry that it names will never be there.
             Lie::Forgets if registers && self.turn() => changed(&|body| {
                 body["receipt"]["index"] = json!(1_000_000 + self.asked.load(Ordering::Relaxed))
             }),
-            Lie::ThrowsAVoteAway if path == "/api/v1/voting/submit" && status == 201 && self.turn() => {
-                changed(&|body| body["index"] = json!(1_000_000 + self.asked.load(Ordering::Relaxed)))
-            }
-            Lie::CountsAVoterTwice if path.ends_with("/results") && status == 200 => changed(&|body| {
-                let counted = body["contests"][0]["ballots"].as_u64().unwrap_or_default();
-                body["contests"][0]["ballots"] = json!(counted + 1);
+            Lie::HidesAnEntry if path.ends_with("/export") && status == 200 => changed(&|body| {
+                let entries = body["ledgerEntries"].as_array_mut();
+                entries.into_iter().for_each(|entries| {
+                    entries.retain(|entry| entry["command"] != "identity/change-standing")
+                });
             }),
             Lie::LosesAnUpdate if method == Method::GET && path.ends_with("/device-keys") => {
                 changed(&|body| {
@@ -255,11 +276,14 @@ impl Liar {
             | Lie::DoesItTwice
             | Lie::TakesBack
             | Lie::TakesItAgain
+            | Lie::TakesAnothersDevice
             | Lie::SignsTheErasedIn
             | Lie::KeepsTheErased
+            | Lie::HidesAnEntry
             | Lie::ThrowsAVoteAway
             | Lie::PutsAVoteInTwice
-            | Lie::CountsAVoterTwice => None,
+            | Lie::CountsAVoterTwice
+            | Lie::CountsAVoteForAnother => None,
         }
     }
 }
