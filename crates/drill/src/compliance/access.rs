@@ -4,17 +4,18 @@ use anyhow::ensure;
 use http::Method;
 use serde_json::{Value, json};
 
-use load::people::public_key;
+use load::people::{Person, public_key};
 use report::Area;
 
 use crate::{
     client::expect,
-    ground::{Ground, PASSWORD, citizen, sign_in},
+    ground::{Ground, PASSWORD, citizen},
 };
 
 const NAME: &str = "compliance/access";
 const TITLE: &str = "An export holds everything that is held about a person";
-/// What the person is changed to, and by which command.
+/// What the person is, what they are changed to for as long as it is looked at, and by which command.
+const FIRST_KIND: &str = "citizen";
 const CHANGED_KIND: &str = "staff";
 const STANDING: &str = "identity/change-standing";
 
@@ -33,20 +34,13 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
 /// What is missing, and whether the person's standing was changed before.
 async fn one(ground: &Ground, name: &str) -> anyhow::Result<(Vec<String>, bool)> {
     let mut person = citizen(&ground.client, name).await?;
-    let standing = format!("/api/v1/persons/{}/standing", person.id);
-    let changed = match &ground.staff.administrator {
-        Some(administrator) => {
-            let body = json!({"kind": CHANGED_KIND, "roles": [], "disabled": false});
-            let status = administrator.send(Method::PUT, &standing, Some(&body)).await?.status;
-            // Their token may have ended, or they may have to come later.
-            ensure!(matches!(status, 204 | 401 | 403 | 429 | 503), "changing a standing gave {status}");
-            status == 204
-        }
-        None => false,
-    };
+    let changed = stands(ground, &person, CHANGED_KIND).await?;
     if changed {
-        // It ends their sessions.
-        person.token = sign_in(&ground.client, name, PASSWORD).await?;
+        // It ended their session. Another question than the one before: that may be answered from memory for a moment.
+        let body = json!({"userId": name, "credentials": PASSWORD, "audience": "holdfast"});
+        let again =
+            expect(ground.client.post("/api/v1/authenticate", &body).await?, 200, "signing in again")?;
+        person.token = again.text("/token");
     }
     let client = ground.client.with_token(&person.token);
     let label = format!("phone of {name}");
@@ -78,5 +72,20 @@ async fn one(ground: &Ground, name: &str) -> anyhow::Result<(Vec<String>, bool)>
     for command in ["identity/register-person", "identity/sign-in", "identity/enrol-device-key"] {
         want(command, any("ledgerEntries", &|entry| entry["command"] == json!(command)));
     }
+    if changed {
+        // Nobody of ours is left with more than anybody has.
+        stands(ground, &person, FIRST_KIND).await?;
+    }
     Ok((against, changed))
+}
+
+/// Has somebody's standing changed to this kind, if somebody may: were they?
+async fn stands(ground: &Ground, person: &Person, kind: &str) -> anyhow::Result<bool> {
+    let Some(administrator) = &ground.staff.administrator else { return Ok(false) };
+    let path = format!("/api/v1/persons/{}/standing", person.id);
+    let body = json!({"kind": kind, "roles": [], "disabled": false});
+    let status = administrator.send(Method::PUT, &path, Some(&body)).await?.status;
+    // Their token may have ended, or they may have to come later.
+    ensure!(matches!(status, 204 | 401 | 403 | 429 | 503), "changing a standing gave {status}");
+    Ok(status == 204)
 }

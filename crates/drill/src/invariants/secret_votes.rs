@@ -12,6 +12,7 @@ use report::Area;
 use serde_json::Value;
 
 use super::{
+    Called,
     kept::{files, told},
     receipts::prove_body,
     votes::{Posted, board, votes_of},
@@ -26,6 +27,7 @@ use crate::{
 const NAME: &str = "invariants/secret-votes";
 const TITLE: &str =
     "Every acknowledged secret vote is on the board, once, with a proof, and is counted as it was cast";
+pub(super) const CHECK: Called = (NAME, TITLE);
 const COMMAND: &str = "election/ballot";
 /// Votes a second right before the end.
 const LAST_PER_S: f64 = 5.0;

@@ -15,17 +15,19 @@ use report::Area;
 use serde_json::Value;
 
 use super::{
+    Called,
     kept::{files, told},
     secret_votes::counted,
 };
 use crate::{
-    client::{Client, expect},
+    client::{Client, expect, next_page},
     election,
     ground::Ground,
 };
 
 const NAME: &str = "invariants/votes";
 const TITLE: &str = "Every acknowledged vote is on the board, once, and every voter is counted once";
+pub(super) const CHECK: Called = (NAME, TITLE);
 const COMMAND: &str = "election/open-ballot";
 const PAGE: u64 = 1000;
 const TOLD_MAX: usize = 5;
@@ -163,7 +165,7 @@ pub(super) async fn board(client: &Client, id: &str) -> anyhow::Result<Vec<Poste
         for entry in read {
             entries.push(posted(entry)?);
         }
-        next = page["next"].as_u64().context("a page says what is next")?;
+        next = next_page(&page, next)?;
     }
 }
 

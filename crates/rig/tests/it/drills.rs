@@ -12,7 +12,7 @@ use crate::{Folder, MANY_COME, PASSWORD};
 /// The part of a drill that must notice a lie, and by which check; any other check may notice it too.
 fn notices(lie: Lie) -> (&'static str, &'static str) {
     match lie {
-        Lie::Forgets | Lie::GivesOneReceiptTwice | Lie::DropsAnEntry => {
+        Lie::Forgets | Lie::GivesOneReceiptTwice | Lie::DropsAnEntry | Lie::StandsStill => {
             ("invariants", "invariants/acknowledged")
         }
         Lie::LosesAnUpdate => ("invariants", "invariants/updates"),

@@ -4,6 +4,7 @@
 //! ever be shipped has one in it.
 
 mod door;
+mod entries;
 mod votes;
 
 use std::{
@@ -36,6 +37,8 @@ pub(super) enum Lie {
     LosesAnUpdate,
     /// Leaves an entry out of the audit trail.
     DropsAnEntry,
+    /// Says that the page behind each page of the audit trail is that page.
+    StandsStill,
     /// Gives a receipt that proves something else.
     ForgesAReceipt,
     /// Gives two people one receipt.
@@ -68,10 +71,11 @@ pub(super) enum Lie {
     CountsAVoteForAnother,
 }
 
-pub(super) const LIES: [Lie; 18] = [
+pub(super) const LIES: [Lie; 19] = [
     Lie::Forgets,
     Lie::LosesAnUpdate,
     Lie::DropsAnEntry,
+    Lie::StandsStill,
     Lie::ForgesAReceipt,
     Lie::GivesOneReceiptTwice,
     Lie::ShowsWhatWas,
@@ -197,6 +201,7 @@ impl Liar {
             Lie::Forgets
             | Lie::LosesAnUpdate
             | Lie::DropsAnEntry
+            | Lie::StandsStill
             | Lie::ForgesAReceipt
             | Lie::GivesOneReceiptTwice
             | Lie::DoesItTwice
@@ -227,7 +232,7 @@ impl Liar {
             change(&mut body);
             Some((status, Bytes::from(body.to_string())))
         };
-        if let Some(lie) = self.about_votes(path, status) {
+        if let Some(lie) = self.about_votes(path, status).or_else(|| self.about_entries(path, status)) {
             return changed(&lie);
         }
         match self.lie {
@@ -235,23 +240,12 @@ impl Liar {
             Lie::Forgets if registers && self.turn() => changed(&|body| {
                 body["receipt"]["index"] = json!(1_000_000 + self.asked.load(Ordering::Relaxed))
             }),
-            Lie::HidesAnEntry if path.ends_with("/export") && status == 200 => changed(&|body| {
-                let entries = body["ledgerEntries"].as_array_mut();
-                entries.into_iter().for_each(|entries| {
-                    entries.retain(|entry| entry["command"] != "identity/change-standing")
-                });
-            }),
             Lie::LosesAnUpdate if method == Method::GET && path.ends_with("/device-keys") => {
                 changed(&|body| {
                     let keys = body["deviceKeys"].as_array_mut();
                     keys.into_iter().for_each(|keys| drop(keys.pop()));
                 })
             }
-            Lie::DropsAnEntry if path.contains("/entries?") => changed(&|body| {
-                let entries = body["entries"].as_array_mut().expect("a page has entries");
-                let middle = entries.len() / 2;
-                drop((!entries.is_empty()).then(|| entries.remove(middle)));
-            }),
             Lie::ForgesAReceipt if registers && self.turn() => {
                 let leaf = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
                 changed(&|body| body["receipt"]["leafHash"] = json!(leaf))
@@ -269,6 +263,7 @@ impl Liar {
             Lie::Forgets
             | Lie::LosesAnUpdate
             | Lie::DropsAnEntry
+            | Lie::StandsStill
             | Lie::ForgesAReceipt
             | Lie::GivesOneReceiptTwice
             | Lie::ShowsWhatWas

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Liar, Lie};
 
-type Change = Box<dyn Fn(&mut Value)>;
+/// What is done to an answer.
+pub(super) type Change = Box<dyn Fn(&mut Value)>;
 
 impl Liar {
     /// How an answer about votes is changed, if this is a moment to lie.
