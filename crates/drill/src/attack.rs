@@ -27,3 +27,28 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
 fn lines(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.lines().filter(|line| !line.is_empty() && !line.starts_with("# "))
 }
+
+/// Did the target say nothing but that it has no time? What was not looked at was not tried.
+const fn is_put_off(status: u16) -> bool {
+    matches!(status, 429 | 503)
+}
+
+/// Whoever may not, or sends what is none, gets 4xx: not that there is no time for them.
+const fn is_refused(status: u16) -> bool {
+    !is_put_off(status) && status >= 400 && status < 500
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_no_time_has_refused_nothing() {
+        for (status, refused) in
+            [(200, false), (302, false), (401, true), (404, true), (429, false), (503, false)]
+        {
+            assert_eq!(is_refused(status), refused, "{status}");
+        }
+        assert!(is_put_off(429) && is_put_off(503) && !is_put_off(500));
+    }
+}

@@ -1,12 +1,16 @@
 //! The test day's checklist: what a machine can check is checked, the rest is asked.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use serde_json::Value;
 
 use crate::{client::Client, ground::stopwatch, observer::look};
 
+/// How long somebody alone may wait for an answer that costs nothing.
+const QUICK_MAX: Duration = Duration::from_millis(500);
+
 /// What an item came to.
+#[derive(Debug)]
 enum Answer {
     Yes(String),
     No(String),
@@ -98,23 +102,23 @@ async fn hour_before(client: &Client, operators: Option<&Client>) -> Items {
     };
     let stopwatch = stopwatch();
     let quick = match client.get("/health").await {
-        Ok(answer) if answer.status == 200 => {
-            Answer::Yes(format!("/health answers in {} ms", stopwatch.elapsed().as_millis()))
-        }
-        Ok(answer) => Answer::No(format!("/health gave {}", answer.status)),
+        Ok(answer) => quick(answer.status, stopwatch.elapsed()),
         Err(error) => Answer::No(format!("{error:#}")),
     };
     let front = match operators {
-        Some(operators) => match operators.get("/front").await.map(|answer| answer.json()) {
-            Ok(Value::Object(front)) => Answer::Yes(format!("limits are on ({} tables)", front.len())),
-            Ok(_) => Answer::No("/front does not say which limits hold".to_owned()),
+        Some(operators) => match operators.get("/front").await {
+            Ok(answer) => limits(answer.status, &answer.json()),
             Err(error) => Answer::No(format!("{error:#}")),
         },
         None => Answer::Ask("are limits, waiting rooms and inspection set as they were drilled?"),
     };
     vec![
         ("Ready", ready),
-        ("Warm up caches", quick),
+        ("Answers quickly", quick),
+        (
+            "Warm up caches",
+            Answer::Ask("has somebody opened what most people will open first, since the last restart?"),
+        ),
         ("Limits as they were drilled", front),
         ("Pre-scale infrastructure", Answer::Ask("do all nodes that will be needed answer /ready?")),
         (
@@ -124,6 +128,25 @@ async fn hour_before(client: &Client, operators: Option<&Client>) -> Items {
         ("Start screen recording", Answer::Ask("who records the dashboard?")),
         ("Join war room", Answer::Ask("is everybody there, and who decides?")),
     ]
+}
+
+fn quick(status: u16, took: Duration) -> Answer {
+    let took_ms = took.as_millis();
+    match status {
+        200 if took <= QUICK_MAX => Answer::Yes(format!("/health answers in {took_ms} ms")),
+        200 => Answer::No(format!("/health takes {took_ms} ms")),
+        status => Answer::No(format!("/health gave {status}")),
+    }
+}
+
+/// A problem is an object too: only the rules themselves say that there are any.
+fn limits(status: u16, front: &Value) -> Answer {
+    match front["rules"].as_array() {
+        _ if status != 200 => Answer::No(format!("/front gave {status}")),
+        Some(rules) if !rules.is_empty() => Answer::Yes(format!("{} limits hold", rules.len())),
+        Some(_) => Answer::No("no limit holds at all".to_owned()),
+        None => Answer::No("/front does not say which limits hold".to_owned()),
+    }
 }
 
 async fn during(operators: Option<&Client>) -> Items {
@@ -154,4 +177,26 @@ fn after() -> Items {
         ("Thank the team", Answer::Ask("was everybody thanked?")),
         ("Celebrate success!", Answer::Ask("where?")),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_was_said_is_ticked() {
+        let rules = json!({"givenPermille": 1000, "rules": [{"name": "address"}]});
+        assert!(matches!(limits(200, &rules), Answer::Yes(_)));
+        // A problem as RFC 9457 has it.
+        let problem = json!({"type": "about:blank", "title": "Not Found", "status": 404});
+        for (status, front) in [(404, &problem), (200, &problem), (404, &rules), (200, &json!({"rules": []}))]
+        {
+            assert!(matches!(limits(status, front), Answer::No(_)), "{status} {front}");
+        }
+        assert!(matches!(quick(200, Duration::from_millis(3)), Answer::Yes(_)));
+        assert!(matches!(quick(404, Duration::from_millis(3)), Answer::No(_)));
+        assert!(matches!(quick(200, Duration::from_secs(12)), Answer::No(_)));
+    }
 }

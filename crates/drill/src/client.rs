@@ -255,3 +255,30 @@ pub(crate) fn expect(answer: Answer, status: u16, doing: &str) -> anyhow::Result
     ensure!(answer.status == status, "{doing} gave {} and not {status}: {text}", answer.status);
     Ok(answer)
 }
+
+/// Where the page behind one that begins at `from` begins. A page that has something leads on, or it would be read for ever.
+pub(crate) fn next_page(page: &Value, from: u64) -> anyhow::Result<u64> {
+    let next = page["next"].as_u64().context("a page says what is next")?;
+    let read = page["entries"].as_array().map_or(0, Vec::len);
+    ensure!(read == 0 || next > from, "a page of {read} entries from {from} on says that {next} is next");
+    Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_page_that_has_something_leads_on() {
+        let page = |entries: &[u64], next: u64| next_page(&json!({"entries": entries, "next": next}), 7).ok();
+        assert_eq!(page(&[7, 8], 9), Some(9));
+        // The end is where nothing is any more.
+        assert_eq!(page(&[], 7), Some(7));
+        for next in [7, 3] {
+            assert_eq!(page(&[7, 8], next), None);
+        }
+        assert!(next_page(&json!({"entries": []}), 7).is_err());
+    }
+}

@@ -17,6 +17,11 @@ use crate::{
 const CONTEST: &str = "drill";
 pub(crate) const OPTIONS: [&str; 2] = ["kelp", "wrack"];
 
+/// What a citizen always votes for, by their number: two in three for the first, so that it is seen if options change places.
+pub(crate) const fn option_of(number: usize) -> usize {
+    if number % 3 == 2 { 1 } else { 0 }
+}
+
 /// How long a step may take that the target takes by itself.
 const STEP_MAX: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -24,6 +24,7 @@ use report::{Area, Check, Outcome};
 
 use crate::{
     client::{Client, Keeper, expect},
+    election,
     ledger_keys::LedgerKeys,
     local::Local,
     profile::Profile,
@@ -108,6 +109,21 @@ impl Ground {
         against: Vec<String>,
     ) {
         self.found(area, name, title, Outcome::Passed, detail, against);
+    }
+
+    /// The same of what was tried many times. Of some of it the target may not have said what it does with it: that is no success.
+    pub(crate) fn judged_if_told(
+        &mut self,
+        (area, name): (Area, &str),
+        title: &str,
+        detail: impl Into<String>,
+        against: Vec<String>,
+        untold: &[String],
+    ) {
+        let Some(first) = untold.first() else { return self.judged(area, name, title, detail, against) };
+        let detail =
+            format!("{}; {} times the target did not say, first: {first}", detail.into(), untold.len());
+        self.found(area, name, title, Outcome::Invalid, detail, against);
     }
 
     /// A check that cannot be made here.
@@ -249,7 +265,9 @@ pub(crate) fn signed(person: &Person, challenge: &str) -> serde_json::Value {
 pub(crate) async fn people(client: &Client, profile: &Profile, names: &str) -> anyhow::Result<People> {
     let mut people = People::default();
     for number in 0..profile.citizens {
-        people.citizens.push(citizen(client, &format!("{names}-citizen-{number}")).await?);
+        let citizen = citizen(client, &format!("{names}-citizen-{number}")).await?;
+        let option = election::OPTIONS[election::option_of(number)].to_owned();
+        people.citizens.push(Person { option, ..citizen });
     }
     for number in 0..profile.devices {
         people.devices.push(device(client, &format!("{names}-device-{number}")).await?);

@@ -18,7 +18,7 @@ use voter::{Asking, Booth};
 
 use crate::{
     client::{Client, expect},
-    election::{self, OPTIONS},
+    election,
     ground::{Ground, PASSWORD},
     local::own_program,
 };
@@ -95,7 +95,7 @@ async fn seats(client: &Client, id: &str, people: &mut People) -> anyhow::Result
     let shown = client.get(&format!("/api/v1/public/elections/{id}")).await?;
     let shown = expect(shown, 200, "reading the election")?.json();
     let booth = Arc::new(Booth::of(serde_json::from_value(shown).context("the election cannot be read")?)?);
-    for (citizen, option) in people.citizens.iter_mut().zip((0..OPTIONS.len()).cycle()) {
+    for (number, citizen) in people.citizens.iter_mut().enumerate() {
         let mut dice = StdRng::from_seed(Clock::System.random());
         let asking = Asking::new(&Clock::System.random(), &mut dice)?;
         let blinded = asking.blinded();
@@ -104,7 +104,8 @@ async fn seats(client: &Client, id: &str, people: &mut People) -> anyhow::Result
         let answer = expect(answer, 200, "asking for a token")?.json();
         let voter = asking.finish(&booth, &serde_json::from_value(answer).context("this is no token")?)?;
         let booth = Arc::clone(&booth);
-        citizen.seat = Some(Seat { booth, voter, blinded, option: u8::try_from(option)? });
+        citizen.seat =
+            Some(Seat { booth, voter, blinded, option: u8::try_from(election::option_of(number))? });
     }
     Ok(())
 }

@@ -128,6 +128,12 @@ impl Journey {
         Ok(Self { name, title, people, costly, steps })
     }
 
+    /// Does each person always vote for what is theirs?
+    #[must_use]
+    pub fn votes_by_person(&self) -> bool {
+        self.steps.iter().filter_map(|step| step.body.as_ref()).any(Text::has_option)
+    }
+
     /// The names of commands that this journey has acknowledged.
     pub fn commands(&self) -> impl Iterator<Item = &str> {
         self.steps.iter().filter_map(|step| step.acknowledges.as_deref())

@@ -29,6 +29,8 @@ pub struct Person {
     /// Where the ledger says that they were registered.
     pub receipt_index: u64,
     pub device: Option<Device>,
+    /// What they choose in each of their votes that are not secret.
+    pub option: String,
     /// Where they vote in secret, if they do.
     pub seat: Option<Seat>,
 }
@@ -51,7 +53,12 @@ impl Person {
 
     /// What their device says to a challenge.
     pub fn sign(&self, purpose: &str, challenge: &str) -> String {
-        let text = format!("holdfast {purpose} v1\n{}\n{challenge}", self.user);
+        self.sign_as(&self.user, purpose, challenge)
+    }
+
+    /// What their device says to a challenge in a name that may be another's.
+    pub fn sign_as(&self, user: &str, purpose: &str, challenge: &str) -> String {
+        let text = format!("holdfast {purpose} v1\n{user}\n{challenge}");
         let sign = |device: &Device| URL_SAFE_NO_PAD.encode(device.key.sign(text.as_bytes()));
         self.device.as_ref().map_or_else(String::new, sign)
     }

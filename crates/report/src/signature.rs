@@ -1,6 +1,11 @@
 //! The signature under a report: a C2SP signed note over the hash of its data.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 
 use anyhow::{Context, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -13,6 +18,9 @@ use super::{Report, SignedBy};
 
 /// The first line of what is signed.
 const HEADING: &str = "holdfast drill report v1";
+
+/// Who may read a key that is kept in a file.
+const OWNERS: u32 = 0o600;
 
 /// A key to sign with, and whose it is.
 pub struct Signer {
@@ -33,11 +41,16 @@ impl Signer {
 
     /// With a key of the drill's own, kept in a file; made if there is none.
     pub fn in_file(path: &Path) -> anyhow::Result<Self> {
-        if !path.exists() {
-            let seed: [u8; 32] = Clock::System.random();
-            fs::write(path, hex::encode(seed)).with_context(|| format!("cannot write {}", path.display()))?;
-            let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-            fs::set_permissions(path, owner)?;
+        // Nobody else may ever have read it: it is its owner's from the moment at which it is there, and never somewhere else.
+        match fs::File::options().write(true).create_new(true).mode(OWNERS).open(path) {
+            Ok(mut file) => {
+                let seed: [u8; 32] = Clock::System.random();
+                file.write_all(hex::encode(seed).as_bytes())
+                    .and_then(|()| file.sync_all())
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot write {}", path.display())),
         }
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut seed = [0; 32];
@@ -89,4 +102,30 @@ fn text(report: &Report, json: &[u8]) -> String {
     let held = if report.verdict.held { "held" } else { "did not hold" };
     let hash = STANDARD.encode(Sha256::digest(json));
     format!("{HEADING}\n{}\nsha256 {hash}\n{held}\n", report.run.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_its_owners_and_stays_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("drill.key");
+        let first = Signer::in_file(&path).expect("it is made").public().key;
+        let mode = fs::metadata(&path).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, OWNERS);
+        assert_eq!(Signer::in_file(&path).expect("it is read").public().key, first);
+    }
+
+    #[test]
+    fn a_key_is_not_written_to_where_a_link_leads() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, elsewhere) = (folder.path().join("drill.key"), folder.path().join("elsewhere"));
+        symlink(&elsewhere, &path).expect("a link");
+        assert!(Signer::in_file(&path).is_err());
+        assert!(!elsewhere.exists());
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Outcome, run_alone};
+use crate::{Outcome, server::run_alone_with};
 
 /// A drill that is over.
 #[derive(Debug)]
@@ -21,10 +21,18 @@ pub struct Drilled {
 /// # Errors
 /// When it cannot be run.
 pub fn drill(arguments: &[&str]) -> anyhow::Result<Drilled> {
+    drill_with(arguments, &[])
+}
+
+/// The same with more in its environment.
+///
+/// # Errors
+/// When it cannot be run.
+pub fn drill_with(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Drilled> {
     let folder = tempfile::tempdir()?;
     let report = folder.path().display().to_string();
     let arguments: Vec<_> = ["drill"].iter().chain(arguments).copied().chain(["--report", &report]).collect();
-    let outcome = run_alone(&arguments)?;
+    let outcome = run_alone_with(&arguments, environment)?;
     let written = std::fs::read(folder.path().join("report.json"));
     // Whoever is refused writes none.
     let report = written.map_or(Ok(Value::Null), |text| serde_json::from_slice(&text))?;

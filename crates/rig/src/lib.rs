@@ -14,7 +14,7 @@ mod worker;
 pub use binary::command;
 pub use client::{Answer, Client};
 pub use device::Device;
-pub use drill::{Drilled, drill};
+pub use drill::{Drilled, drill, drill_with};
 pub use events::Events;
 pub use gateway::Gateway;
 pub use server::{Outcome, Server, ServerOptions, run, run_alone};

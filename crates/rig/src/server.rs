@@ -224,7 +224,13 @@ pub fn run(arguments: &[&str], data: &Path, options: &ServerOptions) -> anyhow::
 /// # Errors
 /// When it cannot be run.
 pub fn run_alone(arguments: &[&str]) -> anyhow::Result<Outcome> {
-    let output = Command::new(holdfast()).args(arguments).stdin(std::process::Stdio::null()).output()?;
+    run_alone_with(arguments, &[])
+}
+
+pub(crate) fn run_alone_with(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Outcome> {
+    let mut command = Command::new(holdfast());
+    command.args(arguments).envs(environment.iter().copied()).stdin(std::process::Stdio::null());
+    let output = command.output()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Outcome { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }

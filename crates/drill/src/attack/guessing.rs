@@ -4,10 +4,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
 
-use report::Area;
+use report::{Area, Outcome};
 
-use super::raw;
-use crate::ground::{Ground, sign_in};
+use super::{is_put_off, raw};
+use crate::{
+    client::Client,
+    ground::{Ground, sign_in},
+};
 
 const GUESSES: usize = 40;
 const TOKENS: usize = 200;
@@ -58,29 +61,87 @@ pub(super) fn passwords(ground: &mut Ground) -> anyhow::Result<()> {
 
 /// Makes up tokens, and changes bits of one that holds.
 pub(super) fn tokens(ground: &mut Ground) -> anyhow::Result<()> {
-    let mut dice = StdRng::seed_from_u64(ground.seed);
+    let (name, title) = ("attack/tokens", "A token that was made up or changed is worth nothing");
     let people = std::sync::Arc::clone(&ground.people);
-    let known = people.citizens.first().map(|person| person.token.clone()).unwrap_or_default();
-    let bytes = URL_SAFE_NO_PAD.decode(&known).unwrap_or_default();
-    let mut against = Vec::new();
-    for number in 0..TOKENS {
-        let mut guess = bytes.clone();
-        if number % 2 == 0 || guess.is_empty() {
-            guess = vec![0; bytes.len().max(96)];
+    // Not the one whose password was guessed: they may have to wait.
+    let Some(person) = people.citizens.last() else {
+        ground.skipped(Area::Attack, name, title, "there is nobody with a token");
+        return Ok(());
+    };
+    let known = ground.block_on(sign_in(&ground.client, &person.user, &person.password))?;
+    let (mut against, mut untold) = (Vec::new(), Vec::new());
+    // That the changed ones are refused says something if this one is not, before and after.
+    let holds = |ground: &Ground| ground.block_on(whose(&ground.client, &known));
+    let before = holds(ground)?;
+    if !is_put_off(before) && before != 200 {
+        against.push(format!("a token that was just given gave {before}"));
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(&known).ok().filter(|bytes| before == 200 && !bytes.is_empty());
+    let Some(bytes) = bytes else {
+        let detail =
+            format!("a token that was just given gave {before}, or is no base64url: there is none to change");
+        ground.found(Area::Attack, name, title, Outcome::Invalid, detail, against);
+        return Ok(());
+    };
+    for guess in guesses(ground.seed, &bytes) {
+        match ground.block_on(whose(&ground.client, &URL_SAFE_NO_PAD.encode(guess)))? {
+            401 => {}
+            status if is_put_off(status) => untold.push(format!("a guess gave {status}")),
+            status => against.push(format!("a token that was made up gave {status}")),
+        }
+    }
+    let after = holds(ground)?;
+    if after != 200 {
+        untold.push(format!("the token that was changed gave {after} itself afterwards"));
+    }
+    against.truncate(TOLD_MAX);
+    let detail = format!("{TOKENS} made-up tokens, half of them one bit from one that held before and after");
+    ground.judged_if_told((Area::Attack, name), title, detail, against, &untold);
+    Ok(())
+}
+
+/// Half of them by chance, and half of them one bit from one that holds.
+fn guesses(seed: u64, known: &[u8]) -> Vec<Vec<u8>> {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let one = |number: usize| {
+        let mut guess = known.to_vec();
+        if number.is_multiple_of(2) {
             dice.fill_bytes(&mut guess);
         } else {
             let bit = dice.random_range(0..guess.len() * 8);
             guess[bit / 8] ^= 1 << (bit % 8);
         }
-        let guess = URL_SAFE_NO_PAD.encode(guess);
-        let answer = ground.block_on(ground.client.with_token(&guess).get("/api/v1/session"))?;
-        if answer.status != 401 {
-            against.push(format!("a token that was made up gave {}", answer.status));
+        guess
+    };
+    (0..TOKENS).map(one).collect()
+}
+
+/// What is answered to whoever asks whose token this is.
+async fn whose(client: &Client, token: &str) -> anyhow::Result<u16> {
+    let caller = client.with_token(token);
+    let mut tries = 0;
+    loop {
+        let status = caller.get("/api/v1/session").await?.status;
+        tries += 1;
+        if tries == raw::TRIES || !is_put_off(status) {
+            return Ok(status);
         }
+        tokio::time::sleep(raw::AGAIN_AFTER).await;
     }
-    against.truncate(TOLD_MAX);
-    let detail = format!("{TOKENS} made-up tokens, half of them one bit from one that holds");
-    let title = "A token that was made up or changed is worth nothing";
-    ground.judged(Area::Attack, "attack/tokens", title, detail, against);
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guess_is_never_the_token_itself_and_half_are_one_bit_from_it() {
+        let known = [0x5a; 64];
+        let apart = |guess: &[u8]| -> u32 {
+            guess.iter().zip(known).map(|(one, other)| (one ^ other).count_ones()).sum()
+        };
+        let apart: Vec<_> = guesses(7, &known).iter().map(|guess| apart(guess)).collect();
+        assert!(apart.iter().all(|bits| *bits > 0));
+        assert_eq!(apart.iter().filter(|bits| **bits == 1).count(), TOKENS / 2);
+    }
 }

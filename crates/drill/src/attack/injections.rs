@@ -4,7 +4,7 @@ use serde_json::json;
 
 use report::Area;
 
-use super::{lines, raw};
+use super::{is_put_off, is_refused, lines, raw};
 use crate::ground::Ground;
 
 const LIST: &str = include_str!("../../lists/injections.txt");
@@ -13,7 +13,7 @@ const TITLE: &str = "Injections get nothing, and break nothing";
 const TOLD_MAX: usize = 5;
 
 pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
-    let (mut against, mut sent) = (Vec::new(), 0);
+    let (mut against, mut untold, mut refused) = (Vec::new(), Vec::new(), 0);
     for (number, text) in lines(LIST).enumerate() {
         // Each from a network of its own, so that no limit hides what the rest would do.
         let from = raw::address(ground, u8::try_from(number % 100)?);
@@ -38,16 +38,15 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
                 "",
             ),
         ] {
-            sent += 1;
-            let answer = raw::ask(&ground.target, from, &request)?;
-            match raw::status(&answer) {
-                Some(400..=499) => {}
-                Some(503) => {}
+            match raw::tried(&ground.target, from, &request)? {
+                Some(status) if is_refused(status) => refused += 1,
+                Some(status) if is_put_off(status) => untold.push(format!("{text} gave {status}")),
                 status => against.push(format!("{text} gave {status:?}")),
             }
         }
     }
     against.truncate(TOLD_MAX);
-    ground.judged(Area::Attack, NAME, TITLE, format!("{sent} requests, all to be refused with 4xx"), against);
+    let detail = format!("{refused} requests were looked at and refused with 4xx");
+    ground.judged_if_told((Area::Attack, NAME), TITLE, detail, against, &untold);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use report::Area;
 
-use super::{lines, raw};
+use super::{is_put_off, is_refused, lines, raw};
 use crate::ground::Ground;
 
 const LIST: &str = include_str!("../../lists/malformed.txt");
@@ -11,14 +11,16 @@ const TITLE: &str = "Requests that are malformed are refused, and nobody notices
 const TOLD_MAX: usize = 5;
 
 pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
-    let (mut against, mut sent) = (Vec::new(), 0);
+    let (mut against, mut untold, mut sent) = (Vec::new(), Vec::new(), 0);
     for (number, line) in lines(LIST).enumerate() {
         let from = raw::address(ground, 100 + u8::try_from(number % 50)?);
-        let answer = raw::ask(&ground.target, from, &unescaped(line))?;
         sent += 1;
-        // No answer but the end of the connection is one too.
-        if let Some(status @ (100..=399 | 500 | 502 | 504)) = raw::status(&answer) {
-            against.push(format!("{line} gave {status}"));
+        match raw::tried(&ground.target, from, &unescaped(line))? {
+            // No answer but the end of the connection is one too, and that something is not spoken here.
+            None | Some(501 | 505) => {}
+            Some(status) if is_refused(status) => {}
+            Some(status) if is_put_off(status) => untold.push(format!("{line} gave {status}")),
+            Some(status) => against.push(format!("{line} gave {status}")),
         }
         let health = ground.block_on(ground.client.get("/health"));
         if health.as_ref().map_or(0, |answer| answer.status) != 200 {
@@ -26,7 +28,8 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         }
     }
     against.truncate(TOLD_MAX);
-    ground.judged(Area::Attack, NAME, TITLE, format!("{sent} malformed requests"), against);
+    let detail = format!("{sent} malformed requests");
+    ground.judged_if_told((Area::Attack, NAME), TITLE, detail, against, &untold);
     Ok(())
 }
 

@@ -14,6 +14,9 @@ use load::{
 use crate::ground::Ground;
 
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often what is put off is tried, and after how long.
+pub(super) const TRIES: u32 = 5;
+pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Where an attacker of a local target comes from: each number is a network of its own. Elsewhere the machine's own.
@@ -43,6 +46,20 @@ pub(super) fn ask(target: &Target, from: Option<Ipv4Addr>, bytes: &[u8]) -> anyh
         }
     }
     Ok(answer)
+}
+
+/// The status of the answer to some bytes, which are sent again while the target has no time to look at them; nothing if there was
+/// no answer.
+pub(super) fn tried(target: &Target, from: Option<Ipv4Addr>, bytes: &[u8]) -> anyhow::Result<Option<u16>> {
+    let mut tries = 0;
+    loop {
+        let status = status(&ask(target, from, bytes)?);
+        tries += 1;
+        if tries == TRIES || !status.is_some_and(super::is_put_off) {
+            return Ok(status);
+        }
+        crate::pause::sleep(AGAIN_AFTER);
+    }
 }
 
 /// The status of an answer; nothing if there was none.

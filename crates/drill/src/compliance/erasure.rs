@@ -10,7 +10,7 @@ use tokio::time;
 
 use super::canaries::Canaries;
 use load::people::{Person, public_key};
-use report::{Area, Outcome};
+use report::Area;
 
 use crate::{
     client::{Client, expect},
@@ -64,12 +64,7 @@ fn erased(ground: &mut Ground, people: &[Person]) -> anyhow::Result<usize> {
         "{} people who were signed in were erased: their password signs nobody in, their token is worth nothing; {known}",
         people.len()
     );
-    if untold.is_empty() {
-        ground.judged(Area::Compliance, GONE, GONE_TITLE, detail, against);
-    } else {
-        let detail = format!("the target did not say what became of them: {}", untold.join("; "));
-        ground.found(Area::Compliance, GONE, GONE_TITLE, Outcome::Invalid, detail, against);
-    }
+    ground.judged_if_told((Area::Compliance, GONE), GONE_TITLE, detail, against, &untold);
     Ok(gone)
 }
 
@@ -198,7 +193,8 @@ async fn left_of(
     administrator: Option<&Client>,
     person: &Person,
 ) -> anyhow::Result<Option<Left>> {
-    let body = json!({"userId": person.user, "credentials": PASSWORD});
+    // Another question than whoever is there has asked: what a target answers twice in a moment it answers from memory.
+    let body = json!({"userId": person.user, "credentials": PASSWORD, "audience": ground.name("erased")});
     let signed_in = ground.client.post("/api/v1/authenticate", &body).await?.status;
     anyhow::ensure!(signed_in != 200, "{} signed in after their erasure", person.user);
     let token = own.get(SESSION).await?.status;

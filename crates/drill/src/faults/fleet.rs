@@ -31,8 +31,25 @@ const KEPT: (&str, &str) = (
 /// How long it is well before the first of them.
 const WELL: Duration = Duration::from_secs(1);
 
-/// What came of something: what was seen, and what speaks against the fleet.
-type Found = (String, Option<String>);
+/// What came of something.
+#[derive(Debug)]
+struct Found {
+    /// What was seen.
+    words: String,
+    against: Option<String>,
+    /// Something was seen of it; of what is to be noticed by nobody it is enough that it was done.
+    bit: bool,
+}
+
+impl Found {
+    const fn outcome(&self) -> Outcome {
+        match (&self.against, self.bit) {
+            (Some(_), _) => Outcome::Failed,
+            (None, false) => Outcome::NotExercised,
+            (None, true) => Outcome::Passed,
+        }
+    }
+}
 
 /// Breaks one after the other, with a fleet of its own; how it took each.
 pub(super) fn run(ground: &mut Ground) -> anyhow::Result<Vec<FaultResult>> {
@@ -51,14 +68,15 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<Vec<FaultResult>> {
         (REDIS, &[Harm::KillRedis, Harm::FreezeRedis]),
     ] {
         ground.screen.doing(title);
-        let (mut seen, mut against) = (Vec::new(), Vec::new());
+        let (mut seen, mut against, mut outcome) = (Vec::new(), Vec::new(), Outcome::Passed);
         for harm in harms {
-            let ((words, fault), result) = fleet.suffer(*harm)?;
-            seen.push(words);
-            against.extend(fault);
+            let (found, result) = fleet.suffer(*harm)?;
+            outcome = outcome.min(found.outcome());
+            seen.push(found.words);
+            against.extend(found.against);
             results.push(result);
         }
-        ground.judged(Area::Failure, name, title, seen.join("; "), against);
+        ground.found(Area::Failure, name, title, outcome, seen.join("; "), against);
     }
     kept(ground, fleet)?;
     Ok(results)

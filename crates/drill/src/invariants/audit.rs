@@ -9,11 +9,16 @@ use uuid::Uuid;
 use load::history::Stands;
 use report::{Area, Outcome};
 
-use crate::{client::Client, ground::Ground};
+use super::Called;
+use crate::{
+    client::{Client, expect, next_page},
+    ground::Ground,
+};
 
 const PAGE: u64 = 1000;
 const NAME: &str = "invariants/audit";
 const TITLE: &str = "The audit trail has no gap, and its times never go back";
+pub(super) const CHECK: Called = (NAME, TITLE);
 const TOLD_MAX: usize = 5;
 
 /// Reads every entry, page by page.
@@ -41,9 +46,9 @@ impl<'g> Entries<'g> {
         }
         let path = format!("/ledger/identity/entries?from={}&limit={PAGE}", self.next);
         let answer = self.runtime.block_on(self.auditor.get(&path))?;
-        let mut body = crate::client::expect(answer, 200, "reading the audit trail")?.json();
+        let mut body = expect(answer, 200, "reading the audit trail")?.json();
+        self.next = next_page(&body, self.next)?;
         let entries = body["entries"].as_array_mut().map(std::mem::take).unwrap_or_default();
-        self.next = body["next"].as_u64().context("a page says what is next")?;
         self.page = entries.into_iter();
         Ok(self.page.next())
     }

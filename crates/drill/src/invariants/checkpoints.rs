@@ -5,6 +5,7 @@ use ledger::merkle::{Hash, verify_consistency};
 
 use report::Area;
 
+use super::Called;
 use crate::{
     client::Client,
     ground::Ground,
@@ -14,6 +15,7 @@ use crate::{
 
 const NAME: &str = "invariants/checkpoints";
 const TITLE: &str = "Every checkpoint that was seen is signed, and takes back nothing of the one before";
+pub(super) const CHECK: Called = (NAME, TITLE);
 const TOLD_MAX: usize = 5;
 
 pub(super) fn check(ground: &mut Ground, mut seen: Vec<Seen>) -> anyhow::Result<()> {

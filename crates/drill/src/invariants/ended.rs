@@ -4,6 +4,7 @@ use http::Method;
 
 use report::Area;
 
+use super::Called;
 use crate::{
     client::Client,
     ground::{Ground, device, sign_in_device},
@@ -11,6 +12,7 @@ use crate::{
 
 const NAME: &str = "invariants/ended-sessions";
 const TITLE: &str = "A token is worth nothing from the moment on at which its session was ended";
+pub(super) const CHECK: Called = (NAME, TITLE);
 const ROUNDS: usize = 20;
 const TOLD_MAX: usize = 5;
 /// How often each dead token is tried.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::audit::Entries;
+use super::{Called, audit::Entries};
 use load::history::{Breach, Checked, Commands, EXTENSION, Stands, check as compare, sort};
 use report::{Area, Flow};
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use crate::{ground::Ground, secret::Secret};
 
 const NAME: &str = "invariants/acknowledged";
 const TITLE: &str = "Every acknowledged change stands in the ledger, once, as it was acknowledged";
+pub(super) const CHECK: Called = (NAME, TITLE);
 
 /// The files of this run's history that are called so.
 pub(super) fn files(ground: &Ground, called: &str) -> anyhow::Result<Vec<PathBuf>> {

@@ -4,10 +4,12 @@ use serde_json::json;
 
 use report::Area;
 
+use super::Called;
 use crate::ground::{Ground, device, sign_in_device};
 
 const NAME: &str = "invariants/own-writes";
 const TITLE: &str = "Whoever has changed something sees it with their next question";
+pub(super) const CHECK: Called = (NAME, TITLE);
 const ROUNDS: usize = 25;
 const TOLD_MAX: usize = 5;
 

@@ -9,7 +9,7 @@ use ledger::{
 };
 use serde_json::Value;
 
-use super::kept::files;
+use super::{Called, kept::files};
 use load::history::{Acknowledgement, EXTENSION, sort};
 use report::Area;
 
@@ -17,6 +17,7 @@ use crate::{client::Client, ground::Ground, ledger_keys::LedgerKeys};
 
 const NAME: &str = "invariants/receipts";
 const TITLE: &str = "Every receipt's proof leads to a signed checkpoint";
+pub(super) const CHECK: Called = (NAME, TITLE);
 const TOLD_MAX: usize = 5;
 /// How often a receipt is asked for until a checkpoint covers it.
 const TRIES: u32 = 40;

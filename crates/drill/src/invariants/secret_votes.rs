@@ -12,6 +12,7 @@ use report::Area;
 use serde_json::Value;
 
 use super::{
+    Called,
     kept::{files, told},
     receipts::prove_body,
     votes::{Posted, board, votes_of},
@@ -26,6 +27,7 @@ use crate::{
 const NAME: &str = "invariants/secret-votes";
 const TITLE: &str =
     "Every acknowledged secret vote is on the board, once, with a proof, and is counted as it was cast";
+pub(super) const CHECK: Called = (NAME, TITLE);
 const COMMAND: &str = "election/ballot";
 /// Votes a second right before the end.
 const LAST_PER_S: f64 = 5.0;
@@ -163,7 +165,7 @@ fn cast(ground: &Ground, votes: &[&Posted], against: &mut Vec<String>) -> anyhow
 }
 
 /// Compares the result with what was voted for.
-fn counted(results: &Value, cast: &[u64], against: &mut Vec<String>) -> anyhow::Result<()> {
+pub(super) fn counted(results: &Value, cast: &[u64], against: &mut Vec<String>) -> anyhow::Result<()> {
     let contest = &results["contests"][0];
     let counts = contest["log"]["most"]["counts"].as_array().context("a result has counts")?;
     let counts: Vec<_> = counts.iter().map(|count| count.as_u64().unwrap_or(u64::MAX)).collect();

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use load::people::public_key;
 use report::Area;
 
+use super::Called;
 use crate::{
     client::Client,
     ground::{Ground, PASSWORD, citizen},
@@ -13,6 +14,7 @@ use crate::{
 
 const NAME: &str = "invariants/updates";
 const TITLE: &str = "No change is lost under another that comes at the same time";
+pub(super) const CHECK: Called = (NAME, TITLE);
 const ROUNDS: usize = 3;
 /// Keys that one person enrols at the same time, below what a person may have.
 const AT_ONCE: usize = 6;

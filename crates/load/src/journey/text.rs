@@ -31,6 +31,8 @@ enum Place {
     Fresh,
     /// The election that this run votes in.
     Election,
+    /// What the person always votes for where votes are not secret.
+    Option,
     /// The secret election that the person has a seat in, what they ask for its token with, and a vote in it.
     SecretElection,
     BlindedInput,
@@ -63,6 +65,7 @@ impl Text {
             ("receipt-index", Place::ReceiptIndex),
             ("fresh", Place::Fresh),
             ("election", Place::Election),
+            ("option", Place::Option),
             ("secret-election", Place::SecretElection),
             ("blinded-input", Place::BlindedInput),
             ("secret-vote", Place::SecretVote),
@@ -88,6 +91,11 @@ impl Text {
         }
         pieces.push(Piece::Plain(rest.as_bytes().to_vec()));
         Ok(Self(pieces))
+    }
+
+    /// Does it say what the person votes for?
+    pub(super) fn has_option(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Of(Place::Option)))
     }
 
     /// Writes it with its places filled.
@@ -124,6 +132,7 @@ impl Place {
         match self {
             Self::User => out.extend_from_slice(person.user.as_bytes()),
             Self::Password => out.extend_from_slice(person.password.as_bytes()),
+            Self::Option => out.extend_from_slice(person.option.as_bytes()),
             Self::Token => out.extend_from_slice(person.token.as_bytes()),
             Self::PersonId => out.extend_from_slice(person.id.as_bytes()),
             Self::KeyId => out.extend_from_slice(person.key_id().as_bytes()),

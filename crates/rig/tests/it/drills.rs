@@ -4,7 +4,7 @@
 mod liar;
 
 use liar::{LIES, Lie};
-use rig::{Drilled, Server, ServerOptions, drill, run};
+use rig::{Drilled, Server, ServerOptions, drill, drill_with, run};
 use serde_json::json;
 
 use crate::{Folder, MANY_COME, PASSWORD};
@@ -12,7 +12,7 @@ use crate::{Folder, MANY_COME, PASSWORD};
 /// The part of a drill that must notice a lie, and by which check; any other check may notice it too.
 fn notices(lie: Lie) -> (&'static str, &'static str) {
     match lie {
-        Lie::Forgets | Lie::GivesOneReceiptTwice | Lie::DropsAnEntry => {
+        Lie::Forgets | Lie::GivesOneReceiptTwice | Lie::DropsAnEntry | Lie::StandsStill => {
             ("invariants", "invariants/acknowledged")
         }
         Lie::LosesAnUpdate => ("invariants", "invariants/updates"),
@@ -21,11 +21,13 @@ fn notices(lie: Lie) -> (&'static str, &'static str) {
         Lie::LetsTheEndedPass => ("invariants", "invariants/ended-sessions"),
         Lie::TakesBack => ("invariants", "invariants/checkpoints"),
         Lie::DoesItTwice => ("invariants", "invariants/acknowledged"),
-        Lie::TakesItAgain => ("attack", "attack/replay"),
+        Lie::TakesItAgain | Lie::TakesAnothersDevice => ("attack", "attack/replay"),
+        Lie::HidesAnEntry => ("compliance", "compliance/access"),
         Lie::SignsTheErasedIn | Lie::KeepsTheErased => ("compliance", "compliance/erased"),
-        Lie::ThrowsAVoteAway | Lie::PutsAVoteInTwice | Lie::CountsAVoterTwice => {
-            ("invariants", "invariants/votes")
-        }
+        Lie::ThrowsAVoteAway
+        | Lie::PutsAVoteInTwice
+        | Lie::CountsAVoterTwice
+        | Lie::CountsAVoteForAnother => ("invariants", "invariants/votes"),
     }
 }
 
@@ -114,6 +116,22 @@ fn an_encrypted_target_is_drilled_like_any_other() {
     // Whom nobody vouches for is not spoken with.
     let refused = drill(&["--target", &url, "--yes", "--only", "compliance"]).expect("it runs").outcome;
     assert!(!refused.status.success() && refused.stderr.contains("certificate"), "{}", refused.stderr);
+}
+
+/// Files in which nothing could stand show nothing.
+#[test]
+fn what_lies_in_a_servers_database_is_not_looked_for_in_files() {
+    let postgres = peers::Postgres::start().expect("it starts");
+    let database = postgres.create_database("drill").expect("it can be made");
+    let environment = [("HOLDFAST_DATABASE", database.as_str())];
+    let drilled = drill_with(&["--local", "--only", "compliance"], &environment).expect("it runs");
+    assert_eq!(drilled.why(), Vec::<String>::new());
+    for name in ["compliance/at-rest", "compliance/erasure", "compliance/tampering"] {
+        assert_eq!(drilled.outcome_of(name), Some("not-exercised"), "{name}");
+    }
+    for name in ["compliance/audit", "compliance/erased", "compliance/access"] {
+        assert_eq!(drilled.outcome_of(name), Some("passed"), "{name}");
+    }
 }
 
 #[test]

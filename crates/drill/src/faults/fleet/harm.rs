@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Found, started::Fleet};
 use load::proxy::Weather;
-use report::{FaultResult, Outcome};
+use report::FaultResult;
 
 use crate::{local::Local, pause, probe::Asked};
 
@@ -64,18 +64,18 @@ impl Fleet {
         self.end(harm)?;
         let well = self.until_well(to);
         let seen: Vec<_> = self.probes.iter().map(|probe| seen(&probe.since(from), from, to)).collect();
-        let (words, against) = judge(harm, sum(&before), &seen, self.harmed(), well);
+        let found = judge(harm, sum(&before), &seen, self.harmed(), well);
         let (name, title) = harm.named();
         let result = FaultResult {
             name: name.to_owned(),
             title: title.to_owned(),
-            outcome: if against.is_none() { Outcome::Passed } else { Outcome::Failed },
+            outcome: found.outcome(),
             from_s: from.as_secs_f64(),
             to_s: to.as_secs_f64(),
-            bit: words.clone(),
+            bit: found.words.clone(),
             recovered_ms: well.map(|time| time.as_secs_f64() * 1000.0),
         };
-        Ok(((words, against), result))
+        Ok((found, result))
     }
 
     fn begin(&mut self, harm: Harm) -> anyhow::Result<()> {
@@ -158,13 +158,15 @@ fn judge(
         ),
         None => format!("{harm:?}: {failed} of {asked} without a good answer"),
     };
-    let bit = if fate.is_some() { hit.iter().all(|seen| seen.failed * 2 > seen.asked) } else { failed > 0 };
-    if !bit {
+    let felt = if fate.is_some() { hit.iter().all(|seen| seen.failed * 2 > seen.asked) } else { failed > 0 };
+    if !felt {
         words.push_str(" (nothing was seen of it)");
     }
+    // That nobody notices is what is asked of a Redis that is gone.
+    let bit = felt || matches!(harm, Harm::KillRedis | Harm::FreezeRedis);
     let Some(well) = well else {
         let text = format!("{harm:?}: not well again within {PATIENCE:?}");
-        return (words, Some(text));
+        return Found { words, against: Some(text), bit };
     };
     words = format!("{words}, all well after {} ms", well.as_millis());
     let against = match harm {
@@ -177,11 +179,13 @@ fn judge(
         }
         Harm::KillPostgres | Harm::FreezePostgres => None,
     };
-    (words, against)
+    Found { words, against, bit }
 }
 
 #[cfg(test)]
 mod tests {
+    use report::Outcome;
+
     use super::*;
 
     fn asked(at_ms: u64, took_ms: u64, good: bool) -> Asked {
@@ -202,15 +206,27 @@ mod tests {
         let node = |failed, serves| Seen { asked: 10, failed, serves };
         let well = Some(Duration::from_millis(7));
         // What failed before is not Redis's fault.
-        assert_eq!(judge(Harm::FreezeRedis, (20, 9), &[node(5, true), node(5, true)], 1, well).1, None);
-        let judge = |harm, seen: &[Seen], harmed, well| judge(harm, (20, 0), seen, harmed, well);
-        assert_eq!(judge(Harm::KillNodes, &[node(10, false), node(1, true)], 1, well).1, None);
-        assert!(judge(Harm::KillNodes, &[node(10, false), node(9, false)], 1, well).1.is_some());
-        assert!(judge(Harm::KillNodes, &[node(10, false), node(0, true)], 1, None).1.is_some());
-        assert_eq!(judge(Harm::KillPostgres, &[node(10, false), node(10, false)], 1, well).1, None);
-        assert!(judge(Harm::FreezeRedis, &[node(5, true), node(5, true)], 1, well).1.is_some());
-        assert!(
-            judge(Harm::CutNodes, &[node(0, true), node(0, true)], 1, well).0.contains("nothing was seen")
-        );
+        let busy = judge(Harm::FreezeRedis, (20, 9), &[node(5, true), node(5, true)], 1, well);
+        assert_eq!(busy.outcome(), Outcome::Passed, "{busy:?}");
+        let judge = |harm, seen: &[Seen], harmed, well| judge(harm, (20, 0), seen, harmed, well).outcome();
+        assert_eq!(judge(Harm::KillNodes, &[node(10, false), node(1, true)], 1, well), Outcome::Passed);
+        assert_eq!(judge(Harm::KillNodes, &[node(10, false), node(9, false)], 1, well), Outcome::Failed);
+        assert_eq!(judge(Harm::KillNodes, &[node(10, false), node(0, true)], 1, None), Outcome::Failed);
+        assert_eq!(judge(Harm::KillPostgres, &[node(10, false), node(10, false)], 1, well), Outcome::Passed);
+        assert_eq!(judge(Harm::FreezeRedis, &[node(5, true), node(5, true)], 1, well), Outcome::Failed);
+    }
+
+    #[test]
+    fn what_nobody_saw_was_not_exercised_unless_nobody_is_to_see_it() {
+        let node = |failed| Seen { asked: 10, failed, serves: true };
+        let judge = |harm, well| judge(harm, (20, 0), &[node(0), node(0)], 1, well);
+        let well = Some(Duration::from_millis(7));
+        for harm in [Harm::CutNodes, Harm::KillNodes, Harm::FreezePostgres] {
+            let found = judge(harm, well);
+            assert!(found.words.contains("nothing was seen"), "{found:?}");
+            assert_eq!(found.outcome(), Outcome::NotExercised, "{harm:?}");
+            assert_eq!(judge(harm, None).outcome(), Outcome::Failed, "{harm:?}");
+        }
+        assert_eq!(judge(Harm::KillRedis, well).outcome(), Outcome::Passed);
     }
 }

@@ -3,6 +3,10 @@
 //! What a bug does can only be seen in what a server says, so bugs are planted there, on the wire: no build that could
 //! ever be shipped has one in it.
 
+mod door;
+mod entries;
+mod votes;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -33,6 +37,8 @@ pub(super) enum Lie {
     LosesAnUpdate,
     /// Leaves an entry out of the audit trail.
     DropsAnEntry,
+    /// Says that the page behind each page of the audit trail is that page.
+    StandsStill,
     /// Gives a receipt that proves something else.
     ForgesAReceipt,
     /// Gives two people one receipt.
@@ -47,22 +53,29 @@ pub(super) enum Lie {
     TakesBack,
     /// Takes a signature that was used before.
     TakesItAgain,
+    /// Takes a signature by anybody's device for anybody's.
+    TakesAnothersDevice,
     /// Signs somebody in who was erased.
     SignsTheErasedIn,
     /// Shows somebody who was erased.
     KeepsTheErased,
+    /// Leaves out of what somebody is told about themselves that their standing was changed.
+    HidesAnEntry,
     /// Says that a vote was taken, and throws it away.
     ThrowsAVoteAway,
     /// Puts one vote on the board twice.
     PutsAVoteInTwice,
     /// Counts one voter twice.
     CountsAVoterTwice,
+    /// Counts a vote for one option as one for another.
+    CountsAVoteForAnother,
 }
 
-pub(super) const LIES: [Lie; 15] = [
+pub(super) const LIES: [Lie; 19] = [
     Lie::Forgets,
     Lie::LosesAnUpdate,
     Lie::DropsAnEntry,
+    Lie::StandsStill,
     Lie::ForgesAReceipt,
     Lie::GivesOneReceiptTwice,
     Lie::ShowsWhatWas,
@@ -70,11 +83,14 @@ pub(super) const LIES: [Lie; 15] = [
     Lie::DoesItTwice,
     Lie::TakesBack,
     Lie::TakesItAgain,
+    Lie::TakesAnothersDevice,
     Lie::SignsTheErasedIn,
     Lie::KeepsTheErased,
+    Lie::HidesAnEntry,
     Lie::ThrowsAVoteAway,
     Lie::PutsAVoteInTwice,
     Lie::CountsAVoterTwice,
+    Lie::CountsAVoteForAnother,
 ];
 
 /// One in so many is lied about: bugs are rare.
@@ -146,12 +162,21 @@ async fn answer(liar: Arc<Liar>, request: Request<Incoming>) -> Result<Response<
         twice["userId"] = json!(format!("{}-", twice["userId"].as_str().unwrap_or_default()));
         ask(Bytes::from(twice.to_string())).await;
     }
-    if let Some((status, lie)) = liar.lie(&method, &path, &key, head.status, &bytes) {
+    let asked = Asked { method: &method, path: &path, key: &key, body: &body };
+    if let Some((status, lie)) = liar.lie(&asked, head.status, &bytes) {
         (head.status, bytes) = (status, lie);
     }
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::TRANSFER_ENCODING);
     Ok(Response::from_parts(head, Full::from(bytes)))
+}
+
+/// A question, and what tells it from others.
+struct Asked<'a> {
+    method: &'a Method,
+    path: &'a str,
+    key: &'a str,
+    body: &'a Bytes,
 }
 
 impl Liar {
@@ -167,39 +192,38 @@ impl Liar {
     }
 
     /// Is the lie to say what was said first to this question?
-    fn says_it_again(&self, method: &Method, path: &str, key: &str, status: StatusCode) -> bool {
+    fn says_it_again(&self, method: &Method, path: &str, status: StatusCode) -> bool {
         let of_a_person = method == Method::GET && path.starts_with("/api/v1/persons/");
         match self.lie {
             Lie::ShowsWhatWas => of_a_person && status == 200,
             Lie::KeepsTheErased => of_a_person,
             Lie::LetsTheEndedPass => method == Method::GET && path == "/api/v1/session",
-            Lie::TakesItAgain | Lie::SignsTheErasedIn => {
-                let known = || self.first.lock().expect("nobody panics").contains_key(key);
-                method == Method::POST && path == "/api/v1/authenticate" && (status == 200 || known())
-            }
             Lie::Forgets
             | Lie::LosesAnUpdate
             | Lie::DropsAnEntry
+            | Lie::StandsStill
             | Lie::ForgesAReceipt
             | Lie::GivesOneReceiptTwice
             | Lie::DoesItTwice
             | Lie::TakesBack
+            | Lie::TakesItAgain
+            | Lie::TakesAnothersDevice
+            | Lie::SignsTheErasedIn
+            | Lie::HidesAnEntry
             | Lie::ThrowsAVoteAway
             | Lie::PutsAVoteInTwice
-            | Lie::CountsAVoterTwice => false,
+            | Lie::CountsAVoterTwice
+            | Lie::CountsAVoteForAnother => false,
         }
     }
 
     /// What is said in place of the truth, if this is a moment to lie.
-    fn lie(
-        &self,
-        method: &Method,
-        path: &str,
-        key: &str,
-        status: StatusCode,
-        bytes: &Bytes,
-    ) -> Option<(StatusCode, Bytes)> {
-        if self.says_it_again(method, path, key, status) {
+    fn lie(&self, asked: &Asked<'_>, status: StatusCode, bytes: &Bytes) -> Option<(StatusCode, Bytes)> {
+        let Asked { method, path, key, .. } = *asked;
+        if method == Method::POST && path == "/api/v1/authenticate" {
+            return self.at_the_door(asked, status, bytes);
+        }
+        if self.says_it_again(method, path, status) {
             return Some(self.first(key, status, bytes));
         }
         let registers = method == Method::POST && path == "/api/v1/persons" && status == 201;
@@ -208,17 +232,13 @@ impl Liar {
             change(&mut body);
             Some((status, Bytes::from(body.to_string())))
         };
+        if let Some(lie) = self.about_votes(path, status).or_else(|| self.about_entries(path, status)) {
+            return changed(&lie);
+        }
         match self.lie {
             // The entry that it names will never be there.
             Lie::Forgets if registers && self.turn() => changed(&|body| {
                 body["receipt"]["index"] = json!(1_000_000 + self.asked.load(Ordering::Relaxed))
-            }),
-            Lie::ThrowsAVoteAway if path == "/api/v1/voting/submit" && status == 201 && self.turn() => {
-                changed(&|body| body["index"] = json!(1_000_000 + self.asked.load(Ordering::Relaxed)))
-            }
-            Lie::CountsAVoterTwice if path.ends_with("/results") && status == 200 => changed(&|body| {
-                let counted = body["contests"][0]["ballots"].as_u64().unwrap_or_default();
-                body["contests"][0]["ballots"] = json!(counted + 1);
             }),
             Lie::LosesAnUpdate if method == Method::GET && path.ends_with("/device-keys") => {
                 changed(&|body| {
@@ -226,11 +246,6 @@ impl Liar {
                     keys.into_iter().for_each(|keys| drop(keys.pop()));
                 })
             }
-            Lie::DropsAnEntry if path.contains("/entries?") => changed(&|body| {
-                let entries = body["entries"].as_array_mut().expect("a page has entries");
-                let middle = entries.len() / 2;
-                drop((!entries.is_empty()).then(|| entries.remove(middle)));
-            }),
             Lie::ForgesAReceipt if registers && self.turn() => {
                 let leaf = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
                 changed(&|body| body["receipt"]["leafHash"] = json!(leaf))
@@ -248,6 +263,7 @@ impl Liar {
             Lie::Forgets
             | Lie::LosesAnUpdate
             | Lie::DropsAnEntry
+            | Lie::StandsStill
             | Lie::ForgesAReceipt
             | Lie::GivesOneReceiptTwice
             | Lie::ShowsWhatWas
@@ -255,11 +271,14 @@ impl Liar {
             | Lie::DoesItTwice
             | Lie::TakesBack
             | Lie::TakesItAgain
+            | Lie::TakesAnothersDevice
             | Lie::SignsTheErasedIn
             | Lie::KeepsTheErased
+            | Lie::HidesAnEntry
             | Lie::ThrowsAVoteAway
             | Lie::PutsAVoteInTwice
-            | Lie::CountsAVoterTwice => None,
+            | Lie::CountsAVoterTwice
+            | Lie::CountsAVoteForAnother => None,
         }
     }
 }
