@@ -133,6 +133,8 @@ impl Local {
 
     /// What all who look at its data need.
     fn add_shared(&self, command: &mut Command) {
+        // Never the database that whoever drills has in their own environment: what is drilled is broken.
+        command.env_remove("HOLDFAST_DATABASE");
         if let Some(database) = &self.options.database {
             command.env("HOLDFAST_DATABASE", database);
         }

@@ -21,6 +21,15 @@ pub struct DrillOptions {
     /// More settings (TOML) for the deployment that is started: how it would be run.
     #[arg(long, value_name = "FILE", requires = "local")]
     pub(crate) settings: Option<PathBuf>,
+    /// The PostgreSQL database of the deployment that is started: an empty one, made for it. Without this it has files.
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "local",
+        env = "HOLDFAST_DRILL_DATABASE",
+        hide_env_values = true
+    )]
+    pub(crate) database: Option<String>,
     /// Only these parts.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
     pub(crate) only: Vec<Area>,

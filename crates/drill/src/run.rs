@@ -122,7 +122,10 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     let settings = settings.context("cannot read the settings")?.unwrap_or_default();
     let local = options
         .local
-        .then(|| Local::start(NodeOptions { settings, ..NodeOptions::default() }))
+        .then(|| {
+            let database = options.database.clone();
+            Local::start(NodeOptions { settings, database, ..NodeOptions::default() })
+        })
         .transpose()?;
     let target = target(options, local.as_ref())?;
     let journeys = match &options.journeys {
