@@ -8,6 +8,8 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
+use crate::memory_allowed;
+
 /// Read from `/proc` whenever metrics are asked for; what cannot be read is left out.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -67,12 +69,10 @@ fn kib(text: &str, name: &str) -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// What the control group allows (version 2 or 1), and where it allows everything, what the machine has.
+/// What the control groups allow, and where they allow everything, what the machine has.
 fn memory_max() -> Option<u64> {
     let has = fs::read_to_string("/proc/meminfo").ok().and_then(|text| kib(&text, "MemTotal:"));
-    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let allowed = group.iter().find_map(|path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
-    allowed.into_iter().chain(has).min()
+    memory_allowed().into_iter().chain(has).min()
 }
 
 fn fds_max(limits: &str) -> Option<u64> {
