@@ -64,7 +64,7 @@ export const overview: MakeView = (history) => {
           { class: `alert alert--${raised ? severity : "begun"}` },
           h("strong", {}, name),
           ` ${why}. `,
-          h("span", { class: "quiet" }, raised ? `Runbook: ${name}` : `Not raised yet: it would be ${severity} if it stays so`),
+          h("span", { class: "quiet" }, raised ? `Runbook: ${name}` : `Not raised yet, and ${severity === "critical" ? "critical" : "a warning"} if it stays so`),
         ),
       );
       list.replaceChildren(items.length > 0 ? h("ul", { class: "alerts" }, items) : h("p", { class: "good" }, "Nothing is out of order."));
