@@ -4,7 +4,7 @@ use std::{env, fmt::Write as _, fs, path::Path};
 
 #[expect(clippy::disallowed_methods, reason = "a build script is told its folders by its environment")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("assets");
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut names = Vec::new();
     for entry in fs::read_dir(&folder)? {

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alerts } from "../src/console/alerts.ts";
 import { History, timeRange } from "../src/console/series.ts";
 
 const LATENCY = "http_request_duration_seconds";
@@ -43,7 +42,7 @@ test("nothing is said of a rate before there are two moments", () => {
   const empty = new History();
   assert.equal(empty.rate("http_requests_total"), null);
   assert.deepEqual(empty.lastBuckets(LATENCY, 5), { bounds: [], counts: [] });
-  assert.deepEqual(alerts(empty), []);
+  assert.deepEqual([empty.grown("http_requests_total", 5), empty.before("http_requests_total", 0)], [[], []]);
   assert.equal(busy(1).rate("http_requests_total"), null);
 });
 
@@ -55,12 +54,25 @@ test("a series that is gone counts at the moments at which it was there", () => 
   assert.deepEqual(history.rates("http_requests_total", isFailure, 1), [null, 1, 1, null]);
 });
 
-test("what is out of order is told from the last moments", () => {
-  const names = (history: History) => alerts(history).map(({ name }) => name);
-  const history = busy();
-  assert.deepEqual(names(history), []);
-  history.take({ atMs: 90_000, series: { 'http_requests_total{route="/a",status="500"}': 900, [`${LATENCY}_bucket{route="/a",le="1.0"}`]: 9900, [`${LATENCY}_bucket{route="/a",le="+Inf"}`]: 9900 } });
-  assert.deepEqual(names(history), ["ErrorRateHigh", "LatencyP99High"]);
+test("a stream that begins again goes on where the last one ended, if it tells of the same process", () => {
+  const begun = (at: number, began: number) => ({ atMs: 1000 * at, series: { process_start_time_seconds: began, 'http_requests_total{route="/a"}': at } });
+  const history = new History();
+  history.begin(begun(0, 7));
+  history.take({ atMs: 1000, series: { 'http_requests_total{route="/a"}': 1, "queue_dead": 3 } });
+  history.begin(begun(3, 7));
+  assert.deepEqual(history.times, [0, 1, 3]);
+  assert.equal(history.rate("http_requests_total"), 1);
+  // What a whole moment does not tell of is gone.
+  assert.deepEqual(history.now("queue_dead"), []);
+  history.begin(begun(5, 8));
+  assert.deepEqual(history.times, [5]);
+});
+
+test("a counter that was not there had counted nothing", () => {
+  const history = busy(3);
+  history.take({ atMs: 3000, series: { "webhook_dropped_total": 2, "queue_dead": 7 } });
+  assert.deepEqual(history.grown("webhook_dropped_total", 900), [{ labels: {}, value: 2, grown: 2, overS: 3 }]);
+  assert.equal(history.grown("queue_dead", 900)[0]?.grown, 0);
 });
 
 test("charts show a minute at least, however few moments there are", () => {

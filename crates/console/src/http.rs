@@ -16,8 +16,8 @@ use problem::Problem;
 
 use crate::Console;
 
-/// The console's routes. `operators` are the process's own operators' routes, which it offers to those who may;
-/// `api` are the public ones, so that the page needs no other port.
+/// The operators' port: `operators` are the process's own operators' routes, for programs as they are and for people by the console, and of
+/// each change it is recorded who asked for it; `api` are the public ones, so that the page needs no other port.
 pub fn routes(console: &Console, operators: Router, api: Router) -> Router {
     let own = Router::new()
         .route("/", get(async || Redirect::temporary("/console")))
@@ -25,7 +25,10 @@ pub fn routes(console: &Console, operators: Router, api: Router) -> Router {
         .route("/console/live", get(live::follow))
         .route("/console/settings", get(settings))
         .with_state(console.clone());
-    own.nest("/console/operate", operate::guarded(console, operators)).merge(pages::assets()).merge(api)
+    own.nest("/console/operate", operate::for_people(console, operators.clone()))
+        .merge(operate::for_programs(console, operators))
+        .merge(pages::assets())
+        .merge(api)
 }
 
 /// Looking at how a process is.

@@ -1,14 +1,17 @@
 //! The operators' console: a page on the operators' port that shows how a process is while one looks at it.
 //!
 //! It shows what Prometheus would be told, second by second (`sample.rs`, `http/live.rs`). What operators change
-//! passes through here too: only for those who may, and recorded in the ledger before it is done (`http/operate.rs`).
+//! passes through here too, from programs as well: only for those who may, and recorded in the ledger before it is done
+//! (`http/operate.rs`).
 
 mod http;
 mod sample;
 
 use std::sync::Arc;
 
+use ::http::request::Parts;
 use identity::Identity;
+use serde_json::Value;
 use telemetry::Metrics;
 
 pub use self::http::routes;
@@ -24,12 +27,16 @@ struct Shown {
     sampler: Sampler,
     /// The settings as they were read, as a file, without what is secret.
     settings: String,
+    said: Said,
 }
 
+/// What is recorded of a change beside its method and path: nothing that names anybody, and nothing that is secret.
+pub type Said = fn(&Parts, body: &[u8]) -> Option<Value>;
+
 impl Console {
-    /// Of a process with these metrics and settings.
+    /// Of a process with these metrics and settings, of whose changes `said` tells what is recorded.
     #[must_use]
-    pub fn new(identity: Identity, metrics: Metrics, settings: String) -> Self {
-        Self(Arc::new(Shown { identity, sampler: Sampler::new(metrics), settings }))
+    pub fn new(identity: Identity, metrics: Metrics, settings: String, said: Said) -> Self {
+        Self(Arc::new(Shown { identity, sampler: Sampler::new(metrics), settings, said }))
     }
 }

@@ -72,7 +72,7 @@ pub use password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Password, PasswordErr
 pub use person::{Person, PersonEpoch, SERVICE};
 pub use proof::{Proof, ProofError};
 pub use record_incidents::{
-    INCIDENTS_MAX, RecordIncidents, RecordIncidentsError, RecordedIncident, RecordedKind,
+    INCIDENTS_MAX, RecordIncidents, RecordIncidentsError, RecordedIncident, RecordedKind, network_around,
 };
 pub use record_operation::{RecordOperation, RecordOperationError};
 pub use refuse_sign_in::{Reason, RefuseSignIn, RefuseSignInError, Whom};

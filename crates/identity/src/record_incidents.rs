@@ -90,14 +90,18 @@ impl RecordIncidents {
     }
 }
 
+/// The network around one, as it may stand in an entry.
+#[must_use]
+pub fn network_around(network: ipnet::IpNet) -> String {
+    let max = if network.addr().is_ipv4() { BITS_MAX_V4 } else { BITS_MAX_V6 };
+    let around = ipnet::IpNet::new(network.addr(), network.prefix_len().min(max));
+    around.map_or_else(|_| String::new(), |around| around.trunc().to_string())
+}
+
 impl From<&Incident> for RecordedIncident {
     fn from(incident: &Incident) -> Self {
         let by = incident.by.as_deref().and_then(|by| by.parse::<By>().ok());
-        let network = incident.network.map(|network| {
-            let max = if network.addr().is_ipv4() { BITS_MAX_V4 } else { BITS_MAX_V6 };
-            let around = ipnet::IpNet::new(network.addr(), network.prefix_len().min(max));
-            around.map_or_else(|_| String::new(), |around| around.trunc().to_string())
-        });
+        let network = incident.network.map(network_around);
         Self {
             kind: incident.kind.into(),
             network,

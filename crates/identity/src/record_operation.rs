@@ -5,13 +5,17 @@ use clock::Timestamp;
 use ledger::{Applied, Command};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use store::{Keys, StoreError, Tx};
 
 /// Bytes of a path in an entry at most.
 const PATH_BYTES_MAX: usize = 200;
 
-/// Records that an operator asks for a change of a process. What was said beside the path stays out: it may name
-/// somebody's network, and an entry is for ever.
+/// Bytes of what something was set to, at most.
+const TO_BYTES_MAX: usize = 1024;
+
+/// Records that an operator asks for a change of a process. Of what was said beside the path only that stands here which names nobody: an
+/// entry is for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordOperation {
@@ -19,6 +23,9 @@ pub struct RecordOperation {
     method: String,
     /// The operators' route that was asked, without a query.
     path: String,
+    /// To what it was set, in numbers and words that are ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to: Option<Value>,
 }
 
 /// Why an operation was not recorded, and therefore not begun.
@@ -33,13 +40,23 @@ impl RecordOperation {
     #[must_use]
     pub fn of(method: &str, path: &str) -> Self {
         let path = path.char_indices().take_while(|(at, letter)| at + letter.len_utf8() <= PATH_BYTES_MAX);
-        Self { method: method.chars().take(16).collect(), path: path.map(|(_, letter)| letter).collect() }
+        Self {
+            method: method.chars().take(16).collect(),
+            path: path.map(|(_, letter)| letter).collect(),
+            to: None,
+        }
+    }
+
+    /// The same with what it was set to, if that can stand in an entry.
+    #[must_use]
+    pub fn set_to(self, to: Option<Value>) -> Self {
+        Self { to: to.filter(|to| to.to_string().len() <= TO_BYTES_MAX), ..self }
     }
 }
 
 impl Guarded for RecordOperation {
     fn allows(&self, actor: &Actor) -> bool {
-        actor.has(Role::Operator) || actor.has(Role::Administrator)
+        actor.has(Role::Operator) || actor.has(Role::Administrator) || actor.is_service()
     }
 }
 
@@ -74,8 +91,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_recorded_before_there_were_values_is_read_and_written_as_it_was() {
+        let before = r#"{"method":"PUT","path":"/attack"}"#;
+        let read: RecordOperation = serde_json::from_str(before).expect("it is one");
+        assert_eq!(read, RecordOperation::of("PUT", "/attack"));
+        assert_eq!(serde_json::to_string(&read).expect("it is written"), before);
+    }
+
+    #[test]
+    fn what_it_was_set_to_is_bounded() {
+        let of = |to: &str| RecordOperation::of("PUT", "/attack").set_to(Some(to.into())).to;
+        assert_eq!(of("on"), Some("on".into()));
+        assert_eq!(of(&"on".repeat(1000)), None);
+    }
+
+    #[test]
     fn only_who_looks_after_machines_gives_it() {
         let operation = RecordOperation::of("POST", "/reload");
         assert!(!operation.allows(&Actor::ANONYMOUS));
+        assert!(operation.allows(&Actor::service("machine")));
     }
 }

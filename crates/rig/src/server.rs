@@ -21,6 +21,8 @@ pub struct ServerOptions {
     pub keys: Option<PathBuf>,
     /// More of its environment.
     pub environment: Vec<(String, String)>,
+    /// Where operators ask, if not at this machine's own address.
+    pub admin: Option<String>,
 }
 
 impl ServerOptions {
@@ -84,7 +86,8 @@ impl Server {
         let mut command = Command::new(holdfast());
         command.arg("serve").arg("--data").arg(data);
         options.add_to(&mut command, settings.path())?;
-        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        let admin = options.admin.as_deref().unwrap_or("127.0.0.1:0");
+        command.args(["--listen", "127.0.0.1:0", "--admin-listen", admin]);
         let (process, (public, admin)) = Process::start(command, addresses)?;
         Ok(Self { process, settings, public, admin, data: data.to_owned() })
     }

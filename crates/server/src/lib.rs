@@ -19,6 +19,7 @@ mod key_file;
 mod ledgers;
 mod load;
 mod memory;
+mod operations;
 mod people;
 mod queues;
 mod reload;

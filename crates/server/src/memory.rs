@@ -1,7 +1,7 @@
 //! Memory is watched: above one mark what is kept for speed goes, and who can wait is refused; above the next a new
 //! process takes this one's place.
 
-use std::{fs, num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use cache::Cache;
 use clock::{Clock, Stopwatch};
@@ -20,7 +20,7 @@ const SHRINK_EVERY: Duration = Duration::from_secs(10);
 const SHRINK_PERCENT: u64 = 80;
 const REPLACE_PERCENT: u64 = 90;
 
-/// Where the marks are. What is not said is 80 and 90 % of what the control group allows; where it allows everything
+/// Where the marks are. What is not said is 80 and 90 % of what the control groups allow; where they allow everything
 /// there is no mark.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -104,7 +104,7 @@ pub(crate) async fn watch(
     hand_over: HandOver,
     mut stop: watch::Receiver<bool>,
 ) {
-    let marks = Marks::of(&config, allowed());
+    let marks = Marks::of(&config, telemetry::memory_allowed());
     let replace_every = Duration::from_secs(config.replace_age_s_min.get().into());
     let (mut shrunk, mut short): (Option<Stopwatch>, Option<Stopwatch>) = (None, None);
     let mut replaced = Clock::System.stopwatch();
@@ -128,11 +128,6 @@ pub(crate) async fn watch(
         }
         drop(tokio::time::timeout(LOOK_EVERY, stop.wait_for(|stop| *stop)).await);
     }
-}
-
-/// What the control group allows (cgroup v2), in bytes.
-fn allowed() -> Option<u64> {
-    fs::read_to_string("/sys/fs/cgroup/memory.max").ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::{
     ledgers::Ledgers,
     load,
     memory::{self, MemoryConfig, Relief},
+    operations,
     reload::{Hangups, Reload},
     services::Services,
     settings::{Settings, SettingsOptions},
@@ -187,7 +188,7 @@ fn operators(
         .merge(gateways::operator_routes(gateways))
 }
 
-/// The operators' routes, for machines as they are, and for people by the console.
+/// The operators' routes, for programs as they are, and for people by the console.
 fn with_console(
     services: &Services,
     options: &SettingsOptions,
@@ -195,8 +196,9 @@ fn with_console(
     api: front::OperatorRoutes,
 ) -> anyhow::Result<front::OperatorRoutes> {
     let settings = options.read_as_text()?;
-    let console = Console::new(services.identity.clone(), services.metrics.clone(), settings);
-    Ok(operators.clone().merge(console::routes(&console, operators, api)))
+    let console =
+        Console::new(services.identity.clone(), services.metrics.clone(), settings, operations::said);
+    Ok(console::routes(&console, operators, api))
 }
 
 /// Keeps blocks alike at all nodes, if there are others.

@@ -1,10 +1,12 @@
 //! Logs and metrics, set up once: one line of JSON an event, one registry a process.
 
+mod control_group;
 mod logs;
 mod metrics;
 mod process;
 mod traces;
 
+pub use control_group::{control_groups, memory_allowed};
 pub use logs::{LogConfig, LogFormat, start_logs};
 pub use metrics::{Metrics, seconds_buckets};
 pub use process::resident_bytes;

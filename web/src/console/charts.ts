@@ -47,7 +47,10 @@ export class Chart {
       this.#plot = this.#make(lines);
       this.#colours = colours;
     }
-    this.#plot.setData([times, ...lines.map(({ values }) => values)] as uPlot.AlignedData);
+    this.#plot.setData([times, ...lines.map(({ values }) => values)] as uPlot.AlignedData, false);
+    // Of a single moment uPlot asks nobody which range is to be seen, and shows years.
+    const [min, max] = timeRange(undefined, times[0] ?? null, times.at(-1) ?? null);
+    this.#plot.setScale("x", { min, max });
     this.#said.textContent = lines
       .map(({ label, values }) => {
         const last = values.at(-1);

@@ -15,9 +15,13 @@ export async function follow(history: History, told: (connection: Connection) =>
       const answer = await fetch("/console/live", { headers, credentials: "omit", cache: "no-store" });
       if (answer.status === 401 || answer.status === 403) return told("refused");
       if (!answer.ok || !answer.body) throw new Error(`${answer.status}`);
-      history.clear();
+      // A stream ends now and then, so that a token is asked for again; what it told before is not forgotten for that.
+      let first = true;
       for await (const data of events(answer.body)) {
-        history.take(JSON.parse(data) as Moment);
+        const moment = JSON.parse(data) as Moment;
+        if (first) history.begin(moment);
+        else history.take(moment);
+        first = false;
         told("following");
       }
     } catch {

@@ -6,13 +6,27 @@ export interface Name {
   labels: Record<string, string>;
 }
 
+export interface Series {
+  labels: Record<string, string>;
+  value: number;
+}
+
+/** How much a series grew, and over how many seconds. */
+export interface Grown extends Series {
+  grown: number;
+  overS: number;
+}
+
 export interface Moment {
   atMs: number;
   series: Record<string, number>;
   gone?: string[];
 }
 
-const KEPT = 600;
+/** A quarter of an hour: as far back as any alert looks. */
+const KEPT = 900;
+/** By this a process is known from the one that came after it. */
+const BEGAN = "process_start_time_seconds";
 const names = new Map<string, Name>();
 
 /** Takes `family{label="value",…}` apart. */
@@ -57,7 +71,7 @@ interface Kept {
 }
 
 /**
- * The last ten minutes, a moment a second. Whoever asks again with the same function, rather than one that was made for the
+ * The last quarter of an hour, a moment a second. Whoever asks again with the same function, rather than one that was made for the
  * question, has nothing summed up twice.
  */
 export class History {
@@ -80,10 +94,20 @@ export class History {
     if (this.#moments.length > KEPT) this.#moments.shift();
   }
 
-  /** Forgets everything: the process that is followed is another one now. */
-  clear(): void {
-    this.#now = new Map();
-    this.#moments.length = 0;
+  /**
+   * The first moment of a stream, which tells of all series. What is known of the same process before stays; what another process told is
+   * forgotten.
+   */
+  begin({ atMs, series }: Moment): void {
+    const began = ([family, values]: [string, Map<string, number>]) => (family === BEGAN ? [...values.values()] : []);
+    const before = [...this.#now].flatMap(began);
+    const now = Object.entries(series).flatMap(([name, value]) => (parse(name).family === BEGAN ? [value] : []));
+    if (before.length !== now.length || before.some((value, at) => value !== now[at])) {
+      this.#now = new Map();
+      this.#moments.length = 0;
+    }
+    const known = [...this.#now.values()].flatMap((values) => [...values.keys()]);
+    this.take({ atMs, series, gone: known.filter((name) => !(name in series)) });
   }
 
   get times(): number[] {
@@ -96,8 +120,27 @@ export class History {
   }
 
   /** The series of a family as they are, with their labels. */
-  now(family: string): { labels: Record<string, string>; value: number }[] {
-    return [...(this.#now.get(family) ?? [])].map(([text, value]) => ({ labels: parse(text).labels, value }));
+  now(family: string): Series[] {
+    return seriesOf(this.#now, family);
+  }
+
+  /** The series of a family as they were so many seconds ago; none if nothing is known that is as old. */
+  before(family: string, agoS: number): Series[] {
+    const moment = this.#moments[this.#moments.length - 1 - agoS];
+    return moment ? seriesOf(moment.families, family) : [];
+  }
+
+  /** How much each series of a family grew over so many seconds, or over all that is known. */
+  grown(family: string, overS: number): Grown[] {
+    const last = this.#moments.at(-1);
+    const first = this.#moments.at(-1 - Math.min(overS, this.#moments.length - 1));
+    if (!last || !first || last === first) return [];
+    // A counter that was not there had counted nothing; what anything else was nobody knows.
+    const missing = family.endsWith("_total") ? 0 : undefined;
+    return [...(last.families.get(family) ?? [])].map(([text, value]) => {
+      const before = first.families.get(family)?.get(text) ?? missing ?? value;
+      return { labels: parse(text).labels, value, grown: value - before, overS: (last.atMs - first.atMs) / 1000 };
+    });
   }
 
   /** One number: the sum of a family's series as they are. */
@@ -169,6 +212,10 @@ export class History {
       return own;
     });
   }
+}
+
+function seriesOf(families: Map<string, Map<string, number>>, family: string): Series[] {
+  return [...(families.get(family) ?? [])].map(([text, value]) => ({ labels: parse(text).labels, value }));
 }
 
 /** The sum of the chosen series of a family at a moment. */

@@ -1,6 +1,6 @@
 // The operators' console: signs in, follows the process, and shows one view at a time.
 
-import { type Alert, alerts } from "../console/alerts.ts";
+import { type Alert, Watch } from "../console/alerts.ts";
 import { type Connection, follow } from "../console/live.ts";
 import { History } from "../console/series.ts";
 import type { MakeView, View } from "../console/view.ts";
@@ -68,6 +68,7 @@ function signIn(why = ""): void {
 
 function run(): void {
   const history = new History();
+  const watch = new Watch();
   const made = new Map<string, View>();
   let found: Alert[] = [];
   const place = h("main", { id: "main", tabindex: "-1" });
@@ -96,8 +97,9 @@ function run(): void {
     state.textContent = connection === "following" ? `${location.host} · ${new Date().toLocaleTimeString()}` : "Connection lost, trying again…";
     state.classList.toggle("problem", connection === "lost");
     if (connection === "lost") return;
-    found = alerts(history);
-    bell.textContent = found.length === 0 ? "" : `${found.length} ${found.length === 1 ? "alert" : "alerts"}`;
+    found = watch.judge(history);
+    const raised = found.filter(({ raised }) => raised).length;
+    bell.textContent = raised === 0 ? "" : `${raised} ${raised === 1 ? "alert" : "alerts"}`;
     made.get(current()[0])?.tick?.(found);
   };
   window.addEventListener("hashchange", show);

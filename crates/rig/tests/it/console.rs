@@ -1,6 +1,9 @@
 //! The operators' console: who sees it, what it follows, and that nothing is changed that the ledger does not know of.
 
-use rig::{Client, Events, Server};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use peers::Postgres;
+use rig::{Client, Events, Server, ServerOptions};
 use serde_json::{Value, json};
 
 use crate::{Folder, PASSWORD};
@@ -85,11 +88,124 @@ async fn what_operators_change_stands_in_the_ledger_with_their_name() {
     assert_eq!(front["blocks"][0]["network"], "192.0.2.0/24");
     let recorded = recorded(&auditor).await;
     assert_eq!(recorded.len(), 1);
-    assert_eq!(recorded[0]["body"], json!({"method": "PUT", "path": "/blocks"}));
+    let to = json!({"around": "192.0.2.0/24", "prefixLength": 24, "seconds": 60});
+    assert_eq!(recorded[0]["body"], json!({"method": "PUT", "path": "/blocks", "to": to}));
     let own = operator.get("/api/v1/session").await.expect("an answer").text("personId");
     assert!(recorded[0]["actor"].as_str().is_some_and(|actor| actor.contains(&own)), "{recorded:?}");
     // What is no route is not done, and not recorded.
     assert_eq!(operator.put("/console/operate/nothing", &block).await.expect("an answer").status, 404);
+}
+
+#[tokio::test]
+async fn what_programs_on_the_machine_change_stands_in_the_ledger_with_what_it_was_set_to() {
+    let folder = Folder::new();
+    let room =
+        "[[waiting-rooms.rooms]]\nname = \"sale\"\nroutes = [\"/none\"]\ncapacity = 1\nlet-in-max = 1\n";
+    let options = ServerOptions { settings: room.to_owned(), ..ServerOptions::default() };
+    let server = Server::start_with(&folder.data(), &options).expect("it starts");
+    let auditor = somebody(&server, "auditor", &["auditor"]).await;
+    let machine = server.operator();
+    let block = json!({"network": "192.0.2.77/32", "seconds": 60, "reason": "Ada's neighbour"});
+    let around = json!({"around": "192.0.2.0/24", "prefixLength": 32});
+    let mut blocked = around.clone();
+    blocked["seconds"] = 60.into();
+    let sold_out = json!({"reason": "sold-out"});
+    let network = "/blocks?network=192.0.2.77/32";
+    let changes = [
+        ("PUT", "/attack", json!({"mode": "on"}), json!({"mode": "on"})),
+        ("PUT", "/attack", json!({"mode": "auto"}), json!({"mode": "auto"})),
+        ("PUT", "/blocks", block, blocked),
+        ("DELETE", network, Value::Null, around),
+        ("POST", "/waiting-rooms/sale/close", sold_out.clone(), sold_out),
+        ("POST", "/waiting-rooms/sale/open", json!({}), Value::Null),
+        ("PUT", "/waiting-rooms/sale/rate", json!({"perSecond": 2.5}), json!({"perSecond": 2.5})),
+        ("POST", "/reload", json!({}), Value::Null),
+    ];
+    let mut expected = Vec::new();
+    for (method, path, body, to) in changes {
+        let answer = match method {
+            "PUT" => machine.put(path, &body).await,
+            "DELETE" => machine.delete(path).await,
+            _ => machine.post(path, &body).await,
+        };
+        let answer = answer.expect("an answer");
+        assert!(answer.status < 300, "{method} {path}: {}", answer.json());
+        let path = path.split('?').next();
+        let mut entry = json!({"method": method, "path": path});
+        if !to.is_null() {
+            entry["to"] = to;
+        }
+        expected.insert(0, entry);
+    }
+    let recorded = recorded(&auditor).await;
+    let found: Vec<_> = recorded.iter().map(|entry| entry["body"].clone()).collect();
+    assert_eq!(found, expected, "the newest first");
+    assert!(recorded.iter().all(|entry| entry["actor"] == "service/machine"), "{recorded:?}");
+}
+
+/// An address of this machine by which it is somebody else to itself.
+fn own_address() -> IpAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+    // Nothing is sent: it is only found out from where it would be.
+    socket.connect("192.0.2.1:9").expect("this machine has a network");
+    socket.local_addr().expect("an address").ip()
+}
+
+#[tokio::test]
+async fn whoever_asks_from_elsewhere_looks_and_changes_nothing_without_the_role() {
+    let folder = Folder::new();
+    let options = ServerOptions { admin: Some("0.0.0.0:0".to_owned()), ..ServerOptions::default() };
+    let server = Server::start_with(&folder.data(), &options).expect("it starts");
+    let citizen = somebody(&server, "citizen", &[]).await;
+    let operator = somebody(&server, "operator", &["operator"]).await;
+    let auditor = somebody(&server, "auditor", &["auditor"]).await;
+    let elsewhere = Client::new(SocketAddr::new(own_address(), server.admin.port()));
+    let with = |person: &Client| elsewhere.clone().with_token(person.token.as_deref().expect("a token"));
+    let (path, on) = ("/attack", json!({"mode": "on"}));
+    for look in ["/metrics", "/front", "/overload", "/queues", "/waiting-rooms", "/process"] {
+        assert_eq!(elsewhere.get(look).await.expect("an answer").status, 200, "{look}");
+    }
+    let stranger = elsewhere.put(path, &on).await.expect("an answer");
+    assert_eq!((stranger.status, stranger.problem()), (401, "authz/sign-in-first".to_owned()));
+    for change in ["/reload", "/hand-over"] {
+        assert_eq!(elsewhere.post(change, &json!({})).await.expect("an answer").status, 401, "{change}");
+    }
+    for other in [&citizen, &auditor] {
+        assert_eq!(with(other).put(path, &on).await.expect("an answer").status, 403);
+        // Also who is on the machine is taken by who they say they are.
+        assert_eq!(other.put(path, &on).await.expect("an answer").status, 403);
+    }
+    assert!(recorded(&auditor).await.is_empty());
+    assert_eq!(with(&operator).put(path, &on).await.expect("an answer").status, 204);
+    let own = operator.get("/api/v1/session").await.expect("an answer").text("personId");
+    let recorded = recorded(&auditor).await;
+    assert_eq!(recorded.len(), 1);
+    assert!(recorded[0]["actor"].as_str().is_some_and(|actor| actor.contains(&own)), "{recorded:?}");
+    assert_eq!(recorded[0]["body"]["to"], on);
+    // A page whose name was led here speaks from an operator's browser, and is not the machine's operator.
+    let led = Client::new(server.admin).with_field("host", "page.example");
+    assert_eq!(led.put(path, &on).await.expect("an answer").status, 401);
+}
+
+#[tokio::test]
+async fn whoever_is_on_the_machine_mends_it_also_when_nothing_can_be_recorded() {
+    let database = Postgres::start().expect("it starts");
+    let url = database.create_database("holdfast").expect("it can be made");
+    let folder = Folder::new();
+    let options = ServerOptions { database: Some(url), ..ServerOptions::default() };
+    let server = Server::start_with(&folder.data(), &options).expect("it starts");
+    let operator = somebody(&server, "operator", &["operator"]).await;
+    database.freeze();
+    let (on, mode) = (json!({"mode": "on"}), async || {
+        server.operator().get("/front").await.expect("an answer").json()["attack"].clone()
+    });
+    let before = mode().await;
+    let refused = operator.put("/attack", &on).await.expect("an answer");
+    assert_eq!(refused.status, 503, "{}", refused.json());
+    assert_eq!(mode().await, before, "what a person asks for is not done unless it is recorded");
+    assert_eq!(server.operator().put("/attack", &on).await.expect("an answer").status, 204);
+    assert_ne!(mode().await, before);
+    database.thaw();
 }
 
 #[tokio::test]

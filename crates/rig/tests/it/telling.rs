@@ -296,7 +296,7 @@ async fn a_webhook_with_an_authority_of_its_own_is_told_over_tls_and_another_is_
 
 async fn auditor(server: &Server) -> Client {
     let administrator = server.administrator().await.expect("the first password holds");
-    let body = json!({ "userId": "ada", "password": PASSWORD, "kind": "government", "roles": ["auditor"] });
+    let body = json!({ "userId": "ada", "password": PASSWORD, "kind": "government", "roles": ["auditor", "operator"] });
     let registered = administrator.post("/api/v1/persons", &body).await.expect("an answer");
     assert_eq!(registered.status, 201, "{}", registered.json());
     server.client().sign_in("ada", PASSWORD).await.expect("they sign in")

@@ -99,7 +99,8 @@ async fn unblock(
         let detail = "there is no block of exactly this network";
         return Err(Problem::not_found("server/no-such-block", detail));
     }
-    tracing::info!(code = "server/network-unblocked", network = %asked.network, "an operator took back a block");
+    let prefix_length = asked.network.prefix_len();
+    tracing::info!(code = "server/network-unblocked", prefix_length, "an operator took back a block");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -112,6 +113,7 @@ struct AttackBody {
 
 async fn set_attack(State(front): State<Front>, Body(body): Body<AttackBody>) -> StatusCode {
     front.set_attack(body.mode);
+    tracing::info!(code = "server/attack-mode", mode = ?body.mode, "an operator says whether this is an attack");
     StatusCode::NO_CONTENT
 }
 

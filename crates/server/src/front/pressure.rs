@@ -1,10 +1,8 @@
-//! How busy the processors are: those that a control group gives us, or else the machine's.
+//! How busy the processors are: those that the narrowest of our control groups gives us, or else the machine's.
 
-use std::{fs, thread};
+use std::{fs, path::PathBuf, thread};
 
 use clock::{Clock, Stopwatch};
-
-const GROUP: &str = "/sys/fs/cgroup";
 
 /// The processors, as they were when they were last looked at.
 #[derive(Debug)]
@@ -52,8 +50,20 @@ fn share(before: Seen, now: Seen, passed: f64) -> f64 {
 }
 
 fn see() -> Option<Seen> {
-    let read = |name: &str| fs::read_to_string(format!("{GROUP}/{name}")).unwrap_or_default();
-    group(&read("cpu.max"), &read("cpu.stat")).or_else(|| machine(&fs::read_to_string("/proc/stat").ok()?))
+    let read = |file: PathBuf| fs::read_to_string(file).unwrap_or_default();
+    let groups = telemetry::control_groups().into_iter();
+    let given =
+        groups.filter_map(|folder| group(&read(folder.join("cpu.max")), &read(folder.join("cpu.stat"))));
+    narrowest(given).or_else(|| machine(&fs::read_to_string("/proc/stat").ok()?))
+}
+
+/// The group that is given the least.
+fn narrowest(groups: impl Iterator<Item = Seen>) -> Option<Seen> {
+    let given = |seen: &Seen| match seen {
+        Seen::Group { processors, .. } => *processors,
+        Seen::Machine { .. } => f64::INFINITY,
+    };
+    groups.min_by(|one, other| given(one).total_cmp(&given(other)))
 }
 
 /// From the files of a control group (cgroup v2): nothing where it is given all there is.
@@ -88,6 +98,14 @@ mod tests {
         let busy = share(before, now, 1.0);
         assert!((busy - 0.5).abs() < 1e-9, "{busy}");
         assert_eq!(group("max 100000", "usage_usec 1"), None);
+    }
+
+    #[test]
+    fn of_several_groups_the_one_that_is_given_the_least_counts() {
+        let of = |max: &str, worked: u32| group(max, &format!("usage_usec {worked}\n"));
+        let (own, above) = (of("max 100000", 1), of("50000 100000", 3));
+        assert_eq!(narrowest([own, above, of("80000 100000", 2)].into_iter().flatten()), above);
+        assert_eq!(narrowest(own.into_iter()), None);
     }
 
     #[test]

@@ -58,8 +58,14 @@ export const overview: MakeView = (history) => {
     const text = JSON.stringify(now);
     if (text !== told || list.children.length === 0) {
       told = text;
-      const items = now.map(({ name, severity, why }) =>
-        h("li", { class: `alert alert--${severity}` }, h("strong", {}, name), " ", why, ". ", h("span", { class: "quiet" }, `Runbook: ${name}`)),
+      const items = now.map(({ name, severity, why, raised }) =>
+        h(
+          "li",
+          { class: `alert alert--${raised ? severity : "begun"}` },
+          h("strong", {}, name),
+          ` ${why}. `,
+          h("span", { class: "quiet" }, raised ? `Runbook: ${name}` : `Not raised yet, and ${severity === "critical" ? "critical" : "a warning"} if it stays so`),
+        ),
       );
       list.replaceChildren(items.length > 0 ? h("ul", { class: "alerts" }, items) : h("p", { class: "good" }, "Nothing is out of order."));
     }
