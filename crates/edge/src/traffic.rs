@@ -18,7 +18,7 @@ use http::{Method, StatusCode};
 use telemetry::Metrics;
 
 pub(crate) use shelf::RouteSlot;
-use shelf::{Shelf, Shelves};
+use shelf::{Present, Shelf, Shelves};
 
 thread_local! {
     /// Which shelf this thread counts on.
@@ -76,31 +76,31 @@ impl Traffic {
     }
 
     /// Holds a place among the requests in flight.
-    pub(crate) fn enter(&self) -> Present {
+    pub(crate) fn enter(&self) -> Here {
         self.present(Shelf::in_flight)
     }
 
     /// Holds a place among the open connections.
-    pub(crate) fn connect(&self) -> Present {
+    pub(crate) fn connect(&self) -> Here {
         self.present(Shelf::connections)
     }
 
-    fn present(&self, count: fn(&Shelf) -> &AtomicI64) -> Present {
+    fn present(&self, count: Present) -> Here {
         let seat = SEAT.get();
         count(self.0.of(seat)).fetch_add(1, Ordering::Relaxed);
-        Present { shelves: self.0.clone(), seat, count }
+        Here { shelves: self.0.clone(), seat, count }
     }
 }
 
 /// A request in flight, or an open connection, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Present {
+pub(crate) struct Here {
     shelves: Arc<Shelves>,
     seat: usize,
-    count: fn(&Shelf) -> &AtomicI64,
+    count: Present,
 }
 
-impl Drop for Present {
+impl Drop for Here {
     fn drop(&mut self) {
         (self.count)(self.shelves.of(self.seat)).fetch_sub(1, Ordering::Relaxed);
     }

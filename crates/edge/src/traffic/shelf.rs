@@ -23,6 +23,9 @@ use super::Verb;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RouteSlot(usize);
 
+/// Which count of a shelf tells how many of something there are now.
+pub(super) type Present = fn(&Shelf) -> &AtomicI64;
+
 /// One shelf for each thread.
 #[derive(Debug)]
 pub(super) struct Shelves {
@@ -240,7 +243,7 @@ impl Collector for Shelves {
         let routes = self.sum();
         self.encode_routes(&routes, &mut encoder)?;
         self.encode_outcomes(&routes, &mut encoder)?;
-        let gauges: [(_, _, fn(&Shelf) -> &AtomicI64); _] = [
+        let gauges: [(_, _, Present); _] = [
             ("http_requests_in_flight", IN_FLIGHT_HELP, Shelf::in_flight),
             ("http_server_active_requests", IN_FLIGHT_HELP, Shelf::in_flight),
             ("http_connections_open", "Connections that are open, on all ports", Shelf::connections),
