@@ -7,10 +7,7 @@ mod shelf;
 
 use std::{
     cell::Cell,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
