@@ -118,15 +118,7 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut screen = Screen::new(PARTS);
     screen.part("Prepare", "volume");
-    let settings = options.settings.as_ref().map(std::fs::read_to_string).transpose();
-    let settings = settings.context("cannot read the settings")?.unwrap_or_default();
-    let local = options
-        .local
-        .then(|| {
-            let database = options.database.clone();
-            Local::start(NodeOptions { settings, database, ..NodeOptions::default() })
-        })
-        .transpose()?;
+    let local = options.local.then(|| started(options)).transpose()?;
     let target = target(options, local.as_ref())?;
     let journeys = match &options.journeys {
         Some(folder) => Journey::in_folder(folder)?,
@@ -186,6 +178,14 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
         loads: 0,
         from_index,
     })
+}
+
+/// A deployment as the options want it.
+fn started(options: &DrillOptions) -> anyhow::Result<Local> {
+    let settings = options.settings.as_ref().map(std::fs::read_to_string).transpose();
+    let settings = settings.context("cannot read the settings")?.unwrap_or_default();
+    let database = options.database.clone();
+    Local::start(NodeOptions { settings, database, ..NodeOptions::default() })
 }
 
 /// The deployment that was started, or else the one that was named.
