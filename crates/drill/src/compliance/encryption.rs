@@ -155,8 +155,8 @@ mod tests {
         let certificate = parameters.self_signed(&key).expect("a certificate").der().clone();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("it has some")
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("it is spoken")
             .with_no_client_auth()
             .with_single_cert(
                 vec![certificate],
