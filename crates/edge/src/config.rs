@@ -79,7 +79,7 @@ pub struct EdgeConfig {
     /// body's time is part of it, so it must be the longer of the two.
     pub answer_ms_max: NonZeroU32,
     /// How long a caller may leave our answer unread before the connection is cut, in milliseconds. Less than 16 KiB read of
-    /// what waits is nothing; over HTTP/2, one answer of several may be left ten times as long.
+    /// what waits is nothing. Over HTTP/2, whoever took much before has longer, up to five minutes: two seconds for each KiB.
     pub write_stall_ms_max: NonZeroU32,
     /// How long a connection may stay open between requests, in milliseconds.
     pub idle_ms_max: NonZeroU32,

@@ -23,10 +23,6 @@ const LINGER_MAX: Duration = Duration::from_secs(2);
 
 /// Whoever takes fewer bytes of our answers in the time that they may leave them unread takes nothing.
 const TAKEN_BYTES_MIN: u32 = 16 << 10;
-/// Of the answers on one connection one may wait so many times as long as all: a caller pauses what they watch, and reads on
-/// elsewhere.
-const PAUSED_TIMES: u64 = 10;
-
 /// The time as the sweep last saw it, in milliseconds since the thread began.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Coarse(Arc<AtomicU64>);
@@ -234,16 +230,12 @@ impl Watch {
         look(&mut self.untaken.lock().unwrap_or_else(PoisonError::into_inner), self.now.get())
     }
 
-    /// Does the caller take none of our answers, or one of them not at all?
+    /// Does the caller take none of our answers?
     fn is_untaken(&self, write_stall_ms_max: u64) -> bool {
         let now = self.now.get();
         let stalled = self.stalled_ms.load(Relaxed);
-        let untaken = self.untaken(|untaken, now_ms| untaken.stalled(now_ms));
         (stalled > 0 && now.saturating_sub(stalled) > write_stall_ms_max)
-            || untaken.is_some_and(|stalled| {
-                stalled.all_ms > write_stall_ms_max
-                    || stalled.longest_ms > write_stall_ms_max.saturating_mul(PAUSED_TIMES)
-            })
+            || self.untaken(|untaken, now_ms| untaken.is_stalled(write_stall_ms_max, now_ms))
     }
 
     /// All is said, and the caller may still be sending.
@@ -325,9 +317,10 @@ impl Taking {
         self.busy.0.untaken(|untaken, now_ms| untaken.taken(self.place, now_ms));
     }
 
-    /// A piece was given, which takes room.
-    pub(crate) fn waits(&self) {
-        self.busy.0.untaken(|untaken, now_ms| untaken.waits(self.place, now_ms));
+    /// A piece of so many bytes was given, which takes room.
+    pub(crate) fn waits(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.busy.0.untaken(|untaken, now_ms| untaken.waits(self.place, bytes, now_ms));
     }
 }
 
@@ -469,7 +462,7 @@ mod tests {
     fn a_caller_of_http_2_who_grants_no_room_is_cut_and_one_who_waits_for_us_is_not() {
         let waits = |watch: &Arc<Watch>, taking: &Taking| {
             if watch.now_ms() == 1000 {
-                taking.waits();
+                taking.waits(1);
             }
         };
         check_reader(waits, Order::Cut);
@@ -477,25 +470,9 @@ mod tests {
         check_reader(
             |_, taking| {
                 taking.taken();
-                taking.waits();
+                taking.waits(1);
             },
             Order::Go,
         );
-    }
-
-    #[test]
-    fn an_answer_may_be_paused_while_others_are_read_and_not_for_ever() {
-        let now = Coarse::default();
-        let watch = Arc::new(Watch::new(now.clone()));
-        let (_paused, read) = (watch.begin().taking(), watch.begin().taking());
-        for second in 1..=300 {
-            now.set(Duration::from_secs(second));
-            read.taken();
-            watch.judge(&EdgeConfig::default());
-            assert_eq!(watch.ordered(), Order::Go, "{second}");
-        }
-        now.set(Duration::from_secs(301));
-        watch.judge(&EdgeConfig::default());
-        assert_eq!(watch.ordered(), Order::Cut);
     }
 }

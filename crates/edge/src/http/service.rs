@@ -192,7 +192,8 @@ impl HttpBody for AnswerBody {
                 // It is asked for more only when there is room for it.
                 taking.iter().for_each(Taking::taken);
                 let frame = ready!(poll_piece(body, rest, cx));
-                taking.iter().for_each(Taking::waits);
+                let given = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+                taking.iter().for_each(|taking| taking.waits(given.map_or(0, Bytes::len)));
                 Poll::Ready(frame)
             }
         }
