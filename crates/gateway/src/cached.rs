@@ -3,7 +3,7 @@
 use std::{future::poll_fn, pin::Pin, sync::Arc};
 
 use edge::Content;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body::Body as _;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     filling::{Plan, filling},
     gateway::{Gateway, Way, gathered},
     keeping::{keeping, tags, vary},
-    response_cache::{Condition, Joined, Kept, Lead, ResponseCache, varied_on},
+    response_cache::{Condition, Joined, Kept, Lead, ResponseCache, Varies},
 };
 
 /// How often somebody waits for another's answer before they ask for themselves.
@@ -28,12 +28,17 @@ pub(crate) fn may_be_cached(request: &Request<Content>) -> bool {
         && !(asked.no_store || asked.no_cache || asked.max_age_s == Some(0))
 }
 
+/// Where the answers to this address lie.
+pub(crate) fn key(way: &Way, uri: &Uri) -> String {
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    format!("{}\n{}\n{target}", way.route.name, way.host.to_ascii_lowercase())
+}
+
 impl Gateway {
     /// Answers from what is kept, or passes the request on and keeps the answer.
     pub(crate) async fn answer_cached(&self, way: Way, request: Request<Content>) -> Response<Content> {
         let cache = self.cache();
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        let key = format!("{}\n{}\n{target}", way.route.name, way.host.to_ascii_lowercase());
+        let key = key(&way, request.uri());
         let mut lead = None;
         // However often somebody else begins, nobody waits for others longer than for an upstream.
         let mut patience = None;
@@ -122,7 +127,7 @@ impl Gateway {
         kept_fields.remove(header::AGE);
         kept_fields.remove(header::CONTENT_LENGTH);
         let kept = Kept {
-            varies: varied_on(&names, asked),
+            varies: Varies::of(&names, asked, fields),
             status,
             tags: tags(fields),
             fields: kept_fields,

@@ -25,10 +25,16 @@ pub(crate) struct Plan {
     pub(crate) kept: Kept,
 }
 
+/// Of what is read ahead, shared by all who have the same piece.
+type Room = Arc<OwnedSemaphorePermit>;
+
+/// What a piece takes beside its bytes.
+const PIECE_BYTES: usize = 256;
+
 /// What the caller who asked first is given.
 enum Piece {
-    /// Read ahead of the caller, in room that it has until the caller takes it.
-    Ahead(Frame<Bytes>, OwnedSemaphorePermit),
+    /// Read ahead of the caller, in room that it has until the caller takes it and it is kept.
+    Ahead(Frame<Bytes>, Room),
     Failed(<Content as Body>::Error),
     /// It is not kept after all: the caller has this, and reads the rest as they like.
     Rest(Frame<Bytes>, Content),
@@ -39,7 +45,7 @@ enum Piece {
 struct Filling {
     body: Content,
     plan: Option<Plan>,
-    came: Vec<Bytes>,
+    came: Vec<(Bytes, Room)>,
     bytes: usize,
     caller: UnboundedSender<Piece>,
 }
@@ -75,11 +81,16 @@ impl Filling {
             plan.cache.pass(&plan.lead);
             return Err(frame);
         }
-        let Some(room) = plan.cache.room_ahead(bytes) else { return Err(frame) };
+        let Some(room) = plan.cache.room_ahead(bytes + PIECE_BYTES).map(Arc::new) else { return Err(frame) };
         self.bytes += bytes;
-        self.came.extend(frame.data_ref().cloned());
+        self.came.extend(frame.data_ref().map(|data| (data.clone(), room.clone())));
         self.give(Piece::Ahead(frame, room));
         Ok(())
+    }
+
+    /// Has everybody gone who wanted it?
+    fn is_unwanted(&self) -> bool {
+        self.caller.is_closed() && self.plan.as_ref().is_none_or(|plan| plan.lead.is_alone())
     }
 
     /// A caller who has gone has no use for it: those who wait have.
@@ -90,7 +101,9 @@ impl Filling {
     fn is_whole(&mut self) {
         if let Some(Plan { cache, lead, mut kept }) = self.plan.take() {
             // Of its own size: the pieces may be parts of larger rooms.
-            kept.body = self.came.concat().into();
+            let mut whole = Vec::with_capacity(self.bytes);
+            self.came.iter().for_each(|(piece, _room)| whole.extend_from_slice(piece));
+            kept.body = whole.into();
             cache.keep(&lead, kept);
         }
     }
@@ -102,6 +115,10 @@ impl Future for Filling {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         loop {
+            // What somebody asks for and does not wait for is no reason to read it all.
+            if this.is_unwanted() {
+                return Poll::Ready(());
+            }
             match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     if let Err(frame) = this.take(frame) {

@@ -26,7 +26,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::{
     Asked, Balance, CacheConfig, Coding, HashBy, Protocol, RouteConfig, TableConfig, TableError,
     answer_body::content,
-    cached::may_be_cached,
+    cached::{self, may_be_cached},
     coded_body::coded,
     config,
     exchange::Outgoing,
@@ -250,10 +250,19 @@ impl Gateway {
         way: &Way,
         request: Request<Content>,
     ) -> (Response<Content>, Lines) {
+        // Whatever changes an address makes what is kept of it old (RFC 9111, section 4.4).
+        let changes =
+            (way.route.config.cache && !request.method().is_safe()).then(|| cached::key(way, request.uri()));
         let codes = way.route.config.compress && *request.method() != Method::HEAD;
         let coding = codes.then(|| Coding::of(request.headers())).flatten();
         let answer = match self.pass_on(way, request).await {
-            Ok(arrived) => answer(arrived, &way.pool),
+            Ok(arrived) => {
+                let done = arrived.head.status.is_success() || arrived.head.status.is_redirection();
+                if let Some(key) = changes.filter(|_| done) {
+                    self.cache().drop_at(&key);
+                }
+                answer(arrived, &way.pool)
+            }
             Err(fault) => return (refused(fault.into()), Lines::default()),
         };
         if codes { (coded(gathered(answer), coding), Lines::default()) } else { answer }

@@ -70,7 +70,7 @@ pub struct CacheState {
 #[derive(Debug)]
 pub(crate) struct Kept {
     /// What it varies on, as it was in the request it was made for.
-    pub(crate) varies: Vec<(HeaderName, Vec<u8>)>,
+    pub(crate) varies: Varies,
     pub(crate) status: StatusCode,
     pub(crate) fields: HeaderMap,
     pub(crate) body: Bytes,
@@ -118,7 +118,15 @@ pub(crate) struct Lead {
     cache: Arc<ResponseCache>,
     pub(crate) key: Arc<str>,
     pub(crate) drops: u64,
-    _done: watch::Sender<()>,
+    done: watch::Sender<()>,
+}
+
+impl Lead {
+    /// Does nobody wait for it?
+    pub(crate) fn is_alone(&self) -> bool {
+        // One is there for those who come.
+        self.done.receiver_count() <= 1
+    }
 }
 
 impl Drop for Lead {
@@ -201,7 +209,7 @@ impl ResponseCache {
         let key: Arc<str> = key.into();
         flights.insert(key.clone(), waiting);
         let drops = self.drops.load(Relaxed);
-        Joined::Lead(Lead { cache: self.clone(), key, drops, _done: done })
+        Joined::Lead(Lead { cache: self.clone(), key, drops, done })
     }
 
     /// Keeps an answer, unless something was dropped since it was asked for.
@@ -217,6 +225,14 @@ impl ResponseCache {
         if self.drops.load(Relaxed) != lead.drops {
             self.kept.invalidate(&lead.key);
         }
+    }
+
+    /// Drops what is kept for this address, and what is being asked for there.
+    pub(crate) fn drop_at(&self, key: &str) {
+        if self.flights().contains_key(key) {
+            self.drops.fetch_add(1, Relaxed);
+        }
+        self.kept.invalidate(key);
     }
 
     /// Drops every answer with one of these tags.
@@ -252,13 +268,32 @@ impl ResponseCache {
 }
 
 /// What of a request an answer varied on.
-pub(crate) fn varied_on(names: &[HeaderName], request: &HeaderMap) -> Vec<(HeaderName, Vec<u8>)> {
-    names.iter().map(|name| (name.clone(), value_of(request, name))).collect()
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Varies {
+    fields: Vec<(HeaderName, Vec<u8>)>,
+    /// The answer is coded as we would have coded it for such a request, or not at all: whoever wishes for the same
+    /// coding in other words can read it too.
+    by_coding: bool,
+}
+
+impl Varies {
+    /// Of the request that an answer was made for.
+    pub(crate) fn of(names: &[HeaderName], request: &HeaderMap, answer: &HeaderMap) -> Self {
+        let coded = answer.get(header::CONTENT_ENCODING);
+        let ours = Coding::of(request).map(|coding| coding.name().as_bytes());
+        let by_coding = coded.is_none() || coded.map(HeaderValue::as_bytes) == ours;
+        let fields = names.iter().map(|name| (name.clone(), value_of(request, name, by_coding))).collect();
+        Self { fields, by_coding }
+    }
+
+    fn are_so_in(&self, request: &HeaderMap) -> bool {
+        self.fields.iter().all(|(name, value)| value_of(request, name, self.by_coding) == *value)
+    }
 }
 
 /// The value of a field as far as it can make a difference.
-fn value_of(request: &HeaderMap, name: &HeaderName) -> Vec<u8> {
-    if *name == header::ACCEPT_ENCODING {
+fn value_of(request: &HeaderMap, name: &HeaderName, by_coding: bool) -> Vec<u8> {
+    if *name == header::ACCEPT_ENCODING && by_coding {
         // Browsers write the same wish in many ways.
         return Coding::of(request).map_or_else(Vec::new, |coding| coding.name().into());
     }
@@ -270,13 +305,14 @@ impl Kept {
     /// About what it takes of memory.
     fn bytes(&self) -> usize {
         let fields = self.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + TEXT_BYTES);
-        let varies = self.varies.iter().map(|(name, value)| name.as_str().len() + value.len() + TEXT_BYTES);
+        let varies =
+            self.varies.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + TEXT_BYTES);
         let tags = self.tags.iter().map(|tag| tag.len() + TEXT_BYTES);
         ENTRY_BYTES + self.body.len() + fields.chain(varies).chain(tags).sum::<usize>()
     }
 
     fn is_for(&self, request: &HeaderMap) -> bool {
-        self.varies.iter().all(|(name, value)| value_of(request, name) == *value)
+        self.varies.are_so_in(request)
     }
 
     fn age(&self, now_ms: u64) -> Duration {
@@ -317,7 +353,7 @@ impl Kept {
 mod tests {
     use super::*;
 
-    fn kept(fresh_s: u64, tags: &[&str], varies: Vec<(HeaderName, Vec<u8>)>) -> Kept {
+    fn kept(fresh_s: u64, tags: &[&str], varies: Varies) -> Kept {
         let second = Duration::from_secs;
         let keeping = Keeping {
             age: second(0),
@@ -336,6 +372,10 @@ mod tests {
         }
     }
 
+    fn nothing() -> Varies {
+        Varies::of(&[], &HeaderMap::new(), &HeaderMap::new())
+    }
+
     fn lead(cache: &Arc<ResponseCache>, key: &str) -> Lead {
         match cache.join(key) {
             Joined::Lead(lead) => lead,
@@ -350,7 +390,7 @@ mod tests {
     #[test]
     fn an_answer_grows_old_step_by_step() {
         let cache = ResponseCache::new(&CacheConfig::default());
-        cache.keep(&lead(&cache, "a"), kept(10, &[], Vec::new()));
+        cache.keep(&lead(&cache, "a"), kept(10, &[], nothing()));
         assert_eq!(has(&cache, "a", 9_999), Some(Condition::Fresh));
         assert_eq!(has(&cache, "a", 10_000), Some(Condition::Stale));
         assert_eq!(has(&cache, "a", 15_000), Some(Condition::StaleOnError));
@@ -360,8 +400,8 @@ mod tests {
     #[test]
     fn a_tag_drops_what_depends_on_it_and_nothing_else() {
         let cache = ResponseCache::new(&CacheConfig::default());
-        cache.keep(&lead(&cache, "a"), kept(10, &["x", "y"], Vec::new()));
-        cache.keep(&lead(&cache, "b"), kept(10, &["z"], Vec::new()));
+        cache.keep(&lead(&cache, "a"), kept(10, &["x", "y"], nothing()));
+        cache.keep(&lead(&cache, "b"), kept(10, &["z"], nothing()));
         cache.drop_tags(vec!["y".to_owned()]);
         assert_eq!((has(&cache, "a", 0), has(&cache, "b", 0)), (None, Some(Condition::Fresh)));
     }
@@ -371,7 +411,7 @@ mod tests {
         let cache = ResponseCache::new(&CacheConfig::default());
         let before = lead(&cache, "a");
         cache.drop_tags(vec!["x".to_owned()]);
-        cache.keep(&before, kept(10, &["x"], Vec::new()));
+        cache.keep(&before, kept(10, &["x"], nothing()));
         assert_eq!(has(&cache, "a", 0), None);
     }
 
@@ -385,12 +425,40 @@ mod tests {
         assert!(matches!(cache.join("a"), Joined::Lead(_)));
     }
 
+    /// Is what was asked for with one wish for codings, and came in this coding, for whoever has the other wish?
+    #[track_caller]
+    fn check_coding(asked: &str, came: &str, other: &str, is_for_them: bool) {
+        let wish = |wish: &str| {
+            HeaderMap::from_iter(
+                HeaderValue::from_str(wish)
+                    .ok()
+                    .filter(|wish| !wish.is_empty())
+                    .map(|wish| (header::ACCEPT_ENCODING, wish)),
+            )
+        };
+        let coded = HeaderValue::from_str(came).ok().filter(|coded| !coded.is_empty());
+        let answer = HeaderMap::from_iter(coded.map(|coded| (header::CONTENT_ENCODING, coded)));
+        let varies = Varies::of(&[header::ACCEPT_ENCODING], &wish(asked), &answer);
+        assert_eq!(varies.are_so_in(&wish(other)), is_for_them, "{asked:?} gave {came:?}, now {other:?}");
+    }
+
+    #[test]
+    fn nobody_is_given_a_coding_that_they_may_not_read() {
+        check_coding("deflate", "deflate", "", false);
+        check_coding("gzip, br", "gzip", "br", false);
+        check_coding("x-gzip", "gzip", "", false);
+        check_coding("gzip, br", "br", "br;q=1.0, gzip", true);
+        check_coding("gzip", "gzip", "gzip;q=0.9", true);
+        check_coding("gzip", "", "gzip;q=0.9", true);
+        check_coding("deflate", "", "", true);
+    }
+
     #[test]
     fn what_is_kept_weighs_what_it_takes() {
         let cache = ResponseCache::new(&CacheConfig::default());
         let long = |letter: &str| HeaderValue::from_str(&letter.repeat(10_000)).expect("letters");
         let asked = HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, long("a"))]);
-        let mut answer = kept(10, &["x"], varied_on(&[header::ACCEPT_LANGUAGE], &asked));
+        let mut answer = kept(10, &["x"], Varies::of(&[header::ACCEPT_LANGUAGE], &asked, &HeaderMap::new()));
         answer.fields.insert(header::LINK, long("b"));
         cache.keep(&lead(&cache, "a"), answer);
         let bytes = cache.state().bytes;
@@ -401,7 +469,7 @@ mod tests {
     fn callers_get_the_variant_that_is_for_them() {
         let cache = ResponseCache::new(&CacheConfig::default());
         let german = HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, HeaderValue::from_static("de"))]);
-        let varies = varied_on(&[header::ACCEPT_LANGUAGE], &german);
+        let varies = Varies::of(&[header::ACCEPT_LANGUAGE], &german, &HeaderMap::new());
         cache.keep(&lead(&cache, "a"), kept(10, &[], varies));
         assert!(cache.look("a", &german, 0).is_some());
         assert!(cache.look("a", &HeaderMap::new(), 0).is_none());

@@ -39,9 +39,10 @@ use crate::{
 
 /// Fields of a request's head, which we have written ourselves.
 const FIELDS_MAX: usize = 200;
-/// What an upstream may send of one answer, and of all, before it is read on.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// What an upstream may send of one answer before it is read on. Of all together there is no bound but that of their number,
+/// so that callers who do not read keep nobody else from their answers.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// A silent connection with requests on it is asked this often whether it still stands, and given up after this time.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PONG_WITHIN: Duration = Duration::from_secs(10);

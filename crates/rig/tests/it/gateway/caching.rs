@@ -1,6 +1,7 @@
 //! Answers that are given again, and made smaller.
 
 use std::{
+    io::{Read, Write},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -50,10 +51,13 @@ async fn an_answer_is_given_again_until_its_tag_is_dropped() {
     assert_eq!((head.status, head.headers["content-length"].to_str().expect("text")), (200, "15"));
     let fresh = client.clone().with_field("cache-control", "no-cache").get("/a").await.expect("an answer");
     assert_eq!(fresh.bytes, "version 1 of /a", "who asks for a new one gets it");
+    let changed = client.post("/a", &json!({})).await.expect("an answer");
+    assert_eq!(changed.bytes, "version 2 of /a");
+    assert_eq!(client.get("/a").await.expect("an answer").bytes, "version 3 of /a", "a change makes it old");
     for (purge, expected) in [
-        (json!({"tags": ["other"]}), "version 0 of /a"),
-        (json!({"tags": ["page/1"]}), "version 2 of /a"),
-        (json!({"all": true}), "version 3 of /a"),
+        (json!({"tags": ["other"]}), "version 3 of /a"),
+        (json!({"tags": ["page/1"]}), "version 4 of /a"),
+        (json!({"all": true}), "version 5 of /a"),
     ] {
         assert_eq!(operator.post("/gateway/cache/purge", &purge).await.expect("an answer").status, 204);
         assert_eq!(client.get("/a").await.expect("an answer").bytes, expected, "{purge}");
@@ -135,6 +139,32 @@ async fn whoever_asks_first_and_does_not_read_keeps_it_from_nobody() {
     }
     assert_eq!(server.asked(), 1, "one asked for all");
     drop(unread);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_read_no_further() {
+    let server = Upstream::start(|asked, stream| {
+        if asked.path() == "/health" {
+            return answer(stream, "", "well");
+        }
+        let head = "HTTP/1.1 200 OK\r\ncontent-length: 900000\r\ncache-control: max-age=600\r\n\r\n";
+        let mut pieces = std::iter::once(head.as_bytes().to_vec()).chain((0..900).map(|_| vec![b'k'; 1000]));
+        // It takes longer than anybody waits here.
+        pieces.all(|piece| {
+            std::thread::sleep(Duration::from_millis(100));
+            stream.write_all(&piece).is_ok()
+        })
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    for number in 0..5 {
+        let mut stream = std::net::TcpStream::connect(gateway.public).expect("it listens");
+        write!(stream, "GET /{number} HTTP/1.1\r\nhost: a\r\n\r\n").expect("it listens");
+        stream.read_exact(&mut [0; 1000]).expect("it begins");
+    }
+    until(&gateway, "an upstream that nobody asks", |state| {
+        state["pools"][0]["upstreams"][0]["inFlight"].as_u64() == Some(0)
+    })
+    .await;
 }
 
 #[tokio::test]
