@@ -149,9 +149,10 @@ async fn what_nobody_waits_for_any_more_is_read_no_further() {
         }
         let head = "HTTP/1.1 200 OK\r\ncontent-length: 900000\r\ncache-control: max-age=600\r\n\r\n";
         let mut pieces = std::iter::once(head.as_bytes().to_vec()).chain((0..900).map(|_| vec![b'k'; 1000]));
+        let (_never, told) = mpsc::channel::<()>();
         // It takes longer than anybody waits here.
         pieces.all(|piece| {
-            std::thread::sleep(Duration::from_millis(100));
+            let _late = told.recv_timeout(Duration::from_millis(100));
             stream.write_all(&piece).is_ok()
         })
     });
