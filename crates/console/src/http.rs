@@ -3,6 +3,7 @@
 mod live;
 mod operate;
 
+pub use self::operate::host;
 use authz::{Actor, Guarded, Role};
 use axum::{
     Router,

@@ -14,7 +14,7 @@ use identity::Identity;
 use serde_json::Value;
 use telemetry::Metrics;
 
-pub use self::http::routes;
+pub use self::http::{host, routes};
 use self::sample::Sampler;
 
 /// What the console shows of a process.

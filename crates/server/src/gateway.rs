@@ -27,8 +27,9 @@ use tokio::sync::watch;
 use crate::{
     checks, descriptors, front,
     hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC},
-    incidents, load,
+    incidents, load, names,
     reload::Hangups,
+    shown,
     signals::Signals,
     status,
     webhook::{self, Webhook, WebhookConfig},
@@ -41,6 +42,8 @@ use crate::{
 pub struct GatewaySettings {
     pub public: ListenConfig,
     pub admin: ListenConfig,
+    /// Names by which the operators' port is asked, beside its addresses and `localhost`.
+    pub admin_names: Vec<String>,
     pub edge: EdgeConfig,
     pub log: LogConfig,
     pub traces: TracesConfig,
@@ -89,6 +92,7 @@ impl Default for GatewaySettings {
         Self {
             public,
             admin,
+            admin_names: Vec::new(),
             edge: EdgeConfig::default(),
             log: LogConfig::default(),
             traces: TracesConfig::default(),
@@ -117,7 +121,10 @@ impl GatewaySettings {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let text = fs::read_to_string(path)
             .with_context(|| format!("cannot read the settings {}", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("cannot use the settings {}", path.display()))
+        let refused = |error| shown::refused(&text, &error);
+        toml::from_str(&text)
+            .map_err(refused)
+            .with_context(|| format!("cannot use the settings {}", path.display()))
     }
 
     pub(crate) fn front(&self) -> FrontConfig {
@@ -332,6 +339,7 @@ fn serve(
         .merge(load::operator_routes(overload.clone()));
     let routes =
         routes.merge(front::room_routes(rooms.clone())).merge(webhook::operator_routes(webhook.clone()));
+    let routes = names::under(&settings.admin_names, routes);
     let admin = edge::serve_on(inherited.of(ADMIN), &settings.admin, &edge, &routes, &Direct::none())
         .with_context(|| format!("cannot serve {}", settings.admin.address))?;
     Ok((public, admin))

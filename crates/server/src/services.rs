@@ -17,6 +17,7 @@ use crate::{
     front,
     jobs::{self, Crew},
     key_file::Engines,
+    names,
     people::Registered,
     queues::{self, Queues},
     settings::Settings,
@@ -130,6 +131,7 @@ impl Services {
         let edge = Edge::new(settings.edge.clone(), Clock::System, traffic, identify, open);
         let routes = routes.merge(status::admin_routes(self.metrics.clone(), self.identity.clone()));
         let routes = routes.merge(queues::operator_routes(self.queues.clone()));
+        let routes = names::under(&settings.admin_names, routes);
         edge::serve_on(sockets, &settings.admin, &edge, &routes, &Direct::none())
             .with_context(|| format!("cannot serve {}", settings.admin.address))
     }

@@ -22,7 +22,9 @@ use store::{Commits, DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, 
 use telemetry::{LogConfig, TracesConfig};
 use toml::{Table, Value};
 
-use crate::{backup::BackupConfig, gateways::ConsoleConfig, memory::MemoryConfig, webhook::WebhookConfig};
+use crate::{
+    backup::BackupConfig, gateways::ConsoleConfig, memory::MemoryConfig, shown, webhook::WebhookConfig,
+};
 
 /// The settings file: TOML, every table and key optional.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +41,8 @@ pub struct Settings {
     pub region: String,
     pub public: ListenConfig,
     pub admin: ListenConfig,
+    /// Names by which the operators' port is asked, beside its addresses and `localhost`.
+    pub admin_names: Vec<String>,
     pub edge: EdgeConfig,
     pub clients: ClientsConfig,
     pub networks: NetworksConfig,
@@ -79,6 +83,7 @@ impl Default for Settings {
             region: String::new(),
             public: ListenConfig::default(),
             admin,
+            admin_names: Vec::new(),
             edge: EdgeConfig::default(),
             clients: ClientsConfig::default(),
             networks: NetworksConfig::default(),
@@ -140,8 +145,7 @@ impl SettingsOptions {
         self.merged(&given)
     }
 
-    /// The merged settings as TOML that can be given back, without the database's URL, which may hold a
-    /// password.
+    /// The merged settings as TOML that can be given back but for what lets whoever has it in, which stands in URLs.
     ///
     /// # Errors
     /// As [`SettingsOptions::read`].
@@ -179,7 +183,8 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
 
 fn read_text(text: &str, path: Option<&Path>) -> anyhow::Result<Settings> {
     let path = path.unwrap_or_else(|| Path::new("")).display();
-    toml::from_str(text).with_context(|| format!("cannot use the settings {path}"))
+    let refused = |error| shown::refused(text, &error);
+    toml::from_str(text).map_err(refused).with_context(|| format!("cannot use the settings {path}"))
 }
 
 impl Settings {
@@ -211,6 +216,7 @@ impl Settings {
                 ("region", text(&settings.region)),
                 ("public", text(&settings.public)),
                 ("admin", text(&settings.admin)),
+                ("admin-names", text(&settings.admin_names)),
                 ("edge", text(&settings.edge.without_overload())),
                 ("identity", text(&settings.identity)),
                 ("elections", text(&settings.elections)),
@@ -265,6 +271,9 @@ impl Settings {
             let address = listen.address.to_string();
             port.context("a port is a table")?.insert("address".to_owned(), address.into());
         }
+        for (table, value) in &mut text {
+            shown::show(value, if table == "webhook" { shown::origin } else { shown::shown });
+        }
         Ok(toml::to_string(&text)?)
     }
 
@@ -312,7 +321,10 @@ mod tests {
     #[test]
     fn merged_settings_can_be_given_back_and_hold_no_password() {
         let given = "name = \"id.example.gov/holdfast\"\n[edge]\nbody-bytes-max = 7\n\
-                     [admin]\nthreads = 3\n[postgres]\nurl = \"postgres://ada:s3cret@db.example/holdfast\"";
+                     [admin]\nthreads = 3\n[postgres]\nurl = \"postgres://ada:s3cret@db.example/holdfast\"\n\
+                     [redis]\nurls = [\"redis://ada:s3cret@cache.example\"]\n\
+                     [traces]\nendpoint = \"https://traces.example/v1?key=s3cret\"\n\
+                     [webhook]\nurl = \"https://chat.example/s3cret\"";
         let options = SettingsOptions {
             listen: Some(SocketAddr::from(([0, 0, 0, 0], 8443))),
             data: Some(PathBuf::from("/srv/holdfast")),
@@ -323,6 +335,9 @@ mod tests {
         assert!(!text.contains("s3cret"), "{text}");
         let mut again = read(&text).expect("it can be given back");
         again.postgres.url.clone_from(&merged.postgres.url);
+        again.redis.clone_from(&merged.redis);
+        again.traces.clone_from(&merged.traces);
+        again.webhook.clone_from(&merged.webhook);
         assert_eq!(format!("{again:?}"), format!("{merged:?}"));
     }
 

@@ -184,7 +184,12 @@ async fn whoever_asks_from_elsewhere_looks_and_changes_nothing_without_the_role(
     assert_eq!(recorded[0]["body"]["to"], on);
     // A page whose name was led here speaks from an operator's browser, and is not the machine's operator.
     let led = Client::new(server.admin).with_field("host", "page.example");
-    assert_eq!(led.put(path, &on).await.expect("an answer").status, 401);
+    for refused in [led.put(path, &on).await, led.get("/front").await, led.get("/console").await] {
+        assert_eq!(refused.expect("an answer").problem(), "server/unknown-name");
+    }
+    for open in ["/metrics", "/ready"] {
+        assert_eq!(led.get(open).await.expect("an answer").status, 200, "{open}");
+    }
 }
 
 #[tokio::test]

@@ -76,6 +76,9 @@ async fn bad_settings_are_refused_and_the_old_ones_stay() {
     let refused =
         operator.put("/gateway/table", &json!({"pools": {}, "routes": [{"name": "a", "pools": {}}]})).await;
     assert_eq!(refused.expect("an answer").problem(), "gateway/bad-table");
+    let led = operator.clone().with_field("host", "page.example");
+    let changed = led.post("/gateway/reload", &json!({})).await.expect("an answer");
+    assert_eq!(changed.problem(), "server/unknown-name", "a page's own name may have been led here");
     for incomplete in [json!({"servers": []}), json!({}), json!({"pools": {}}), json!({"routes": []})] {
         let refused = operator.put("/gateway/table", &incomplete).await.expect("an answer");
         assert_eq!(refused.problem(), "edge/wrong-shape", "{incomplete}");

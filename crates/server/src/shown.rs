@@ -1,0 +1,86 @@
+//! Settings as they may be shown: URLs without what lets whoever has them in.
+
+use toml::Value;
+
+/// What stands for what is not shown.
+const HIDDEN: &str = "…";
+/// What ends a URL in a text.
+const ENDS: [char; 8] = [' ', '\n', '\t', '"', '\'', '`', '<', '>'];
+
+/// Text in which no URL has a user, a password or a query.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let (url, behind) = after.split_at(after.find(ENDS).unwrap_or(after.len()));
+        let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?"));
+        let (authority, path) = url.split_at(url.find(['/', '#']).unwrap_or(url.len()));
+        shown.extend([before, "://"]);
+        match authority.rsplit_once('@') {
+            Some((_, host)) => shown.extend([HIDDEN, "@", host]),
+            None => shown.push_str(authority),
+        }
+        shown.extend([path, query]);
+        if !query.is_empty() {
+            shown.push_str(HIDDEN);
+        }
+        rest = behind;
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// The same of a URL whose path lets in too, as those of chats do.
+pub(crate) fn origin(url: &str) -> String {
+    let shown = shown(url);
+    let path = shown.find("://").and_then(|scheme| Some(scheme + 3 + shown[scheme + 3..].find('/')?));
+    path.map_or(shown.clone(), |path| format!("{}/{HIDDEN}", &shown[..path]))
+}
+
+/// The same of all texts in a setting.
+pub(crate) fn show(value: &mut Value, text: fn(&str) -> String) {
+    match value {
+        Value::String(said) => *said = text(said),
+        Value::Array(values) => values.iter_mut().for_each(|value| show(value, text)),
+        Value::Table(table) => table.iter_mut().for_each(|(_, value)| show(value, text)),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
+    }
+}
+
+/// Why a text is no settings: where and what, without the line itself, which may hold a password.
+pub(crate) fn refused(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let said = shown(error.message());
+    let line = error.span().and_then(|span| Some(text.get(..span.start)?.matches('\n').count() + 1));
+    line.map_or_else(|| anyhow::anyhow!("{said}"), |line| anyhow::anyhow!("line {line}: {said}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_lets_in_is_shown() {
+        for (url, expected) in [
+            ("redis://user:s3cret@cache:6379/3", "redis://…@cache:6379/3"),
+            ("https://a:b@c@host/v1/traces?api-key=s3cret#x", "https://…@host/v1/traces?…"),
+            ("postgres://one,two/db", "postgres://one,two/db"),
+            (
+                "invalid type: string \"redis://:s3cret@a\", expected `b://c:d@e`",
+                "invalid type: string \"redis://…@a\", expected `b://…@e`",
+            ),
+            ("10.0.0.1:80", "10.0.0.1:80"),
+        ] {
+            assert_eq!(shown(url), expected);
+        }
+        assert_eq!(origin("https://hooks.example/services/T/B/s3cret"), "https://hooks.example/…");
+        assert_eq!(origin("https://hooks.example?token=s3cret"), "https://hooks.example?…");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_its_line() {
+        let text = "[redis]\nurlz = [\"redis://user:s3cret@a\"]\n";
+        let error = toml::from_str::<crate::Settings>(text).expect_err("it is called urls");
+        let told = refused(text, &error).to_string();
+        assert!(told.starts_with("line 2: ") && told.contains("urlz") && !told.contains("s3cret"), "{told}");
+    }
+}
