@@ -140,8 +140,9 @@ export const RULES: Rule[] = [
   {
     name: "WaitingRoomStuck", severity: "warning", limit: 0, overS: 5 * MINUTES, forS: 5 * MINUTES,
     broken: (history, { limit, overS }) => {
-      const admitted = history.grown("waiting_room_let_in_total", overS);
-      const stuck = (waiting: Series) => waiting.value > limit && beside(admitted, waiting)?.grown === 0;
+      const served = history.grown("waiting_room_served", overS);
+      const open = history.now("waiting_room_open");
+      const stuck = (waiting: Series) => waiting.value > limit && (beside(open, waiting)?.value ?? 0) > limit && beside(served, waiting)?.grown === 0;
       return each(history.now("waiting_room_waiting"), stuck, ({ labels, value }) => `${value} people wait in the room ${labels["room"] ?? ""} and nobody is let in`);
     },
   },

@@ -10,6 +10,8 @@ use waiting::RoomState;
 pub(super) struct Instruments {
     waiting: Family<RoomLabel, Gauge>,
     inside: Family<RoomLabel, Gauge>,
+    open: Family<RoomLabel, Gauge>,
+    served: Family<RoomLabel, Gauge>,
     closed: Family<RoomLabel, Gauge>,
     alone: Family<RoomLabel, Gauge>,
     let_in: Family<RoomLabel, Counter>,
@@ -27,6 +29,8 @@ struct RoomLabel {
 pub(super) struct RoomInstruments {
     waiting: Gauge,
     inside: Gauge,
+    open: Gauge,
+    served: Gauge,
     closed: Gauge,
     alone: Gauge,
     let_in: Counter,
@@ -41,6 +45,16 @@ impl Instruments {
             let registry = registry.sub_registry_with_prefix("waiting_room");
             registry.register("waiting", "Numbers drawn, on all nodes, and not let in", this.waiting.clone());
             registry.register("inside", "People inside, on all nodes", this.inside.clone());
+            registry.register(
+                "open",
+                "1 while people are let in, at the rate and as there is room",
+                this.open.clone(),
+            );
+            registry.register(
+                "served",
+                "Up to which number people are let in, on all nodes",
+                this.served.clone(),
+            );
             registry.register("closed", "1 if there is nothing left to wait for", this.closed.clone());
             registry.register(
                 "alone",
@@ -63,6 +77,8 @@ impl Instruments {
         RoomInstruments {
             waiting: self.waiting.get_or_create_owned(&label),
             inside: self.inside.get_or_create_owned(&label),
+            open: self.open.get_or_create_owned(&label),
+            served: self.served.get_or_create_owned(&label),
             closed: self.closed.get_or_create_owned(&label),
             alone: self.alone.get_or_create_owned(&label),
             let_in: self.let_in.get_or_create_owned(&label),
@@ -77,6 +93,8 @@ impl RoomInstruments {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.waiting.set(number(state.waiting));
         self.inside.set(number(state.inside));
+        self.open.set((state.open && state.closed.is_none()).into());
+        self.served.set(number(state.serving));
         self.closed.set(state.closed.is_some().into());
         self.alone.set(state.alone.into());
         self.let_in.inc_by(state.let_in.saturating_sub(self.let_in.get()));
