@@ -45,5 +45,5 @@ impl Guarded for Look {
 async fn settings(State(console): State<Console>, Caller(actor): Caller) -> Result<Response, Problem> {
     let _ = actor.permit(Look)?;
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
-    Ok((StatusCode::OK, kind, console.0.settings.clone()).into_response())
+    Ok((StatusCode::OK, kind, (console.0.settings)()).into_response())
 }

@@ -7,7 +7,7 @@
 mod http;
 mod sample;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use ::http::request::Parts;
 use identity::Identity;
@@ -21,14 +21,21 @@ use self::sample::Sampler;
 #[derive(Debug, Clone)]
 pub struct Console(Arc<Shown>);
 
-#[derive(Debug)]
 struct Shown {
     identity: Identity,
     sampler: Sampler,
-    /// The settings as they were read, as a file, without what is secret.
-    settings: String,
+    settings: Box<Settings>,
     said: Said,
 }
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").finish_non_exhaustive()
+    }
+}
+
+/// Tells the settings as they were last read, as a file, without what is secret.
+pub type Settings = dyn Fn() -> String + Send + Sync;
 
 /// What is recorded of a change beside its method and path: nothing that names anybody, and nothing that is secret.
 pub type Said = fn(&Parts, body: &[u8]) -> Option<Value>;
@@ -36,7 +43,7 @@ pub type Said = fn(&Parts, body: &[u8]) -> Option<Value>;
 impl Console {
     /// Of a process with these metrics and settings, of whose changes `said` tells what is recorded.
     #[must_use]
-    pub fn new(identity: Identity, metrics: Metrics, settings: String, said: Said) -> Self {
+    pub fn new(identity: Identity, metrics: Metrics, settings: Box<Settings>, said: Said) -> Self {
         Self(Arc::new(Shown { identity, sampler: Sampler::new(metrics), settings, said }))
     }
 }

@@ -20,7 +20,7 @@ pub struct CheckConfigOptions {
 /// When they cannot be used.
 pub fn check_config(options: &CheckConfigOptions) -> anyhow::Result<()> {
     let unused = checks::server(&options.settings.read()?)?;
-    let text = options.settings.read_as_text()?;
+    let (_, text) = options.settings.read_with_text()?;
     unused.iter().for_each(|unused| tell(&format!("holdfast: {unused}")));
     tell(&format!("holdfast: {}", checks::ONLY_AT_START));
     std::io::stdout().write_all(text.as_bytes()).context("cannot print the settings")

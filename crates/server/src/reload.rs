@@ -25,19 +25,29 @@ struct Sources {
     front: Front,
     rooms: Rooms,
     overload: Overload,
-    /// As they are in force, or will be from the next start on.
-    known: Mutex<Settings>,
+    /// As they are in force, or will be from the next start on; and as they are shown.
+    known: Mutex<(Settings, String)>,
 }
 
 impl Reload {
+    /// Of these settings, which the options gave.
+    ///
+    /// # Errors
+    /// When they have no text, because their file has changed since and cannot be used.
     pub(crate) fn new(
         options: SettingsOptions,
         settings: Settings,
         front: Front,
         rooms: Rooms,
         overload: Overload,
-    ) -> Self {
-        Self(Arc::new(Sources { options, front, rooms, overload, known: Mutex::new(settings) }))
+    ) -> anyhow::Result<Self> {
+        let (_, text) = options.read_with_text()?;
+        Ok(Self(Arc::new(Sources { options, front, rooms, overload, known: Mutex::new((settings, text)) })))
+    }
+
+    /// The settings as they were last read, without what is secret.
+    pub(crate) fn shown(&self) -> String {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
     /// Reads them. Tells which tables changed that hold only from the next start on.
@@ -45,7 +55,7 @@ impl Reload {
     /// # Errors
     /// When they cannot be used; nothing changes then.
     pub(crate) fn read_again(&self) -> anyhow::Result<Vec<&'static str>> {
-        let settings = self.0.options.read()?;
+        let (settings, text) = self.0.options.read_with_text()?;
         checks::warn(&checks::server(&settings)?);
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         // Both or neither: the rooms are looked at before anything changes.
@@ -53,8 +63,8 @@ impl Reload {
         self.0.front.set(&front::config(&settings)).context("cannot use the settings of the front")?;
         self.0.rooms.set(&settings.waiting_rooms).context("cannot use the settings [waiting-rooms]")?;
         self.0.overload.set(settings.edge.overload.clone());
-        let later = settings.fixed_that_differ(&known);
-        *known = settings;
+        let later = settings.fixed_that_differ(&known.0);
+        *known = (settings, text);
         tracing::info!(code = "server/settings-read", "the settings were read again");
         if !later.is_empty() {
             let tables = later.join(", ");

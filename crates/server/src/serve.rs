@@ -131,7 +131,7 @@ async fn start(
     let (api, description) = api::public(&services, &ledgers, &overload, &rooms);
     let front = front::open(settings, &services.keys, &services.metrics, shared, &rooms)?;
     let reload =
-        Reload::new(options.clone(), settings.clone(), front.clone(), rooms.clone(), overload.clone());
+        Reload::new(options.clone(), settings.clone(), front.clone(), rooms.clone(), overload.clone())?;
     let edge = Edge::with_overload(
         descriptors::fit(&settings.edge),
         clock,
@@ -152,7 +152,7 @@ async fn start(
     let parts = (front.clone(), hand_over.clone(), reload.clone(), overload.clone());
     let gateways = Gateways::open(&settings.console)?;
     let operators = operators(parts, rooms.clone(), webhook.clone(), gateways);
-    let operators = with_console(&services, options, operators, api)?;
+    let operators = with_console(&services, reload.clone(), operators, api);
     let admin = services.serve_operators(inherited.of(ADMIN), settings, traffic.clone(), operators)?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
     Ok(Running {
@@ -191,14 +191,14 @@ fn operators(
 /// The operators' routes, for programs as they are, and for people by the console.
 fn with_console(
     services: &Services,
-    options: &SettingsOptions,
+    reload: Reload,
     operators: front::OperatorRoutes,
     api: front::OperatorRoutes,
-) -> anyhow::Result<front::OperatorRoutes> {
-    let settings = options.read_as_text()?;
+) -> front::OperatorRoutes {
+    let settings = Box::new(move || reload.shown());
     let console =
         Console::new(services.identity.clone(), services.metrics.clone(), settings, operations::said);
-    Ok(console::routes(&console, operators, api))
+    console::routes(&console, operators, api)
 }
 
 /// Keeps blocks alike at all nodes, if there are others.

@@ -145,13 +145,15 @@ impl SettingsOptions {
         self.merged(&given)
     }
 
-    /// The merged settings as TOML that can be given back but for what lets whoever has it in, which stands in URLs.
+    /// The same, and as TOML that can be given back but for what lets whoever has it in, which stands in URLs.
     ///
     /// # Errors
     /// As [`SettingsOptions::read`].
-    pub fn read_as_text(&self) -> anyhow::Result<String> {
+    pub fn read_with_text(&self) -> anyhow::Result<(Settings, String)> {
         let given = self.config.as_deref().map_or_else(|| Ok(String::new()), read_file)?;
-        self.merged(&given)?.to_text(&given)
+        let settings = self.merged(&given)?;
+        let text = settings.to_text(&given)?;
+        Ok((settings, text))
     }
 
     /// What a file's text says, and what is said at the command line.

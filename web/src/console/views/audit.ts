@@ -15,6 +15,8 @@ interface Entry {
 }
 
 const PAGE = 100;
+/** Those of the services; what was done to queues of elections stands in theirs. */
+const LEDGERS = ["identity", "elections"];
 
 export const audit: MakeView = () => {
   const place = h("div", {});
@@ -28,7 +30,7 @@ export const audit: MakeView = () => {
     }
     if (before !== undefined) query.set("before", String(before));
     try {
-      const { entries, next } = await ask<{ entries: Entry[]; next?: number }>(`/ledger/identity/search?${query}`);
+      const { entries, next } = await ask<{ entries: Entry[]; next?: number }>(`/ledger/${String(values.get("ledger"))}/search?${query}`);
       const rows = entries.map((entry) => [
         entry.index,
         moment(entry.at),
@@ -47,6 +49,7 @@ export const audit: MakeView = () => {
     }
   };
   form = h("form", { class: "inline", onsubmit: (event: Event) => { event.preventDefault(); void search(); } },
+    h("div", { class: "field" }, h("label", { for: "ledger" }, "Ledger"), h("select", { id: "ledger", name: "ledger" }, LEDGERS.map((name) => h("option", {}, name)))),
     field("command", "Command, such as identity/sign-in", { autocomplete: "off" }),
     field("actor", "By", { autocomplete: "off" }),
     field("subject", "About (person)", { autocomplete: "off" }),

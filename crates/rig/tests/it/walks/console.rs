@@ -60,8 +60,15 @@ async fn an_operator_looks_at_a_process_and_blocks_a_network() {
     walker.press("Search").await;
     walker.press("Show").await;
     walker.read("/blocks").await;
+    walker.picture("console-audit").await;
     let front = server.operator().get("/front").await.expect("an answer").json();
     assert_eq!(front["blocks"][0]["network"], "192.0.2.0/24");
+
+    walker.press("Settings").await;
+    walker.press("Read the settings again").await;
+    walker.press_at("dialog button[type=submit]").await;
+    walker.read("All of them are in force.").await;
+    walker.read("redis://127.0.0.1:9").await;
     walker.leave().await;
 }
 
