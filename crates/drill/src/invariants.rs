@@ -39,13 +39,8 @@ fn one<T: Default>(
     check: impl FnOnce(&mut Ground) -> anyhow::Result<T>,
 ) -> T {
     check(ground).unwrap_or_else(|error| {
-        ground.judged(
-            Area::Invariants,
-            name,
-            title,
-            "the check did not come to its end",
-            vec![format!("{error:#}")],
-        );
+        let detail = "the check did not come to its end".to_owned();
+        ground.broke_off((Area::Invariants, name), title, detail, &error);
         T::default()
     })
 }

@@ -31,6 +31,7 @@ use crate::{
     observer::Observer,
     options::DrillOptions,
     preflight,
+    put_off::Waits,
     screen::{Screen, say},
     volume,
 };
@@ -57,7 +58,10 @@ pub fn drill(options: &DrillOptions) -> anyhow::Result<bool> {
     );
     let history = tempfile::tempdir().context("cannot make a folder for the history")?;
     let machine = preflight::machine();
-    let found = preflight::findings(&machine, options.local, history.path());
+    let mut found = preflight::findings(&machine, options.local, history.path());
+    if options.target.is_some() {
+        found.push(preflight::address(&target(options, None)?)?);
+    }
     tell(&machine, &found);
     agree(options)?;
     let began_at = Clock::System.now();
@@ -129,7 +133,11 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     );
     let stopwatch = ground::stopwatch();
     let keeper = Keeper::new(Historian::in_folder(history, "callers", &commands)?, stopwatch.clone());
-    let client = Client::new(&target).with_keeper(&keeper);
+    let mut client = Client::new(&target).with_keeper(&keeper);
+    if local.is_none() {
+        // Somebody else's limits are no faults of theirs.
+        client = client.with_waits(&Waits::default());
+    }
     let mut profile = options.profile.profile();
     profile.nodes = options.nodes.unwrap_or(profile.nodes);
     let seed = options.seed.unwrap_or_else(|| u64::from_le_bytes(Clock::System.random()));
@@ -286,7 +294,7 @@ fn attempt<T>(
         let name = format!("{}/goes-on", area.title().to_lowercase().replace(' ', "-"));
         let said = ground.local.as_ref().map(Local::said).unwrap_or_default();
         let title = format!("{}: the target could be asked to the end", area.title());
-        ground.judged(area, &name, &title, said, vec![format!("{error:#}")]);
+        ground.broke_off((area, &name), &title, said, error);
     }
     done.ok()
 }

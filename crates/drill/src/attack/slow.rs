@@ -58,7 +58,7 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         .then(|| format!("only {:.1} % were served", share * 100.0))
         .into_iter()
         .collect();
-    match ran.invalid() {
+    match ground.invalid(&ran) {
         Some(why) => ground.found(Area::Attack, NAME, TITLE, Outcome::Invalid, why, against),
         None => ground.judged(Area::Attack, NAME, TITLE, detail, against),
     }

@@ -16,8 +16,15 @@ pub(crate) fn sample() -> Report {
         evidence: vec!["<script>alert(1)</script>".to_owned()],
     };
     let checks = vec![check("a/b", Outcome::Passed), check("a/c", Outcome::NotExercised)];
-    let trial =
-        Trial { offered_per_s: 10.0, good_per_s: 9.0, p50_ms: 1.0, p99_ms: 2.0, held: true, invalid: false };
+    let trial = Trial {
+        offered_per_s: 10.0,
+        good_per_s: 9.0,
+        p50_ms: 1.0,
+        p99_ms: 2.0,
+        held: true,
+        invalid: false,
+        limited: false,
+    };
     Report {
         form: FORM,
         run: RunInfo {
