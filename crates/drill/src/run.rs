@@ -72,6 +72,9 @@ pub fn drill(options: &DrillOptions) -> anyhow::Result<bool> {
     ground.screen.end();
     let report = gather(options, &ground, parts, (machine, found), began_at.to_string(), &signer);
     say(&format!("\n{}", report.verdict.summary));
+    if let Some(why) = &report.no_cost {
+        say(&format!("What it would cost: {why}"));
+    }
     if let Some(folder) = &options.report {
         report::write(&report, folder, &signer)?;
         say(&format!("The report is in {}; it is signed with {}", folder.display(), report.signed_by.whose));
@@ -245,13 +248,17 @@ struct Parts {
     loads: Vec<LoadResult>,
     knees: Vec<KneeResult>,
     broken: Option<Broken>,
-    flow: Flow,
+    /// Nothing where acknowledgements were not compared.
+    flow: Option<Flow>,
+    ran: Vec<Area>,
 }
 
 impl Parts {
     fn run(ground: &mut Ground, observer: Observer, only: &[Area]) -> Self {
         let wanted = |area: Area| only.is_empty() || only.contains(&area);
-        let mut parts = Self { loads: Vec::new(), knees: Vec::new(), broken: None, flow: Flow::default() };
+        let mut parts =
+            Self { loads: Vec::new(), knees: Vec::new(), broken: None, flow: None, ran: Vec::new() };
+        parts.ran.extend(Area::ALL.into_iter().filter(|area| wanted(*area)));
         if wanted(Area::Volume) {
             ground.screen.part("Volume", "failure");
             (parts.loads, parts.knees) = attempt(ground, Area::Volume, volume::run).unwrap_or_default();
@@ -278,7 +285,9 @@ impl Parts {
         }
         let refused: u64 = parts.loads.iter().map(|load| load.counts.refused).sum();
         let meanwhile = parts.broken.as_ref().map_or(0, |broken| broken.ran.record.counts.refused);
-        parts.flow.refused = refused + meanwhile;
+        if let Some(flow) = &mut parts.flow {
+            flow.refused = refused + meanwhile;
+        }
         parts
     }
 }
@@ -307,16 +316,19 @@ fn gather(
     began_at: String,
     signer: &Signer,
 ) -> Report {
-    let Parts { loads, knees, broken, flow } = parts;
+    let Parts { loads, knees, broken, flow, ran } = parts;
     let faults = broken.as_ref().map_or_else(Vec::new, |broken| broken.faults.clone());
     let seen = targets::Seen {
         loads: &loads,
         knees: &knees,
         faults: &faults,
         checks: &ground.checks,
+        parts: &ran,
+        local: ground.local.is_some(),
         cores: machine.cores,
         held_connections: ground.held,
     };
+    let cost = options.cost_load.map(|load| cost::of(&knees, load, options.node_price));
     let mut checks = ground.checks.clone();
     checks.sort_by_key(|check| check.area);
     Report {
@@ -334,7 +346,8 @@ fn gather(
         },
         verdict: Verdict::of(&checks),
         targets: targets::rows(&seen),
-        cost: options.cost_load.and_then(|load| cost::of(&knees, load, options.node_price)),
+        no_cost: cost.as_ref().and_then(|cost| cost.as_ref().err().cloned()),
+        cost: cost.and_then(Result::ok),
         configuration: serde_json::to_value(&ground.profile).unwrap_or_default(),
         signed_by: signer.public(),
         checks,
