@@ -265,7 +265,9 @@ impl Parts {
         }
         if wanted(Area::Failure) && ground.local.is_some() {
             ground.screen.part("Failure", "attack");
-            parts.broken = attempt(ground, Area::Failure, faults::run);
+            let mut broken = Broken::default();
+            attempt(ground, Area::Failure, |ground| faults::run(ground, &mut broken));
+            parts.broken = Some(broken);
         } else if wanted(Area::Failure) {
             let title = "Nodes and networks may fail";
             let why = "only for a deployment that the drill starts itself (--local)";
@@ -284,7 +286,8 @@ impl Parts {
             parts.flow = invariants::run(ground, observer);
         }
         let refused: u64 = parts.loads.iter().map(|load| load.counts.refused).sum();
-        let meanwhile = parts.broken.as_ref().map_or(0, |broken| broken.ran.record.counts.refused);
+        let meanwhile = parts.broken.as_ref().and_then(|broken| broken.ran.as_ref());
+        let meanwhile = meanwhile.map_or(0, |ran| ran.record.counts.refused);
         if let Some(flow) = &mut parts.flow {
             flow.refused = refused + meanwhile;
         }
@@ -374,5 +377,6 @@ fn timeline(broken: Broken) -> Timeline {
         let [p50_ms, p99_ms, max_ms] = [ms(0.5), ms(0.99), ms(1.0)];
         Moment { counts: second.counts, answered: second.answered, p50_ms, p99_ms, max_ms, heat }
     };
-    Timeline { seconds: broken.ran.record.seconds.iter().map(moment).collect(), bands: broken.bands }
+    let seconds = broken.ran.iter().flat_map(|ran| &ran.record.seconds).map(moment).collect();
+    Timeline { seconds, bands: broken.bands }
 }

@@ -8,6 +8,10 @@ pub const FAILING_NODES: &str = "failure/fleet-nodes";
 
 const NOT_PART: &str = "not part of this run";
 
+const NOT_STARTED: &str = "only a deployment that the drill starts itself is broken (--local)";
+/// The name of the check that nothing ended the part in which things are broken.
+const GOES_ON: &str = "failure/goes-on";
+
 /// What the rows are made of.
 pub struct Seen<'s> {
     pub loads: &'s [LoadResult],
@@ -200,13 +204,21 @@ fn availability(seen: &Seen<'_>) -> TargetRow {
         return row(metric, target, Scope::Measured, Some(false), &lost.join("; "), &achieved);
     }
     let Some(worst) = seen.faults.iter().filter_map(|fault| fault.recovered_ms).reduce(f64::max) else {
-        return row(metric, target, Scope::NotTested, None, "nothing was broken in this run", "–");
+        let why = match seen.parts.contains(&Area::Failure) {
+            false => NOT_PART,
+            true if !seen.local => NOT_STARTED,
+            true => "nothing was broken to its end in this run",
+        };
+        return row(metric, target, Scope::NotTested, None, why, "–");
     };
     // 99.99 % of a month of 30 days leaves 259.2 s.
     let crashes = 259_200.0 / worst.max(1.0);
     let achieved = format!("{crashes:.0} such faults a month");
+    let broke_off = seen.checks.iter().any(|check| check.name == GOES_ON);
+    let rest = if broke_off { "; the part broke off, and what was to come was not tried" } else { "" };
     let note = format!(
-        "30 days × 0.01 % = 259 s; the slowest of the faults took {:.1} s to recover from, besides its own length",
+        "30 days × 0.01 % = 259 s; the slowest of {} faults took {:.1} s to recover from, besides its own length{rest}",
+        seen.faults.len(),
         worst / 1000.0
     );
     row(metric, target, Scope::Extrapolated, None, &note, &achieved)
@@ -229,7 +241,7 @@ fn failing_nodes(seen: &Seen<'_>) -> TargetRow {
         _ => {
             let why = match check {
                 _ if !seen.parts.contains(&Area::Failure) => NOT_PART,
-                _ if !seen.local => "only a deployment that the drill starts itself is broken (--local)",
+                _ if !seen.local => NOT_STARTED,
                 Some(check) => &check.detail,
                 None => "one node was started here: killing and pausing it stands under Failure",
             };
@@ -385,7 +397,12 @@ mod tests {
         assert_eq!((row.achieved.as_str(), row.met), ("not well again after 1 of 2 faults", Some(false)));
         let row = availability(&seen(&[], &[fault(Some(100.0)), fault(Some(300.0))]));
         assert_eq!((row.achieved.as_str(), row.scope), ("864 such faults a month", Scope::Extrapolated));
+        let checks = [Check::new(Area::Failure, GOES_ON, "", Outcome::Failed, "", Vec::new())];
+        let faults = [fault(Some(100.0))];
+        let row = availability(&Seen { checks: &checks, ..seen(&[], &faults) });
+        assert!(row.note.contains("1 faults") && row.note.contains("broke off"), "{}", row.note);
         assert_eq!(availability(&seen(&[], &[])).scope, Scope::NotTested);
+        assert_eq!(availability(&Seen { parts: &[Area::Attack], ..seen(&[], &[]) }).note, NOT_PART);
     }
 
     #[test]
