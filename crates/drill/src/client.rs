@@ -305,6 +305,12 @@ pub(crate) fn next_page(page: &Value, from: u64) -> anyhow::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        thread,
+    };
+
     use serde_json::json;
 
     use super::*;
@@ -319,5 +325,31 @@ mod tests {
             assert_eq!(page(&[7, 8], next), None);
         }
         assert!(next_page(&json!({"entries": []}), 7).is_err());
+    }
+
+    /// A target that has no time for the first question, and answers the second.
+    fn busy_at_first() -> Target {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let target = Target::at(listener.local_addr().expect("an address"));
+        thread::spawn(move || {
+            for answer in ["429 Wait\r\nretry-after: 0", "200 OK"] {
+                let Ok((mut stream, _)) = listener.accept() else { return };
+                let _read = stream.read(&mut [0; 4096]);
+                let head = format!("HTTP/1.1 {answer}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(head.as_bytes()).expect("somebody reads it");
+            }
+        });
+        target
+    }
+
+    #[tokio::test]
+    async fn what_is_put_off_is_asked_again_by_whoever_waits_and_by_nobody_else() {
+        let status = async |client: Client| client.get("/health").await.expect("an answer").status;
+        let waits = Waits::default();
+        assert_eq!(status(Client::new(&busy_at_first()).with_waits(&waits)).await, 200);
+        assert_eq!(status(Client::new(&busy_at_first()).with_waits(&waits).without_waits()).await, 429);
+        let answer = Answer { status: 429, fields: HeaderMap::new(), bytes: Bytes::new() };
+        let error = expect(answer, 201, "a registration").expect_err("it was refused");
+        assert!(error.downcast_ref::<Limited>().is_some(), "{error:#}");
     }
 }

@@ -13,6 +13,9 @@ use crate::{
 
 const NAME: &str = "attack/privileges";
 const TITLE: &str = "Every route refuses those who may not";
+/// Of what a stranger is refused for its form nobody knows whether they may.
+const UNREAD: (&str, &str) =
+    ("attack/privileges-unread", "A stranger is refused for who they are before anything else is looked at");
 const TOLD_MAX: usize = 8;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 /// What a caller may do to themselves and nobody else, so that asking for it with one's own token is well.
@@ -70,12 +73,21 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         routes.len(),
         unread.len()
     );
+    let strangers = strangers(&unread);
+    if !strangers.is_empty() {
+        ground.skipped(Area::Attack, UNREAD.0, UNREAD.1, format!("nobody knows of {}", strangers.join("; ")));
+    }
     if tried == 0 || known == 0 {
         ground.found(Area::Attack, NAME, TITLE, Outcome::Invalid, detail, against);
     } else {
         ground.judged_if_told((Area::Attack, NAME), TITLE, detail, against, &untold);
     }
     Ok(())
+}
+
+/// Those of them in which somebody with a token asked.
+fn strangers(unread: &[String]) -> Vec<&str> {
+    unread.iter().filter_map(|text| text.strip_prefix("a stranger got ")).collect()
 }
 
 /// What came of it.
@@ -177,5 +189,6 @@ mod tests {
         }
         let counts = (found.known, found.unread.len(), found.untold.len(), found.against.len());
         assert_eq!(counts, (2, 3, 1, 1));
+        assert_eq!(strangers(&found.unread), ["400 from GET /a", "404 from GET /a", "422 from GET /a"]);
     }
 }
