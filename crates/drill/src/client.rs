@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use crate::put_off::{Limited, Waits};
 use load::{
     dial::dial,
     history::{Historian, may_have_happened},
@@ -35,6 +36,8 @@ pub(crate) struct Client {
     fields: Vec<(String, String)>,
     patience: Duration,
     keeper: Option<Keeper>,
+    /// What is put off is waited for, if it is.
+    waits: Option<Waits>,
     line: Arc<Mutex<Option<Line>>>,
 }
 
@@ -92,7 +95,8 @@ impl Answer {
 impl Client {
     pub(crate) fn new(target: &Target) -> Self {
         let line = Arc::new(Mutex::new(None));
-        Self { target: target.clone(), fields: Vec::new(), patience: PATIENCE, keeper: None, line }
+        let (fields, target) = (Vec::new(), target.clone());
+        Self { target, fields, patience: PATIENCE, keeper: None, waits: None, line }
     }
 
     /// Somebody else with the same target.
@@ -100,6 +104,7 @@ impl Client {
         let mut other = Self::new(&self.target);
         other.patience = self.patience;
         other.keeper.clone_from(&self.keeper);
+        other.waits.clone_from(&self.waits);
         other.fields.push((header::AUTHORIZATION.to_string(), format!("Bearer {token}")));
         other
     }
@@ -114,6 +119,29 @@ impl Client {
     /// The same caller, who waits no longer than this.
     pub(crate) fn with_patience(&self, patience: Duration) -> Self {
         Self { patience, line: Arc::new(Mutex::new(None)), ..self.clone() }
+    }
+
+    /// The same caller, who asks again when what was put off may be asked.
+    pub(crate) fn with_waits(&self, waits: &Waits) -> Self {
+        Self { waits: Some(waits.clone()), line: Arc::new(Mutex::new(None)), ..self.clone() }
+    }
+
+    /// The same caller, who takes "not now" for an answer.
+    pub(crate) fn without_waits(&self) -> Self {
+        Self { waits: None, line: Arc::new(Mutex::new(None)), ..self.clone() }
+    }
+
+    /// How long to wait before the same is asked again. What may have happened is not asked for twice.
+    pub(crate) fn wait(&self, status: u16, retry_after: Option<&str>) -> Option<Duration> {
+        self.waits.as_ref()?.take(status, retry_after)
+    }
+
+    fn wait_for(&self, answer: &Answer) -> Option<Duration> {
+        let later = answer.fields.get(header::RETRY_AFTER).and_then(|later| later.to_str().ok());
+        if may_have_happened(answer.status, &answer.bytes) {
+            return None;
+        }
+        self.wait(answer.status, later)
     }
 
     /// The same caller, of whom is kept what they are promised.
@@ -164,8 +192,15 @@ impl Client {
         body.hash(&mut hasher);
         let question = hasher.finish();
         let acknowledges = ACKNOWLEDGE.iter().find(|(route, _)| method == Method::POST && *route == path);
-        let asked = tokio::time::timeout(self.patience, self.exchange(method, path, kind, body)).await;
-        let asked = asked.ok().with_context(|| format!("no answer to {told} in time")).flatten();
+        let asked = loop {
+            let exchange = self.exchange(method.clone(), path, kind, body.clone());
+            let asked = tokio::time::timeout(self.patience, exchange).await;
+            let asked = asked.ok().with_context(|| format!("no answer to {told} in time")).flatten();
+            match asked.as_ref().ok().and_then(|answer| self.wait_for(answer)) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => break asked,
+            }
+        };
         if let Some((_, command)) = acknowledges {
             self.keep(command, question, asked.as_ref().ok());
         }
@@ -252,7 +287,11 @@ impl Client {
 /// An answer that must have this status.
 pub(crate) fn expect(answer: Answer, status: u16, doing: &str) -> anyhow::Result<Answer> {
     let text = String::from_utf8_lossy(&answer.bytes);
-    ensure!(answer.status == status, "{doing} gave {} and not {status}: {text}", answer.status);
+    let told = || format!("{doing} gave {} and not {status}: {text}", answer.status);
+    if answer.status == 429 && status != 429 {
+        return Err(Limited(told()).into());
+    }
+    ensure!(answer.status == status, told());
     Ok(answer)
 }
 
@@ -266,6 +305,12 @@ pub(crate) fn next_page(page: &Value, from: u64) -> anyhow::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        thread,
+    };
+
     use serde_json::json;
 
     use super::*;
@@ -280,5 +325,31 @@ mod tests {
             assert_eq!(page(&[7, 8], next), None);
         }
         assert!(next_page(&json!({"entries": []}), 7).is_err());
+    }
+
+    /// A target that has no time for the first question, and answers the second.
+    fn busy_at_first() -> Target {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let target = Target::at(listener.local_addr().expect("an address"));
+        thread::spawn(move || {
+            for answer in ["429 Wait\r\nretry-after: 0", "200 OK"] {
+                let Ok((mut stream, _)) = listener.accept() else { return };
+                let _read = stream.read(&mut [0; 4096]);
+                let head = format!("HTTP/1.1 {answer}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(head.as_bytes()).expect("somebody reads it");
+            }
+        });
+        target
+    }
+
+    #[tokio::test]
+    async fn what_is_put_off_is_asked_again_by_whoever_waits_and_by_nobody_else() {
+        let status = async |client: Client| client.get("/health").await.expect("an answer").status;
+        let waits = Waits::default();
+        assert_eq!(status(Client::new(&busy_at_first()).with_waits(&waits)).await, 200);
+        assert_eq!(status(Client::new(&busy_at_first()).with_waits(&waits).without_waits()).await, 429);
+        let answer = Answer { status: 429, fields: HeaderMap::new(), bytes: Bytes::new() };
+        let error = expect(answer, 201, "a registration").expect_err("it was refused");
+        assert!(error.downcast_ref::<Limited>().is_some(), "{error:#}");
     }
 }

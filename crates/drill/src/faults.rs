@@ -61,15 +61,25 @@ const FAULTS: [Fault; 7] = [
     pressure::BUSY_MACHINE,
 ];
 
-/// What came of all of it.
+/// What came of all of it, as far as it came.
+#[derive(Default)]
 pub(crate) struct Broken {
-    pub(crate) ran: Ran,
+    pub(crate) ran: Option<Ran>,
     pub(crate) faults: Vec<FaultResult>,
     pub(crate) bands: Vec<Band>,
 }
 
-/// Breaks one thing after the other while people come all the time.
-pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
+/// Breaks one thing after the other. What was found stays, even if something later cannot be brought about.
+pub(crate) fn run(ground: &mut Ground, broken: &mut Broken) -> anyhow::Result<()> {
+    node(ground, broken)?;
+    disk::full(ground)?;
+    fleet::run(ground, &mut broken.faults)?;
+    clocks::turned(ground)?;
+    memory::short(ground)
+}
+
+/// Breaks one node while people come all the time.
+fn node(ground: &mut Ground, broken: &mut Broken) -> anyhow::Result<()> {
     let public = ground.target.address;
     let proxy = Proxy::before(public)?;
     let behind = Target { address: proxy.address, ..ground.target.clone() };
@@ -90,19 +100,19 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
     pause::sleep(BETWEEN);
     // What is usual is what was before anything was broken.
     let before = usual(&probe.since(Duration::ZERO)).unwrap_or_default();
-    let (mut faults, mut bands) = (Vec::new(), Vec::new());
+    let mut ended = Ok(());
     for fault in FAULTS {
         ground.screen.doing(fault.title);
         let result = match one(ground, &fault, &proxy, &probe, &stopwatch, before) {
             Ok(result) => result,
             Err(error) => {
-                live.stop();
-                return Err(error);
+                ended = Err(error);
+                break;
             }
         };
-        bands.push(Band { name: fault.name.to_owned(), from_s: result.from_s, to_s: result.to_s });
+        broken.bands.push(Band { name: fault.name.to_owned(), from_s: result.from_s, to_s: result.to_s });
         told(ground, &result);
-        faults.push(result);
+        broken.faults.push(result);
         pause::sleep(BETWEEN);
     }
     live.stop();
@@ -112,11 +122,8 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<Broken> {
         let detail = "an answer while things are broken is right or says that it cannot be given";
         ground.judged(Area::Failure, "failure/answers", detail, "", ran.record.wrong.clone());
     }
-    disk::full(ground)?;
-    faults.extend(fleet::run(ground)?);
-    clocks::turned(ground)?;
-    memory::short(ground)?;
-    Ok(Broken { ran, faults, bands })
+    broken.ran = Some(ran);
+    ended
 }
 
 fn one(

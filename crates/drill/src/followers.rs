@@ -7,7 +7,7 @@ use load::{
     following::{Ended, Follower, Lateness, Told, follow},
     history::{VOTES_EXTENSION, sort},
 };
-use report::Area;
+use report::{Area, Outcome};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
@@ -44,7 +44,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let votes = ground.load(vec![(ground.journey("vote")?, 1)], shape);
     ground.screen.doing(&format!("{wanted} people follow the election"));
     let files: Vec<_> = (0..votes.threads).map(|number| votes_of(ground, &votes.names, number)).collect();
-    let (following, told, last) = ground.block_on(async {
+    let (following, told, last, vote_limited) = ground.block_on(async {
         let (opening, clock) = (Arc::new(Semaphore::new(OPENING_MAX)), stopwatch());
         let mut following = JoinSet::new();
         let told: Vec<Told> = (0..wanted).map(|_| Told::default()).collect();
@@ -71,7 +71,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         while !voting.is_finished() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        voting.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
+        let voted = voting.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
         let last = acknowledged(&files)?.iter().map(|(index, _)| *index).max();
         let waited = stopwatch();
         while told.iter().any(|told| told.lacks(last)) && waited.elapsed() < TOLD_MAX {
@@ -79,10 +79,10 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         }
         following.abort_all();
         while following.join_next().await.is_some() {}
-        anyhow::Ok((offset, told, last))
+        anyhow::Ok((offset, told, last, ground.limited(&voted).is_some()))
     })?;
     let votes = acknowledged(&files)?;
-    judge(ground, &votes, &Lateness::of(&votes, following, &told), &told, last);
+    judge(ground, &votes, &Lateness::of(&votes, following, &told), &told, last, vote_limited);
     Ok(())
 }
 
@@ -93,16 +93,19 @@ fn judge(
     lateness: &Lateness,
     told: &[Told],
     last: Option<u64>,
+    vote_limited: bool,
 ) {
-    let wanted = told.len();
+    let (wanted, remote) = (told.len(), ground.local.is_none());
     let count = |how: fn(&Told) -> bool| told.iter().filter(|told| how(told)).count();
     let refused = count(|told| told.ended() == Some(Ended::Refused));
+    let limited = count(|told| told.ended() == Some(Ended::Limited));
     let dropped = count(|told| told.ended() == Some(Ended::Dropped));
     let lacking = told.iter().filter(|told| told.ended().is_none() && told.lacks(last)).count();
     let detail = format!(
-        "{} of {wanted} followed to the end ({refused} refused, {dropped} dropped) while {} votes were cast; of a vote half heard \
+        "{} of {wanted} followed to the end ({} refused, {dropped} dropped) while {} votes were cast; of a vote half heard \
          {:.0} ms after its voter, 99 of 100 after {:.0} ms, and the last of all after {:.0} ms at the median and {:.0} ms at the most",
-        wanted - refused - dropped,
+        wanted - refused - limited - dropped,
+        refused + limited,
         votes.len(),
         lateness.of_all_ms(0.5),
         lateness.of_all_ms(0.99),
@@ -111,7 +114,7 @@ fn judge(
     );
     let mut against = Vec::new();
     for (count, what) in [
-        (refused, "were refused"),
+        (if remote { refused } else { refused + limited }, "were refused"),
         (dropped, "were dropped"),
         (lacking, "were not told of the last vote in time"),
     ] {
@@ -119,8 +122,14 @@ fn judge(
             against.push(format!("{count} {what}"));
         }
     }
-    if votes.is_empty() {
+    if votes.is_empty() && !vote_limited {
         against.push("no vote was taken".to_owned());
+    }
+    if remote && limited > 0 || vote_limited {
+        let detail = format!(
+            "the drill's own address is limited, which the target must let ([networks] allowed); {detail}"
+        );
+        return ground.found(Area::Volume, NAME, TITLE, Outcome::Invalid, detail, against);
     }
     ground.judged(Area::Volume, NAME, TITLE, detail, against);
 }

@@ -28,6 +28,7 @@ use crate::{
     ledger_keys::LedgerKeys,
     local::Local,
     profile::Profile,
+    put_off::Limited,
     screen::Screen,
     secret::Secret,
 };
@@ -124,6 +125,31 @@ impl Ground {
         let detail =
             format!("{}; {} times the target did not say, first: {first}", detail.into(), untold.len());
         self.found(area, name, title, Outcome::Invalid, detail, against);
+    }
+
+    /// Why a load says nothing about a target that somebody else runs, if it has a limit on the drill's address. A deployment that the
+    /// drill started has none on its own.
+    pub(crate) fn limited(&self, ran: &Ran) -> Option<String> {
+        if self.local.is_some() { None } else { ran.limited() }
+    }
+
+    /// Why a load says nothing about the target, if so.
+    pub(crate) fn invalid(&self, ran: &Ran) -> Option<String> {
+        ran.invalid().or_else(|| self.limited(ran))
+    }
+
+    /// A check that came to no end. That is a failure, unless the target only said that the drill's address asked too often.
+    pub(crate) fn broke_off(
+        &mut self,
+        (area, name): (Area, &str),
+        title: &str,
+        detail: String,
+        error: &anyhow::Error,
+    ) {
+        if self.local.is_none() && error.downcast_ref::<Limited>().is_some() {
+            return self.found(area, name, title, Outcome::Invalid, format!("{error:#}"), Vec::new());
+        }
+        self.judged(area, name, title, detail, vec![format!("{error:#}")]);
     }
 
     /// A check that cannot be made here.

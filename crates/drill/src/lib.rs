@@ -21,6 +21,7 @@ mod pause;
 mod preflight;
 mod probe;
 mod profile;
+mod put_off;
 mod run;
 mod screen;
 mod secret;

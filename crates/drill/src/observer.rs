@@ -40,7 +40,8 @@ impl Observer {
     pub(crate) fn begin(client: &Client) -> anyhow::Result<Self> {
         let (seen, over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (client, kept, ended) = (client.with_patience(EVERY * 4), Arc::clone(&seen), Arc::clone(&over));
+        let (client, kept, ended) =
+            (client.with_patience(EVERY * 4).without_waits(), Arc::clone(&seen), Arc::clone(&over));
         let watch = move || {
             runtime.block_on(async {
                 while !ended.load(Ordering::Relaxed) {

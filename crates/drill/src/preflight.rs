@@ -2,11 +2,15 @@
 
 use std::{fs, net::Ipv4Addr, path::Path, process::Command};
 
+use http::HeaderMap;
 use rustix::process::{Resource, getrlimit};
 
 use report::{Finding, Machine};
 
+use load::target::Target;
+
 use crate::{
+    client::Client,
     faults::{clocks, fleet},
     held,
 };
@@ -31,6 +35,41 @@ pub(crate) fn machine() -> Machine {
             .next()
             .and_then(|load| load.parse().ok())
             .unwrap_or_default(),
+    }
+}
+
+/// A route whose limits are announced, where there are any.
+const LIMITED: &str = "/api/v1/public/elections";
+
+/// Does the target limit how often this machine asks? One machine plays a whole country.
+///
+/// # Errors
+/// When there is no runtime to ask it with.
+pub(crate) fn address(target: &Target) -> anyhow::Result<Finding> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = Client::new(target);
+    let limits = match runtime.block_on(client.get(LIMITED)) {
+        Ok(answer) => limits(answer.status, &answer.fields),
+        Err(error) => Some(format!("nothing is known: {error:#}")),
+    };
+    let detail = limits.as_deref().map_or_else(
+        || "the target announces no limit on how often it asks".to_owned(),
+        |limits| {
+            format!(
+                "{limits}. What is refused for that says nothing of the target: let it allow the drill's network ([networks] allowed)"
+            )
+        },
+    );
+    Ok(Finding { name: "asking as often as a country".to_owned(), possible: limits.is_none(), detail })
+}
+
+/// The limits that an answer tells of, if it does.
+fn limits(status: u16, fields: &HeaderMap) -> Option<String> {
+    let told = ["ratelimit-policy", "ratelimit"].iter().find_map(|name| fields.get(*name));
+    match told.map(|told| String::from_utf8_lossy(told.as_bytes()).into_owned()) {
+        Some(told) => Some(format!("the target limits the drill's address, as in {told}")),
+        None if status == 429 => Some("the target refuses the drill's address for now (429)".to_owned()),
+        None => None,
     }
 }
 
@@ -102,4 +141,18 @@ pub(crate) fn findings(machine: &Machine, local: bool, data: &Path) -> Vec<Findi
         &format!("{} MiB are free where acknowledgements are kept", kib.unwrap_or_default() / 1024),
     );
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_on_the_drills_address_is_told_before_it_is_met() {
+        let mut fields = HeaderMap::new();
+        assert_eq!(limits(200, &fields), None);
+        assert!(limits(429, &fields).is_some());
+        fields.insert("ratelimit-policy", "\"public-reads\";q=1000;w=60".parse().expect("a value"));
+        assert!(limits(200, &fields).is_some_and(|told| told.contains("q=1000")));
+    }
 }

@@ -31,6 +31,7 @@ use crate::{
     observer::Observer,
     options::DrillOptions,
     preflight,
+    put_off::Waits,
     screen::{Screen, say},
     volume,
 };
@@ -57,7 +58,10 @@ pub fn drill(options: &DrillOptions) -> anyhow::Result<bool> {
     );
     let history = tempfile::tempdir().context("cannot make a folder for the history")?;
     let machine = preflight::machine();
-    let found = preflight::findings(&machine, options.local, history.path());
+    let mut found = preflight::findings(&machine, options.local, history.path());
+    if options.target.is_some() {
+        found.push(preflight::address(&target(options, None)?)?);
+    }
     tell(&machine, &found);
     agree(options)?;
     let began_at = Clock::System.now();
@@ -68,6 +72,9 @@ pub fn drill(options: &DrillOptions) -> anyhow::Result<bool> {
     ground.screen.end();
     let report = gather(options, &ground, parts, (machine, found), began_at.to_string(), &signer);
     say(&format!("\n{}", report.verdict.summary));
+    if let Some(why) = &report.no_cost {
+        say(&format!("What it would cost: {why}"));
+    }
     if let Some(folder) = &options.report {
         report::write(&report, folder, &signer)?;
         say(&format!("The report is in {}; it is signed with {}", folder.display(), report.signed_by.whose));
@@ -129,7 +136,11 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     );
     let stopwatch = ground::stopwatch();
     let keeper = Keeper::new(Historian::in_folder(history, "callers", &commands)?, stopwatch.clone());
-    let client = Client::new(&target).with_keeper(&keeper);
+    let mut client = Client::new(&target).with_keeper(&keeper);
+    if local.is_none() {
+        // Somebody else's limits are no faults of theirs.
+        client = client.with_waits(&Waits::default());
+    }
     let mut profile = options.profile.profile();
     profile.nodes = options.nodes.unwrap_or(profile.nodes);
     let seed = options.seed.unwrap_or_else(|| u64::from_le_bytes(Clock::System.random()));
@@ -237,20 +248,26 @@ struct Parts {
     loads: Vec<LoadResult>,
     knees: Vec<KneeResult>,
     broken: Option<Broken>,
-    flow: Flow,
+    /// Nothing where acknowledgements were not compared.
+    flow: Option<Flow>,
+    ran: Vec<Area>,
 }
 
 impl Parts {
     fn run(ground: &mut Ground, observer: Observer, only: &[Area]) -> Self {
         let wanted = |area: Area| only.is_empty() || only.contains(&area);
-        let mut parts = Self { loads: Vec::new(), knees: Vec::new(), broken: None, flow: Flow::default() };
+        let mut parts =
+            Self { loads: Vec::new(), knees: Vec::new(), broken: None, flow: None, ran: Vec::new() };
+        parts.ran.extend(Area::ALL.into_iter().filter(|area| wanted(*area)));
         if wanted(Area::Volume) {
             ground.screen.part("Volume", "failure");
             (parts.loads, parts.knees) = attempt(ground, Area::Volume, volume::run).unwrap_or_default();
         }
         if wanted(Area::Failure) && ground.local.is_some() {
             ground.screen.part("Failure", "attack");
-            parts.broken = attempt(ground, Area::Failure, faults::run);
+            let mut broken = Broken::default();
+            attempt(ground, Area::Failure, |ground| faults::run(ground, &mut broken));
+            parts.broken = Some(broken);
         } else if wanted(Area::Failure) {
             let title = "Nodes and networks may fail";
             let why = "only for a deployment that the drill starts itself (--local)";
@@ -269,8 +286,11 @@ impl Parts {
             parts.flow = invariants::run(ground, observer);
         }
         let refused: u64 = parts.loads.iter().map(|load| load.counts.refused).sum();
-        let meanwhile = parts.broken.as_ref().map_or(0, |broken| broken.ran.record.counts.refused);
-        parts.flow.refused = refused + meanwhile;
+        let meanwhile = parts.broken.as_ref().and_then(|broken| broken.ran.as_ref());
+        let meanwhile = meanwhile.map_or(0, |ran| ran.record.counts.refused);
+        if let Some(flow) = &mut parts.flow {
+            flow.refused = refused + meanwhile;
+        }
         parts
     }
 }
@@ -286,7 +306,7 @@ fn attempt<T>(
         let name = format!("{}/goes-on", area.title().to_lowercase().replace(' ', "-"));
         let said = ground.local.as_ref().map(Local::said).unwrap_or_default();
         let title = format!("{}: the target could be asked to the end", area.title());
-        ground.judged(area, &name, &title, said, vec![format!("{error:#}")]);
+        ground.broke_off((area, &name), &title, said, error);
     }
     done.ok()
 }
@@ -299,16 +319,19 @@ fn gather(
     began_at: String,
     signer: &Signer,
 ) -> Report {
-    let Parts { loads, knees, broken, flow } = parts;
+    let Parts { loads, knees, broken, flow, ran } = parts;
     let faults = broken.as_ref().map_or_else(Vec::new, |broken| broken.faults.clone());
     let seen = targets::Seen {
         loads: &loads,
         knees: &knees,
         faults: &faults,
         checks: &ground.checks,
+        parts: &ran,
+        local: ground.local.is_some(),
         cores: machine.cores,
         held_connections: ground.held,
     };
+    let cost = options.cost_load.map(|load| cost::of(&knees, load, options.node_price));
     let mut checks = ground.checks.clone();
     checks.sort_by_key(|check| check.area);
     Report {
@@ -326,7 +349,8 @@ fn gather(
         },
         verdict: Verdict::of(&checks),
         targets: targets::rows(&seen),
-        cost: options.cost_load.and_then(|load| cost::of(&knees, load, options.node_price)),
+        no_cost: cost.as_ref().and_then(|cost| cost.as_ref().err().cloned()),
+        cost: cost.and_then(Result::ok),
         configuration: serde_json::to_value(&ground.profile).unwrap_or_default(),
         signed_by: signer.public(),
         checks,
@@ -353,5 +377,6 @@ fn timeline(broken: Broken) -> Timeline {
         let [p50_ms, p99_ms, max_ms] = [ms(0.5), ms(0.99), ms(1.0)];
         Moment { counts: second.counts, answered: second.answered, p50_ms, p99_ms, max_ms, heat }
     };
-    Timeline { seconds: broken.ran.record.seconds.iter().map(moment).collect(), bands: broken.bands }
+    let seconds = broken.ran.iter().flat_map(|ran| &ran.record.seconds).map(moment).collect();
+    Timeline { seconds, bands: broken.bands }
 }

@@ -61,10 +61,14 @@ fn one(ground: &mut Ground, volume: &Volume) -> anyhow::Result<LoadResult> {
     let journey = ground.journey(volume.journey)?;
     let shape = Shape::Open { phases: volume.phases.clone(), spacing: Spacing::Poisson };
     let load = ground.load(vec![(std::sync::Arc::clone(&journey), 1)], shape);
+    wait_out(ground)?;
     let ran = ground.run(&journey.title, load)?;
-    let result = told(&journey.name, &journey.title, &describe(&volume.phases), &ran);
+    let limited = ground.limited(&ran);
+    let mut result = told(&journey.name, &journey.title, &describe(&volume.phases), &ran);
     let counts = &ran.record.counts;
-    let against = against(&result, &ran.record.wrong, volume.p99_ms_max);
+    let excused = if limited.is_some() { counts.limited } else { 0 };
+    let against = against(&result, excused, &ran.record.wrong, volume.p99_ms_max);
+    result.invalid = result.invalid.or(limited);
     let title = format!("{}: served at the rate that is asked for", journey.title);
     let detail = format!(
         "{}: {} came, {} ended well ({:.1} a second), p50 {:.1} ms, p99 {:.1} ms",
@@ -81,9 +85,18 @@ fn one(ground: &mut Ground, volume: &Volume) -> anyhow::Result<LoadResult> {
     Ok(result)
 }
 
+/// Waits until the target lets the drill's address ask again, if it has a limit on that: what is refused for what came before says
+/// nothing of this load.
+fn wait_out(ground: &Ground) -> anyhow::Result<()> {
+    if ground.local.is_none() {
+        ground.block_on(ground.client.get("/health"))?;
+    }
+    Ok(())
+}
+
 /// What a load says against the target. How many were served and how fast says nothing of it if the generator was late itself;
-/// a wrong answer is one all the same.
-fn against(result: &LoadResult, wrong: &[String], p99_ms_max: f64) -> Vec<String> {
+/// a wrong answer is one all the same. Whoever was refused by a limit on the drill's address is `excused`: the others must be served.
+fn against(result: &LoadResult, excused: u64, wrong: &[String], p99_ms_max: f64) -> Vec<String> {
     let counts = &result.counts;
     let mut against = Vec::new();
     if counts.wrong > 0 {
@@ -93,13 +106,14 @@ fn against(result: &LoadResult, wrong: &[String], p99_ms_max: f64) -> Vec<String
     if result.invalid.is_some() {
         return against;
     }
-    let share = float(counts.good) / float(counts.offered.max(1));
+    let offered = counts.offered.saturating_sub(excused);
+    let share = if offered == 0 { 1.0 } else { float(counts.good) / float(offered) };
     if share < GOOD_SHARE_MIN {
         against.push(format!(
             "{:.2} % ended well, not {:.0} % ({} refused, {} unknown)",
             share * 100.0,
             GOOD_SHARE_MIN * 100.0,
-            counts.refused,
+            counts.refused.saturating_sub(excused),
             counts.unknown
         ));
         // Examples of those too who got no answer.
@@ -125,6 +139,7 @@ fn search(
         let shape = Shape::Open { phases, spacing: Spacing::Constant };
         let mut load = ground.load(vec![(std::sync::Arc::clone(&journey), 1)], shape);
         load.patience = SEARCH_PATIENCE;
+        wait_out(ground)?;
         let ran = ground.run(&format!("{} at {rate:.0} a second", journey.title), load)?;
         search.tried(Trial {
             offered_per_s: rate,
@@ -132,9 +147,11 @@ fn search(
             p50_ms: ran.record.latency_ms(50.0),
             p99_ms: ran.record.latency_ms(99.0),
             held: false,
-            invalid: ran.invalid().is_some(),
+            invalid: ground.invalid(&ran).is_some(),
+            limited: ground.limited(&ran).is_some(),
         });
     }
+    let bears_nothing = search.bears_nothing();
     let result = KneeResult {
         journey: journey.name.clone(),
         title: journey.title.clone(),
@@ -144,16 +161,33 @@ fn search(
         trials: search.trials,
     };
     let title = format!("{}: there is a rate that holds", journey.title);
-    let (detail, against) = match result.found_per_s {
-        Some(found) if result.at_least => {
-            (format!("at least {found:.0} a second; the generator was the limit"), None)
-        }
-        Some(found) => (format!("{found:.0} a second, with a p99 of at most {p99_ms_max:.0} ms"), None),
-        None => ("no rate that was tried held".to_owned(), Some("every rate was too much".to_owned())),
-    };
     let name = format!("volume/{}/knee", journey.name);
-    ground.judged(Area::Volume, &name, &title, detail, against.into_iter().collect());
+    let (outcome, detail, against) = bend(&result, bears_nothing);
+    ground.found(Area::Volume, &name, &title, outcome, detail, against);
     Ok(result)
+}
+
+/// What a search came to.
+fn bend(result: &KneeResult, bears_nothing: bool) -> (Outcome, String, Vec<String>) {
+    let limit = if result.trials.iter().any(|trial| trial.limited) {
+        "the drill's own address is limited there, which the target must let ([networks] allowed)"
+    } else {
+        "the generator was the limit"
+    };
+    match result.found_per_s {
+        Some(found) if result.at_least => {
+            (Outcome::Passed, format!("at least {found:.0} a second; {limit}"), Vec::new())
+        }
+        Some(found) => {
+            let detail = format!("{found:.0} a second, with a p99 of at most {:.0} ms", result.p99_ms_max);
+            (Outcome::Passed, detail, Vec::new())
+        }
+        None if bears_nothing => {
+            let against = vec!["every rate was too much".to_owned()];
+            (Outcome::Failed, "no rate that was tried held".to_owned(), against)
+        }
+        None => (Outcome::Invalid, format!("no rate that was tried says anything: {limit}"), Vec::new()),
+    }
 }
 
 /// A run as the report has it.
@@ -201,16 +235,50 @@ mod tests {
     #[test]
     fn a_late_generator_excuses_slowness_and_no_wrong_answer() {
         let load = |good, wrong, p99_ms, invalid: Option<&str>| LoadResult {
-            counts: Counts { offered: 100, good, wrong, refused: 100 - good - wrong, unknown: 0 },
+            counts: Counts { offered: 100, good, wrong, refused: 100 - good - wrong, ..Counts::default() },
             p99_ms,
             invalid: invalid.map(str::to_owned),
             ..LoadResult::default()
         };
-        let count = |load| against(&load, &["500".to_owned()], 50.0).len();
+        let count = |load| against(&load, 0, &["500".to_owned()], 50.0).len();
         assert_eq!(count(load(100, 0, 20.0, None)), 0);
         assert_eq!(count(load(100, 0, 80.0, None)), 1);
         assert_eq!(count(load(90, 0, 80.0, None)), 3, "a share, an example and a percentile");
         assert_eq!(count(load(90, 0, 80.0, Some("the generator was late"))), 0);
         assert_eq!(count(load(90, 5, 80.0, Some("the generator was late"))), 2);
+    }
+
+    #[test]
+    fn a_limit_on_the_drills_address_excuses_who_met_it_and_nobody_else() {
+        let load = |good, refused, limited| LoadResult {
+            counts: Counts { offered: 100, good, refused, limited, ..Counts::default() },
+            p99_ms: 20.0,
+            ..LoadResult::default()
+        };
+        let count = |load: &LoadResult, excused| against(load, excused, &[], 50.0).len();
+        assert_eq!(count(&load(10, 90, 90), 90), 0);
+        assert_eq!(count(&load(0, 100, 100), 100), 0);
+        // What is refused for want of time is the target's fault, and so is all of it where the drill has no limit to meet.
+        assert_eq!(count(&load(10, 90, 40), 40), 1);
+        assert_eq!(count(&load(10, 90, 90), 0), 1);
+    }
+
+    #[test]
+    fn a_search_that_says_nothing_is_no_failure_and_one_that_found_none_is() {
+        let trial = Trial {
+            offered_per_s: 9.0,
+            good_per_s: 0.0,
+            p50_ms: 1.0,
+            p99_ms: 1.0,
+            held: false,
+            invalid: true,
+            limited: true,
+        };
+        let none = KneeResult { trials: vec![trial], at_least: true, ..KneeResult::default() };
+        let (outcome, detail, _) = bend(&none, false);
+        assert!(outcome == Outcome::Invalid && detail.contains("allowed"), "{detail}");
+        assert_eq!(bend(&none, true).0, Outcome::Failed);
+        let (outcome, detail, _) = bend(&KneeResult { found_per_s: Some(7.0), ..none }, false);
+        assert!(outcome == Outcome::Passed && detail.contains("at least 7 a second"), "{detail}");
     }
 }

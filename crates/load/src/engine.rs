@@ -378,8 +378,7 @@ impl<'l> Engine<'l> {
         let person = self.load.people.one(journey.people, visit.drawn);
         let mut outcome = match read.status {
             status if step.expect.contains(&status) => Outcome::Good,
-            429 | 503 => Outcome::Refused,
-            _ => Outcome::Wrong,
+            status => Outcome::of_unexpected(status),
         };
         if outcome == Outcome::Good && (step.acknowledges.is_some() || !step.keep.is_empty()) {
             let kept = self.historian.acknowledge(step, person, body, self.now, &mut visit.kept);

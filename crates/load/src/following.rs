@@ -39,6 +39,8 @@ pub struct Follower {
 pub enum Ended {
     /// It never began.
     Refused,
+    /// The target said that whoever asks has asked too often (429).
+    Limited,
     /// It began, and the target ended it.
     Dropped,
 }
@@ -107,7 +109,8 @@ pub async fn follow(follower: Follower) {
     // However it ends, it is the target who ended it: who has had enough of it is not asked.
     drop(read(follower).await);
     let mut heard = told.heard();
-    heard.ended = Some(if heard.news.is_empty() { Ended::Refused } else { Ended::Dropped });
+    let how = if heard.news.is_empty() { Ended::Refused } else { Ended::Dropped };
+    heard.ended.get_or_insert(how);
 }
 
 async fn read(follower: Follower) -> anyhow::Result<()> {
@@ -123,6 +126,9 @@ async fn read(follower: Follower) -> anyhow::Result<()> {
         .body(Empty::<Bytes>::new())?;
     let answer = sender.send_request(request).await?;
     drop(place);
+    if answer.status() == 429 {
+        told.heard().ended = Some(Ended::Limited);
+    }
     anyhow::ensure!(answer.status() == 200, "the stream gave {}", answer.status());
     let mut body = answer.into_body();
     let mut text = Vec::new();

@@ -55,6 +55,8 @@ pub struct Kept {
     pub opened: u64,
     /// The target, or a machine between, did not take so many.
     pub refused: u64,
+    /// Of those: the first question was answered with 429.
+    pub limited: u64,
     /// So many were open, and were closed while they were held.
     pub dropped: u64,
     /// What was asked while they were held.
@@ -153,6 +155,7 @@ impl Kept {
     pub fn merge(&mut self, other: Self) {
         self.opened += other.opened;
         self.refused += other.refused;
+        self.limited += other.limited;
         self.dropped += other.dropped;
         self.record.merge(&other.record);
         for text in other.examples {

@@ -99,6 +99,18 @@ impl Ran {
         })
     }
 
+    /// Why this run says nothing about the target, if so, because the target has a limit on whoever asks.
+    #[must_use]
+    pub fn limited(&self) -> Option<String> {
+        let Counts { limited, offered, .. } = self.record.counts;
+        (limited > 0).then(|| {
+            format!(
+                "the drill's own address is limited: {limited} of {offered} were refused because it asked too often (429); the target \
+                 must let it ([networks] allowed)"
+            )
+        })
+    }
+
     /// Good ends a second, as they came, over the whole run.
     #[must_use]
     pub fn goodput_per_s(&self) -> f64 {

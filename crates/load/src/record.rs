@@ -14,8 +14,11 @@ const SECONDS_MAX: usize = 24 * 3600;
 pub enum Outcome {
     /// As it should.
     Good,
-    /// The target said that it takes no more now (429, 503).
+    /// The target said that it takes no more now (503).
     Refused,
+    /// The target said that whoever asks has asked too often (429): a refusal too, which says more of the generator's address than
+    /// of the target.
+    Limited,
     /// The target answered something that it should not have.
     Wrong,
     /// No answer in time, or the connection was lost: it may have happened, or not.
@@ -31,14 +34,18 @@ pub struct Counts {
     pub refused: u64,
     pub wrong: u64,
     pub unknown: u64,
+    /// Of those refused: because of a limit on whoever asks.
+    #[serde(default)]
+    pub limited: u64,
 }
 
 impl Counts {
     fn add(&mut self, outcome: Outcome) {
         self.offered += 1;
+        self.limited += u64::from(outcome == Outcome::Limited);
         *match outcome {
             Outcome::Good => &mut self.good,
-            Outcome::Refused => &mut self.refused,
+            Outcome::Refused | Outcome::Limited => &mut self.refused,
             Outcome::Wrong => &mut self.wrong,
             Outcome::Unknown => &mut self.unknown,
         } += 1;
@@ -51,6 +58,7 @@ impl Counts {
         self.refused += other.refused;
         self.wrong += other.wrong;
         self.unknown += other.unknown;
+        self.limited += other.limited;
     }
 }
 
@@ -101,6 +109,18 @@ impl Default for Record {
 
 const WRONG_MAX: usize = 5;
 
+impl Outcome {
+    /// What a status came to that nobody expected.
+    #[must_use]
+    pub const fn of_unexpected(status: u16) -> Self {
+        match status {
+            429 => Self::Limited,
+            503 => Self::Refused,
+            _ => Self::Wrong,
+        }
+    }
+}
+
 impl Record {
     /// Something that was meant to begin at `intended` ended at `now`. Whoever got no answer is counted as having waited
     /// for all their `patience`: a connection that is refused at once is no quick answer. A refusal is an answer that tells
@@ -110,7 +130,7 @@ impl Record {
         let took = match outcome {
             Outcome::Good => Some(micros(took)),
             Outcome::Unknown => Some(micros(took.max(patience))),
-            Outcome::Refused | Outcome::Wrong => None,
+            Outcome::Refused | Outcome::Limited | Outcome::Wrong => None,
         };
         self.counts.add(outcome);
         let second = self.second(intended);
@@ -203,6 +223,17 @@ mod tests {
         assert!((record.latency_ms(99.0) - 5000.0).abs() < 10.0, "{}", record.latency_ms(99.0));
         assert!(record.latency_ms(85.0) < 1.1);
         assert_eq!((record.counts.offered, record.counts.refused), (200, 100));
+    }
+
+    #[test]
+    fn whoever_asked_too_often_is_refused_and_counted_apart() {
+        let mut record = Record::default();
+        for status in [429, 429, 503, 500] {
+            let outcome = Outcome::of_unexpected(status);
+            record.ended(Duration::ZERO, Duration::ZERO, outcome, PATIENCE);
+        }
+        let Counts { refused, limited, wrong, .. } = record.counts;
+        assert_eq!((refused, limited, wrong), (3, 2, 1));
     }
 
     /// A server that stands still for one second in ten, asked a thousand times a second: whoever comes while it stands

@@ -195,7 +195,7 @@ impl Shared {
             }
             match status {
                 status if step.expect.contains(&status) => {}
-                429 | 503 => return Ok(Outcome::Refused),
+                status @ (429 | 503) => return Ok(Outcome::of_unexpected(status)),
                 status => {
                     let text = || format!("{} of {} gave {status}", step.method, journey.name);
                     self.record.borrow_mut().example(text);

@@ -8,11 +8,18 @@ use crate::{Cost, KneeResult, targets::grouped};
 const HEADROOM: f64 = 0.6;
 
 /// Nodes and money a month for a load, by the journey that costs a node the most: whoever buys for the cheapest one has too few when
-/// people do something else. Nothing if no rate was found, or if one journey held at none: what that costs nobody knows.
-#[must_use]
-pub fn of(knees: &[KneeResult], load_per_s: f64, node_price: f64) -> Option<Cost> {
-    let found: Option<Vec<_>> = knees.iter().map(|knee| Some((knee, knee.found_per_s?))).collect();
-    let (dearest, measured) = found?.into_iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+/// people do something else.
+///
+/// # Errors
+/// When no rate was found, or one journey held at none, and why: what that costs nobody knows.
+pub fn of(knees: &[KneeResult], load_per_s: f64, node_price: f64) -> Result<Cost, String> {
+    let found = |knee: &KneeResult| {
+        let why = || format!("nobody knows: no rate was found at which this holds: {}", knee.title);
+        knee.found_per_s.ok_or_else(why)
+    };
+    let found: Vec<_> = knees.iter().map(|knee| Ok((knee, found(knee)?))).collect::<Result<_, String>>()?;
+    let dearest = found.into_iter().min_by(|a, b| a.1.total_cmp(&b.1));
+    let (dearest, measured) = dearest.ok_or("nobody knows: this run looked for no journey's highest rate")?;
     let needed = nodes(load_per_s, measured);
     // One more than is needed, so that one may fail.
     let nodes = needed + 1;
@@ -25,7 +32,7 @@ pub fn of(knees: &[KneeResult], load_per_s: f64, node_price: f64) -> Option<Cost
         knees.len(),
         dearest.title
     );
-    Some(Cost {
+    Ok(Cost {
         load_per_s,
         measured_per_s: measured,
         headroom: HEADROOM,
@@ -68,7 +75,8 @@ mod tests {
             assert!(cost.measured_per_s < 501.0 && cost.nodes == 3335, "{}", cost.formula);
             assert!(cost.formula.contains("Sign in"), "{}", cost.formula);
         }
-        assert!(of(&[cheap, knee("Vote", None)], 1e6, 100.0).is_none());
-        assert!(of(&[], 1e6, 100.0).is_none());
+        let why = of(&[cheap, knee("Vote", None)], 1e6, 100.0).expect_err("one never held");
+        assert!(why.contains("Vote"), "{why}");
+        assert!(of(&[], 1e6, 100.0).is_err());
     }
 }

@@ -72,14 +72,15 @@ fn facts(page: &mut String, report: &Report) {
         0 => most(&mut report.faults.iter().filter_map(|fault| fault.recovered_ms), chart::told_ms),
         count => format!("none after {count}"),
     };
-    let flow = &report.acknowledgements;
+    let broken = report.acknowledgements.as_ref().map(|flow| flow.lost + flow.altered + flow.doubled);
+    let broken = broken.map_or_else(|| "–".to_owned(), |count| grouped(load::float(count)));
     let facts = [
         (verdict.passed.to_string(), "checks held"),
         (verdict.failed.to_string(), "did not"),
         ((verdict.not_exercised + verdict.invalid).to_string(), "could not be tried"),
         (best, "a second, at most"),
         (slowest, "the slowest recovery"),
-        (grouped(load::float(flow.lost + flow.altered + flow.doubled)), "lost, altered or doubled"),
+        (broken, "lost, altered or doubled"),
     ];
     page.push_str("<dl class='facts'>");
     for (figure, of) in facts {
@@ -136,14 +137,22 @@ fn failure(page: &mut String, report: &Report) {
 }
 
 fn promised(page: &mut String, report: &Report) {
+    // What was not compared has no chart: all its bars would be nought.
+    let Some(flow) = &report.acknowledgements else { return };
     page.push_str("<section id='promised'><h2>What was promised, and what became of it</h2>");
     let caption = "Every acknowledgement was written down as it came, and compared with the ledger afterwards. A question \
                    without an answer may have happened or not.";
-    figure(page, &chart::flow(&report.acknowledgements), caption);
+    figure(page, &chart::flow(flow), caption);
     page.push_str("</section>");
 }
 
 fn cost(page: &mut String, report: &Report) {
+    if let Some(why) = &report.no_cost {
+        put(
+            page,
+            format_args!("<section id='cost'><h2>What it would cost</h2><p>{}</p></section>", text(why)),
+        );
+    }
     let Some(cost) = &report.cost else { return };
     put(
         page,

@@ -22,8 +22,11 @@ pub struct Report {
     pub knees: Vec<KneeResult>,
     pub timeline: Timeline,
     pub faults: Vec<FaultResult>,
-    pub acknowledgements: Flow,
+    /// Nothing where acknowledgements were not compared with the ledger.
+    pub acknowledgements: Option<Flow>,
     pub cost: Option<Cost>,
+    /// Why there is no cost, if one was asked for.
+    pub no_cost: Option<String>,
     pub preflight: Vec<Finding>,
     /// The profile as it was run.
     pub configuration: serde_json::Value,

@@ -1,10 +1,16 @@
 //! The original guide's targets, and how far what was seen here reaches.
 
-use super::{Check, FaultResult, KneeResult, LoadResult, Outcome, Scope, TargetRow};
+use super::{Area, Check, FaultResult, KneeResult, LoadResult, Outcome, Scope, TargetRow};
 use load::float;
 
 /// The name of the check that half of the nodes may fail.
 pub const FAILING_NODES: &str = "failure/fleet-nodes";
+
+const NOT_PART: &str = "not part of this run";
+
+const NOT_STARTED: &str = "only a deployment that the drill starts itself is broken (--local)";
+/// The name of the check that nothing ended the part in which things are broken.
+const GOES_ON: &str = "failure/goes-on";
 
 /// What the rows are made of.
 pub struct Seen<'s> {
@@ -12,6 +18,10 @@ pub struct Seen<'s> {
     pub knees: &'s [KneeResult],
     pub faults: &'s [FaultResult],
     pub checks: &'s [Check],
+    /// The parts that this run had.
+    pub parts: &'s [Area],
+    /// The drill started the target itself.
+    pub local: bool,
     pub cores: usize,
     pub held_connections: usize,
 }
@@ -55,6 +65,26 @@ fn row(metric: &str, target: &str, scope: Scope, met: Option<bool>, note: &str, 
     }
 }
 
+/// What stands where no rate was found that holds: that none did is measured, that nobody knows is not.
+fn no_rate(seen: &Seen<'_>, metric: &str, target: &str) -> TargetRow {
+    if !seen.parts.contains(&Area::Volume) {
+        return row(metric, target, Scope::NotTested, None, NOT_PART, "–");
+    }
+    let tried = seen.knees.iter().flat_map(|knee| &knee.trials);
+    let valid = tried.clone().filter(|trial| !trial.invalid).map(|trial| trial.offered_per_s);
+    let why = match (valid.reduce(f64::min), tried.count()) {
+        (Some(lowest), _) => {
+            let note = format!("no rate that was tried held, down to {} a second", grouped(lowest));
+            return row(metric, target, Scope::Measured, Some(false), &note, "none held");
+        }
+        (None, 0) => "no highest rate was looked for to the end",
+        (None, _) => {
+            "no rate that was tried says anything: the generator, or a limit on its address, was the limit"
+        }
+    };
+    row(metric, target, Scope::NotTested, None, why, "–")
+}
+
 /// The largest rate that was found to hold, and of what: every row says of what.
 fn best<'s>(seen: &Seen<'s>) -> Option<(&'s KneeResult, f64)> {
     let found = seen.knees.iter().filter_map(|knee| Some((knee, knee.found_per_s?)));
@@ -64,7 +94,7 @@ fn best<'s>(seen: &Seen<'s>) -> Option<(&'s KneeResult, f64)> {
 fn throughput(seen: &Seen<'_>) -> TargetRow {
     let (metric, target) = ("Throughput", "1,000,000 a second");
     let Some((knee, found)) = best(seen) else {
-        return row(metric, target, Scope::NotTested, None, "no rate was found that holds", "–");
+        return no_rate(seen, metric, target);
     };
     let least = if knee.at_least { "at least " } else { "" };
     let achieved = format!("{least}{} a second", grouped(found));
@@ -81,7 +111,7 @@ fn throughput(seen: &Seen<'_>) -> TargetRow {
 fn per_hour(seen: &Seen<'_>) -> TargetRow {
     let (metric, target) = ("Requests in an hour", "1,000,000,000");
     let Some((knee, found)) = best(seen) else {
-        return row(metric, target, Scope::NotTested, None, "no rate was found that holds", "–");
+        return no_rate(seen, metric, target);
     };
     let hour = found * 3600.0;
     let note =
@@ -92,7 +122,7 @@ fn per_hour(seen: &Seen<'_>) -> TargetRow {
 fn concurrent(seen: &Seen<'_>) -> TargetRow {
     let (metric, target) = ("People at once", "10,000,000");
     let Some((knee, found)) = best(seen) else {
-        return row(metric, target, Scope::NotTested, None, "no rate was found that holds", "–");
+        return no_rate(seen, metric, target);
     };
     // Whoever reads a page asks for something about twice a minute.
     let people = found * 30.0;
@@ -111,8 +141,13 @@ fn latencies(seen: &Seen<'_>) -> Vec<TargetRow> {
     let left_out = left_out(seen);
     let line = |metric: &str, target_ms: f64, of: fn(&LoadResult) -> f64| {
         let target = format!("{target_ms:.0} ms");
+        // Whoever was never served was not served quickly.
+        if let Some(dead) = valid.iter().find(|load| load.counts.good == 0) {
+            let note = format!("nobody was served: {}, {}{left_out}", dead.title, dead.shape);
+            return row(metric, &target, Scope::Measured, Some(false), &note, "never");
+        }
         let Some(worst) = valid.iter().max_by(|a, b| of(a).total_cmp(&of(b))) else {
-            return row(metric, &target, Scope::NotTested, None, "no load was valid", "–");
+            return row(metric, &target, Scope::NotTested, None, no_load(seen), "–");
         };
         let found_ms = of(worst);
         let note =
@@ -127,25 +162,37 @@ fn latencies(seen: &Seen<'_>) -> Vec<TargetRow> {
 fn left_out(seen: &Seen<'_>) -> String {
     match seen.loads.iter().filter(|load| load.invalid.is_some()).count() {
         0 => String::new(),
-        count => format!("; {count} more say nothing, because the generator was the limit"),
+        count => {
+            format!(
+                "; {count} more say nothing, because the generator, or a limit on its address, was the limit"
+            )
+        }
     }
 }
 
+const fn no_load(seen: &Seen<'_>) -> &'static str {
+    if seen.loads.is_empty() { NOT_PART } else { "no load was valid" }
+}
+
+/// Of the load that went worst: one that nobody was served in does not hide behind others.
 fn errors(seen: &Seen<'_>) -> TargetRow {
-    let valid = seen.loads.iter().filter(|load| load.invalid.is_none());
-    let (offered, bad) = valid.fold((0, 0), |(offered, bad), load| {
-        (offered + load.counts.offered, bad + load.counts.offered - load.counts.good)
-    });
     let (metric, target) = ("Error rate", "below 0.1 %");
-    if offered == 0 {
-        return row(metric, target, Scope::NotTested, None, "no load was valid", "–");
-    }
-    let percent = float(bad) / float(offered) * 100.0;
+    let bad = |load: &LoadResult| load.counts.offered.saturating_sub(load.counts.good);
+    let percent = |load: &LoadResult| float(bad(load)) / float(load.counts.offered) * 100.0;
+    let valid = || seen.loads.iter().filter(|load| load.invalid.is_none() && load.counts.offered > 0);
+    let Some(worst) = valid().max_by(|a, b| percent(a).total_cmp(&percent(b))) else {
+        return row(metric, target, Scope::NotTested, None, no_load(seen), "–");
+    };
     let note = format!(
-        "{bad} of {} at the rates that were asked for; refusals count{}",
-        grouped(float(offered)),
+        "the worst of {} loads: {}, {}: {} of {}; refusals count{}",
+        valid().count(),
+        worst.title,
+        worst.shape,
+        grouped(float(bad(worst))),
+        grouped(float(worst.counts.offered)),
         left_out(seen)
     );
+    let percent = percent(worst);
     row(metric, target, Scope::Measured, Some(percent < 0.1), &note, &format!("{percent:.3} %"))
 }
 
@@ -157,13 +204,21 @@ fn availability(seen: &Seen<'_>) -> TargetRow {
         return row(metric, target, Scope::Measured, Some(false), &lost.join("; "), &achieved);
     }
     let Some(worst) = seen.faults.iter().filter_map(|fault| fault.recovered_ms).reduce(f64::max) else {
-        return row(metric, target, Scope::NotTested, None, "nothing was broken in this run", "–");
+        let why = match seen.parts.contains(&Area::Failure) {
+            false => NOT_PART,
+            true if !seen.local => NOT_STARTED,
+            true => "nothing was broken to its end in this run",
+        };
+        return row(metric, target, Scope::NotTested, None, why, "–");
     };
     // 99.99 % of a month of 30 days leaves 259.2 s.
     let crashes = 259_200.0 / worst.max(1.0);
     let achieved = format!("{crashes:.0} such faults a month");
+    let broke_off = seen.checks.iter().any(|check| check.name == GOES_ON);
+    let rest = if broke_off { "; the part broke off, and what was to come was not tried" } else { "" };
     let note = format!(
-        "30 days × 0.01 % = 259 s; the slowest of the faults took {:.1} s to recover from, besides its own length",
+        "30 days × 0.01 % = 259 s; the slowest of {} faults took {:.1} s to recover from, besides its own length{rest}",
+        seen.faults.len(),
         worst / 1000.0
     );
     row(metric, target, Scope::Extrapolated, None, &note, &achieved)
@@ -176,14 +231,20 @@ pub(crate) fn never_well(faults: &[FaultResult]) -> impl Iterator<Item = &FaultR
 
 fn failing_nodes(seen: &Seen<'_>) -> TargetRow {
     let (metric, target) = ("Failing nodes", "half of all nodes");
-    match seen.checks.iter().find(|check| check.name == FAILING_NODES) {
+    let check = seen.checks.iter().find(|check| check.name == FAILING_NODES);
+    match check {
         Some(check) if matches!(check.outcome, Outcome::Passed | Outcome::Failed) => {
             let held = check.outcome == Outcome::Passed;
             let achieved = if held { "half of them" } else { "fewer" };
             row(metric, target, Scope::Measured, Some(held), &check.detail, achieved)
         }
         _ => {
-            let why = "one node was started here: killing and pausing it stands under Failure";
+            let why = match check {
+                _ if !seen.parts.contains(&Area::Failure) => NOT_PART,
+                _ if !seen.local => NOT_STARTED,
+                Some(check) => &check.detail,
+                None => "one node was started here: killing and pausing it stands under Failure",
+            };
             row(metric, target, Scope::NotTested, None, why, "–")
         }
     }
@@ -208,7 +269,7 @@ fn of_checks(seen: &Seen<'_>) -> Vec<TargetRow> {
                 row(metric, target, Scope::Measured, Some(false), &check.detail, "did not hold")
             }
             Some(check) => row(metric, target, Scope::NotTested, None, &check.detail, "–"),
-            None => row(metric, target, Scope::NotTested, None, "not part of this run", "–"),
+            None => row(metric, target, Scope::NotTested, None, NOT_PART, "–"),
         }
     })
     .collect()
@@ -229,10 +290,68 @@ pub fn grouped(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use load::{Counts, Trial};
+
     use super::*;
 
     fn seen<'s>(loads: &'s [LoadResult], faults: &'s [FaultResult]) -> Seen<'s> {
-        Seen { loads, knees: &[], faults, checks: &[], cores: 2, held_connections: 0 }
+        let parts = &Area::ALL;
+        Seen { loads, knees: &[], faults, checks: &[], parts, local: true, cores: 2, held_connections: 0 }
+    }
+
+    fn served(offered: u64, good: u64) -> Counts {
+        Counts { offered, good, refused: offered - good, ..Counts::default() }
+    }
+
+    #[test]
+    fn a_load_that_nobody_was_served_in_is_neither_quick_nor_hidden_behind_others() {
+        let load =
+            |title: &str, counts| LoadResult { title: title.to_owned(), counts, ..LoadResult::default() };
+        let loads = [load("Ask", served(100_000, 100_000)), load("Vote", served(20, 0))];
+        let seen = seen(&loads, &[]);
+        for row in latencies(&seen) {
+            assert!(row.met == Some(false) && row.note.contains("Vote"), "{row:?}");
+        }
+        let row = errors(&seen);
+        assert_eq!((row.achieved.as_str(), row.met), ("100.000 %", Some(false)));
+        assert!(row.note.contains("Vote") && row.note.contains("20 of 20"), "{}", row.note);
+    }
+
+    #[test]
+    fn rates_of_which_none_held_are_measured_and_those_that_say_nothing_are_not() {
+        let knee = |invalid| KneeResult {
+            trials: vec![Trial {
+                offered_per_s: 60.0,
+                good_per_s: 1.0,
+                p50_ms: 1.0,
+                p99_ms: 1.0,
+                held: false,
+                invalid,
+                limited: false,
+            }],
+            ..KneeResult::default()
+        };
+        let rows = |knees: &[KneeResult], parts: &[Area]| {
+            let seen = Seen { knees, parts, ..seen(&[], &[]) };
+            [throughput(&seen), per_hour(&seen), concurrent(&seen)].map(|row| (row.scope, row.met, row.note))
+        };
+        for (scope, met, note) in rows(&[knee(false)], &Area::ALL) {
+            assert!(scope == Scope::Measured && met == Some(false) && note.contains("60 a second"), "{note}");
+        }
+        for (scope, met, note) in rows(&[knee(true)], &Area::ALL) {
+            assert!(scope == Scope::NotTested && met.is_none() && note.contains("generator"), "{note}");
+        }
+        for (scope, _, note) in rows(&[], &[Area::Attack]) {
+            assert!(scope == Scope::NotTested && note == NOT_PART, "{note}");
+        }
+    }
+
+    #[test]
+    fn of_nodes_that_nobody_started_nothing_is_said_but_that() {
+        let note = |parts, local| failing_nodes(&Seen { parts, local, ..seen(&[], &[]) }).note;
+        assert!(note(&Area::ALL, true).contains("one node was started"));
+        assert!(note(&Area::ALL, false).contains("--local"));
+        assert_eq!(note(&[Area::Attack], true), NOT_PART);
     }
 
     #[test]
@@ -241,6 +360,7 @@ mod tests {
             title: title.to_owned(),
             p50_ms,
             p99_ms,
+            counts: served(10, 10),
             invalid: invalid.map(str::to_owned),
             ..LoadResult::default()
         };
@@ -277,7 +397,12 @@ mod tests {
         assert_eq!((row.achieved.as_str(), row.met), ("not well again after 1 of 2 faults", Some(false)));
         let row = availability(&seen(&[], &[fault(Some(100.0)), fault(Some(300.0))]));
         assert_eq!((row.achieved.as_str(), row.scope), ("864 such faults a month", Scope::Extrapolated));
+        let checks = [Check::new(Area::Failure, GOES_ON, "", Outcome::Failed, "", Vec::new())];
+        let faults = [fault(Some(100.0))];
+        let row = availability(&Seen { checks: &checks, ..seen(&[], &faults) });
+        assert!(row.note.contains("1 faults") && row.note.contains("broke off"), "{}", row.note);
         assert_eq!(availability(&seen(&[], &[])).scope, Scope::NotTested);
+        assert_eq!(availability(&Seen { parts: &[Area::Attack], ..seen(&[], &[]) }).note, NOT_PART);
     }
 
     #[test]

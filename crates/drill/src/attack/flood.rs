@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
-use load::{Live, Phase, Shape, Spacing, float};
+use load::{Counts, Live, Phase, Shape, Spacing, float};
 use report::{Area, Outcome};
 
 use crate::ground::{Ground, in_background};
@@ -34,12 +34,14 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     ground.screen.follow("a flood", &live, || honest.is_finished() && flood.is_finished());
     let panicked = |_| anyhow::anyhow!("the load panicked");
     let (flood, honest) = (flood.join().map_err(panicked)??, honest.join().map_err(panicked)??);
-    let counts = honest.record.counts;
+    let (counts, flooded) = (honest.record.counts, flood.record.counts);
     let share = float(counts.good) / float(counts.offered.max(1));
     let detail = format!(
-        "{} requests from {ADDRESSES} addresses, of which {} were turned away; {} of {} honest ones were served, p99 {:.0} ms",
-        flood.record.counts.offered,
-        flood.record.counts.offered - flood.record.counts.good,
+        "{} requests from {ADDRESSES} addresses, of which {} were turned away and {} had no answer; {} of {} honest ones were served, \
+         p99 {:.0} ms",
+        flooded.offered,
+        flooded.refused,
+        flooded.unknown,
         counts.good,
         counts.offered,
         honest.record.latency_ms(99.0)
@@ -48,9 +50,30 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         .then(|| format!("only {:.1} % were served", share * 100.0))
         .into_iter()
         .collect();
-    match honest.invalid() {
+    let dry = flood.invalid().or_else(|| no_flood(flooded));
+    match ground.invalid(&honest).or(dry) {
         Some(why) => ground.found(Area::Attack, NAME, TITLE, Outcome::Invalid, why, against),
         None => ground.judged(Area::Attack, NAME, TITLE, detail, against),
     }
     Ok(())
+}
+
+/// Why a flood was none: that the honest are served while none of it arrives says nothing.
+fn no_flood(counts: Counts) -> Option<String> {
+    let answered = counts.good + counts.refused + counts.wrong;
+    (answered == 0)
+        .then(|| format!("none of the flood's {} requests was answered in any way", counts.offered))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_that_never_arrived_was_none() {
+        let counts = |refused, unknown| Counts { offered: 100, refused, unknown, ..Counts::default() };
+        assert!(no_flood(counts(0, 100)).is_some_and(|why| why.contains("100")));
+        assert!(no_flood(Counts::default()).is_some());
+        assert!(no_flood(counts(10, 90)).is_none());
+    }
 }

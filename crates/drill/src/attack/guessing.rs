@@ -24,13 +24,13 @@ pub(super) fn passwords(ground: &mut Ground) -> anyhow::Result<()> {
         ground.skipped(Area::Attack, name, title, "there is nobody with a password");
         return Ok(());
     };
-    let (mut against, mut stopped_after) = (Vec::new(), None);
+    let (mut against, mut stopped_after, mut looked_at) = (Vec::new(), None, 0);
     for guess in 0..GUESSES {
         let body = json!({"userId": person.user, "credentials": format!("not the password, guess {guess}")});
         let kind = "content-type: application/json\r\n";
         let request = raw::request(&ground.target, "POST", "/api/v1/authenticate", kind, &body.to_string());
         match raw::status(&raw::ask(&ground.target, raw::address(ground, 200), &request)?) {
-            Some(401) => {}
+            Some(401) => looked_at += 1,
             Some(429) => {
                 stopped_after.get_or_insert(guess);
             }
@@ -49,14 +49,15 @@ pub(super) fn passwords(ground: &mut Ground) -> anyhow::Result<()> {
     }
     against.truncate(TOLD_MAX);
     let stopped = stopped_after.map_or_else(|| "never".to_owned(), |guess| format!("after {guess}"));
-    ground.judged(
-        Area::Attack,
-        name,
-        title,
-        format!("{GUESSES} guesses from one network, stopped {stopped}"),
-        against,
-    );
+    let detail =
+        format!("{GUESSES} guesses from one network, of which {looked_at} were looked at, stopped {stopped}");
+    ground.found(Area::Attack, name, title, tried(looked_at), detail, against);
     Ok(())
+}
+
+/// Whoever is stopped before anything was guessed was stopped for something else.
+const fn tried(looked_at: usize) -> Outcome {
+    if looked_at == 0 { Outcome::Invalid } else { Outcome::Passed }
 }
 
 /// Makes up tokens, and changes bits of one that holds.
@@ -133,6 +134,12 @@ async fn whose(client: &Client, token: &str) -> anyhow::Result<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_that_puts_every_guess_off_was_not_guessed_at() {
+        assert_eq!(tried(0), Outcome::Invalid);
+        assert_eq!(tried(5), Outcome::Passed);
+    }
 
     #[test]
     fn a_guess_is_never_the_token_itself_and_half_are_one_bit_from_it() {

@@ -38,7 +38,7 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
                 "",
             ),
         ] {
-            match raw::tried(&ground.target, from, &request)? {
+            match raw::tried(ground, from, &request)? {
                 Some(status) if is_refused(status) => refused += 1,
                 Some(status) if is_put_off(status) => untold.push(format!("{text} gave {status}")),
                 status => against.push(format!("{text} gave {status:?}")),

@@ -13,6 +13,9 @@ use crate::{
 
 const NAME: &str = "attack/privileges";
 const TITLE: &str = "Every route refuses those who may not";
+/// Of what a stranger is refused for its form nobody knows whether they may.
+const UNREAD: (&str, &str) =
+    ("attack/privileges-unread", "A stranger is refused for who they are before anything else is looked at");
 const TOLD_MAX: usize = 8;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 /// What a caller may do to themselves and nobody else, so that asking for it with one's own token is well.
@@ -52,8 +55,6 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         {
             let status = ground.block_on(ask(&caller, route, &path))?;
             found.take(who, route, status);
-            // What it says of the body's form it may say to anybody.
-            found.unread += usize::from(is_refused(status) && status != 401);
         }
         if OWN.contains(&route.path.as_str()) {
             continue;
@@ -63,19 +64,30 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         let status = ground.block_on(ask(&nobody.with_token(&token), route, &path))?;
         found.take("a stranger", route, status);
     }
-    let Found { mut against, untold, unread } = found;
+    let Found { mut against, untold, unread, known } = found;
     against.truncate(TOLD_MAX);
+    let examples = unread.iter().take(TOLD_MAX).cloned().collect::<Vec<_>>().join("; ");
     let detail = format!(
-        "{tried} guarded routes of {} were tried by nobody, with a false token, and by a stranger; {unread} times the \
-         request's form was refused before anybody was asked for",
-        routes.len()
+        "{tried} guarded routes of {} were tried by nobody, with a false token, and by a stranger; {known} times they were refused for \
+         who they are, and {} times for something else before anybody was asked for: {examples}",
+        routes.len(),
+        unread.len()
     );
-    if tried == 0 {
+    let strangers = strangers(&unread);
+    if !strangers.is_empty() {
+        ground.skipped(Area::Attack, UNREAD.0, UNREAD.1, format!("nobody knows of {}", strangers.join("; ")));
+    }
+    if tried == 0 || known == 0 {
         ground.found(Area::Attack, NAME, TITLE, Outcome::Invalid, detail, against);
     } else {
         ground.judged_if_told((Area::Attack, NAME), TITLE, detail, against, &untold);
     }
     Ok(())
+}
+
+/// Those of them in which somebody with a token asked.
+fn strangers(unread: &[String]) -> Vec<&str> {
+    unread.iter().filter_map(|text| text.strip_prefix("a stranger got ")).collect()
 }
 
 /// What came of it.
@@ -84,7 +96,10 @@ struct Found {
     against: Vec<String>,
     /// What the target had no time for.
     untold: Vec<String>,
-    unread: usize,
+    /// What was refused for another reason than who asks: of whether they may it says nothing.
+    unread: Vec<String>,
+    /// How often it was refused because of who asks.
+    known: usize,
 }
 
 impl Found {
@@ -94,6 +109,10 @@ impl Found {
             self.untold.push(text());
         } else if !is_refused(status) {
             self.against.push(text());
+        } else if matches!(status, 401 | 403) {
+            self.known += 1;
+        } else {
+            self.unread.push(text());
         }
     }
 }
@@ -154,5 +173,22 @@ async fn ask(client: &Client, route: &Route, path: &str) -> anyhow::Result<u16> 
             return Ok(status);
         }
         tokio::time::sleep(raw::AGAIN_AFTER).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_for_its_form_was_not_refused_for_who_asks() {
+        let route = Route { method: "GET".to_owned(), path: "/a".to_owned(), guarded: true, body: None };
+        let mut found = Found::default();
+        for status in [401, 403, 400, 404, 422, 429, 200] {
+            found.take("a stranger", &route, status);
+        }
+        let counts = (found.known, found.unread.len(), found.untold.len(), found.against.len());
+        assert_eq!(counts, (2, 3, 1, 1));
+        assert_eq!(strangers(&found.unread), ["400 from GET /a", "404 from GET /a", "422 from GET /a"]);
     }
 }

@@ -50,10 +50,17 @@ pub(super) fn ask(target: &Target, from: Option<Ipv4Addr>, bytes: &[u8]) -> anyh
 
 /// The status of the answer to some bytes, which are sent again while the target has no time to look at them; nothing if there was
 /// no answer.
-pub(super) fn tried(target: &Target, from: Option<Ipv4Addr>, bytes: &[u8]) -> anyhow::Result<Option<u16>> {
+pub(super) fn tried(ground: &Ground, from: Option<Ipv4Addr>, bytes: &[u8]) -> anyhow::Result<Option<u16>> {
     let mut tries = 0;
     loop {
-        let status = status(&ask(target, from, bytes)?);
+        let answer = ask(&ground.target, from, bytes)?;
+        let status = status(&answer);
+        if let Some(wait) =
+            ground.client.wait(status.unwrap_or_default(), field(&answer, "retry-after").as_deref())
+        {
+            crate::pause::sleep(wait);
+            continue;
+        }
         tries += 1;
         if tries == TRIES || !status.is_some_and(super::is_put_off) {
             return Ok(status);
@@ -70,12 +77,19 @@ pub(super) fn status(answer: &[u8]) -> Option<u16> {
 
 fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
+    let Some((_, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = field(answer, "content-length").and_then(|length| length.parse::<usize>().ok());
     length.is_some_and(|length| body.len() >= length)
+}
+
+/// The value of a field of an answer.
+fn field(answer: &[u8], wanted: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(answer);
+    let (head, _) = text.split_once("\r\n\r\n")?;
+    head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
+    })
 }
 
 /// A request as bytes, after which the connection ends.

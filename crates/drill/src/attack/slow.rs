@@ -14,6 +14,8 @@ use crate::{
 const NAME: &str = "attack/slow";
 const TITLE: &str = "Callers who send a byte at a time keep nobody else from being served";
 const SLOW: usize = 300;
+/// That nobody else notices fewer of them says nothing.
+const SLOW_MIN: usize = 100;
 const EVERY: Duration = Duration::from_millis(200);
 const HONEST_PER_S: f64 = 50.0;
 const GOOD_SHARE_MIN: f64 = 0.99;
@@ -24,10 +26,13 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let journey = ground.journey("validate-session")?;
     let load = ground.load(vec![(journey, 1)], Shape::Open { phases, spacing: Spacing::Poisson });
     let target = ground.target.clone();
-    let mut slow = Vec::new();
+    let (mut slow, mut untaken) = (Vec::new(), None);
     for number in 0..SLOW {
         let from = raw::address(ground, 150 + u8::try_from(number % 40)?);
-        slow.extend(raw::connect(&target, from).ok());
+        match raw::connect(&target, from) {
+            Ok(stream) => slow.push(stream),
+            Err(error) => untaken = untaken.or_else(|| Some(format!("{error:#}"))),
+        }
     }
     let began = slow.len();
     let live = std::sync::Arc::new(Live::default());
@@ -58,7 +63,11 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         .then(|| format!("only {:.1} % were served", share * 100.0))
         .into_iter()
         .collect();
-    match ran.invalid() {
+    let few = (began < SLOW_MIN).then(|| {
+        let why = untaken.as_deref().unwrap_or("nobody says why");
+        format!("only {began} of {SLOW} slow callers could connect: {why}")
+    });
+    match few.or_else(|| ground.invalid(&ran)) {
         Some(why) => ground.found(Area::Attack, NAME, TITLE, Outcome::Invalid, why, against),
         None => ground.judged(Area::Attack, NAME, TITLE, detail, against),
     }

@@ -51,17 +51,16 @@ impl Found {
     }
 }
 
-/// Breaks one after the other, with a fleet of its own; how it took each.
-pub(super) fn run(ground: &mut Ground) -> anyhow::Result<Vec<FaultResult>> {
+/// Breaks one after the other, with a fleet of its own; adds how it took each.
+pub(super) fn run(ground: &mut Ground, results: &mut Vec<FaultResult>) -> anyhow::Result<()> {
     if let Some(why) = why_not(ground) {
         for (name, title) in [POSTGRES, REDIS, NODES, KEPT] {
             ground.skipped(Area::Failure, name, title, why);
         }
-        return Ok(Vec::new());
+        return Ok(());
     }
     let mut fleet = Fleet::start(ground)?;
     pause::sleep(WELL);
-    let mut results = Vec::new();
     for ((name, title), harms) in [
         (NODES, &[Harm::KillNodes, Harm::FreezeNodes, Harm::CutNodes][..]),
         (POSTGRES, &[Harm::KillPostgres, Harm::FreezePostgres]),
@@ -78,8 +77,7 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<Vec<FaultResult>> {
         }
         ground.found(Area::Failure, name, title, outcome, seen.join("; "), against);
     }
-    kept(ground, fleet)?;
-    Ok(results)
+    kept(ground, fleet)
 }
 
 fn why_not(ground: &Ground) -> Option<&'static str> {

@@ -9,7 +9,7 @@ use ledger::{
 };
 use serde_json::Value;
 
-use super::{Called, kept::files};
+use super::{Called, checkpoints::NO_KEY, kept::files};
 use load::history::{Acknowledgement, EXTENSION, sort};
 use report::Area;
 
@@ -18,6 +18,9 @@ use crate::{client::Client, ground::Ground, ledger_keys::LedgerKeys};
 const NAME: &str = "invariants/receipts";
 const TITLE: &str = "Every receipt's proof leads to a signed checkpoint";
 pub(super) const CHECK: Called = (NAME, TITLE);
+/// What can be said without the ledger's keys.
+const UNSIGNED: &str =
+    "Every receipt's proof leads to a checkpoint, of which nobody knows by whom it is signed";
 const TOLD_MAX: usize = 5;
 /// How often a receipt is asked for until a checkpoint covers it.
 const TRIES: u32 = 40;
@@ -49,8 +52,13 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<u64> {
     }
     let wrong = against.len();
     against.truncate(TOLD_MAX);
-    let detail = format!("{proven} of {all} receipts were asked for with their proofs; {wrong} did not hold");
-    ground.judged(Area::Invariants, NAME, TITLE, detail, against);
+    let mut detail =
+        format!("{proven} of {all} receipts were asked for with their proofs; {wrong} did not hold");
+    let title = if keys.is_some() { TITLE } else { UNSIGNED };
+    if keys.is_none() {
+        detail.push_str(&format!("; their checkpoints' signatures were not checked: {NO_KEY}"));
+    }
+    ground.judged(Area::Invariants, NAME, title, detail, against);
     Ok(proven)
 }
 

@@ -219,6 +219,7 @@ impl<'h> Holder<'h> {
             }
             (State::Opening, status) => {
                 line.state = State::Opening;
+                self.kept.limited += u64::from(status == 429);
                 self.lose(at, &format!("the first request got {status}"));
             }
             (State::Idle, status) => {
@@ -227,8 +228,7 @@ impl<'h> Holder<'h> {
             (State::Asked(due), status) => {
                 let outcome = match status {
                     200 => Outcome::Good,
-                    429 | 503 => Outcome::Refused,
-                    _ => Outcome::Wrong,
+                    status => Outcome::of_unexpected(status),
                 };
                 self.ended(due, outcome);
             }

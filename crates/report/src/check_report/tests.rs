@@ -16,8 +16,15 @@ pub(crate) fn sample() -> Report {
         evidence: vec!["<script>alert(1)</script>".to_owned()],
     };
     let checks = vec![check("a/b", Outcome::Passed), check("a/c", Outcome::NotExercised)];
-    let trial =
-        Trial { offered_per_s: 10.0, good_per_s: 9.0, p50_ms: 1.0, p99_ms: 2.0, held: true, invalid: false };
+    let trial = Trial {
+        offered_per_s: 10.0,
+        good_per_s: 9.0,
+        p50_ms: 1.0,
+        p99_ms: 2.0,
+        held: true,
+        invalid: false,
+        limited: false,
+    };
     Report {
         form: FORM,
         run: RunInfo {
@@ -57,8 +64,9 @@ pub(crate) fn sample() -> Report {
             bands: vec![Band { name: "killed".to_owned(), from_s: 1.0, to_s: 2.0 }],
         },
         faults: Vec::new(),
-        acknowledgements: Flow::default(),
+        acknowledgements: None,
         cost: None,
+        no_cost: None,
         preflight: Vec::new(),
         configuration: serde_json::Value::Null,
         signed_by: SignedBy::default(),

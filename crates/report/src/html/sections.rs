@@ -56,6 +56,7 @@ pub(super) fn loads(page: &mut String, report: &Report) {
     );
     for load in &report.loads {
         let own = match &load.invalid {
+            Some(_) if load.counts.limited > 0 => "its address was limited".to_owned(),
             Some(_) => "was the limit".to_owned(),
             None => format!(
                 "{} late, {:.0} % busy",

@@ -1,6 +1,10 @@
 //! What is done to a fleet, and what is asked of it then.
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    time::Duration,
+};
 
 use super::{Found, started::Fleet};
 use load::proxy::Weather;
@@ -8,6 +12,8 @@ use report::FaultResult;
 
 use crate::{local::Local, pause, probe::Asked};
 
+/// How long Redis may take to say who is there.
+const ANSWER_MAX: Duration = Duration::from_millis(300);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A node leaves a database alone for half a minute that did not answer: it may take as long to notice that it does.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -58,13 +64,16 @@ impl Fleet {
         pause::sleep(self.broken / 2);
         let from = self.stopwatch.elapsed();
         let before: Vec<_> = self.probes.iter().map(|probe| seen(&probe.since(calm), calm, from)).collect();
+        let used = self.redis_clients().is_some_and(|clients| clients >= self.count());
         self.begin(harm)?;
+        // What is to be noticed by nobody must have been used, and be gone.
+        let gone = used && self.redis_clients().is_none();
         pause::sleep(self.broken);
         let to = self.stopwatch.elapsed();
         self.end(harm)?;
         let well = self.until_well(to);
         let seen: Vec<_> = self.probes.iter().map(|probe| seen(&probe.since(from), from, to)).collect();
-        let found = judge(harm, sum(&before), &seen, self.harmed(), well);
+        let found = judge(harm, sum(&before), &seen, self.harmed(), well, gone);
         let (name, title) = harm.named();
         let result = FaultResult {
             name: name.to_owned(),
@@ -76,6 +85,17 @@ impl Fleet {
             recovered_ms: well.map(|time| time.as_secs_f64() * 1000.0),
         };
         Ok((found, result))
+    }
+
+    /// Who else is connected to Redis; nothing if it does not answer.
+    fn redis_clients(&self) -> Option<usize> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.redis.port()));
+        let mut stream = TcpStream::connect_timeout(&address, ANSWER_MAX).ok()?;
+        stream.set_read_timeout(Some(ANSWER_MAX)).ok()?;
+        stream.write_all(b"INFO clients\r\n").ok()?;
+        let mut answer = [0; 1024];
+        let length = stream.read(&mut answer).ok()?;
+        others(&String::from_utf8_lossy(&answer[..length]))
     }
 
     fn begin(&mut self, harm: Harm) -> anyhow::Result<()> {
@@ -119,6 +139,12 @@ impl Fleet {
     }
 }
 
+/// How many are connected, besides whoever asks.
+fn others(answer: &str) -> Option<usize> {
+    let count = answer.lines().find_map(|line| line.strip_prefix("connected_clients:"))?;
+    count.trim().parse::<usize>().ok()?.checked_sub(1)
+}
+
 fn seen(asked: &[Asked], from: Duration, to: Duration) -> Seen {
     let asked: Vec<_> = asked.iter().filter(|asked| asked.at < to).collect();
     let good = |asked: &&&Asked| asked.good && asked.at + asked.took <= to;
@@ -142,6 +168,7 @@ fn judge(
     seen: &[Seen],
     harmed: usize,
     well: Option<Duration>,
+    gone: bool,
 ) -> Found {
     let (hit, others) = seen.split_at(harmed);
     let ((asked, failed), (others_asked, others_failed)) = (sum(seen), sum(others));
@@ -163,7 +190,7 @@ fn judge(
         words.push_str(" (nothing was seen of it)");
     }
     // That nobody notices is what is asked of a Redis that is gone.
-    let bit = felt || matches!(harm, Harm::KillRedis | Harm::FreezeRedis);
+    let bit = felt || gone && matches!(harm, Harm::KillRedis | Harm::FreezeRedis);
     let Some(well) = well else {
         let text = format!("{harm:?}: not well again within {PATIENCE:?}");
         return Found { words, against: Some(text), bit };
@@ -206,9 +233,10 @@ mod tests {
         let node = |failed, serves| Seen { asked: 10, failed, serves };
         let well = Some(Duration::from_millis(7));
         // What failed before is not Redis's fault.
-        let busy = judge(Harm::FreezeRedis, (20, 9), &[node(5, true), node(5, true)], 1, well);
+        let busy = judge(Harm::FreezeRedis, (20, 9), &[node(5, true), node(5, true)], 1, well, true);
         assert_eq!(busy.outcome(), Outcome::Passed, "{busy:?}");
-        let judge = |harm, seen: &[Seen], harmed, well| judge(harm, (20, 0), seen, harmed, well).outcome();
+        let judge =
+            |harm, seen: &[Seen], harmed, well| judge(harm, (20, 0), seen, harmed, well, true).outcome();
         assert_eq!(judge(Harm::KillNodes, &[node(10, false), node(1, true)], 1, well), Outcome::Passed);
         assert_eq!(judge(Harm::KillNodes, &[node(10, false), node(9, false)], 1, well), Outcome::Failed);
         assert_eq!(judge(Harm::KillNodes, &[node(10, false), node(0, true)], 1, None), Outcome::Failed);
@@ -219,7 +247,7 @@ mod tests {
     #[test]
     fn what_nobody_saw_was_not_exercised_unless_nobody_is_to_see_it() {
         let node = |failed| Seen { asked: 10, failed, serves: true };
-        let judge = |harm, well| judge(harm, (20, 0), &[node(0), node(0)], 1, well);
+        let judge = |harm, well| judge(harm, (20, 0), &[node(0), node(0)], 1, well, true);
         let well = Some(Duration::from_millis(7));
         for harm in [Harm::CutNodes, Harm::KillNodes, Harm::FreezePostgres] {
             let found = judge(harm, well);
@@ -228,5 +256,10 @@ mod tests {
             assert_eq!(judge(harm, None).outcome(), Outcome::Failed, "{harm:?}");
         }
         assert_eq!(judge(Harm::KillRedis, well).outcome(), Outcome::Passed);
+        // A Redis that nobody used, or that was not gone, shows nothing.
+        let still = super::judge(Harm::KillRedis, (20, 0), &[node(0), node(0)], 1, well, false);
+        assert_eq!(still.outcome(), Outcome::NotExercised);
+        assert_eq!(others("$99\r\n# Clients\r\nconnected_clients:4\r\n"), Some(3));
+        assert_eq!(others("-NOAUTH"), None);
     }
 }
