@@ -22,7 +22,7 @@ pub(crate) fn under(names: &[String], routes: Router) -> Router {
 
 async fn ask(State(names): State<Arc<[String]>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let open = ["/metrics", "/health", "/ready"].contains(&path);
+    let open = ["/metrics", "/health"].contains(&path);
     let (parts, body) = request.into_parts();
     let host = console::host(&parts);
     if open || host.as_deref().is_some_and(|host| is_ours(host, &names)) {

@@ -47,11 +47,17 @@ pub(crate) fn show(value: &mut Value, text: fn(&str) -> String) {
     }
 }
 
-/// Why a text is no settings: where and what, without the line itself, which may hold a password.
+/// Why a text is no settings: where and what, without the value, which may be a password.
 pub(crate) fn refused(text: &str, error: &toml::de::Error) -> anyhow::Error {
     let said = shown(error.message());
-    let line = error.span().and_then(|span| Some(text.get(..span.start)?.matches('\n').count() + 1));
-    line.map_or_else(|| anyhow::anyhow!("{said}"), |line| anyhow::anyhow!("line {line}: {said}"))
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return anyhow::anyhow!("{said}");
+    };
+    let number = before.matches('\n').count();
+    let is_key = |key: &&str| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let key = text.lines().nth(number).and_then(|line| line.split_once('=')).map(|(key, _)| key.trim());
+    let key = key.filter(is_key).map_or_else(String::new, |key| format!(" (`{key}`)"));
+    anyhow::anyhow!("line {}{key}: {said}", number + 1)
 }
 
 #[cfg(test)]
@@ -81,6 +87,6 @@ mod tests {
         let text = "[redis]\nurlz = [\"redis://user:s3cret@a\"]\n";
         let error = toml::from_str::<crate::Settings>(text).expect_err("it is called urls");
         let told = refused(text, &error).to_string();
-        assert!(told.starts_with("line 2: ") && told.contains("urlz") && !told.contains("s3cret"), "{told}");
+        assert!(told.starts_with("line 2 (`urlz`): unknown field") && !told.contains("s3cret"), "{told}");
     }
 }
