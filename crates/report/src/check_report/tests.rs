@@ -138,3 +138,18 @@ fn a_fault_that_was_never_recovered_from_is_told_at_the_head_of_the_page() {
     let page = html::page(&Report { faults: vec![fault(Some(100.0)), fault(None)], ..sample() });
     assert!(page.contains("<dt>the slowest recovery</dt><dd>none after 1</dd>"));
 }
+
+#[test]
+fn what_was_not_compared_is_no_nought_and_what_nobody_knows_the_cost_of_is_said() {
+    let page = html::page(&sample());
+    let of = |page: &str, figure: &str| page.contains(&format!("lost, altered or doubled</dt><dd>{figure}<"));
+    assert!(of(&page, "–") && !page.contains("What was promised, and what became of it"));
+    let compared = Report {
+        acknowledgements: Some(Flow { lost: 2, ..Flow::default() }),
+        no_cost: Some("nobody knows".to_owned()),
+        ..sample()
+    };
+    let page = html::page(&compared);
+    assert!(of(&page, "2") && page.contains("What was promised, and what became of it"));
+    assert!(page.contains("nobody knows"));
+}
