@@ -1,9 +1,10 @@
 //! `/console`: the page, what it follows, and what operators change by it.
 
 mod live;
+mod names;
 mod operate;
 
-pub use self::operate::host;
+pub use self::names::under;
 use authz::{Actor, Guarded, Role};
 use axum::{
     Router,

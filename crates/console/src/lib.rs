@@ -6,6 +6,7 @@
 
 mod http;
 mod sample;
+mod shown;
 
 use std::{fmt, sync::Arc};
 
@@ -14,8 +15,11 @@ use identity::Identity;
 use serde_json::Value;
 use telemetry::Metrics;
 
-pub use self::http::{host, routes};
 use self::sample::Sampler;
+pub use self::{
+    http::{routes, under},
+    shown::{origin, refused, show, shown},
+};
 
 /// What the console shows of a process.
 #[derive(Debug, Clone)]

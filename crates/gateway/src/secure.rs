@@ -62,7 +62,7 @@ impl Secure {
         let name = config.name.as_deref().map(server_name).transpose()?;
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_root_certificates(roots(config.ca_file.as_deref())?);
+            .with_root_certificates(trusted(config.ca_file.as_deref())?);
         let mut tls = match (&config.certificate, &config.key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(certificate), Some(key)) => {
@@ -96,7 +96,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, UpstreamTls
     read.map_err(|source| UpstreamTlsError::Pem { path: path.to_owned(), source })
 }
 
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, UpstreamTlsError> {
+/// Whom a PEM file names to vouch for servers, or those whom the system trusts.
+///
+/// # Errors
+/// When the file cannot be read, or nobody is left.
+pub fn trusted(ca_file: Option<&Path>) -> Result<RootCertStore, UpstreamTlsError> {
     let mut roots = RootCertStore::empty();
     let certificates = match ca_file {
         Some(path) => certificates(path)?,

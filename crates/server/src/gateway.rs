@@ -27,9 +27,8 @@ use tokio::sync::watch;
 use crate::{
     checks, descriptors, front,
     hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC},
-    incidents, load, names,
+    incidents, load,
     reload::Hangups,
-    shown,
     signals::Signals,
     status,
     webhook::{self, Webhook, WebhookConfig},
@@ -121,7 +120,7 @@ impl GatewaySettings {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let text = fs::read_to_string(path)
             .with_context(|| format!("cannot read the settings {}", path.display()))?;
-        let refused = |error| shown::refused(&text, &error);
+        let refused = |error| anyhow::anyhow!(console::refused(&text, &error));
         toml::from_str(&text)
             .map_err(refused)
             .with_context(|| format!("cannot use the settings {}", path.display()))
@@ -339,7 +338,7 @@ fn serve(
         .merge(load::operator_routes(overload.clone()));
     let routes =
         routes.merge(front::room_routes(rooms.clone())).merge(webhook::operator_routes(webhook.clone()));
-    let routes = names::under(&settings.admin_names, routes);
+    let routes = console::under(&settings.admin_names, routes);
     let admin = edge::serve_on(inherited.of(ADMIN), &settings.admin, &edge, &routes, &Direct::none())
         .with_context(|| format!("cannot serve {}", settings.admin.address))?;
     Ok((public, admin))

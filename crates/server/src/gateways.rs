@@ -10,10 +10,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 pub(crate) use self::http::operator_routes;
-use crate::{
-    remote::{Remote, Said},
-    shown::shown,
-};
+use crate::remote::{Remote, Said};
 
 /// How long a gateway may take to answer: the page shows the others all the same.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
@@ -78,8 +75,9 @@ impl Gateways {
     pub(crate) fn open(config: &ConsoleConfig) -> anyhow::Result<Self> {
         let neighbour = |url: &GatewayUrl| {
             let url = url.to_string();
-            let way = Remote::new(&url).with_context(|| format!("console.gateways: {}", shown(&url)))?;
-            anyhow::Ok(Neighbour { url: shown(&url), way })
+            let way =
+                Remote::new(&url).with_context(|| format!("console.gateways: {}", console::shown(&url)))?;
+            anyhow::Ok(Neighbour { url: console::shown(&url), way })
         };
         Ok(Self(config.gateways.iter().map(neighbour).collect::<anyhow::Result<_>>()?))
     }

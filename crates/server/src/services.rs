@@ -17,7 +17,6 @@ use crate::{
     front,
     jobs::{self, Crew},
     key_file::Engines,
-    names,
     people::Registered,
     queues::{self, Queues},
     settings::Settings,
@@ -131,7 +130,7 @@ impl Services {
         let edge = Edge::new(settings.edge.clone(), Clock::System, traffic, identify, open);
         let routes = routes.merge(status::admin_routes(self.metrics.clone(), self.identity.clone()));
         let routes = routes.merge(queues::operator_routes(self.queues.clone()));
-        let routes = names::under(&settings.admin_names, routes);
+        let routes = console::under(&settings.admin_names, routes);
         edge::serve_on(sockets, &settings.admin, &edge, &routes, &Direct::none())
             .with_context(|| format!("cannot serve {}", settings.admin.address))
     }

@@ -22,9 +22,7 @@ use store::{Commits, DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, 
 use telemetry::{LogConfig, TracesConfig};
 use toml::{Table, Value};
 
-use crate::{
-    backup::BackupConfig, gateways::ConsoleConfig, memory::MemoryConfig, shown, webhook::WebhookConfig,
-};
+use crate::{backup::BackupConfig, gateways::ConsoleConfig, memory::MemoryConfig, webhook::WebhookConfig};
 
 /// The settings file: TOML, every table and key optional.
 #[derive(Debug, Clone, Deserialize)]
@@ -141,8 +139,7 @@ impl SettingsOptions {
     /// # Errors
     /// When the file cannot be read, or something in it is unknown or out of range; the message says where.
     pub fn read(&self) -> anyhow::Result<Settings> {
-        let given = self.config.as_deref().map_or_else(|| Ok(String::new()), read_file)?;
-        self.merged(&given)
+        Ok(self.read_with_text()?.0)
     }
 
     /// The same, and as TOML that can be given back but for what lets whoever has it in, which stands in URLs.
@@ -185,7 +182,7 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
 
 fn read_text(text: &str, path: Option<&Path>) -> anyhow::Result<Settings> {
     let path = path.unwrap_or_else(|| Path::new("")).display();
-    let refused = |error| shown::refused(text, &error);
+    let refused = |error| anyhow::anyhow!(console::refused(text, &error));
     toml::from_str(text).map_err(refused).with_context(|| format!("cannot use the settings {path}"))
 }
 
@@ -274,7 +271,7 @@ impl Settings {
             port.context("a port is a table")?.insert("address".to_owned(), address.into());
         }
         for (table, value) in &mut text {
-            shown::show(value, if table == "webhook" { shown::origin } else { shown::shown });
+            console::show(value, if table == "webhook" { console::origin } else { console::shown });
         }
         Ok(toml::to_string(&text)?)
     }

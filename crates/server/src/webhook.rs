@@ -30,8 +30,6 @@ use deliver::Deliverer;
 pub(crate) use http::operator_routes;
 use queue::Queue;
 
-use crate::shown::origin;
-
 const NOTHING_TO_SIGN_WITH: &str = "the webhook has nothing to sign with: set webhook.key-file, or keys";
 
 /// Events in one message.
@@ -176,7 +174,7 @@ impl Webhook {
         let inner = self.0.as_ref()?;
         let Instruments { sent, failed, dropped, .. } = &inner.instruments;
         Some(WebhookState {
-            url: inner.config.url.as_ref().map(|url| origin(&url.to_string())).unwrap_or_default(),
+            url: inner.config.url.as_ref().map(|url| console::origin(&url.to_string())).unwrap_or_default(),
             key_id: inner.config.key_id.clone(),
             public_key: inner.key.public_key(),
             algorithm: inner.key.algorithm().name(),

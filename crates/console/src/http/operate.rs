@@ -100,8 +100,7 @@ fn whoever(actor: Actor, peer: Option<IpAddr>, host: Option<&str>) -> Actor {
 }
 
 /// The name or address by which the port was asked.
-#[must_use]
-pub fn host(parts: &Parts) -> Option<String> {
+pub(super) fn host(parts: &Parts) -> Option<String> {
     let said = || parts.headers.get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok();
     let authority = parts.uri.authority().cloned().or_else(said)?;
     Some(authority.host().to_owned())

@@ -8,7 +8,8 @@ const HIDDEN: &str = "…";
 const ENDS: [char; 8] = [' ', '\n', '\t', '"', '\'', '`', '<', '>'];
 
 /// Text in which no URL has a user, a password or a query.
-pub(crate) fn shown(text: &str) -> String {
+#[must_use]
+pub fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {
@@ -31,14 +32,15 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// The same of a URL whose path lets in too, as those of chats do.
-pub(crate) fn origin(url: &str) -> String {
+#[must_use]
+pub fn origin(url: &str) -> String {
     let shown = shown(url);
     let path = shown.find("://").and_then(|scheme| Some(scheme + 3 + shown[scheme + 3..].find('/')?));
     path.map_or(shown.clone(), |path| format!("{}/{HIDDEN}", &shown[..path]))
 }
 
 /// The same of all texts in a setting.
-pub(crate) fn show(value: &mut Value, text: fn(&str) -> String) {
+pub fn show(value: &mut Value, text: fn(&str) -> String) {
     match value {
         Value::String(said) => *said = text(said),
         Value::Array(values) => values.iter_mut().for_each(|value| show(value, text)),
@@ -48,16 +50,17 @@ pub(crate) fn show(value: &mut Value, text: fn(&str) -> String) {
 }
 
 /// Why a text is no settings: where and what, without the value, which may be a password.
-pub(crate) fn refused(text: &str, error: &toml::de::Error) -> anyhow::Error {
+#[must_use]
+pub fn refused(text: &str, error: &toml::de::Error) -> String {
     let said = shown(error.message());
     let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
-        return anyhow::anyhow!("{said}");
+        return said;
     };
     let number = before.matches('\n').count();
     let is_key = |key: &&str| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     let key = text.lines().nth(number).and_then(|line| line.split_once('=')).map(|(key, _)| key.trim());
     let key = key.filter(is_key).map_or_else(String::new, |key| format!(" (`{key}`)"));
-    anyhow::anyhow!("line {}{key}: {said}", number + 1)
+    format!("line {}{key}: {said}", number + 1)
 }
 
 #[cfg(test)]
@@ -82,11 +85,25 @@ mod tests {
         assert_eq!(origin("https://hooks.example?token=s3cret"), "https://hooks.example?…");
     }
 
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        #[serde(rename = "redis")]
+        _redis: Redis,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Redis {
+        #[serde(rename = "urls")]
+        _urls: Vec<String>,
+    }
+
     #[test]
     fn what_is_wrong_is_told_without_its_line() {
         let text = "[redis]\nurlz = [\"redis://user:s3cret@a\"]\n";
-        let error = toml::from_str::<crate::Settings>(text).expect_err("it is called urls");
-        let told = refused(text, &error).to_string();
+        let error = toml::from_str::<Settings>(text).expect_err("it is called urls");
+        let told = refused(text, &error);
         assert!(told.starts_with("line 2 (`urlz`): unknown field") && !told.contains("s3cret"), "{told}");
     }
 }

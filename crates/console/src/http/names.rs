@@ -14,8 +14,11 @@ use axum::{
 };
 use problem::Problem;
 
+use super::operate::host;
+
 /// These routes, for whoever asks them by an address or one of these names.
-pub(crate) fn under(names: &[String], routes: Router) -> Router {
+#[must_use]
+pub fn under(names: &[String], routes: Router) -> Router {
     let names: Arc<[String]> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
     routes.layer(from_fn_with_state(names, ask))
 }
@@ -24,7 +27,7 @@ async fn ask(State(names): State<Arc<[String]>>, request: Request, next: Next) -
     let path = request.uri().path();
     let open = ["/metrics", "/health"].contains(&path);
     let (parts, body) = request.into_parts();
-    let host = console::host(&parts);
+    let host = host(&parts);
     if open || host.as_deref().is_some_and(|host| is_ours(host, &names)) {
         return next.run(Request::from_parts(parts, body)).await;
     }
