@@ -17,7 +17,6 @@ use problem::Problem;
 use super::operate::host;
 
 /// These routes, for whoever asks them by an address or one of these names.
-#[must_use]
 pub fn under(names: &[String], routes: Router) -> Router {
     let names: Arc<[String]> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
     routes.layer(from_fn_with_state(names, ask))
