@@ -14,16 +14,19 @@ pub fn shown(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {
         let (url, behind) = after.split_at(after.find(ENDS).unwrap_or(after.len()));
-        let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?"));
-        let (authority, path) = url.split_at(url.find(['/', '#']).unwrap_or(url.len()));
         shown.extend([before, "://"]);
-        match authority.rsplit_once('@') {
-            Some((_, host)) => shown.extend([HIDDEN, "@", host]),
-            None => shown.push_str(authority),
-        }
-        shown.extend([path, query]);
-        if !query.is_empty() {
-            shown.push_str(HIDDEN);
+        // A password may hold anything, also what would end it in a URL that is written well.
+        let url = match url.rsplit_once('@') {
+            Some((user, _)) if user.contains('?') => HIDDEN,
+            Some((_, url)) => {
+                shown.extend([HIDDEN, "@"]);
+                url
+            }
+            None => url,
+        };
+        match url.split_once('?') {
+            Some((url, _)) => shown.extend([url, "?", HIDDEN]),
+            None => shown.push_str(url),
         }
         rest = behind;
     }
@@ -77,6 +80,9 @@ mod tests {
                 "invalid type: string \"redis://:s3cret@a\", expected `b://c:d@e`",
                 "invalid type: string \"redis://…@a\", expected `b://…@e`",
             ),
+            ("redis://user:s3/cr#et@cache/3", "redis://…@cache/3"),
+            ("redis://user:s3?cret@cache/3", "redis://…"),
+            ("https://host/v1?to=a@b&key=s3cret", "https://…"),
             ("10.0.0.1:80", "10.0.0.1:80"),
         ] {
             assert_eq!(shown(url), expected);

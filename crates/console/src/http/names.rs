@@ -36,7 +36,12 @@ async fn ask(State(names): State<Arc<[String]>>, request: Request, next: Next) -
 
 fn is_ours(host: &str, names: &[String]) -> bool {
     let host = host.to_ascii_lowercase();
-    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || names.contains(&host)
+    is_nobodys(&host) || names.contains(&host)
+}
+
+/// Is it an address, or `localhost`, which no page can make lead elsewhere?
+pub(super) fn is_nobodys(host: &str) -> bool {
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]

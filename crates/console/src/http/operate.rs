@@ -16,6 +16,7 @@ use identity::RecordOperation;
 use problem::Problem;
 
 use super::Look;
+use super::names::is_nobodys;
 use crate::Console;
 
 /// As whom the ledger knows whoever is on the machine and says nothing of themselves.
@@ -94,8 +95,7 @@ async fn record(console: &Console, actor: &Actor, operation: RecordOperation) ->
 fn whoever(actor: Actor, peer: Option<IpAddr>, host: Option<&str>) -> Actor {
     let here = peer.is_some_and(|address| address.to_canonical().is_loopback());
     // A page that has its own name lead here could speak from an operator's browser.
-    let named = host
-        .is_some_and(|host| host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok());
+    let named = host.is_some_and(is_nobodys);
     if actor == Actor::ANONYMOUS && here && named { Actor::service(MACHINE) } else { actor }
 }
 
