@@ -28,6 +28,18 @@ fn lines(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.lines().filter(|line| !line.is_empty() && !line.starts_with("# "))
 }
 
+/// What is answered when it is no more put off, or at the last try.
+async fn answered(ask: impl AsyncFn() -> anyhow::Result<u16>) -> anyhow::Result<u16> {
+    for _ in 1..raw::TRIES {
+        let status = ask().await?;
+        if !is_put_off(status) {
+            return Ok(status);
+        }
+        tokio::time::sleep(raw::AGAIN_AFTER).await;
+    }
+    ask().await
+}
+
 /// Did the target say nothing but that it has no time? What was not looked at was not tried.
 const fn is_put_off(status: u16) -> bool {
     matches!(status, 429 | 503)

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use report::{Area, Outcome};
 
-use super::{is_put_off, raw};
+use super::{answered, is_put_off, raw};
 use crate::{
     client::Client,
     ground::{Ground, sign_in},
@@ -120,15 +120,7 @@ fn guesses(seed: u64, known: &[u8]) -> Vec<Vec<u8>> {
 /// What is answered to whoever asks whose token this is.
 async fn whose(client: &Client, token: &str) -> anyhow::Result<u16> {
     let caller = client.with_token(token);
-    let mut tries = 0;
-    loop {
-        let status = caller.get("/api/v1/session").await?.status;
-        tries += 1;
-        if tries == raw::TRIES || !is_put_off(status) {
-            return Ok(status);
-        }
-        tokio::time::sleep(raw::AGAIN_AFTER).await;
-    }
+    answered(async || Ok(caller.get("/api/v1/session").await?.status)).await
 }
 
 #[cfg(test)]

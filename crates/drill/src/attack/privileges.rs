@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use report::{Area, Outcome};
 
-use super::{is_put_off, is_refused, raw};
+use super::{answered, is_put_off, is_refused};
 use crate::{
     client::Client,
     ground::{Ground, device, sign_in_device},
@@ -165,15 +165,7 @@ async fn ask(client: &Client, route: &Route, path: &str) -> anyhow::Result<u16> 
         Some(body) => ("application/json", serde_json::to_vec(body)?),
         None => ("", Vec::new()),
     };
-    let mut tries = 0;
-    loop {
-        let status = client.send_bytes(method.clone(), path, kind, body.clone()).await?.status;
-        tries += 1;
-        if tries == raw::TRIES || !is_put_off(status) {
-            return Ok(status);
-        }
-        tokio::time::sleep(raw::AGAIN_AFTER).await;
-    }
+    answered(async || Ok(client.send_bytes(method.clone(), path, kind, body.clone()).await?.status)).await
 }
 
 #[cfg(test)]
