@@ -27,7 +27,7 @@ pub fn routes(console: &Console, operators: Router, api: Router) -> Router {
         .route("/console/live", get(live::follow))
         .route("/console/settings", get(settings))
         .with_state(console.clone());
-    own.nest("/console/operate", operate::for_people(console, operators.clone()))
+    own.nest(operate::FOR_PEOPLE, operate::for_people(console, operators.clone()))
         .merge(operate::for_programs(console, operators))
         .merge(pages::assets())
         .merge(api)

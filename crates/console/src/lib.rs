@@ -29,7 +29,7 @@ struct Shown {
     identity: Identity,
     sampler: Sampler,
     settings: Box<Settings>,
-    said: Said,
+    said: Box<Said>,
 }
 
 impl fmt::Debug for Shown {
@@ -41,13 +41,13 @@ impl fmt::Debug for Shown {
 /// Tells the settings as they were last read, as a file, without what is secret.
 pub type Settings = dyn Fn() -> String + Send + Sync;
 
-/// What is recorded of a change beside its method and path: nothing that names anybody, and nothing that is secret.
-pub type Said = fn(&Parts, body: &[u8]) -> Option<Value>;
+/// What is recorded of a change of this route beside its method: nothing that names anybody, and nothing that is secret.
+pub type Said = dyn Fn(&str, &Parts, &[u8]) -> Option<Value> + Send + Sync;
 
 impl Console {
     /// Of a process with these metrics and settings, of whose changes `said` tells what is recorded.
     #[must_use]
-    pub fn new(identity: Identity, metrics: Metrics, settings: Box<Settings>, said: Said) -> Self {
+    pub fn new(identity: Identity, metrics: Metrics, settings: Box<Settings>, said: Box<Said>) -> Self {
         Self(Arc::new(Shown { identity, sampler: Sampler::new(metrics), settings, said }))
     }
 }

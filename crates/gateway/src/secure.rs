@@ -96,11 +96,20 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, UpstreamTls
     read.map_err(|source| UpstreamTlsError::Pem { path: path.to_owned(), source })
 }
 
-/// Whom a PEM file names to vouch for servers, or those whom the system trusts.
+/// Speaks TLS, as nobody in particular, with those for whom a PEM file's authorities vouch, or those whom the system trusts.
 ///
 /// # Errors
-/// When the file cannot be read, or nobody is left.
-pub fn trusted(ca_file: Option<&Path>) -> Result<RootCertStore, UpstreamTlsError> {
+/// When the file cannot be read, or nobody is left who vouches.
+pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, UpstreamTlsError> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(trusted(ca_file)?)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(tls)))
+}
+
+/// Whom a PEM file names to vouch for servers, or those whom the system trusts.
+fn trusted(ca_file: Option<&Path>) -> Result<RootCertStore, UpstreamTlsError> {
     let mut roots = RootCertStore::empty();
     let certificates = match ca_file {
         Some(path) => certificates(path)?,

@@ -21,7 +21,7 @@ const TO_BYTES_MAX: usize = 1024;
 pub struct RecordOperation {
     /// The request's method.
     method: String,
-    /// The operators' route that was asked, without a query.
+    /// The route that was asked, with the names of its parameters and without a query.
     path: String,
     /// To what it was set, in numbers and words that are ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,10 +36,10 @@ pub enum RecordOperationError {
 }
 
 impl RecordOperation {
-    /// Of a request to an operators' route.
+    /// Of a request to this route, as in `/blocks` or `/waiting-rooms/{name}/open`.
     #[must_use]
-    pub fn of(method: &str, path: &str) -> Self {
-        let path = path.char_indices().take_while(|(at, letter)| at + letter.len_utf8() <= PATH_BYTES_MAX);
+    pub fn of(method: &str, route: &str) -> Self {
+        let path = route.char_indices().take_while(|(at, letter)| at + letter.len_utf8() <= PATH_BYTES_MAX);
         Self {
             method: method.chars().take(16).collect(),
             path: path.map(|(_, letter)| letter).collect(),

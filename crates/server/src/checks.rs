@@ -9,13 +9,14 @@ mod unused;
 
 use std::path::Path;
 
+use ::gateway::connector;
 use anyhow::{Context, ensure};
 use clock::Clock;
 use edge::{ClientsConfig, Front, FrontConfig, ListenConfig};
 pub(crate) use gateway::check as gateway;
 use telemetry::{LogConfig, Metrics, TracesConfig};
 
-use crate::{front, gateways::Gateways, settings::Settings, tls_client::connector, webhook};
+use crate::{front, gateways::Gateways, settings::Settings};
 
 /// What only a start can tell, for people.
 pub(crate) const ONLY_AT_START: &str = "only a start can tell whether ports are free, the key file opens, the queues \
@@ -30,7 +31,7 @@ pub(crate) fn server(settings: &Settings) -> anyhow::Result<Vec<String>> {
     ports([("public", &settings.public), ("admin", &settings.admin)], &settings.clients)?;
     front_of(&front::config(settings))?;
     settings.waiting_rooms.check().context("cannot use the settings [waiting-rooms]")?;
-    webhook::check(&settings.webhook, true)?;
+    webhook::check(&settings.webhook, true).context("cannot use the settings [webhook]")?;
     Gateways::open(&settings.console)?;
     authority("redis", settings.redis.ca_file.as_deref())?;
     authority("postgres", settings.postgres.ca_file.as_deref())?;

@@ -23,6 +23,7 @@ use seal::Keys;
 use serde::Deserialize;
 use telemetry::{LogConfig, Metrics, TracesConfig};
 use tokio::sync::watch;
+use webhook::{Webhook, WebhookConfig};
 
 use crate::{
     checks, descriptors, front,
@@ -31,7 +32,6 @@ use crate::{
     reload::Hangups,
     signals::Signals,
     status,
-    webhook::{self, Webhook, WebhookConfig},
 };
 
 /// The settings file of a gateway: TOML. Ports, `edge`, `log`, `traces`, `redis`, `keys`, `body-bytes-max` and `cache` are read at the start; all else can be

@@ -2,7 +2,12 @@
 
 mod http;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -58,6 +63,8 @@ pub(crate) struct Gateways(Arc<[Neighbour]>);
 struct Neighbour {
     url: String,
     way: Remote,
+    /// What its pools and routes are called, as far as anybody has looked.
+    names: Mutex<BTreeSet<String>>,
 }
 
 /// How a gateway stands, or why nobody knows.
@@ -77,7 +84,7 @@ impl Gateways {
             let url = url.to_string();
             let way =
                 Remote::new(&url).with_context(|| format!("console.gateways: {}", console::shown(&url)))?;
-            anyhow::Ok(Neighbour { url: console::shown(&url), way })
+            anyhow::Ok(Neighbour { url: console::shown(&url), way, names: Mutex::default() })
         };
         Ok(Self(config.gateways.iter().map(neighbour).collect::<anyhow::Result<_>>()?))
     }
@@ -94,6 +101,11 @@ impl Gateways {
         seen.into_iter().map(|(_, seen)| seen).collect()
     }
 
+    /// What the pools and routes of one of them were called when it was last looked at. Nothing if there is no such gateway.
+    pub(crate) fn names(&self, number: usize) -> Option<MutexGuard<'_, BTreeSet<String>>> {
+        self.0.get(number).map(Neighbour::names)
+    }
+
     /// Moves the split of one gateway's route; what it answered. Nothing if there is no such gateway.
     async fn move_weights(&self, number: usize, route: &str, to: &Value) -> Option<anyhow::Result<Said>> {
         let gateway = self.0.get(number)?;
@@ -104,15 +116,28 @@ impl Gateways {
 }
 
 impl Neighbour {
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn look(&self) -> Seen {
         let asked = self.way.ask("GET", "/gateway", "", bytes::Bytes::new(), ANSWER_MAX).await;
         let state = asked.and_then(|said| said.ok("asking how it stands")?.json());
         let url = self.url.clone();
         match state {
-            Ok(state) => Seen { url, state: Some(state), away: None },
+            Ok(state) => {
+                *self.names() = names(&state);
+                Seen { url, state: Some(state), away: None }
+            }
             Err(error) => Seen { url, state: None, away: Some(format!("{error:#}")) },
         }
     }
+}
+
+/// What a gateway calls its pools and routes.
+fn names(state: &Value) -> BTreeSet<String> {
+    let named = ["pools", "routes"].into_iter().filter_map(|list| state[list].as_array()).flatten();
+    named.filter_map(|one| one["name"].as_str()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

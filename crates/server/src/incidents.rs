@@ -14,8 +14,7 @@ use telemetry::{
     instruments::{counter::Counter, gauge::Gauge},
 };
 use tokio::sync::watch;
-
-use crate::webhook::Webhook;
+use webhook::Webhook;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// An entry a minute, however much happens; what somebody did by hand is recorded at once.

@@ -31,11 +31,9 @@ mod services;
 mod settings;
 mod signals;
 mod status;
-mod tls_client;
 mod trustee;
 mod verify;
 mod verify_election;
-mod webhook;
 mod work;
 
 use std::io::Write;
@@ -53,7 +51,6 @@ pub use settings::{Settings, SettingsOptions};
 pub use trustee::{TrusteeOptions, trustee};
 pub use verify::{VerifyOptions, verify};
 pub use verify_election::{VerifyElectionOptions, verify_election};
-pub use webhook::WebhookConfig;
 pub use work::{WorkOptions, work};
 
 /// Tells a person something, on standard error: what a log line would say in its own way, or must not say.

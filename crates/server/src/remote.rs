@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
+use gateway::connector;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
@@ -13,8 +14,6 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::TlsConnector;
-
-use crate::tls_client::connector;
 
 /// From the beginning of a connection to the end of an answer.
 const ANSWER_MAX: Duration = Duration::from_mins(5);

@@ -8,10 +8,12 @@ use clap::Args;
 use clock::Clock;
 use console::Console;
 use edge::{Edge, Front, Handle, Rooms, Traffic};
+use http::request::Parts;
 use overload::Overload;
 use queue::Workers;
 use telemetry::Metrics;
 use tokio::sync::watch;
+use webhook::Webhook;
 
 use crate::{
     api,
@@ -25,13 +27,12 @@ use crate::{
     ledgers::Ledgers,
     load,
     memory::{self, MemoryConfig, Relief},
-    operations,
+    operations::Names,
     reload::{Hangups, Reload},
     services::Services,
     settings::{Settings, SettingsOptions},
     signals::Signals,
     status,
-    webhook::{self, Webhook},
 };
 
 /// What to serve, and where.
@@ -151,8 +152,9 @@ async fn start(
     let hand_over = HandOver::default();
     let parts = (front.clone(), hand_over.clone(), reload.clone(), overload.clone());
     let gateways = Gateways::open(&settings.console)?;
-    let operators = operators(parts, rooms.clone(), webhook.clone(), gateways);
-    let operators = with_console(&services, reload.clone(), operators, api);
+    let operators = operators(parts, rooms.clone(), webhook.clone(), gateways.clone());
+    let names = Names { rooms: rooms.clone(), gateways };
+    let operators = with_console(&services, reload.clone(), names, operators, api);
     let admin = services.serve_operators(inherited.of(ADMIN), settings, traffic.clone(), operators)?;
     crate::tell(&format!("holdfast serves {} (operators: {})", public.address(), admin.address()));
     Ok(Running {
@@ -192,12 +194,13 @@ fn operators(
 fn with_console(
     services: &Services,
     reload: Reload,
+    names: Names,
     operators: front::OperatorRoutes,
     api: front::OperatorRoutes,
 ) -> front::OperatorRoutes {
     let settings = Box::new(move || reload.shown());
-    let console =
-        Console::new(services.identity.clone(), services.metrics.clone(), settings, operations::said);
+    let said = Box::new(move |route: &str, parts: &Parts, body: &[u8]| names.said(route, parts, body));
+    let console = Console::new(services.identity.clone(), services.metrics.clone(), settings, said);
     console::routes(&console, operators, api)
 }
 

@@ -21,8 +21,9 @@ use serde::Deserialize;
 use store::{Commits, DatabaseConfig, DatabaseUrl, PostgresConfig, ReaderConfig, SqliteConfig};
 use telemetry::{LogConfig, TracesConfig};
 use toml::{Table, Value};
+use webhook::WebhookConfig;
 
-use crate::{backup::BackupConfig, gateways::ConsoleConfig, memory::MemoryConfig, webhook::WebhookConfig};
+use crate::{backup::BackupConfig, gateways::ConsoleConfig, memory::MemoryConfig};
 
 /// The settings file: TOML, every table and key optional.
 #[derive(Debug, Clone, Deserialize)]

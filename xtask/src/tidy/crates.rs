@@ -35,6 +35,7 @@ const ORDER: &[&str] = &[
     "identity",
     "elections",
     "console",
+    "webhook",
     "load",
     "report",
     "drill",

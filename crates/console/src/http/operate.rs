@@ -6,7 +6,7 @@ use authz::Actor;
 use axum::{
     Router,
     body::Body,
-    extract::{FromRequest, FromRequestParts, Request, State},
+    extract::{FromRequest, FromRequestParts, MatchedPath, Request, State},
     http::{header, request::Parts, uri::Authority},
     middleware::{self, Next},
     response::Response,
@@ -18,6 +18,9 @@ use problem::Problem;
 use super::Look;
 use super::names::is_nobodys;
 use crate::Console;
+
+/// Where people find what programs find at the root.
+pub(super) const FOR_PEOPLE: &str = "/console/operate";
 
 /// As whom the ledger knows whoever is on the machine and says nothing of themselves.
 const MACHINE: &str = "machine";
@@ -65,14 +68,21 @@ async fn change(
     body: Body,
     next: Next,
 ) -> Result<Response, Problem> {
-    let operation = RecordOperation::of(parts.method.as_str(), parts.uri.path());
+    let route = route(&parts);
+    let operation = RecordOperation::of(parts.method.as_str(), &route);
     // Nothing more is read of somebody who may not.
     let _ = actor.permit(operation.clone())?;
     let whole = Request::from_parts(parts.clone(), body);
     let RawBody(body) = RawBody::from_request(whole, &()).await?;
-    let operation = operation.set_to((console.0.said)(&parts, &body));
+    let operation = operation.set_to((console.0.said)(&route, &parts, &body));
     record(console, actor, operation).await?;
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
+}
+
+/// Which route is asked, with its parameters' names: what somebody wrote in their place may be anything.
+fn route(parts: &Parts) -> String {
+    let matched = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    matched.strip_prefix(FOR_PEOPLE).unwrap_or(matched).to_owned()
 }
 
 /// What a person does is not done unless it is recorded. Whoever is on the machine is there to mend what takes no entries.

@@ -10,8 +10,9 @@ use crate::ground::{Ground, in_background};
 const NAME: &str = "attack/flood";
 const TITLE: &str = "Honest people are served while a few networks flood the target";
 const HONEST_PER_S: f64 = 50.0;
-/// Addresses that the flood comes from.
-const ADDRESSES: u8 = 4;
+/// What one of the flood's addresses asks a second at least: twice as much as by default one may.
+const PER_ADDRESS_PER_S: f64 = 2_000.0;
+const ADDRESSES_MAX: u8 = 250;
 const GOOD_SHARE_MIN: f64 = 0.95;
 
 pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
@@ -26,7 +27,8 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let journey = ground.journey("validate-session")?;
     let honest = ground.load(vec![(Arc::clone(&journey), 1)], constant(HONEST_PER_S));
     let mut flood = ground.load(vec![(journey, 1)], constant(ground.profile.flood_per_s));
-    flood.from = (1..=ADDRESSES).map(|last| Ipv4Addr::new(127, 66, 250, last)).collect();
+    let addresses = addresses(ground.profile.flood_per_s);
+    flood.from = (1..=addresses).map(|last| Ipv4Addr::new(127, 66, 250, last)).collect();
     flood.threads = 1;
     flood.patience = std::time::Duration::from_secs(2);
     let live = Arc::new(Live::default());
@@ -37,7 +39,7 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let (counts, flooded) = (honest.record.counts, flood.record.counts);
     let share = float(counts.good) / float(counts.offered.max(1));
     let detail = format!(
-        "{} requests from {ADDRESSES} addresses, of which {} were turned away and {} had no answer; {} of {} honest ones were served, \
+        "{} requests from {addresses} addresses, of which {} were turned away and {} had no answer; {} of {} honest ones were served, \
          p99 {:.0} ms",
         flooded.offered,
         flooded.refused,
@@ -58,6 +60,14 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How many addresses it comes from.
+fn addresses(per_s: f64) -> u8 {
+    (1..ADDRESSES_MAX)
+        .take_while(|addresses| f64::from(*addresses) * PER_ADDRESS_PER_S < per_s)
+        .last()
+        .map_or(1, |few| few + 1)
+}
+
 /// Why a flood was none: that the honest are served while none of it arrives says nothing.
 fn no_flood(counts: Counts) -> Option<String> {
     let answered = counts.good + counts.refused + counts.wrong;
@@ -68,6 +78,13 @@ fn no_flood(counts: Counts) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_of_its_addresses_asks_more_than_one_may() {
+        for (per_s, expected) in [(100.0, 1), (2_000.0, 1), (20_000.0, 10), (1e9, ADDRESSES_MAX)] {
+            assert_eq!(addresses(per_s), expected, "{per_s}");
+        }
+    }
 
     #[test]
     fn a_flood_that_never_arrived_was_none() {

@@ -18,7 +18,7 @@ pub(crate) async fn somebody(server: &Server, name: &str, roles: &[&str]) -> Cli
     server.operator().sign_in(name, PASSWORD).await.expect("they sign in")
 }
 
-async fn recorded(auditor: &Client) -> Vec<Value> {
+pub(crate) async fn recorded(auditor: &Client) -> Vec<Value> {
     let found = auditor.get("/ledger/identity/search?command=identity/record-operation").await;
     found.expect("an answer").json()["entries"].as_array().expect("entries").clone()
 }
@@ -111,18 +111,20 @@ async fn what_programs_on_the_machine_change_stands_in_the_ledger_with_what_it_w
     blocked["seconds"] = 60.into();
     let sold_out = json!({"reason": "sold-out"});
     let network = "/blocks?network=192.0.2.77/32";
+    let (room, closed) = (json!({"room": "sale"}), json!({"room": "sale", "reason": "sold-out"}));
+    let (rate, faster) = (json!({"perSecond": 2.5}), json!({"room": "sale", "perSecond": 2.5}));
     let changes = [
-        ("PUT", "/attack", json!({"mode": "on"}), json!({"mode": "on"})),
-        ("PUT", "/attack", json!({"mode": "auto"}), json!({"mode": "auto"})),
-        ("PUT", "/blocks", block, blocked),
-        ("DELETE", network, Value::Null, around),
-        ("POST", "/waiting-rooms/sale/close", sold_out.clone(), sold_out),
-        ("POST", "/waiting-rooms/sale/open", json!({}), Value::Null),
-        ("PUT", "/waiting-rooms/sale/rate", json!({"perSecond": 2.5}), json!({"perSecond": 2.5})),
-        ("POST", "/reload", json!({}), Value::Null),
+        ("PUT", "/attack", "/attack", json!({"mode": "on"}), json!({"mode": "on"})),
+        ("PUT", "/attack", "/attack", json!({"mode": "auto"}), json!({"mode": "auto"})),
+        ("PUT", "/blocks", "/blocks", block, blocked),
+        ("DELETE", network, "/blocks", Value::Null, around),
+        ("POST", "/waiting-rooms/sale/close", "/waiting-rooms/{name}/close", sold_out, closed),
+        ("POST", "/waiting-rooms/sale/open", "/waiting-rooms/{name}/open", json!({}), room),
+        ("PUT", "/waiting-rooms/sale/rate", "/waiting-rooms/{name}/rate", rate, faster),
+        ("POST", "/reload", "/reload", json!({}), Value::Null),
     ];
     let mut expected = Vec::new();
-    for (method, path, body, to) in changes {
+    for (method, path, route, body, to) in changes {
         let answer = match method {
             "PUT" => machine.put(path, &body).await,
             "DELETE" => machine.delete(path).await,
@@ -130,13 +132,16 @@ async fn what_programs_on_the_machine_change_stands_in_the_ledger_with_what_it_w
         };
         let answer = answer.expect("an answer");
         assert!(answer.status < 300, "{method} {path}: {}", answer.json());
-        let path = path.split('?').next();
-        let mut entry = json!({"method": method, "path": path});
+        let mut entry = json!({"method": method, "path": route});
         if !to.is_null() {
             entry["to"] = to;
         }
         expected.insert(0, entry);
     }
+    // A name that is nobody's room is not kept, whatever it is.
+    let stray = machine.post("/waiting-rooms/ada.lovelace/open", &json!({})).await.expect("an answer");
+    assert_eq!(stray.status, 404);
+    expected.insert(0, json!({"method": "POST", "path": "/waiting-rooms/{name}/open"}));
     let recorded = recorded(&auditor).await;
     let found: Vec<_> = recorded.iter().map(|entry| entry["body"].clone()).collect();
     assert_eq!(found, expected, "the newest first");

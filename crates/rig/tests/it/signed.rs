@@ -3,10 +3,14 @@
 use clock::Clock;
 use http::Method;
 use rig::{Answer, Server, ServerOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 use signatures::{Component, Message, Params, SigningKey, content_digest, sign};
 
-use crate::{Folder, PASSWORD, strangers::served_routes};
+use crate::{
+    Folder, PASSWORD,
+    console::{recorded, somebody},
+    strangers::served_routes,
+};
 
 /// A service elsewhere.
 struct Service {
@@ -151,4 +155,11 @@ async fn a_shop_that_has_sold_everything_tells_all_who_wait() {
     assert_eq!(visitor.get("/openapi.json").await.expect("an answer").problem(), "edge/waiting");
     let nowhere = shop.ask(&server, "POST", "/api/v1/waiting-rooms/none/open", "", "", "four").await;
     assert_eq!(nowhere.problem(), "server/no-such-waiting-room");
+    let recorded = recorded(&somebody(&server, "auditor", &["auditor"]).await).await;
+    let found: Vec<_> = recorded.iter().map(|entry| entry["body"]["to"].clone()).collect();
+    let closed = json!({"room": "sale", "reason": "sold-out"});
+    assert_eq!(found, [json!({"room": "sale"}), closed], "the newest first");
+    let by_shop =
+        |entry: &Value| entry["actor"].as_str().is_some_and(|actor| actor.starts_with("signer/shop"));
+    assert!(recorded.iter().all(by_shop), "{recorded:?}");
 }

@@ -64,7 +64,7 @@ pub(crate) fn public(
     described = described.merge(ledgers::routes(ledgers.clone()));
     described = described.merge(queues::routes(services.queues.clone()));
     described = described.merge(load::routes(overload.clone()));
-    described = described.merge(front::room_service_routes(rooms.clone()));
+    described = described.merge(front::room_service_routes(rooms.clone(), services.identity.clone()));
     let (routes, mut description) = described.split_for_parts();
     description.merge(status::description());
     (routes, description)

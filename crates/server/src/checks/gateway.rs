@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clock::Clock;
 use edge::{EdgeConfig, Route};
 use gateway::{Balance, CacheConfig, Gateway, HashBy};
 
 use super::{front_of, ports, shared, unused};
-use crate::{gateway::GatewaySettings, webhook};
+use crate::gateway::GatewaySettings;
 
 /// Checks the settings of a gateway, and tells in sentences which of them have no effect.
 ///
@@ -21,7 +21,8 @@ pub(crate) fn check(settings: &GatewaySettings) -> anyhow::Result<Vec<String>> {
     ports([("public", &settings.public), ("admin", &settings.admin)], &settings.clients)?;
     front_of(&settings.front())?;
     settings.check_rooms()?;
-    webhook::check(&settings.webhook, settings.keys.is_some())?;
+    webhook::check(&settings.webhook, settings.keys.is_some())
+        .context("cannot use the settings [webhook]")?;
     super::authority("redis", settings.redis.ca_file.as_deref())?;
     Gateway::new(settings.table(), settings.terms(), Clock::System)?;
     Ok(without_effect(settings))

@@ -7,8 +7,9 @@ use edge::{
     ClientsConfig, EdgeConfig, InspectionConfig, InspectionMode, LimitsConfig, RoomsConfig, Route, Share,
 };
 use telemetry::TracesConfig;
+use webhook::WebhookConfig;
 
-use crate::{api, backup::BackupConfig, settings::Settings, webhook::WebhookConfig};
+use crate::{api, backup::BackupConfig, settings::Settings};
 
 /// Public routes that the description of the API has nothing of: pages, what they load, and the front's own.
 const UNDESCRIBED: [&str; 16] = [

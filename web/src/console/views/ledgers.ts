@@ -1,7 +1,7 @@
 // Ledgers: how many entries, under which checkpoint, and a check of both on this device.
 
 import { message } from "../../page/api.ts";
-import { h } from "../../page/dom.ts";
+import { type Child, h } from "../../page/dom.ts";
 import { type Seen, checkLedger, identifiers } from "../ledger-check.ts";
 import { type MakeView, panel, table } from "../view.ts";
 import { count, seconds } from "../words.ts";
@@ -10,28 +10,39 @@ const SAMPLES = 50;
 
 export const ledgers: MakeView = (history) => {
   const place = h("div", {});
-  const verdicts = new Map<string, HTMLElement>();
-  const buttons = new Map<string, HTMLElement>();
+  const checks = new Map<string, HTMLElement>();
   const element = h("div", {}, panel("Ledgers", place), h("p", { class: "quiet" }, `“Verify” checks both signatures under the newest checkpoint, has it proven that what this browser saw before is its beginning, and proves ${SAMPLES} entries chosen at random under checkpoints that continue each other, all on this device. It trusts the keys that the server named when this browser first asked: compare them once with what holdfast verify --print-keys says. The command holdfast verify also replays everything.`));
+  let shown = "";
   const tick = () => {
-    if (place.contains(document.activeElement)) return;
     const rows = history.now("ledger_entries").map(({ labels, value }) => {
       const name = labels["ledger"] ?? "";
       const own = (other: Record<string, string>) => other["ledger"] === name;
       const covered = history.now("ledger_checkpoint_entries").find(({ labels }) => own(labels))?.value ?? 0;
       const rate = (family: string) => history.rate(family, own, 10) ?? 0;
       const took = rate("ledger_sync_seconds_count") > 0 ? seconds(rate("ledger_sync_seconds_sum") / rate("ledger_sync_seconds_count")) : "–";
-      if (!verdicts.has(name)) {
+      if (!checks.has(name)) {
         const verdict = h("span", { role: "status" });
-        verdicts.set(name, verdict);
-        buttons.set(name, h("button", { type: "button", class: "small", "data-verify": name, "aria-label": `Verify the ledger ${name}`, onclick: () => void verify(name, verdict) }, "Verify"));
+        const button = h("button", { type: "button", class: "small", "data-verify": name, "aria-label": `Verify the ledger ${name}`, onclick: () => void verify(name, verdict) }, "Verify");
+        checks.set(name, h("span", { class: "buttons" }, button, verdict));
       }
-      return [name, count(value), count(covered), count(rate("ledger_commits_total")), took, h("span", { class: "buttons" }, buttons.get(name), verdicts.get(name))];
+      return [name, count(value), count(covered), count(rate("ledger_commits_total")), took, checks.get(name)];
     });
-    place.replaceChildren(table(["Ledger", "Entries", "Under a checkpoint", "Commits a second", "A sync takes", ""], rows, "There are no ledgers."));
+    // Rows stay where they are, so that a button keeps the keyboard's focus while the numbers beside it change.
+    const names = JSON.stringify(rows.map(([name]) => name));
+    if (names === shown) rows.forEach((row, at) => renew(place.querySelectorAll("tbody tr")[at], row));
+    else place.replaceChildren(table(["Ledger", "Entries", "Under a checkpoint", "Commits a second", "A sync takes", ""], rows, "There are no ledgers."));
+    shown = names;
   };
   return { element, tick };
 };
+
+/** Writes the numbers of a row anew. */
+function renew(row: Element | undefined, cells: Child[]): void {
+  cells.forEach((cell, at) => {
+    const shown = row?.children[at];
+    if (shown && typeof cell === "string" && shown.textContent !== cell) shown.textContent = cell;
+  });
+}
 
 async function verify(name: string, told: HTMLElement): Promise<void> {
   told.className = "quiet";

@@ -29,7 +29,7 @@ export const overview: MakeView = (history) => {
     "div",
     { class: "grid" },
     Object.values(tiles).map(({ element }) => element),
-    h("section", { class: "panel full", "aria-live": "polite" }, h("h2", {}, "Alerts"), list),
+    h("section", { class: "panel full", "aria-live": "polite" }, h("h2", {}, "Alerts"), list, h("p", { class: "quiet" }, "Judged from what this page has followed since it was opened. Prometheus remembers longer.")),
     rate.element,
     latency.element,
     h("div", { class: "full" }, heat.element),

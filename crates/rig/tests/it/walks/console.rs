@@ -148,6 +148,7 @@ async fn an_operator_looks_at_gateways_and_moves_the_weights_of_a_route() {
     walker.fill("command", "identity/record-operation").await;
     walker.press("Search").await;
     walker.press("Show").await;
-    walker.read("/gateways/0/routes/town/weights").await;
+    walker.read("/gateways/{number}/routes/{route}/weights").await;
+    walker.read("\"route\": \"town\"").await;
     walker.leave().await;
 }

@@ -1,6 +1,6 @@
 //! `/waiting-rooms` on the operators' port, and `/api/v1/waiting-rooms` for services that know when there is nothing left.
 
-use authz::{Actor, Guarded};
+use authz::Actor;
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -8,9 +8,10 @@ use axum::{
     routing::{get, post, put},
 };
 use edge::{Body, Caller, Params, Refusals, RoomStateNamed, Rooms};
+use identity::{Identity, RecordOperation};
 use problem::Problem;
-use queue::may_manage;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use utoipa::{ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use waiting::Reason;
@@ -31,25 +32,43 @@ async fn see(State(rooms): State<Rooms>) -> Json<Vec<RoomStateNamed>> {
     Json(rooms.state())
 }
 
-pub(crate) fn routes(rooms: Rooms) -> OpenApiRouter {
-    described().with_state(rooms)
+pub(crate) fn routes(rooms: Rooms, identity: Identity) -> OpenApiRouter {
+    described().with_state(Kept { rooms, identity })
 }
 
 pub(crate) fn description() -> OpenApi {
     described().into_openapi()
 }
 
-fn described() -> OpenApiRouter<Rooms> {
+fn described() -> OpenApiRouter<Kept> {
     OpenApiRouter::new().routes(routes!(close_by_service)).routes(routes!(open_by_service))
 }
 
-/// Having the last word about a room, which is for those who look after queues too.
-struct Keep;
+/// Rooms, and where it is recorded who had the last word about them.
+#[derive(Clone)]
+struct Kept {
+    rooms: Rooms,
+    identity: Identity,
+}
 
-impl Guarded for Keep {
-    fn allows(&self, actor: &Actor) -> bool {
-        may_manage(actor)
+impl Kept {
+    /// Records what somebody asks for, before it is done. Who asks for a room that is not there is told so, and asked for nothing.
+    async fn record(&self, actor: &Actor, what: Operated<'_>) -> Result<(), Problem> {
+        let operation = RecordOperation::of("POST", what.route).set_to(Some(what.to));
+        let permitted = actor.permit(operation)?;
+        if !self.rooms.state().iter().any(|room| room.name == what.room) {
+            return Err(no_such_room());
+        }
+        self.identity.ledger().submit(permitted).await?;
+        Ok(())
     }
+}
+
+/// What is asked of a room.
+struct Operated<'a> {
+    room: &'a str,
+    route: &'static str,
+    to: Value,
 }
 
 /// Tells everybody who waits that there is nothing left to wait for, at all nodes.
@@ -59,13 +78,14 @@ impl Guarded for Keep {
     responses((status = 204, description = "They are told"), Refusals),
 )]
 async fn close_by_service(
-    State(rooms): State<Rooms>,
+    State(kept): State<Kept>,
     Caller(actor): Caller,
     Params(room): Params<String>,
     Body(body): Body<Closing>,
 ) -> Result<StatusCode, Problem> {
-    let _ = actor.permit(Keep)?;
-    rooms.close(&room, body.reason).await.ok_or_else(no_such_room)?;
+    let to = json!({ "room": room, "reason": body.reason });
+    kept.record(&actor, Operated { room: &room, route: "/api/v1/waiting-rooms/{room}/close", to }).await?;
+    kept.rooms.close(&room, body.reason).await.ok_or_else(no_such_room)?;
     let by = actor.by();
     tracing::info!(code = "server/waiting-room-closed", room, reason = ?body.reason, %by, "a waiting room was closed");
     Ok(StatusCode::NO_CONTENT)
@@ -78,12 +98,13 @@ async fn close_by_service(
     responses((status = 204, description = "It is open"), Refusals),
 )]
 async fn open_by_service(
-    State(rooms): State<Rooms>,
+    State(kept): State<Kept>,
     Caller(actor): Caller,
     Params(room): Params<String>,
 ) -> Result<StatusCode, Problem> {
-    let _ = actor.permit(Keep)?;
-    rooms.open(&room).await.ok_or_else(no_such_room)?;
+    let to = json!({ "room": room });
+    kept.record(&actor, Operated { room: &room, route: "/api/v1/waiting-rooms/{room}/open", to }).await?;
+    kept.rooms.open(&room).await.ok_or_else(no_such_room)?;
     tracing::info!(code = "server/waiting-room-opened", room, by = %actor.by(), "a waiting room was opened");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod deliver;
+mod error;
 mod events;
 mod http;
 mod queue;
@@ -13,7 +14,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail, ensure};
 use clock::Clock;
 use edge::Incident;
 use seal::Keys;
@@ -27,10 +27,9 @@ use tokio::sync::{Notify, watch};
 
 pub use config::WebhookConfig;
 use deliver::Deliverer;
-pub(crate) use http::operator_routes;
+pub use error::WebhookError;
+pub use http::operator_routes;
 use queue::Queue;
-
-const NOTHING_TO_SIGN_WITH: &str = "the webhook has nothing to sign with: set webhook.key-file, or keys";
 
 /// Events in one message.
 const BATCH_MAX: usize = 64;
@@ -39,11 +38,12 @@ const LAST_MAX: Duration = Duration::from_secs(2);
 
 /// A handle to it; nothing is sent if the settings name no place to send it to.
 #[derive(Debug, Clone)]
-pub(crate) struct Webhook(Option<Arc<Inner>>);
+pub struct Webhook(Option<Arc<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
     config: WebhookConfig,
+    deliverer: Deliverer,
     /// Whose events they are.
     source: String,
     key: SigningKey,
@@ -64,7 +64,7 @@ struct Instruments {
 /// How it stands, for operators.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct WebhookState {
+pub struct WebhookState {
     url: String,
     key_id: String,
     /// What its signatures are verified with; absent if it is a secret.
@@ -94,24 +94,25 @@ impl Instruments {
 impl Webhook {
     /// As the settings have it, with the events of `source`. Without a key of its own it signs with one that is derived from
     /// these.
-    pub(crate) fn open(
+    ///
+    /// # Errors
+    /// When it could not be sent to.
+    pub fn open(
         config: &WebhookConfig,
         source: &str,
         keys: Option<&Keys>,
         metrics: &Metrics,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, WebhookError> {
         let config = config.clone();
-        if config.url.is_none() {
-            return Ok(Self(None));
-        }
+        let Some(url) = config.url.clone() else { return Ok(Self(None)) };
         let key = match (&config.key_file, keys) {
             (Some(file), _) => read_key(file)?,
-            (None, Some(keys)) => SigningKey::from_seed(keys.derive("webhook signing", b"").as_bytes())
-                .context("cannot use the webhook's key")?,
-            (None, None) => bail!(NOTHING_TO_SIGN_WITH),
+            (None, Some(keys)) => SigningKey::from_seed(keys.derive("webhook signing", b"").as_bytes())?,
+            (None, None) => return Err(WebhookError::NoKey),
         };
         Ok(Self(Some(Arc::new(Inner {
             queue: Mutex::new(Queue::new(config.queue_max)),
+            deliverer: Deliverer::new(url, &config)?,
             config,
             source: format!("//{source}"),
             key,
@@ -122,7 +123,7 @@ impl Webhook {
     }
 
     /// Takes what has happened, as far as there is room.
-    pub(crate) fn offer(&self, incidents: &[Incident]) {
+    pub fn offer(&self, incidents: &[Incident]) {
         let Some(inner) = self.0.as_ref().filter(|_| !incidents.is_empty()) else { return };
         let events = incidents.iter().map(|incident| events::event(incident, &inner.source, &Clock::System));
         let dropped = inner.queue().offer(events);
@@ -131,16 +132,8 @@ impl Webhook {
     }
 
     /// Sends until told to stop, and then once more.
-    pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let Some(inner) = self.0 else { return };
-        let deliverer = match Deliverer::new(&inner.config) {
-            Ok(deliverer) => deliverer,
-            Err(error) => {
-                let error = format!("{error:#}");
-                tracing::error!(code = "server/webhook-unusable", error, "nothing is sent to the webhook");
-                return;
-            }
-        };
         while !*stop.borrow() {
             inner.instruments.queued.set(i64::try_from(inner.queue().len()).unwrap_or(i64::MAX));
             let wait = inner.queue().wait_until_due(&Clock::System);
@@ -157,20 +150,20 @@ impl Webhook {
             }
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
-                () = inner.send_some(&deliverer) => {}
+                () = inner.send_some() => {}
             }
         }
         let last = async {
             // Whoever passes incidents on may have some more to say at the end.
             tokio::time::sleep(Duration::from_millis(100)).await;
-            inner.send_some(&deliverer).await;
+            inner.send_some().await;
         };
         if inner.queue().len() > 0 {
             drop(tokio::time::timeout(LAST_MAX, last).await);
         }
     }
 
-    pub(crate) fn state(&self) -> Option<WebhookState> {
+    pub fn state(&self) -> Option<WebhookState> {
         let inner = self.0.as_ref()?;
         let Instruments { sent, failed, dropped, .. } = &inner.instruments;
         Some(WebhookState {
@@ -188,21 +181,22 @@ impl Webhook {
 }
 
 /// Could it be sent to, by a process that has keys of its own or none?
-pub(crate) fn check(config: &WebhookConfig, has_keys: bool) -> anyhow::Result<()> {
-    if config.url.is_none() {
-        return Ok(());
-    }
+///
+/// # Errors
+/// When it could not; without a URL nothing has to be sent.
+pub fn check(config: &WebhookConfig, has_keys: bool) -> Result<(), WebhookError> {
+    let Some(url) = config.url.clone() else { return Ok(()) };
     match &config.key_file {
         Some(file) => drop(read_key(file)?),
-        None => ensure!(has_keys, NOTHING_TO_SIGN_WITH),
+        None if has_keys => {}
+        None => return Err(WebhookError::NoKey),
     }
-    Deliverer::new(config).map(drop).context("cannot use the settings [webhook]")
+    Deliverer::new(url, config).map(drop)
 }
 
-fn read_key(file: &Path) -> anyhow::Result<SigningKey> {
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("cannot read the webhook's key {}", file.display()))?;
-    SigningKey::read(Algorithm::Ed25519, &text).context("cannot use the webhook's key")
+fn read_key(file: &Path) -> Result<SigningKey, WebhookError> {
+    let unreadable = |source| WebhookError::Unreadable { path: file.to_owned(), source };
+    Ok(SigningKey::read(Algorithm::Ed25519, &fs::read_to_string(file).map_err(unreadable)?)?)
 }
 
 impl Inner {
@@ -211,13 +205,13 @@ impl Inner {
     }
 
     /// Sends the oldest, and tells the queue how it went.
-    async fn send_some(&self, deliverer: &Deliverer) {
+    async fn send_some(&self) {
         let batch = self.queue().oldest(BATCH_MAX);
         if batch.is_empty() {
             return;
         }
         let body = events::batch(&batch);
-        let outcome = deliverer.deliver(body, &self.key, &self.config.key_id).await;
+        let outcome = self.deliverer.deliver(body, &self.key, &self.config.key_id).await;
         let count = batch.len();
         let events = u64::try_from(count).unwrap_or(u64::MAX);
         match outcome {
@@ -227,7 +221,7 @@ impl Inner {
                 *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
             }
             Err(error) => {
-                let error = format!("{error:#}");
+                let error = error.to_string();
                 tracing::warn!(
                     code = "server/webhook-failed",
                     error,

@@ -5,11 +5,11 @@ use std::{collections::VecDeque, num::NonZeroU32, time::Duration};
 use clock::{Clock, Timestamp};
 use serde_json::Value;
 
-use super::WebhookConfig;
+use crate::WebhookConfig;
 
 /// Bounded; nothing in it is ever waited for.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     events: VecDeque<Value>,
     max: usize,
     /// Attempts at the oldest that failed in a row.
@@ -18,17 +18,17 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(max: NonZeroU32) -> Self {
+    pub(crate) fn new(max: NonZeroU32) -> Self {
         let max = usize::try_from(max.get()).unwrap_or(usize::MAX);
         Self { events: VecDeque::new(), max, failures: 0, not_before: None }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.events.len()
     }
 
     /// Takes as many as there is room for; tells how many it did not take.
-    pub(super) fn offer(&mut self, events: impl IntoIterator<Item = Value>) -> u64 {
+    pub(crate) fn offer(&mut self, events: impl IntoIterator<Item = Value>) -> u64 {
         let mut dropped = 0;
         for event in events {
             if self.events.len() < self.max {
@@ -41,23 +41,23 @@ impl Queue {
     }
 
     /// At most so many, which stay until it is known how it went.
-    pub(super) fn oldest(&self, most: usize) -> Vec<Value> {
+    pub(crate) fn oldest(&self, most: usize) -> Vec<Value> {
         self.events.iter().take(most).cloned().collect()
     }
 
     /// How long until the next attempt; nothing if there is nothing to send.
-    pub(super) fn wait_until_due(&self, clock: &Clock) -> Option<Duration> {
+    pub(crate) fn wait_until_due(&self, clock: &Clock) -> Option<Duration> {
         let wait = || self.not_before.map_or(Duration::ZERO, |due| due.since(clock.now()));
         (!self.events.is_empty()).then(wait)
     }
 
-    pub(super) fn sent(&mut self, count: usize) {
+    pub(crate) fn sent(&mut self, count: usize) {
         self.events.drain(..count.min(self.events.len()));
         (self.failures, self.not_before) = (0, None);
     }
 
     /// The oldest so many were not taken; tells how many are given up.
-    pub(super) fn failed(&mut self, count: usize, config: &WebhookConfig, clock: &Clock) -> u64 {
+    pub(crate) fn failed(&mut self, count: usize, config: &WebhookConfig, clock: &Clock) -> u64 {
         self.failures += 1;
         self.not_before = Some(clock.now().plus(backoff(self.failures, config)));
         if self.failures < config.attempts_max.get() {

@@ -3,9 +3,10 @@
 use axum::{Json, Router, extract::State, routing::get};
 use problem::Problem;
 
-use super::{Webhook, WebhookState};
+use crate::{Webhook, WebhookState};
 
-pub(crate) fn operator_routes(webhook: Webhook) -> Router {
+/// The routes, for operators.
+pub fn operator_routes(webhook: Webhook) -> Router {
     Router::new().route("/webhook", get(see)).with_state(webhook)
 }
 

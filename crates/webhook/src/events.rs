@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 enum Event {}
 
 /// Of one incident: what it says of anybody is a network.
-pub(super) fn event(incident: &Incident, source: &str, clock: &Clock) -> Value {
+pub(crate) fn event(incident: &Incident, source: &str, clock: &Clock) -> Value {
     let mut data = json!(incident);
     if let Some(data) = data.as_object_mut() {
         data.remove("kind");
@@ -34,7 +34,7 @@ pub(super) fn event(incident: &Incident, source: &str, clock: &Clock) -> Value {
 }
 
 /// Several, as one message.
-pub(super) fn batch(events: &[Value]) -> Vec<u8> {
+pub(crate) fn batch(events: &[Value]) -> Vec<u8> {
     json!(events).to_string().into_bytes()
 }
 

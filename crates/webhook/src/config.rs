@@ -54,28 +54,28 @@ pub struct WebhookUrl(Uri);
 pub struct WebhookUrlError(String);
 
 impl WebhookUrl {
-    pub(super) fn is_secure(&self) -> bool {
+    pub(crate) fn is_secure(&self) -> bool {
         self.0.scheme_str() == Some("https")
     }
 
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         // Every URL was checked to have one.
         self.0.host().unwrap_or_default().trim_matches(['[', ']'])
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.0.port_u16().unwrap_or(if self.is_secure() { 443 } else { 80 })
     }
 
-    pub(super) fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         self.0.authority().map_or("", |authority| authority.as_str())
     }
 
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.path()
     }
 
-    pub(super) fn query(&self) -> Option<&str> {
+    pub(crate) fn query(&self) -> Option<&str> {
         self.0.query()
     }
 }

@@ -1,57 +1,69 @@
 //! One message to the webhook: a connection of its own, a signature (RFC 9421), and an answer in time.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clock::Clock;
+use gateway::connector;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use signatures::{Component, Message, Params, SigningKey, content_digest, sign};
+use signatures::{Component, Message, Params, SignError, SigningKey, content_digest, sign};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 use tokio_rustls::TlsConnector;
 
-use super::{WebhookConfig, config::WebhookUrl};
-use crate::tls_client::connector;
+use crate::{
+    WebhookConfig, WebhookError,
+    config::WebhookUrl,
+    error::DeliveryError::{self, Connect, Late, Refused, Tls},
+};
 
 const CONTENT_TYPE: &str = "application/cloudevents-batch+json; charset=utf-8";
 /// What the signature is for: no other request can be made of it.
 const TAG: &str = "holdfast-webhook";
 
 /// Knows the way.
-pub(super) struct Deliverer {
+pub(crate) struct Deliverer {
     url: WebhookUrl,
     tls: Option<TlsConnector>,
     answer_max: Duration,
 }
 
+impl fmt::Debug for Deliverer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deliverer").finish_non_exhaustive()
+    }
+}
+
 impl Deliverer {
-    pub(super) fn new(config: &WebhookConfig) -> anyhow::Result<Self> {
-        let url = config.url.clone().context("there is no URL")?;
-        let tls = url.is_secure().then(|| connector(config.ca_file.as_deref())).transpose();
-        let tls = tls.context("webhook.ca-file names no authority for the webhook's host")?;
+    /// To this place, as the settings have it.
+    pub(crate) fn new(url: WebhookUrl, config: &WebhookConfig) -> Result<Self, WebhookError> {
+        let tls = url.is_secure().then(|| connector(config.ca_file.as_deref())).transpose()?;
         Ok(Self { url, tls, answer_max: Duration::from_millis(config.answer_ms_max.get().into()) })
     }
 
     /// Sends a message; anything but a success is a failure.
-    pub(super) async fn deliver(&self, body: Vec<u8>, key: &SigningKey, key_id: &str) -> anyhow::Result<()> {
+    pub(crate) async fn deliver(
+        &self,
+        body: Vec<u8>,
+        key: &SigningKey,
+        key_id: &str,
+    ) -> Result<(), DeliveryError> {
         let request = self.request(body, key, key_id)?;
         let delivering = async {
-            let socket =
-                TcpStream::connect((self.url.host(), self.url.port())).await.context("cannot connect")?;
+            let socket = TcpStream::connect((self.url.host(), self.url.port())).await.map_err(Connect)?;
             match &self.tls {
                 Some(tls) => {
                     let name = ServerName::try_from(self.url.host().to_owned())?;
-                    exchange(tls.connect(name, socket).await.context("no TLS")?, request).await
+                    exchange(tls.connect(name, socket).await.map_err(Tls)?, request).await
                 }
                 None => exchange(socket, request).await,
             }
         };
-        tokio::time::timeout(self.answer_max, delivering).await.context("it did not answer in time")?
+        tokio::time::timeout(self.answer_max, delivering).await.map_err(|_| Late)?
     }
 
     fn request(
@@ -59,7 +71,7 @@ impl Deliverer {
         body: Vec<u8>,
         key: &SigningKey,
         key_id: &str,
-    ) -> anyhow::Result<http::Request<Full<Bytes>>> {
+    ) -> Result<http::Request<Full<Bytes>>, DeliveryError> {
         let (clock, digest) = (Clock::System, content_digest(&body));
         let values = |name: &str| match name {
             "content-type" => vec![CONTENT_TYPE.into()],
@@ -76,7 +88,8 @@ impl Deliverer {
             fields: &values,
         };
         let covered = ["@method", "@target-uri", "content-type", "content-digest"];
-        let components = covered.map(Component::named).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let components = covered.map(Component::named).into_iter().collect::<Result<Vec<_>, _>>();
+        let components = components.map_err(SignError::from)?;
         let params = Params {
             created: Some(clock.now().millis() / 1000),
             nonce: Some(format!("{:032x}", u128::from_be_bytes(clock.random()))),
@@ -113,12 +126,11 @@ impl Drop for Driving {
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: http::Request<Full<Bytes>>,
-) -> anyhow::Result<()> {
+) -> Result<(), DeliveryError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Driven beside the request, and given up with it: the answer's body is nobody's.
     let driving = Driving(tokio::spawn(connection));
     let status = sender.send_request(request).await?.status();
     drop(driving);
-    ensure!(status.is_success(), "it answered {status}");
-    Ok(())
+    if status.is_success() { Ok(()) } else { Err(Refused(status)) }
 }
