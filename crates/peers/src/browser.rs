@@ -51,8 +51,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Asked to end, it ends its browsers; killed, it would leave them behind.
-        drop(Command::new("kill").arg(self.driver.id().to_string()).status());
+        // With its browsers: it leaves those behind whose sessions nobody ended.
+        drop(Command::new("kill").args(["--", &format!("-{}", self.driver.id())]).status());
         drop(self.driver.wait());
     }
 }

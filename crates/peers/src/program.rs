@@ -1,6 +1,7 @@
 //! A program of somebody else's, and how it is had and started.
 
 use std::{
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError, mpsc},
@@ -69,7 +70,8 @@ pub(crate) fn is_root() -> anyhow::Result<bool> {
     Ok(id.stdout == b"0\n")
 }
 
-/// Starts a server that is told to end (by the signal named) when this process ends, however it ends.
+/// Starts a server that is told to end (by the signal named) when this process ends, however it ends. What it starts is in
+/// its process group.
 /// `arguments` begin with its program.
 pub(crate) fn start_bound(
     user: Option<&str>,
@@ -81,7 +83,7 @@ pub(crate) fn start_bound(
     let setpriv = Path::new("setpriv");
     let mut bound = user.map_or_else(|| Ok(Command::new(setpriv)), |user| as_user(user, setpriv))?;
     bound.args(["--pdeathsig", signal, "--"]).args(arguments).current_dir(folder);
-    bound.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    bound.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // The system watches the thread that starts a child, not its process: this one never ends.
     let (sender, started) = mpsc::channel();
     std::thread::Builder::new().name("peers".to_owned()).spawn(move || {

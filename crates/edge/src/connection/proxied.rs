@@ -49,7 +49,7 @@ fn read_first(bytes: &[u8]) -> Result<Option<Proxied>, ProxiedError> {
     if bytes[..seen] != BEGIN[..seen] {
         return Err(ProxiedError);
     }
-    let Some(end) = bytes.windows(2).take(LINE_BYTES_MAX).position(|two| two == b"\r\n") else {
+    let Some(end) = bytes.windows(2).take(LINE_BYTES_MAX - 1).position(|two| two == b"\r\n") else {
         return if bytes.len() < LINE_BYTES_MAX { Ok(None) } else { Err(ProxiedError) };
     };
     let line = std::str::from_utf8(&bytes[BEGIN.len()..end]).map_err(|_| ProxiedError)?;
@@ -171,6 +171,15 @@ mod tests {
             let _found = read_proxied(&bytes);
             let _found = read_proxied(&[SIGNATURE.as_slice(), &bytes].concat());
             let _found = read_proxied(&[b"PROXY ".as_slice(), &bytes].concat());
+        }
+    }
+
+    #[test]
+    fn a_line_is_as_long_as_the_specification_lets_it_be_however_it_comes() {
+        for (fill, fits) in [(LINE_BYTES_MAX - 16, true), (LINE_BYTES_MAX - 15, false)] {
+            let line = [b"PROXY UNKNOWN ".as_slice(), &vec![b'x'; fill], b"\r\n"].concat();
+            assert_eq!(read_proxied(&line).is_ok(), fits, "{} bytes", line.len());
+            assert_eq!(read_proxied(&line[..line.len() - 1]).is_ok(), fits, "{} bytes", line.len() - 1);
         }
     }
 }
