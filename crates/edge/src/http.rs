@@ -8,6 +8,7 @@ mod inspecting;
 mod json;
 mod layers;
 mod parking;
+mod piece;
 mod problem_document;
 mod schemas;
 mod service;

@@ -15,7 +15,7 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use problem::Problem;
 
-use super::extract::Peer;
+use super::{extract::Peer, piece::Piece};
 use crate::{
     Answer, Ask, Fields, REQUEST_ID,
     config::size,
@@ -86,7 +86,14 @@ impl EdgeService {
         let id = request.get(REQUEST_ID).map(HeaderValue::as_bytes);
         let mut response = answer.written(id, self.port.edge.clock());
         self.port.edge.front().complete(&mut response, asker, None);
-        response.map(AnswerBody::Whole)
+        response.map(|bytes| {
+            if bytes.is_empty() {
+                self.watch.answered_at_once();
+                return AnswerBody::Empty;
+            }
+            // Its caller need not take it at once either.
+            AnswerBody::new(bytes.into(), self.watch.begin())
+        })
     }
 
     fn routed(&self, request: Request<Incoming>, admitted: Admitted, asker: Asker) -> Answering {
@@ -104,7 +111,6 @@ impl hyper::service::Service<Request<Incoming>> for EdgeService {
     fn call(&self, request: Request<Incoming>) -> Answering {
         match self.at_once(&request) {
             (asker, Looked::Answered(answer)) => {
-                self.watch.answered_at_once();
                 Answering::Now(Some(self.written(answer, request.headers(), asker)))
             }
             (asker, Looked::Admitted(admitted)) => self.routed(request, admitted, asker),
@@ -129,37 +135,34 @@ impl Future for Answering {
             Self::Routed { future, busy, port, asker } => {
                 let mut answered = ready!(future.as_mut().poll(cx))?;
                 answered.complete(port.edge.front(), *asker);
-                let taking = busy.take().map(Busy::taking);
-                Poll::Ready(Ok(answered.whole().map(|body| AnswerBody::Routed {
-                    body,
-                    rest: Bytes::new(),
-                    taking,
-                })))
+                let busy = busy.take().expect("a future is not polled after it is done");
+                Poll::Ready(Ok(answered.whole().map(|body| AnswerBody::new(body, busy))))
             }
         }
     }
 }
 
-/// The body of an answer: whole, or whatever a handler made. A connection counts as busy until it is sent.
+/// The body of an answer. A connection counts as busy until it is sent.
 #[derive(Debug)]
 pub(crate) enum AnswerBody {
-    Whole(Bytes),
+    Empty,
     /// What of the last piece was too long to be given at once is given first.
-    Routed {
+    Made {
         body: Body,
         rest: Bytes,
-        taking: Option<Taking>,
+        taking: Arc<Taking>,
     },
+}
+
+impl AnswerBody {
+    fn new(body: Body, busy: Busy) -> Self {
+        Self::Made { body, rest: Bytes::new(), taking: Arc::new(busy.taking()) }
+    }
 }
 
 /// A longer piece would be kept for a caller who makes room for its first byte alone; a frame is no longer by default (RFC
 /// 9113, section 4.2).
 const PIECE_BYTES_MAX: usize = 16 << 10;
-
-/// As much of it as is given at once.
-fn piece(rest: &mut Bytes) -> Frame<Bytes> {
-    Frame::data(rest.split_to(rest.len().min(PIECE_BYTES_MAX)))
-}
 
 /// What comes next of a body.
 fn poll_piece(
@@ -174,44 +177,43 @@ fn poll_piece(
             None => return Poll::Ready(None),
         }
     }
-    Poll::Ready(Some(Ok(piece(rest))))
+    Poll::Ready(Some(Ok(Frame::data(rest.split_to(rest.len().min(PIECE_BYTES_MAX))))))
 }
 
 impl HttpBody for AnswerBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = axum::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, axum::Error>>> {
         match self.get_mut() {
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(piece(bytes)))),
-            Self::Routed { body, rest, taking } => {
+            Self::Empty => Poll::Ready(None),
+            Self::Made { body, rest, taking } => {
                 // It is asked for more only when there is room for it.
-                taking.iter().for_each(Taking::taken);
+                taking.taken();
                 let frame = ready!(poll_piece(body, rest, cx));
                 let given = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
-                taking.iter().for_each(|taking| taking.waits(given.map_or(0, Bytes::len)));
-                Poll::Ready(frame)
+                taking.waits(given.map_or(0, Bytes::len));
+                let piece = |bytes| Piece::new(bytes, taking.clone());
+                Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(piece))))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(bytes) => bytes.is_empty(),
-            Self::Routed { body, rest, .. } => rest.is_empty() && body.is_end_stream(),
+            Self::Empty => true,
+            Self::Made { body, rest, .. } => rest.is_empty() && body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let length = |bytes: &Bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         match self {
-            Self::Whole(bytes) => SizeHint::with_exact(length(bytes)),
-            Self::Routed { body, rest, .. } => match body.size_hint().exact() {
-                Some(left) => SizeHint::with_exact(left + length(rest)),
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Made { body, rest, .. } => match body.size_hint().exact() {
+                Some(left) => SizeHint::with_exact(left + u64::try_from(rest.len()).unwrap_or(u64::MAX)),
                 None => SizeHint::default(),
             },
         }
