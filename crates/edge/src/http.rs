@@ -12,6 +12,7 @@ mod piece;
 mod problem_document;
 mod schemas;
 mod service;
+mod upload;
 
 use std::sync::Arc;
 

@@ -11,11 +11,11 @@ use crate::connection::Taking;
 #[derive(Debug)]
 pub(crate) struct Piece {
     bytes: Bytes,
-    _taking: Arc<Taking>,
+    _taking: Option<Arc<Taking>>,
 }
 
 impl Piece {
-    pub(super) const fn new(bytes: Bytes, taking: Arc<Taking>) -> Self {
+    pub(super) const fn new(bytes: Bytes, taking: Option<Arc<Taking>>) -> Self {
         Self { bytes, _taking: taking }
     }
 }
