@@ -91,11 +91,15 @@ impl Wire {
         Poll::Ready(Ok(count))
     }
 
-    /// Has the caller gone? That shows only while nothing else is to be read: what is there may be their next requests,
-    /// which wait for their turn.
+    /// Has the caller gone? That shows behind all they sent before, which waits for its turn: their next requests, or the
+    /// beginning of one. Behind more than is kept nobody looks.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.inbox.is_empty() && matches!(self.poll_fill(cx)?, Poll::Ready(0)) {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        while self.inbox.bytes().len() < self.inbox_bytes_max {
+            match self.poll_fill_part(cx)? {
+                Poll::Ready(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Poll::Ready(_) => {}
+                Poll::Pending => break,
+            }
         }
         Ok(())
     }
