@@ -161,6 +161,10 @@ impl Ends<'_> {
     /// From the far end to the caller.
     fn poll_inward(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut moved = false;
+        // First, so that whoever has taken it all is brought more: what is not read wakes nobody.
+        if self.wire.has_unsent() {
+            let _sent = self.wire.poll_send(cx)?;
+        }
         if !self.wire.has_unsent() && !self.far_ended {
             moved = PIECE.with_borrow_mut(|piece| {
                 let mut piece = ReadBuf::new(piece);
