@@ -8,9 +8,11 @@ mod inspecting;
 mod json;
 mod layers;
 mod parking;
+mod piece;
 mod problem_document;
 mod schemas;
 mod service;
+mod upload;
 
 use std::sync::Arc;
 

@@ -190,9 +190,12 @@ impl Room {
     pub fn look(&self, token: Option<Token>) -> Step {
         let now_ms = self.desk.now_ms();
         // Those who are inside and were seen a while ago wait for nobody.
-        let target_ms = pass_ends(now_ms, self.stretch_ms.load(Relaxed));
+        let stretch_ms = self.stretch_ms.load(Relaxed);
+        let target_ms = pass_ends(now_ms, stretch_ms);
+        // What ends later than that was given out on other terms.
+        let fresh_ms = target_ms..=target_ms + stretch_ms;
         if let Some(Token::Pass { until, .. }) = token
-            && until >= target_ms
+            && fresh_ms.contains(&until)
             && now_ms >= self.learns_until_ms
         {
             return Step::Pass { keep: None };

@@ -132,6 +132,14 @@ impl View {
         Some((length, until / length))
     }
 
+    /// Is a pass that ends at `until` among those that are added up? One that a process before this one gave out on other
+    /// terms is not.
+    fn is_counted(&self, until: u64, now_ms: u64) -> bool {
+        // The clock of whoever gave it out may be a little ahead.
+        let (stretch, ahead) = (self.stretch_ms(), pass_ends(now_ms, self.stretch_ms()) + self.stretch_ms());
+        self.stretch_of(until, now_ms).is_some() || (until.is_multiple_of(stretch) && until <= ahead)
+    }
+
     pub(crate) fn rate_milli(&self) -> u64 {
         self.word.rate_milli.unwrap_or(self.terms.rate_milli).into()
     }
@@ -165,14 +173,14 @@ impl View {
             Token::Place { number, from } => (number, from),
             Token::Pass { number, .. } => (number, place(number) + 1),
         };
+        // One that was counted in stretches of a length that nobody remembers is counted anew when it is used.
         if let Token::Pass { number, until } = token
+            && let Some(ends) = self.stretch_of(until, now_ms)
             && until > now_ms
             && self.passes.len() < self.terms.passes_max
             && !self.passes.contains_key(&number)
         {
             self.passes.insert(number, until);
-            let stretch = self.stretch_ms();
-            let ends = self.stretch_of(until, now_ms).unwrap_or((stretch, until / stretch));
             *self.endings.entry(ends).or_default() += 1;
         }
         self.issued = self.issued.max(number + 1);
@@ -217,25 +225,32 @@ impl View {
     pub(crate) fn count(&mut self, number: u64, until: Option<u64>, now_ms: u64) -> Token {
         let stretch = self.stretch_ms();
         let target = pass_ends(now_ms, stretch);
-        let counted = self.passes.get(&number).copied().max(until);
+        let known = self.passes.get(&number).copied();
+        let told = until.filter(|until| self.is_counted(*until, now_ms));
+        let token = |ends: u64| Token::Pass { number, until: until.map_or(ends, |until| until.max(ends)) };
+        let counted = known.max(told);
         if let Some(counted) = counted
             && counted >= target
         {
-            return Token::Pass { number, until: counted };
+            return token(counted);
         }
-        // What was counted in stretches whose length nobody remembers ends by itself.
+        if self.passes.len() >= self.terms.passes_max {
+            self.passes.retain(|_, until| now_ms < *until);
+        }
+        let is_full = self.passes.len() >= self.terms.passes_max;
+        if is_full && counted.is_none() && until.is_some() {
+            // Nobody could remember that it was counted, so every use of it would count.
+            return token(target);
+        }
         let before = counted.filter(|ends| *ends > now_ms).and_then(|ends| self.stretch_of(ends, now_ms));
         if let Some(before) = before {
             *self.endings.entry(before).or_default() -= 1;
         }
         *self.endings.entry((stretch, target / stretch)).or_default() += 1;
-        if self.passes.len() >= self.terms.passes_max {
-            self.passes.retain(|_, until| now_ms < *until);
-        }
-        if self.passes.len() < self.terms.passes_max {
+        if !is_full {
             self.passes.insert(number, target);
         }
-        Token::Pass { number, until: target }
+        token(target)
     }
 
     /// From now on places are known.

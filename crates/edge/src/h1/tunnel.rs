@@ -72,8 +72,15 @@ impl Tunnel {
     /// Moves bytes both ways until both sides have ended, either is lost, or both are silent for too long.
     pub(super) async fn run(self, wire: &mut Wire) -> io::Result<()> {
         let Self { far, idle_max, .. } = self;
-        let mut ends =
-            Ends { wire, far, near_ended: false, far_told: false, far_ended: false, near_told: false };
+        let mut ends = Ends {
+            wire,
+            far,
+            near_ended: false,
+            far_told: false,
+            far_flushing: false,
+            far_ended: false,
+            near_told: false,
+        };
         let mut alarm = pin!(tokio::time::sleep(idle_max));
         let mut moved = false;
         poll_fn(|cx| {
@@ -102,6 +109,8 @@ struct Ends<'w> {
     /// The caller will say nothing more, and the far end was told so.
     near_ended: bool,
     far_told: bool,
+    /// What the far end was given still lies where it was encrypted.
+    far_flushing: bool,
     far_ended: bool,
     near_told: bool,
 }
@@ -134,6 +143,7 @@ impl Ends<'_> {
             let Poll::Ready(count) = Pin::new(&mut self.far).poll_write(cx, self.wire.inbox.bytes())? else {
                 return Ok(moved);
             };
+            self.far_flushing = true;
             if count == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -142,8 +152,8 @@ impl Ends<'_> {
         }
         if self.near_ended && !self.far_told {
             self.far_told = Pin::new(&mut self.far).poll_shutdown(cx)?.is_ready();
-        } else if moved {
-            let _flushed = Pin::new(&mut self.far).poll_flush(cx)?;
+        } else if self.far_flushing {
+            self.far_flushing = Pin::new(&mut self.far).poll_flush(cx)?.is_pending();
         }
         Ok(moved)
     }
@@ -151,6 +161,10 @@ impl Ends<'_> {
     /// From the far end to the caller.
     fn poll_inward(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut moved = false;
+        // First, so that whoever has taken it all is brought more: what is not read wakes nobody.
+        if self.wire.has_unsent() {
+            let _sent = self.wire.poll_send(cx)?;
+        }
         if !self.wire.has_unsent() && !self.far_ended {
             moved = PIECE.with_borrow_mut(|piece| {
                 let mut piece = ReadBuf::new(piece);

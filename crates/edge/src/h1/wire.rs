@@ -32,12 +32,15 @@ pub(super) struct Wire {
     sent: usize,
     /// What follows the outbox, too large to be copied.
     tail: Bytes,
+    /// All was given away, and some of it still lies where it was encrypted.
+    is_flushing: bool,
 }
 
 impl Wire {
     pub(super) fn new(stream: Stream, watch: Arc<Watch>, inbox_bytes_max: usize) -> Self {
         let (inbox, outbox, tail) = (Inbox::default(), Vec::new(), Bytes::new());
-        Self { stream, watch, inbox, inbox_bytes_max, pace: Pace::default(), outbox, sent: 0, tail }
+        let pace = Pace::default();
+        Self { stream, watch, inbox, inbox_bytes_max, pace, outbox, sent: 0, tail, is_flushing: false }
     }
 
     /// Where answers are written. Nothing may be, while the wire [is full](Self::is_full).
@@ -60,6 +63,10 @@ impl Wire {
     }
 
     pub(super) fn has_unsent(&self) -> bool {
+        self.has_unwritten() || self.is_flushing
+    }
+
+    fn has_unwritten(&self) -> bool {
         self.sent < self.outbox.len() || !self.tail.is_empty()
     }
 
@@ -75,7 +82,7 @@ impl Wire {
     /// Gives back the memory that is not needed while the caller is silent.
     pub(super) fn rest(&mut self) {
         self.inbox.give_back();
-        if !self.has_unsent() {
+        if !self.has_unwritten() {
             http1::keep_outbox(std::mem::take(&mut self.outbox));
             self.sent = 0;
         }
@@ -91,11 +98,15 @@ impl Wire {
         Poll::Ready(Ok(count))
     }
 
-    /// Has the caller gone? That shows only while nothing else is to be read: what is there may be their next requests,
-    /// which wait for their turn.
+    /// Has the caller gone? That shows behind all they sent before, which waits for its turn: their next requests, or the
+    /// beginning of one. Behind more than is kept nobody looks.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.inbox.is_empty() && matches!(self.poll_fill(cx)?, Poll::Ready(0)) {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        while self.inbox.bytes().len() < self.inbox_bytes_max {
+            match self.poll_fill_part(cx)? {
+                Poll::Ready(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Poll::Ready(_) => {}
+                Poll::Pending => break,
+            }
         }
         Ok(())
     }
@@ -155,7 +166,7 @@ impl Wire {
         if !self.has_unsent() {
             return Poll::Ready(Ok(()));
         }
-        while self.has_unsent() {
+        while self.has_unwritten() {
             let written = self.poll_write(cx);
             if written.is_pending() {
                 self.watch.stalled(true);
@@ -173,7 +184,8 @@ impl Wire {
         self.sent = 0;
         self.tail = Bytes::new();
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.watch.stalled(flushed.is_pending());
+        self.is_flushing = flushed.is_pending();
+        self.watch.stalled(self.is_flushing);
         flushed
     }
 

@@ -10,12 +10,16 @@ use std::{
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use front::{Admitted, Asker, Seen};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use problem::Problem;
 
-use super::extract::Peer;
+use super::{
+    extract::Peer,
+    piece::Piece,
+    upload::{Answered, upload},
+};
 use crate::{
     Answer, Ask, Fields, REQUEST_ID,
     config::size,
@@ -82,17 +86,28 @@ impl EdgeService {
         (asker, looked)
     }
 
-    fn written(&self, answer: Answer, request: &HeaderMap, asker: Asker) -> Response<AnswerBody> {
-        let id = request.get(REQUEST_ID).map(HeaderValue::as_bytes);
+    fn written(&self, answer: Answer, request: Request<Incoming>, asker: Asker) -> Response<AnswerBody> {
+        let (request, body) = request.into_parts();
+        let (_unwanted, answered) = upload(body);
+        let id = request.headers.get(REQUEST_ID).map(HeaderValue::as_bytes);
         let mut response = answer.written(id, self.port.edge.clock());
         self.port.edge.front().complete(&mut response, asker, None);
-        response.map(AnswerBody::Whole)
+        response.map(|bytes| {
+            if bytes.is_empty() {
+                self.watch.answered_at_once();
+            }
+            // Whoever asked need not take it at once either.
+            let busy = (!bytes.is_empty()).then(|| self.watch.begin());
+            AnswerBody::new(bytes.into(), busy, answered)
+        })
     }
 
     fn routed(&self, request: Request<Incoming>, admitted: Admitted, asker: Asker) -> Answering {
         let busy = self.watch.begin();
-        let future = self.port.onward.answer(request.map(Body::new), admitted);
-        Answering::Routed { future, busy: Some(busy), port: self.port.clone(), asker }
+        let (request, body) = request.into_parts();
+        let (body, answered) = upload(body);
+        let future = self.port.onward.answer(Request::from_parts(request, body), admitted);
+        Answering::Routed { future, busy: Some(busy), answered, port: self.port.clone(), asker }
     }
 }
 
@@ -103,10 +118,7 @@ impl hyper::service::Service<Request<Incoming>> for EdgeService {
 
     fn call(&self, request: Request<Incoming>) -> Answering {
         match self.at_once(&request) {
-            (asker, Looked::Answered(answer)) => {
-                self.watch.answered_at_once();
-                Answering::Now(Some(self.written(answer, request.headers(), asker)))
-            }
+            (asker, Looked::Answered(answer)) => Answering::Now(Some(self.written(answer, request, asker))),
             (asker, Looked::Admitted(admitted)) => self.routed(request, admitted, asker),
         }
     }
@@ -115,7 +127,13 @@ impl hyper::service::Service<Request<Incoming>> for EdgeService {
 /// An answer on its way from a handler, or already there.
 pub(crate) enum Answering {
     Now(Option<Response<AnswerBody>>),
-    Routed { future: forward::Answering, busy: Option<Busy>, port: Arc<Port>, asker: Asker },
+    Routed {
+        future: forward::Answering,
+        busy: Option<Busy>,
+        answered: Option<Answered>,
+        port: Arc<Port>,
+        asker: Asker,
+    },
 }
 
 impl Future for Answering {
@@ -126,94 +144,74 @@ impl Future for Answering {
             Self::Now(response) => {
                 Poll::Ready(Ok(response.take().expect("a future is not polled after it is done")))
             }
-            Self::Routed { future, busy, port, asker } => {
-                let mut answered = ready!(future.as_mut().poll(cx))?;
-                answered.complete(port.edge.front(), *asker);
-                let taking = busy.take().map(Busy::taking);
-                Poll::Ready(Ok(answered.whole().map(|body| AnswerBody::Routed {
-                    body,
-                    rest: Bytes::new(),
-                    taking,
-                })))
+            Self::Routed { future, busy, answered, port, asker } => {
+                let mut answer = ready!(future.as_mut().poll(cx))?;
+                answer.complete(port.edge.front(), *asker);
+                let body = |body| AnswerBody::new(body, busy.take(), answered.take());
+                Poll::Ready(Ok(answer.whole().map(body)))
             }
         }
     }
 }
 
-/// The body of an answer: whole, or whatever a handler made. A connection counts as busy until it is sent.
+/// The body of an answer. A connection counts as busy until it is sent.
 #[derive(Debug)]
-pub(crate) enum AnswerBody {
-    Whole(Bytes),
-    /// What of the last piece was too long to be given at once is given first.
-    Routed {
-        body: Body,
-        rest: Bytes,
-        taking: Option<Taking>,
-    },
+pub(crate) struct AnswerBody {
+    body: Body,
+    /// What of the last piece was too long to be given at once: it is given first.
+    rest: Bytes,
+    taking: Option<Arc<Taking>>,
+    _answered: Option<Answered>,
+}
+
+impl AnswerBody {
+    fn new(body: Body, busy: Option<Busy>, answered: Option<Answered>) -> Self {
+        let taking = busy.map(|busy| Arc::new(busy.taking()));
+        Self { body, rest: Bytes::new(), taking, _answered: answered }
+    }
+
+    /// What comes next of it.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)).transpose()?.map(Frame::into_data) {
+                Some(Ok(data)) => self.rest = data,
+                Some(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let bytes = self.rest.len().min(PIECE_BYTES_MAX);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(bytes)))))
+    }
 }
 
 /// A longer piece would be kept for a caller who makes room for its first byte alone; a frame is no longer by default (RFC
 /// 9113, section 4.2).
 const PIECE_BYTES_MAX: usize = 16 << 10;
 
-/// As much of it as is given at once.
-fn piece(rest: &mut Bytes) -> Frame<Bytes> {
-    Frame::data(rest.split_to(rest.len().min(PIECE_BYTES_MAX)))
-}
-
-/// What comes next of a body.
-fn poll_piece(
-    body: &mut Body,
-    rest: &mut Bytes,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-    if rest.is_empty() {
-        match ready!(Pin::new(body).poll_frame(cx)).transpose()?.map(Frame::into_data) {
-            Some(Ok(data)) => *rest = data,
-            Some(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
-            None => return Poll::Ready(None),
-        }
-    }
-    Poll::Ready(Some(Ok(piece(rest))))
-}
-
 impl HttpBody for AnswerBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = axum::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(piece(bytes)))),
-            Self::Routed { body, rest, taking } => {
-                // It is asked for more only when there is room for it.
-                taking.iter().for_each(Taking::taken);
-                let frame = ready!(poll_piece(body, rest, cx));
-                let given = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
-                taking.iter().for_each(|taking| taking.waits(given.map_or(0, Bytes::len)));
-                Poll::Ready(frame)
-            }
-        }
+    ) -> Poll<Option<Result<Frame<Piece>, axum::Error>>> {
+        let this = self.get_mut();
+        // It is asked for more only when there is room for it.
+        this.taking.iter().for_each(|taking| taking.taken());
+        let frame = ready!(this.poll_piece(cx));
+        let given = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+        this.taking.iter().for_each(|taking| taking.waits(given.map_or(0, Bytes::len)));
+        let piece = |bytes| Piece::new(bytes, this.taking.clone());
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(bytes) => bytes.is_empty(),
-            Self::Routed { body, rest, .. } => rest.is_empty() && body.is_end_stream(),
-        }
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let length = |bytes: &Bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(length(bytes)),
-            Self::Routed { body, rest, .. } => match body.size_hint().exact() {
-                Some(left) => SizeHint::with_exact(left + length(rest)),
-                None => SizeHint::default(),
-            },
-        }
+        let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
+        self.body.size_hint().exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(left + rest))
     }
 }

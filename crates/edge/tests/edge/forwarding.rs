@@ -15,14 +15,23 @@ use crate::{
     versions::{get, plain_http2},
 };
 
+/// What is said to a caller who says nothing: more than lies on the way to one who does not read.
+const SPOKEN_BYTES: usize = 16 << 20;
+
 /// Answers with what it was asked, or opens a tunnel to an echo that greets first.
 async fn pass_on(request: Request<Content>, passing: Passing) -> Passed {
     assert_ne!(request.uri().path(), "/panic", "hunter2");
     let idle_max = if request.uri().path() == "/silent" { 50 } else { 60_000 };
     if request.headers().contains_key("upgrade") {
         let (near, far) = tokio::io::duplex(1000);
+        let speaks = request.uri().path() == "/speaker";
         tokio::spawn(async move {
             let (mut read, mut write) = tokio::io::split(far);
+            if speaks {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                let _spoken = write.write_all(&vec![b'x'; SPOKEN_BYTES]).await;
+                let _ended = write.shutdown().await;
+            }
             let _greeted = write.write_all(b"welcome\n").await;
             let mut piece = [0; 700];
             while let Ok(count @ 1..) = read.read(&mut piece).await {
@@ -128,6 +137,17 @@ fn a_connection_that_left_http_carries_bytes_both_ways_until_both_have_ended() {
     assert!(head.contains("x-kept: 1"), "{head}");
     assert!(!head.contains("content-length"), "{head}");
     assert!(rest == format!("welcome\nearly\n{message}"), "{} bytes came", rest.len());
+}
+
+#[test]
+fn whoever_says_nothing_in_a_tunnel_and_reads_late_hears_all_and_its_end() {
+    let rig = start();
+    let mut stream = rig.connect_and_say(UPGRADE.replace("/tunnel", "/speaker").as_bytes());
+    // So long that the way to them is full.
+    let (_silent, nothing) = std::sync::mpsc::channel::<()>();
+    nothing.recv_timeout(Duration::from_millis(300)).ok();
+    let heard = listen(&mut stream);
+    assert!(heard.len() > SPOKEN_BYTES, "{} bytes came and no more", heard.len());
 }
 
 #[test]

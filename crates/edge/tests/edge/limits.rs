@@ -2,6 +2,10 @@
 
 use std::{io::Write, time::Duration};
 
+use bytes::Bytes;
+use clock::Clock;
+use http::Request;
+use http_body_util::Empty;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
@@ -121,6 +125,31 @@ async fn a_caller_of_http_2_who_grants_no_room_is_cut_and_one_who_waits_for_us_i
         let ended = tokio::time::timeout(Duration::from_millis(if is_cut { 60_000 } else { 3_000 }), ends);
         assert_eq!(ended.await.is_ok(), is_cut, "{path}");
         drop(answer);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_of_http_2_who_leaves_the_end_of_an_answer_is_cut_though_they_ask_on() {
+    let rig = start_with(|limits, _| limits.write_stall_ms_max = nonzero(100));
+    for path in ["/hello", "/no-such-route", "/session"] {
+        let stream = TcpStream::connect(rig.address()).await.expect("it listens");
+        let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(1)
+            .handshake(TokioIo::new(stream))
+            .await
+            .expect("it speaks HTTP/2");
+        let mut ends = tokio::spawn(connection);
+        let request = |method| {
+            let request = Request::builder().method(method).uri(format!("http://edge{path}"));
+            request.header("authorization", "Bearer good").body(Empty::<Bytes>::new()).expect("a request")
+        };
+        let unread = sender.send_request(request("GET")).await.expect("its head comes");
+        let waiting = Clock::System.stopwatch();
+        while tokio::time::timeout(Duration::from_millis(20), &mut ends).await.is_err() {
+            assert!(waiting.elapsed() < Duration::from_secs(10), "{path}: it is not cut");
+            let _asked = sender.send_request(request("HEAD")).await;
+        }
+        drop(unread);
     }
 }
 

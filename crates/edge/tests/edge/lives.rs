@@ -1,6 +1,11 @@
 //! A panic costs one request; a stop costs none.
 
-use std::io::{Read, Write};
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
+
+use clock::Clock;
 
 use crate::rig::{hear_one, listen, nonzero, replies, start, start_on, start_with};
 
@@ -127,29 +132,67 @@ fn a_long_pipeline_is_answered_whole() {
     assert_eq!((replies.len(), replies[5000].body.as_str()), (5001, "hello"));
 }
 
+/// What a caller may have said beside what is being answered.
+const AHEAD: [&[u8]; 3] = [b"", b"G", b"GET /hello HTTP/1.1\r\nhost: edge\r\n\r\nGET /"];
+
 #[test]
-fn a_handler_whose_caller_has_gone_is_given_up() {
+fn a_handler_whose_caller_has_gone_is_given_up_whatever_they_said_ahead() {
     let rig = start();
-    let busy = rig.connect_and_say(b"GET /wait?ms=60000 HTTP/1.1\r\nhost: edge\r\n\r\n");
     let waits = |count| rig.metrics.encode().contains(&format!("http_requests_in_flight {count}"));
-    while !waits(1) {
-        std::thread::yield_now();
+    for ahead in AHEAD {
+        for at_once in [true, false] {
+            let head = b"GET /wait?ms=60000 HTTP/1.1\r\nhost: edge\r\n\r\n";
+            let mut busy = rig.connect_and_say(&if at_once { [head, ahead].concat() } else { head.to_vec() });
+            while !waits(1) {
+                std::thread::yield_now();
+            }
+            busy.write_all(if at_once { b"" } else { ahead }).expect("it listens");
+            drop(busy);
+            let gone = Clock::System.stopwatch();
+            while !waits(0) {
+                assert!(gone.elapsed() < Duration::from_secs(10), "{ahead:?} {at_once}");
+                std::thread::yield_now();
+            }
+        }
     }
-    drop(busy);
-    while !waits(0) {
-        std::thread::yield_now();
+}
+
+#[test]
+fn what_is_said_ahead_while_an_answer_is_made_is_answered_in_its_turn() {
+    let rig = start();
+    let mut stream = rig.connect_and_say(b"GET /wait?ms=300 HTTP/1.1\r\nhost: edge\r\n\r\nG");
+    // More than is kept, byte by byte at first.
+    let ahead = "GET /visits/7 HTTP/1.1\r\nhost: edge\r\n\r\n".repeat(2000);
+    stream.set_nodelay(true).expect("a socket has options");
+    for byte in &ahead.as_bytes()[1..200] {
+        stream.write_all(&[*byte]).expect("it listens");
     }
+    let mut writer = stream.try_clone().expect("a socket has two ends");
+    let writing = std::thread::spawn(move || {
+        let last = "GET /hello HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\r\n";
+        writer.write_all(format!("{}{last}", &ahead[200..]).as_bytes())
+    });
+    let replies = replies(&listen(&mut stream));
+    writing.join().expect("it does not panic").expect("it is all read");
+    assert_eq!((replies[0].body.as_str(), replies[2001].body.as_str()), ("waited", "hello"));
+    assert!(replies[1..2001].iter().all(|reply| reply.body == "7"));
 }
 
 #[test]
 fn a_stream_that_is_silent_ends_when_its_caller_goes() {
     let rig = start();
-    let mut stream = rig.connect_and_say(b"GET /silent HTTP/1.1\r\nhost: edge\r\n\r\n");
-    stream.read_exact(&mut [0; 15]).expect("its head comes");
-    let open = |count| rig.metrics.encode().contains(&format!("http_connections_open {count}"));
-    assert!(open(1));
-    drop(stream);
-    while !open(0) {
-        std::thread::yield_now();
+    for ahead in AHEAD {
+        let mut stream = rig.connect_and_say(b"GET /silent HTTP/1.1\r\nhost: edge\r\n\r\n");
+        stream.read_exact(&mut [0; 15]).expect("its head comes");
+        let open = |count| rig.metrics.encode().contains(&format!("http_connections_open {count}"));
+        assert!(open(1));
+        stream.write_all(ahead).expect("it listens");
+        // So that it comes behind what was said, and no reset overtakes it.
+        stream.shutdown(std::net::Shutdown::Write).expect("it is connected");
+        let gone = Clock::System.stopwatch();
+        while !open(0) {
+            assert!(gone.elapsed() < Duration::from_secs(10), "{ahead:?}");
+            std::thread::yield_now();
+        }
     }
 }

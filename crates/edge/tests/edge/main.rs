@@ -15,4 +15,5 @@ mod refusals;
 mod rig;
 mod rooms;
 mod signed;
+mod uploads;
 mod versions;

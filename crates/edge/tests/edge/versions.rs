@@ -1,6 +1,6 @@
 //! Both versions of HTTP, in the clear and over TLS.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
@@ -14,7 +14,7 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -140,6 +140,22 @@ async fn tls_serves_http_1_to_those_who_ask_for_it() {
     let request = Request::get("/hello").header("host", "localhost").body(Empty::<Bytes>::new());
     let response = sender.send_request(request.expect("a request")).await.expect("it answers");
     assert_eq!(text(response).await, "hello");
+}
+
+#[tokio::test]
+async fn the_end_of_an_answer_reaches_a_caller_of_tls_who_reads_slowly() {
+    let (rig, trusted, _folder) = start_tls();
+    let mut stream = tls(&rig, trusted, b"http/1.1").await.expect("they shake hands");
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("it listens");
+    let (mut heard, mut piece) = (0, vec![0; 64 << 10]);
+    while heard <= 32 << 20 {
+        // So slowly that the network is full when the last piece is given to it.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut piece)).await;
+        let count = read.unwrap_or_else(|_| panic!("{heard} bytes came and no more")).expect("it goes on");
+        assert_ne!(count, 0, "{heard} bytes came and no more");
+        heard += count;
+    }
 }
 
 /// Takes any certificate, as somebody does who looks at a service on their own machine, and keeps it.

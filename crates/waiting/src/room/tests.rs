@@ -422,6 +422,38 @@ async fn a_process_that_begins_again_alone_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn whoever_is_inside_is_counted_once_by_a_process_that_begins_again_on_other_terms() {
+    for (idle_before, idle_after) in [(60_000, 45_000), (45_000, 60_000), (600_000, 7000), (7000, 600_000)] {
+        let clock = Clock::manual(Timestamp::from_millis(BEGIN + 1234), 1);
+        let begin = |idle_ms| {
+            let terms = Terms { idle_ms, ..terms(5, 1000) };
+            Room::new("sale", terms, Keys::of(&KEY, "sale"), clock.clone(), None)
+        };
+        let before = begin(idle_before);
+        before.tend().await;
+        let mut passes = Vec::new();
+        for _ in 0..5 {
+            passes.push(keep(before.arrive(None).await));
+        }
+        let again = begin(idle_after);
+        let stretch_ms = idle_after / 4;
+        // Often enough that they stay inside, and never just when something ends.
+        for round in 0..60 {
+            for pass in &mut passes {
+                let Step::Pass { keep } = again.look(Some(*pass)) else { panic!("they are inside") };
+                *pass = keep.unwrap_or(*pass);
+            }
+            again.tend().await;
+            assert_eq!(again.state().inside, 5, "{idle_before} {idle_after} {round}");
+            clock.advance(Duration::from_millis(stretch_ms / 3));
+        }
+        clock.advance(Duration::from_millis(2 * (idle_before + idle_after)));
+        again.tend().await;
+        assert_eq!(again.state().inside, 0, "they are gone");
+    }
+}
+
+#[tokio::test]
 async fn while_nobody_is_let_in_nobody_loses_a_turn() {
     let fleet = Fleet::new(Terms { idle_ms: 60_000, turn_ms: 1000, ..terms(10, 1_000_000) });
     fleet.tend().await;
