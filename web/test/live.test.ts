@@ -5,17 +5,26 @@ import { test } from "node:test";
 import { type Connection, follow } from "../src/console/live.ts";
 import { History } from "../src/console/series.ts";
 
+/** The last moment of a stream that neither goes on nor ends. */
+const SILENCE = { atMs: 9000, series: {} };
+const later = globalThis.setTimeout;
 const BEGAN = "process_start_time_seconds";
 
 /** A server that ends its streams, each of these moments, until nobody is signed in. */
 async function followed(streams: object[][]): Promise<{ history: History; told: Connection[] }> {
   const left = [...streams];
   const session = { getItem: () => (left.length > 0 ? JSON.stringify({ token: "t", userId: "u" }) : null) };
-  // Nobody waits in a test.
-  Object.assign(globalThis, { sessionStorage: session, setTimeout: (then: () => void) => queueMicrotask(then) });
+  // Nobody waits long in a test.
+  Object.assign(globalThis, { sessionStorage: session, setTimeout: (then: () => void, ms: number) => later(then, ms / 20) });
   globalThis.fetch = (async () => {
-    const events = left.shift()!.map((moment) => `event: moment\ndata: ${JSON.stringify(moment)}\n\n`);
-    return new Response(events.join(""));
+    const moments = left.shift()!;
+    const events = moments.map((moment) => new TextEncoder().encode(`event: moment\ndata: ${JSON.stringify(moment)}\n\n`));
+    return new Response(new ReadableStream({
+      start(stream) {
+        events.forEach((event) => stream.enqueue(event));
+        if (moments.at(-1) !== SILENCE) stream.close();
+      },
+    }));
   }) as unknown as typeof fetch;
   const [history, told]: [History, Connection[]] = [new History(), []];
   await follow(history, (connection) => void told.push(connection));
@@ -40,4 +49,9 @@ test("what another process told is forgotten", async () => {
     [moment(3, { [BEGAN]: 8, requests_total: 1 })],
   ]);
   assert.deepEqual([history.times, history.value("requests_total"), history.now("old")], [[3], 1, []]);
+});
+
+test("a process that stands still is told as lost, and followed again", async () => {
+  const { told } = await followed([[moment(0, { [BEGAN]: 7 }), SILENCE], [moment(10, { [BEGAN]: 7 })]]);
+  assert.deepEqual(told, ["following", "following", "lost", "following"]);
 });

@@ -14,6 +14,7 @@ use ::http::request::Parts;
 use identity::Identity;
 use serde_json::Value;
 use telemetry::Metrics;
+use tokio::sync::Semaphore;
 
 use self::sample::Sampler;
 pub use self::{
@@ -30,7 +31,12 @@ struct Shown {
     sampler: Sampler,
     settings: Box<Settings>,
     said: Box<Said>,
+    /// Of those who follow it.
+    seats: Arc<Semaphore>,
 }
+
+/// Consoles that may be open to one process: what has changed is worked out for each.
+const FOLLOWERS_MAX: usize = 50;
 
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,6 +54,12 @@ impl Console {
     /// Of a process with these metrics and settings, of whose changes `said` tells what is recorded.
     #[must_use]
     pub fn new(identity: Identity, metrics: Metrics, settings: Box<Settings>, said: Box<Said>) -> Self {
-        Self(Arc::new(Shown { identity, sampler: Sampler::new(metrics), settings, said }))
+        Self(Arc::new(Shown {
+            identity,
+            sampler: Sampler::new(metrics),
+            settings,
+            said,
+            seats: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
+        }))
     }
 }

@@ -13,9 +13,11 @@ pub fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {
-        let (url, behind) = after.split_at(after.find(ENDS).unwrap_or(after.len()));
-        shown.extend([before, "://"]);
         // A password may hold anything, also what would end it in a URL that is written well.
+        let line = after.split('\n').next().and_then(|line| line.split("://").next()).unwrap_or_default();
+        let host = line.rfind('@').unwrap_or(0);
+        let (url, behind) = after.split_at(after[host..].find(ENDS).map_or(after.len(), |end| host + end));
+        shown.extend([before, "://"]);
         let url = match url.rsplit_once('@') {
             Some((user, _)) if user.contains('?') => HIDDEN,
             Some((_, url)) => {
@@ -82,6 +84,8 @@ mod tests {
             ),
             ("redis://user:s3/cr#et@cache/3", "redis://…@cache/3"),
             ("redis://user:s3?cret@cache/3", "redis://…"),
+            ("redis://:s3'cr et@cache/3", "redis://…@cache/3"),
+            ("`redis://:s3\"cret@cache/3` of redis://a", "`redis://…@cache/3` of redis://a"),
             ("https://host/v1?to=a@b&key=s3cret", "https://…"),
             ("10.0.0.1:80", "10.0.0.1:80"),
         ] {

@@ -24,6 +24,8 @@ pub(crate) fn open(
         socket.set_nonblocking(true)?;
     }
     if listeners.is_empty() {
+        // Alone first: another process of ours would share the port, and its callers, without a word.
+        try_alone(config.address)?;
         listeners.push(bind(config.address, backlog)?);
     }
     // With port 0 the first has chosen; the others must follow it there.
@@ -35,9 +37,7 @@ pub(crate) fn open(
 }
 
 fn bind(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the connections of the last run to be forgotten.
-    socket.set_reuse_address(true)?;
+    let socket = made(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     // Accepted sockets inherit it on Linux, which saves each of them a system call.
@@ -47,9 +47,32 @@ fn bind(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Fails if anybody has the address.
+fn try_alone(address: SocketAddr) -> io::Result<()> {
+    made(address)?.bind(&address.into())
+}
+
+fn made(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the connections of the last run to be forgotten.
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_that_another_process_has_is_not_shared_with_it() {
+        let config = |address| ListenConfig { address, ..ListenConfig::default() };
+        let (address, listeners) =
+            open(&config("127.0.0.1:0".parse().expect("an address")), Vec::new()).expect("a port is free");
+        let second = open(&config(address), Vec::new()).expect_err("it is taken");
+        assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
+        let (same, _) = open(&config(address), listeners).expect("a successor has the sockets");
+        assert_eq!(same, address);
+    }
 
     #[test]
     fn all_threads_share_the_port_the_system_chose() {

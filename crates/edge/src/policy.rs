@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use clock::Clock;
+use http::Method;
 use overload::Overload;
 
 use crate::{
@@ -82,7 +83,8 @@ impl Edge {
     pub(crate) fn look(&self, seen: &Seen<'_>) -> Result<Admitted, Answer> {
         let looked = self.0.front.look(&self.0.identify, seen);
         if let Err(answer) = &looked {
-            self.0.traffic.count_unread(answer.status);
+            let method = Method::from_bytes(seen.method.as_bytes());
+            self.0.traffic.count_refused(method.ok().as_ref(), answer.status);
         }
         looked.map_err(|answer| if wants_page(seen.fields) { as_page(answer) } else { answer })
     }

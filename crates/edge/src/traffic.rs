@@ -30,6 +30,10 @@ pub(crate) fn take_seat(number: usize) {
 /// The name under which requests to no route are counted: their paths are anybody's invention.
 pub(crate) const UNMATCHED: &str = "unmatched";
 
+/// The name under which requests are counted that were refused before a route was looked for: by a limit, a block, a waiting room, or
+/// because they cannot be read.
+pub(crate) const REFUSED: &str = "refused";
+
 /// Counts requests for a whole process: `http_requests_total`, `http_request_duration_seconds` and
 /// `http_requests_in_flight`, and the same under the names of the OpenTelemetry conventions,
 /// `http_server_request_duration_seconds` and `http_server_active_requests`; and connections, `http_connections_open`. Make one, and give it to every [`crate::Edge`].
@@ -61,9 +65,11 @@ impl Traffic {
         self.0.of(SEAT.get()).lock().route(route).count(Verb::of(method), status, took);
     }
 
-    /// Counts a request that was refused before its method could be read.
-    pub(crate) fn count_unread(&self, status: StatusCode) {
-        self.0.of(SEAT.get()).lock().route(UNMATCHED).count(Verb::Other, status, Duration::ZERO);
+    /// Counts a request that was refused before a route was looked for; without a method, if that could not be read. No time is
+    /// counted: that of nothing would say that all the others are quick.
+    pub(crate) fn count_refused(&self, method: Option<&Method>, status: StatusCode) {
+        let verb = method.map_or(Verb::Other, Verb::of);
+        self.0.of(SEAT.get()).lock().route(REFUSED).count_refused(verb, status);
     }
 
     /// Requests that were answered, ever.

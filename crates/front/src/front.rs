@@ -202,6 +202,8 @@ struct Table {
 pub struct FrontState {
     /// How much of each limit is given at present, in thousandths.
     pub given_permille: u32,
+    /// How busy the processors were over the last second, whoever keeps them so, in thousandths.
+    pub processors_busy_permille: i64,
     pub rules: Vec<RuleState>,
     pub attack: AttackState,
     pub inspection: InspectionState,
@@ -293,6 +295,8 @@ impl Front {
         let table = self.0.table.load();
         let permille = table.limits.adapt(cpu, jobs_waiting);
         self.0.instruments.given_permille.set(permille.into());
+        #[expect(clippy::cast_possible_truncation, reason = "a share has few thousandths")]
+        self.0.instruments.processors_busy_permille.set((cpu * 1000.0).round() as i64);
         self.0.blocks.sweep();
         self.0.instruments.blocks.set(self.0.blocks.len());
         self.0.teller.second();
@@ -350,6 +354,7 @@ impl Front {
         let table = self.0.table.load();
         FrontState {
             given_permille: table.limits.given_permille(),
+            processors_busy_permille: self.0.instruments.processors_busy_permille.get(),
             rules: table.limits.state(),
             attack: self.attack(),
             inspection: table.inspection.state(self.0.teller.seen()),

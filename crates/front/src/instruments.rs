@@ -10,6 +10,7 @@ pub(crate) struct Instruments {
     refused: Family<RuleLabel, Counter>,
     crowded: Family<RuleLabel, Gauge>,
     pub(crate) given_permille: Gauge,
+    pub(crate) processors_busy_permille: Gauge,
     pub(crate) blocks: Gauge,
     pub(crate) attack: Gauge,
     pub(crate) challenged: Counter,
@@ -54,6 +55,11 @@ impl Instruments {
                 "limits_given_permille",
                 "How much of each limit is given at present, in thousandths",
                 this.given_permille.clone(),
+            );
+            registry.register(
+                "processors_busy_permille",
+                "How busy the processors are, whoever keeps them so: the machine's, or those that the process is given",
+                this.processors_busy_permille.clone(),
             );
             registry.register(
                 "attack",

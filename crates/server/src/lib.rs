@@ -5,6 +5,7 @@ mod backup;
 mod check_config;
 mod checks;
 mod data_folder;
+mod database_argument;
 mod descriptors;
 mod drill_role;
 mod first_start;

@@ -23,7 +23,9 @@ use telemetry::{LogConfig, TracesConfig};
 use toml::{Table, Value};
 use webhook::WebhookConfig;
 
-use crate::{backup::BackupConfig, gateways::ConsoleConfig, memory::MemoryConfig};
+use crate::{
+    backup::BackupConfig, database_argument::ReadDatabaseUrl, gateways::ConsoleConfig, memory::MemoryConfig,
+};
 
 /// The settings file: TOML, every table and key optional.
 #[derive(Debug, Clone, Deserialize)]
@@ -121,7 +123,7 @@ pub struct SettingsOptions {
     #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
     /// A PostgreSQL server that keeps the databases instead of files, as nodes of a fleet share it.
-    #[arg(long, value_name = "URL", env = "HOLDFAST_DATABASE", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "HOLDFAST_DATABASE", hide_env_values = true, value_parser = ReadDatabaseUrl)]
     pub database: Option<DatabaseUrl>,
     /// The folder of keys, which the nodes of a fleet have alike.
     #[arg(long, value_name = "FOLDER")]

@@ -59,6 +59,10 @@ pub enum TracesError {
     Exporter { endpoint: String, error: ExporterBuildError },
     #[error("`{0}` is no place for traces: it begins with http:// or https://")]
     Endpoint(String),
+    #[error(
+        "a user and a password in the URL for traces would not be sent: what lets in goes into the variable OTEL_EXPORTER_OTLP_HEADERS"
+    )]
+    User,
     #[error("sampled-permille is {0}; at most all are traced, which is 1000")]
     Share(u16),
 }
@@ -74,9 +78,10 @@ impl TracesConfig {
         }
         let is_url =
             |endpoint: &&String| ["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme));
-        match self.endpoint.as_ref().filter(|endpoint| !is_url(endpoint)) {
-            Some(endpoint) => Err(TracesError::Endpoint(endpoint.clone())),
-            None => Ok(()),
+        match &self.endpoint {
+            Some(endpoint) if !is_url(&endpoint) => Err(TracesError::Endpoint(endpoint.clone())),
+            Some(endpoint) if endpoint.contains('@') => Err(TracesError::User),
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -339,6 +344,17 @@ mod tests {
 
     fn begins(traces: &Arc<Tracing>, traceparent: Option<&str>, dice: u64) -> bool {
         traces.begin("x".into(), traceparent.map(str::as_bytes), || dice).is_some()
+    }
+
+    #[test]
+    fn what_lets_in_at_a_collector_does_not_stand_in_its_url() {
+        let check = |endpoint: &str| {
+            TracesConfig { endpoint: Some(endpoint.to_owned()), ..TracesConfig::default() }.check()
+        };
+        let told =
+            check("https://ada:s3cret@collector/v1/traces").expect_err("it would not be sent").to_string();
+        assert!(told.contains("OTEL_EXPORTER_OTLP_HEADERS") && !told.contains("s3cret"), "{told}");
+        assert!(check("https://collector/v1/traces").is_ok());
     }
 
     #[test]

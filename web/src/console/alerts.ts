@@ -34,7 +34,8 @@ export interface Rule extends Measures {
 }
 
 // Made once, so that what was summed up with it is known.
-const isFailure = ({ status = "" }: Record<string, string>) => status.startsWith("5");
+const isLetIn = ({ route = "" }: Record<string, string>) => route !== "refused";
+const isFailure = ({ status = "", route = "" }: Record<string, string>) => status.startsWith("5") && route !== "refused";
 
 const one = (when: boolean, why: () => string): Broken[] => (when ? [{ why: why() }] : []);
 
@@ -56,7 +57,7 @@ export const RULES: Rule[] = [
   {
     name: "ErrorRateHigh", severity: "critical", limit: 0.01, overS: 5 * MINUTES, forS: 2 * MINUTES,
     broken: (history, { limit, overS }) => {
-      const failed = (history.rate("http_requests_total", isFailure, overS) ?? 0) / (history.rate("http_requests_total", undefined, overS) ?? 0);
+      const failed = (history.rate("http_requests_total", isFailure, overS) ?? 0) / (history.rate("http_requests_total", isLetIn, overS) ?? 0);
       return one(failed > limit, () => `${percent(failed)} of requests failed in five minutes`);
     },
   },

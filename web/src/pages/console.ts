@@ -71,6 +71,7 @@ function run(): void {
   const watch = new Watch();
   const made = new Map<string, View>();
   let found: Alert[] = [];
+  let lostSince: string | null = null;
   const place = h("main", { id: "main", tabindex: "-1" });
   const state = h("span", { class: "state" }, "Connecting…");
   const links = VIEWS.map(([id, title]) => h("a", { href: `#${id}`, "data-view": id }, title));
@@ -96,8 +97,13 @@ function run(): void {
     }
     state.textContent = connection === "following" ? `${location.host} · ${new Date().toLocaleTimeString()}` : "Connection lost, trying again…";
     state.classList.toggle("problem", connection === "lost");
-    if (connection === "lost") return;
-    found = watch.judge(history);
+    if (connection === "lost") {
+      lostSince ??= new Date().toLocaleTimeString();
+      found = [{ name: "HoldfastDown", severity: "critical", why: `Nothing has come from ${location.host} since ${lostSince}: what is shown is how it was`, raised: true }];
+    } else {
+      lostSince = null;
+      found = watch.judge(history);
+    }
     const raised = found.filter(({ raised }) => raised).length;
     bell.textContent = raised === 0 ? "" : `${raised} ${raised === 1 ? "alert" : "alerts"}`;
     made.get(current()[0])?.tick?.(found);

@@ -24,6 +24,8 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(1);
 /// A stream ends after so many seconds, and whoever still looks asks again, with a token that still holds.
 const SECONDS_MAX: u32 = 600;
+/// When one of as many may be over, for whoever is one too many.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// One moment.
 #[derive(Serialize)]
@@ -43,8 +45,13 @@ pub(super) async fn follow(
     Caller(actor): Caller,
 ) -> Result<Response, Problem> {
     let _ = actor.permit(Look)?;
-    let begin = (console, Arc::new(Sample::new()), 0);
-    let moments = stream::unfold(begin, async |(console, before, count)| {
+    let full = |_| {
+        let detail = "as many follow this process as may: close a console that nobody looks at";
+        Problem::unavailable("console/too-many-followers", detail, AGAIN)
+    };
+    let seat = console.0.seats.clone().try_acquire_owned().map_err(full)?;
+    let begin = (console, seat, Arc::new(Sample::new()), 0);
+    let moments = stream::unfold(begin, async |(console, seat, before, count)| {
         if count == SECONDS_MAX {
             return None;
         }
@@ -57,7 +64,7 @@ pub(super) async fn follow(
         // Every value is finite or a text of it: a moment has a form.
         let text = serde_json::to_string(&moment).unwrap_or_default();
         let event = Ok::<_, Infallible>(Event::default().event("moment").data(text));
-        Some((event, (console, now, count + 1)))
+        Some((event, (console, seat, now, count + 1)))
     });
     Ok(Sse::new(moments).into_response())
 }

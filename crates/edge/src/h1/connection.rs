@@ -227,7 +227,7 @@ impl Connection {
     fn refuse(&mut self, fault: Fault) -> Onward {
         let problem = Problem::from(fault);
         let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::BAD_REQUEST);
-        self.port.edge.traffic().count_unread(status);
+        self.port.edge.traffic().count_refused(None, status);
         self.wire.outbox().extend_from_slice(&refusal(&problem, &self.port));
         Onward::Lingers
     }

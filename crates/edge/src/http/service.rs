@@ -50,7 +50,7 @@ impl EdgeService {
     fn at_once(&self, request: &Request<Incoming>) -> (Asker, Looked) {
         let edge = &self.port.edge;
         if request.headers().len() > size(edge.config().header_fields_max) {
-            edge.traffic().count_unread(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            edge.traffic().count_refused(None, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
             let detail = "the header section has more fields than this server takes";
             let problem = Problem::header_fields_too_large("edge/header-too-large", detail);
             let asker = Asker::unheard(self.port.tls.is_some());

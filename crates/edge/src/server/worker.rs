@@ -131,7 +131,7 @@ fn welcome(socket: TcpStream, port: &Arc<Port>, watches: &Watches, full: &[u8]) 
         if port.tls.is_none() {
             let _sent = socket.try_write(full);
         }
-        port.edge.traffic().count_unread(http::StatusCode::SERVICE_UNAVAILABLE);
+        port.edge.traffic().count_refused(None, http::StatusCode::SERVICE_UNAVAILABLE);
         return;
     };
     tokio::spawn(connection::serve(socket, port.clone(), watches.enter(place)));

@@ -17,7 +17,7 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
 };
 
-use super::Verb;
+use super::{REFUSED, Verb};
 
 /// Where a bound route stands on every shelf.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +61,10 @@ pub(super) struct RouteCounts {
 struct Outcome {
     verb: Verb,
     status: StatusCode,
+    /// Of those whose time was taken.
     times: Times,
+    /// The others, which were refused before anything was done.
+    refused: u64,
 }
 
 /// How long some answers took.
@@ -107,7 +110,7 @@ impl Shelves {
     pub(super) fn requests(&self) -> u64 {
         let of_shelf = |shelf: &Shelf| -> u64 {
             let counts = shelf.lock();
-            counts.routes.iter().flat_map(|route| &route.outcomes).map(|outcome| outcome.times.count()).sum()
+            counts.routes.iter().flat_map(|route| &route.outcomes).map(Outcome::count).sum()
         };
         self.shelves.iter().map(of_shelf).sum()
     }
@@ -179,22 +182,28 @@ impl RouteCounts {
     pub(super) fn count(&mut self, verb: Verb, status: StatusCode, took: Duration) {
         let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = self.bounds_ns.iter().position(|bound| ns <= *bound).unwrap_or(self.bounds_ns.len());
-        self.times(verb, status).count_one(bucket, ns);
+        self.outcome(verb, status).times.count_one(bucket, ns);
     }
 
-    fn times(&mut self, verb: Verb, status: StatusCode) -> &mut Times {
+    pub(super) fn count_refused(&mut self, verb: Verb, status: StatusCode) {
+        self.outcome(verb, status).refused += 1;
+    }
+
+    fn outcome(&mut self, verb: Verb, status: StatusCode) -> &mut Outcome {
         let known = self.outcomes.iter().position(|outcome| (outcome.verb, outcome.status) == (verb, status));
         let place = known.unwrap_or_else(|| {
             let times = Times::none(self.bounds_ns.len() + 1);
-            self.outcomes.push(Outcome { verb, status, times });
+            self.outcomes.push(Outcome { verb, status, times, refused: 0 });
             self.outcomes.len() - 1
         });
-        &mut self.outcomes[place].times
+        &mut self.outcomes[place]
     }
 
     fn add(&mut self, other: &Self) {
-        for Outcome { verb, status, times } in &other.outcomes {
-            self.times(*verb, *status).add(times);
+        for Outcome { verb, status, times, refused } in &other.outcomes {
+            let outcome = self.outcome(*verb, *status);
+            outcome.times.add(times);
+            outcome.refused += refused;
         }
     }
 
@@ -203,6 +212,12 @@ impl RouteCounts {
         let mut all = Times::none(self.bounds_ns.len() + 1);
         self.outcomes.iter().for_each(|outcome| all.add(&outcome.times));
         all
+    }
+}
+
+impl Outcome {
+    fn count(&self) -> u64 {
+        self.times.count() + self.refused
     }
 }
 
@@ -266,16 +281,16 @@ impl Shelves {
         let help = "Requests answered, by method, route template and status";
         let mut requests = encoder.encode_descriptor("http_requests", help, None, MetricType::Counter)?;
         for (route, counts) in routes {
-            for Outcome { verb, status, times } in &counts.outcomes {
-                let labels = [("method", verb.name()), ("route", route), ("status", status.as_str())];
-                requests
-                    .encode_family(&labels)?
-                    .encode_counter::<NoLabelSet, _, u64>(&times.count(), None)?;
+            for outcome in &counts.outcomes {
+                let (method, status) = (outcome.verb.name(), outcome.status.as_str());
+                let labels = [("method", method), ("route", route), ("status", status)];
+                let count = outcome.count();
+                requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
         }
         let (name, kind) = ("http_request_duration_seconds", MetricType::Histogram);
         let mut durations = encoder.encode_descriptor(name, DURATION_HELP, None, kind)?;
-        for (route, counts) in routes {
+        for (route, counts) in routes.iter().filter(|(route, _)| *route != REFUSED) {
             let family = [("route", route.as_str())];
             counts.all().encode(&self.bounds_seconds, durations.encode_family(&family)?)?;
         }
@@ -289,8 +304,8 @@ impl Shelves {
     ) -> Result<(), fmt::Error> {
         let (name, kind) = ("http_server_request_duration_seconds", MetricType::Histogram);
         let mut durations = encoder.encode_descriptor(name, DURATION_HELP, None, kind)?;
-        for (route, counts) in routes {
-            for Outcome { verb, status, times } in &counts.outcomes {
+        for (route, counts) in routes.iter().filter(|(route, _)| *route != REFUSED) {
+            for Outcome { verb, status, times, .. } in &counts.outcomes {
                 let family = [
                     ("http_request_method", verb.name()),
                     ("http_route", route),

@@ -200,6 +200,21 @@ fn limits_count_those_for_whom_a_trusted_proxy_speaks() {
 }
 
 #[test]
+fn what_is_refused_is_counted_with_its_method_and_makes_nobody_else_look_quick() {
+    let rig = start_behind(&two_an_hour("[\"address\"]", ""));
+    check_two(&rig, "/hello", "");
+    rig.say(b"no request at all\r\n\r\n");
+    let metrics = rig.metrics.encode();
+    for (method, status) in [("GET", 429), ("_OTHER", 400)] {
+        let line =
+            format!("http_requests_total{{method=\"{method}\",route=\"refused\",status=\"{status}\"}} 1");
+        assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
+    }
+    let timed = |line: &&str| line.contains("duration_seconds") && line.contains("refused");
+    assert_eq!(metrics.lines().find(timed), None);
+}
+
+#[test]
 fn connections_from_networks_that_are_shut_out_are_closed_unread() {
     let rig = start_behind(&front("[networks]\nblocked = [\"127.0.0.0/8\"]"));
     let mut stream = rig.connect();

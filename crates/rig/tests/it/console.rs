@@ -67,6 +67,23 @@ async fn whoever_follows_sees_every_series_and_then_what_changes() {
     }
 }
 
+#[tokio::test]
+async fn as_many_follow_a_process_as_may_and_the_next_when_one_has_gone() {
+    let folder = Folder::new();
+    let server = Server::start(&folder.data()).expect("it starts");
+    let operator = somebody(&server, "operator", &["operator"]).await;
+    let mut following = Vec::new();
+    for _ in 0..50 {
+        following.push(operator.follow("/console/live").await.expect("a stream"));
+    }
+    let refused = operator.get("/console/live").await.expect("an answer");
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "console/too-many-followers"));
+    drop(following.pop());
+    while operator.follow("/console/live").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// The next event's data.
 async fn moment(stream: &mut Events) -> Value {
     let data = stream.next().await.expect("it is not broken off").expect("it goes on");

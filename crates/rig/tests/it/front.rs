@@ -114,9 +114,11 @@ async fn operators_block_a_network_and_take_it_back() {
     assert_eq!(status(&inside, "/health").await, 200);
     let none = operator.delete("/blocks?network=2001:db8::/32").await.expect("an answer");
     assert_eq!((none.status, none.problem()), (404, "server/no-such-block".to_owned()));
-    let long = json!({ "network": "2001:db8::/32", "seconds": 0 });
-    let refused = operator.put("/blocks", &long).await.expect("an answer");
-    assert_eq!(refused.problem(), "server/block-out-of-range");
+    for (network, seconds) in [("2001:db8::/32", 0), ("0.0.0.0/0", 60), ("2000::/3", 60)] {
+        let long = json!({ "network": network, "seconds": seconds });
+        let refused = operator.put("/blocks", &long).await.expect("an answer");
+        assert_eq!(refused.problem(), "server/block-out-of-range", "{network}");
+    }
 }
 
 /// How many of these pass, one after the other at each server in turn.

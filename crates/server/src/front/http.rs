@@ -20,6 +20,9 @@ const BLOCKS_MAX: usize = 1000;
 
 /// How long a block may last, in seconds.
 const BLOCK_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
+/// Fewer bits would be a large part of all addresses.
+const BLOCK_BITS_MIN: u8 = 8;
+const BLOCK_BITS_MIN_IPV6: u8 = 16;
 
 /// Routes of the operators' port.
 pub(crate) type OperatorRoutes = Router;
@@ -70,6 +73,12 @@ async fn block(
     let BlockBody { network, seconds, reason } = body;
     if !(1..=BLOCK_SECONDS_MAX).contains(&seconds) {
         let detail = format!("a block lasts from 1 to {BLOCK_SECONDS_MAX} seconds");
+        return Err(Problem::unprocessable("server/block-out-of-range", detail));
+    }
+    let bits_min = if network.addr().is_ipv4() { BLOCK_BITS_MIN } else { BLOCK_BITS_MIN_IPV6 };
+    if network.prefix_len() < bits_min {
+        let detail =
+            format!("a block is of a network of /{bits_min} or smaller: this one is a part of the world");
         return Err(Problem::unprocessable("server/block-out-of-range", detail));
     }
     let until = Timestamp::from_millis(Clock::System.now().millis().saturating_add(seconds * 1000));

@@ -7,6 +7,7 @@ import { count, moment } from "../words.ts";
 
 interface Front {
   givenPermille: number;
+  processorsBusyPermille: number;
   rules: { name: string; by: string[]; limit: number; windowMs: number; refused: number; crowded: number }[];
   attack: { mode: string; lasts: boolean };
   inspection: { mode: string; threshold: number; seen: number };
@@ -50,7 +51,7 @@ export const front: MakeView = () => {
     ),
     panel(
       "Limits",
-      front.givenPermille < 1000 && h("p", { class: "problem" }, `Because of the load only ${front.givenPermille / 10} % of each limit are given.`),
+      front.givenPermille < 1000 && h("p", { class: "problem" }, `Because of the load only ${front.givenPermille / 10} % of each limit are given: the processors are ${front.processorsBusyPermille / 10} % busy, by this process or others; or jobs wait.`),
       table(["Rule", "Counted by", "Limit", "In", "Refused", "Left out for want of room"], front.rules.map((rule) => [
         rule.name, rule.by.join(", "), count(rule.limit), `${rule.windowMs / 1000} s`, count(rule.refused), count(rule.crowded),
       ]), "There are no limits."),

@@ -10,8 +10,8 @@ import { bytes, count, percent, seconds } from "../words.ts";
 const LATENCY = "http_request_duration_seconds";
 
 // Made once, so that what was summed up with them is known.
-const isFailure = ({ status = "" }: Record<string, string>) => status.startsWith("5");
-const isRefusal = ({ status = "" }: Record<string, string>) => status.startsWith("4");
+const isFailure = ({ status = "", route = "" }: Record<string, string>) => status.startsWith("5") && route !== "refused";
+const isRefusal = ({ status = "", route = "" }: Record<string, string>) => status.startsWith("4") || route === "refused";
 
 function tile(title: string) {
   const value = h("p", { class: "tile__value" }, "–");

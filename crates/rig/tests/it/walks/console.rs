@@ -69,6 +69,13 @@ async fn an_operator_looks_at_a_process_and_blocks_a_network() {
     walker.press_at("dialog button[type=submit]").await;
     walker.read("All of them are in force.").await;
     walker.read("redis://127.0.0.1:9").await;
+
+    // A process that stands still ends no connection: nothing but its silence tells.
+    walker.press("Overview").await;
+    server.freeze();
+    walker.read("HoldfastDown Nothing has come from").await;
+    walker.read("1 alert").await;
+    walker.picture("console-lost").await;
     walker.leave().await;
 }
 
