@@ -14,6 +14,7 @@ use axum::{
 use edge::{Caller, Peer, RawBody};
 use identity::RecordOperation;
 use problem::Problem;
+use serde_json::json;
 
 use super::Look;
 use super::names::is_nobodys;
@@ -75,8 +76,15 @@ async fn change(
     let whole = Request::from_parts(parts.clone(), body);
     let RawBody(body) = RawBody::from_request(whole, &()).await?;
     let operation = operation.set_to((console.0.said)(&route, &parts, &body));
+    let refused = RecordOperation::of(parts.method.as_str(), &route);
     record(console, actor, operation).await?;
-    Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
+    let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
+    if answer.status().is_client_error() || answer.status().is_server_error() {
+        // What was recorded was not done. That this is known changes nothing of it, so nobody is told if it cannot be.
+        let refused = refused.set_to(Some(json!({ "refused": answer.status().as_u16() })));
+        drop(record(console, actor, refused).await);
+    }
+    Ok(answer)
 }
 
 /// Which route is asked, with its parameters' names: what somebody wrote in their place may be anything.

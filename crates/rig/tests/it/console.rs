@@ -159,6 +159,9 @@ async fn what_programs_on_the_machine_change_stands_in_the_ledger_with_what_it_w
     let stray = machine.post("/waiting-rooms/ada.lovelace/open", &json!({})).await.expect("an answer");
     assert_eq!(stray.status, 404);
     expected.insert(0, json!({"method": "POST", "path": "/waiting-rooms/{name}/open"}));
+    // Nor was anything done.
+    let refused = json!({"method": "POST", "path": "/waiting-rooms/{name}/open", "to": {"refused": 404}});
+    expected.insert(0, refused);
     let recorded = recorded(&auditor).await;
     let found: Vec<_> = recorded.iter().map(|entry| entry["body"].clone()).collect();
     assert_eq!(found, expected, "the newest first");
