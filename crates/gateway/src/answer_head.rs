@@ -43,6 +43,8 @@ pub struct AnswerHead {
     pub extent: Extent,
     /// The upstream takes another request on this connection.
     pub persistent: bool,
+    /// It says when to come again (`Retry-After`).
+    pub says_when: bool,
     /// The protocol that it agrees to speak.
     pub protocol: Option<HeaderValue>,
     /// Bytes up to the body.
@@ -82,8 +84,9 @@ pub fn read_answer_head(bytes: &[u8], asked: Asked) -> Result<Option<AnswerHead>
     let protocol =
         protocol.map(HeaderValue::from_bytes).transpose().map_err(|_| "its protocol has no name")?;
     let lines = lines(response.headers, end, framing.names_fields);
-    let (fields, persistent) = (HeaderMap::new(), framing.persistent);
-    Ok(Some(AnswerHead { status, lines, fields, extent, persistent, protocol, bytes: end }))
+    let Framing { persistent, says_when, .. } = framing;
+    let fields = HeaderMap::new();
+    Ok(Some(AnswerHead { status, lines, fields, extent, persistent, says_when, protocol, bytes: end }))
 }
 
 /// What the fields say about the answer's place in the connection.
@@ -92,18 +95,33 @@ struct Framing<'a> {
     chunked: bool,
     persistent: bool,
     upgrade: Option<&'a [u8]>,
+    says_when: bool,
     /// `Connection` names fields that are for this connection alone.
     names_fields: bool,
 }
 
+impl AnswerHead {
+    /// Whoever sent it is there, and holds the caller back: a full waiting room, a limit, an overload.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE && self.says_when
+    }
+}
+
 impl<'a> Framing<'a> {
     fn of(is_http11: bool, fields: &[Header<'a>]) -> Result<Self, &'static str> {
-        let mut framing =
-            Self { length: None, chunked: false, persistent: is_http11, upgrade: None, names_fields: false };
+        let mut framing = Self {
+            length: None,
+            chunked: false,
+            persistent: is_http11,
+            upgrade: None,
+            says_when: false,
+            names_fields: false,
+        };
         for Header { name, value } in fields {
             match name.len() {
                 7 if name.eq_ignore_ascii_case("upgrade") => framing.upgrade = Some(value),
                 10 if name.eq_ignore_ascii_case("connection") => framing.connection(value),
+                11 if name.eq_ignore_ascii_case("retry-after") => framing.says_when = true,
                 14 if name.eq_ignore_ascii_case("content-length") => {
                     let earlier = framing.length.replace(number(value)?);
                     if earlier.is_some() {

@@ -193,9 +193,19 @@ impl Pool {
     pub(crate) fn succeeded(&self, place: usize, took_us: u64, now_ms: u64) {
         let measured = self.config.balance == Balance::PeakEwma;
         self.members[place].upstream.succeeded(took_us, now_ms, measured);
+        self.heard_of(now_ms);
+    }
+
+    /// One of its upstreams answered, though it did not serve.
+    pub(crate) fn heard_of(&self, now_ms: u64) {
         if self.is_tripped.load(Relaxed) {
             self.tell_breaker(now_ms, Some(true));
         }
+    }
+
+    /// How many upstreams it has.
+    pub(crate) const fn upstreams(&self) -> usize {
+        self.members.len()
     }
 
     /// One of its upstreams failed: it counts against it, and, if `it_was_away`, against the pool.
@@ -215,8 +225,8 @@ impl Pool {
         }
         if it_was_away {
             self.tell_breaker(now_ms, Some(false));
-        } else if self.is_tripped.load(Relaxed) {
-            self.tell_breaker(now_ms, Some(true));
+        } else {
+            self.heard_of(now_ms);
         }
     }
 

@@ -159,6 +159,7 @@ fn heard(response: Response<Incoming>) -> (AnswerHead, Incoming) {
     of_the_hop.iter().for_each(|name| drop(fields.remove(name)));
     let extent = if body.is_end_stream() { Extent::Nothing } else { Extent::ToTheEnd };
     let head = AnswerHead {
+        says_when: fields.contains_key(http::header::RETRY_AFTER),
         status: parts.status,
         lines: Lines::default(),
         fields,

@@ -12,7 +12,6 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http::StatusCode;
 use hyper::body::Incoming;
 
 use crate::{
@@ -70,7 +69,10 @@ impl Trip<'_> {
             let may = match &arrived {
                 // A body that an upstream was sent any of is gone.
                 Err(fault) => fault.may_be_tried_again(self.idempotent) && had_body == outgoing.is_some(),
-                Ok(arrived) => is_away(arrived.head.status) && self.idempotent && !had_body,
+                Ok(arrived) => {
+                    let elsewhere = tried.len() + 1 < self.pool.upstreams();
+                    is_away(&arrived.head) && self.idempotent && !had_body && elsewhere
+                }
             };
             if !may || attempts_left == 0 || !self.pool.may_retry(self.gateway.now_ms()) {
                 return arrived;
@@ -123,14 +125,16 @@ impl Trip<'_> {
         let now = self.gateway.now();
         let (now_ms, took) = (crate::gateway::millis(now), now.saturating_sub(begun));
         match &arrived {
-            Ok(arrived) if arrived.head.status.is_server_error() => {
-                self.pool.failed(place, now_ms, is_away(arrived.head.status));
-            }
+            Ok(arrived) if arrived.head.holds_back() => self.pool.heard_of(now_ms),
+            Ok(arrived) if arrived.head.status.is_server_error() => self.pool.failed(place, now_ms, false),
             Ok(_) => {
                 let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 self.pool.succeeded(place, took_us, now_ms);
             }
-            Err(fault) if fault.is_of_the_upstream() => self.pool.failed(place, now_ms, true),
+            Err(fault) if fault.is_of_the_upstream() => {
+                // One that sends what cannot be passed on is there all the same.
+                self.pool.failed(place, now_ms, !matches!(fault, Fault::BadAnswer(_)));
+            }
             Err(_) => {}
         }
         arrived
@@ -175,7 +179,7 @@ impl Trip<'_> {
     }
 }
 
-/// Does an answer say that the upstream cannot do its work now?
-const fn is_away(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 502..=504)
+/// Does an answer say that whoever gave it cannot do its work now, and perhaps another can?
+fn is_away(head: &AnswerHead) -> bool {
+    matches!(head.status.as_u16(), 502..=504) && !head.holds_back()
 }

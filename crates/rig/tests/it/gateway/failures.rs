@@ -87,18 +87,21 @@ async fn only_what_may_happen_twice_is_sent_again() {
 
 #[tokio::test]
 async fn retries_do_not_become_a_flood() {
-    let away = Upstream::start(|asked, stream| match asked.path() {
-        "/health" => answer(stream, "", "well"),
-        _ => status(stream, "503 Away"),
-    });
+    let away = || {
+        Upstream::start(|asked, stream| match asked.path() {
+            "/health" => answer(stream, "", "well"),
+            _ => status(stream, "503 Away"),
+        })
+    };
+    let (one, other) = (away(), away());
     let pool =
-        "retries = { budget-percent = 10, budget-per-second-min = 1 }\nbreaker = { calls-min = 1000000 }";
-    let gateway = Gateway::start(&settings(&[&away], pool)).expect("it starts");
+        "retries = { budget-percent = 10, budget-per-second-min = 1 }\nejection = { pool-percent-max = 0 }";
+    let gateway = Gateway::start(&settings(&[&one, &other], pool)).expect("it starts");
     let client = gateway.client();
     for _ in 0..300 {
         assert_eq!(client.get("/").await.expect("an answer").status, 503);
     }
-    let sent_again = away.asked() - 300;
+    let sent_again = one.asked() + other.asked() - 300;
     // A tenth of them and ten in any ten seconds, however long a busy machine takes.
     assert!((10..150).contains(&sent_again), "{sent_again} of 300");
 }
@@ -110,7 +113,8 @@ async fn the_breaker_rests_a_pool_that_is_away_and_one_request_finds_out() {
     let server = Upstream::start(move |asked, stream| match asked.path() {
         "/health" => answer(stream, "", "well"),
         _ if told.load(Ordering::SeqCst) => answer(stream, "", "good"),
-        _ => status(stream, "503 Away"),
+        // It ends the connection.
+        _ => false,
     });
     let pool = "breaker = { reset-ms = 300 }\nretries = { attempts-max = 1 }";
     let gateway = Gateway::start(&settings(&[&server], pool)).expect("it starts");
@@ -135,6 +139,45 @@ async fn the_breaker_rests_a_pool_that_is_away_and_one_request_finds_out() {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("it never closes");
+}
+
+#[tokio::test]
+async fn what_a_server_says_itself_is_passed_on_and_rests_nobody() {
+    let server = || {
+        Upstream::start(|asked, stream| match asked.path() {
+            "/health" | "/good" => answer(stream, "", "good"),
+            "/room" => status(stream, "503 Wait\r\nretry-after: 5"),
+            "/late" => status(stream, "504 Late"),
+            "/bad" => status(stream, "500 Bad"),
+            // No answer that can be passed on.
+            _ => status(stream, "999 Odd"),
+        })
+    };
+    let servers = [server(), server()];
+    let gateway = Gateway::start(&settings(&[&servers[0]], "")).expect("it starts");
+    let client = gateway.client();
+    let asked = || servers.iter().map(Upstream::asked).sum::<usize>();
+    for (path, expected) in [("/room", 503), ("/late", 504), ("/bad", 500)] {
+        for _ in 0..30 {
+            assert_eq!(client.get(path).await.expect("an answer").status, expected, "{path}");
+        }
+    }
+    assert_eq!(asked(), 90, "there is nobody else to ask");
+    for _ in 0..30 {
+        assert_eq!(client.get("/odd").await.expect("an answer").problem(), "gateway/bad-answer");
+    }
+    assert_eq!(client.get("/good").await.expect("an answer").status, 200);
+    // Of two that are there, whoever holds callers back is not gone past.
+    let gateway = Gateway::start(&settings(&[&servers[0], &servers[1]], "")).expect("it starts");
+    let before = asked();
+    for _ in 0..30 {
+        assert_eq!(gateway.client().get("/room").await.expect("an answer").status, 503);
+    }
+    assert_eq!(asked() - before, 30, "each waits in one queue");
+    let state = gateway.operator().get("/gateway").await.expect("an answer").json();
+    let ejections = |upstream: &serde_json::Value| upstream["ejections"].as_u64();
+    let upstreams = state["pools"][0]["upstreams"].as_array().expect("upstreams");
+    assert!(upstreams.iter().all(|upstream| ejections(upstream) == Some(0)), "{state}");
 }
 
 #[tokio::test]
