@@ -207,7 +207,7 @@ impl Limits {
 
     fn give(&self, permille: u32) {
         self.given_permille.store(permille, Relaxed);
-        for rule in self.rules.iter().filter(|rule| rule.config.adapts) {
+        for rule in self.rules.iter().filter(|rule| rule.config.shrinks()) {
             rule.limiter.scale(permille);
             rule.more.iter().for_each(|(_, limiter)| limiter.scale(permille));
         }
@@ -265,7 +265,7 @@ impl Limits {
                 continue;
             };
             if rule.config.announced {
-                told.add(&rule.config.name, limiter.quota(), &decision);
+                told.add(&rule.config.name, limiter.given_of(limiter.quota()), &decision);
             }
             match decision.verdict {
                 Verdict::Pass => {}

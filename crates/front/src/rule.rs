@@ -45,7 +45,7 @@ pub struct RuleConfig {
     /// Are callers told how much is left? Of what nodes share, none of them knows.
     #[serde(default = "yes")]
     pub announced: bool,
-    /// Does it shrink while the machine has too much to do?
+    /// Does it shrink while the machine has too much to do? One that blocks never does.
     #[serde(default = "yes")]
     pub adapts: bool,
 }
@@ -120,6 +120,12 @@ pub(crate) struct Key<'a> {
 }
 
 impl RuleConfig {
+    /// Whether it is given in part while the machine has too much to do. Who goes beyond a limit that blocks is taken for an attacker, and
+    /// nobody becomes one because others keep the machine busy.
+    pub(crate) const fn shrinks(&self) -> bool {
+        self.adapts && self.quota.block_ms.is_none()
+    }
+
     /// Which of its routes the request is for, if any.
     pub(crate) fn route(&self, method: &str, path: &str) -> Option<usize> {
         if self.routes.is_empty() {

@@ -164,9 +164,22 @@ fn limits_shrink_while_the_machine_is_busy_and_come_back() {
     (0..30).for_each(|_| rig.front.tend(0.95, 0, 0));
     assert_eq!(passed("a"), 1);
     assert_eq!(rig.front.state(0).given_permille, 100);
+    let told = rig.ask("GET", "/hello", "x-who: c\r\n", "");
+    assert_eq!(told.field("ratelimit-policy"), Some("\"ten\";q=1;w=36000"));
     (0..30).for_each(|_| rig.front.tend(0.2, 10, 0));
     assert_eq!(passed("a"), 9);
     assert_eq!(passed("b"), 10);
+}
+
+#[test]
+fn nobody_is_blocked_because_others_keep_the_machine_busy() {
+    let rig = start_behind(&front(
+        "[[limits.rules]]\nname = \"ten\"\nby = [\"address\"]\n\
+         quota = { algorithm = \"fixed-window\", limit = 10, window-ms = 36000000, block-ms = 60000 }",
+    ));
+    (0..30).for_each(|_| rig.front.tend(0.95, 0, 0));
+    assert!((0..10).all(|_| rig.get("/hello").status == 200));
+    assert_eq!(rig.get("/hello").status, 429);
 }
 
 #[test]
