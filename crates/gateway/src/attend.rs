@@ -64,7 +64,7 @@ async fn check(pool: Arc<Pool>, upstream: Arc<Upstream>) {
         let asked = ask(&pool, &upstream, &head, config);
         let answered = tokio::time::timeout(millis(config.answer_ms_max), asked).await;
         let why_not = match answered {
-            Ok(Ok(status)) if status.is_success() => None,
+            Ok(Ok(status)) if config.accepts(status) => None,
             Ok(Ok(status)) => Some(format!("it answered {}", status.as_u16())),
             Ok(Err(fault)) => Some(fault.in_words().to_owned()),
             Err(_) => Some(format!("no answer in {} ms", config.answer_ms_max)),

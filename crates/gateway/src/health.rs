@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 /// How an upstream is asked whether it is well.
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct HealthConfig {
     /// Nothing is asked when this is off.
     pub active: bool,
-    /// What is asked for with `GET`; any 2xx is well.
+    /// What is asked for with `GET`; any 2xx is well. At `/health`, which is asked for unless something else is named, 404 is too: a server
+    /// that never heard of it answers.
     pub path: String,
     pub interval_ms: NonZeroU32,
     /// What takes longer is not well.
@@ -21,12 +23,22 @@ pub struct HealthConfig {
     pub unhealthy_after: NonZeroU32,
 }
 
+/// What many servers have, and many have not.
+const PATH: &str = "/health";
+
+impl HealthConfig {
+    /// Does an answer say that its server is well?
+    pub(crate) fn accepts(&self, status: StatusCode) -> bool {
+        status.is_success() || (status == StatusCode::NOT_FOUND && self.path == PATH)
+    }
+}
+
 impl Default for HealthConfig {
     fn default() -> Self {
         let positive = |number| NonZeroU32::new(number).expect("a positive constant");
         Self {
             active: true,
-            path: "/health".to_owned(),
+            path: PATH.to_owned(),
             interval_ms: positive(2_000),
             answer_ms_max: positive(1_000),
             healthy_after: positive(2),
@@ -77,6 +89,17 @@ mod tests {
             .iter()
             .fold(Health::default(), |health, good| health.with(*good, &HealthConfig::default()))
             .is_well()
+    }
+
+    #[test]
+    fn a_server_that_never_heard_of_health_checks_is_well_and_one_without_the_page_that_was_named_is_not() {
+        let named = |path: &str| HealthConfig { path: path.to_owned(), ..HealthConfig::default() };
+        let (common, own) = (HealthConfig::default(), named("/ready"));
+        assert!(common.accepts(StatusCode::NO_CONTENT) && own.accepts(StatusCode::OK));
+        assert!(common.accepts(StatusCode::NOT_FOUND) && !own.accepts(StatusCode::NOT_FOUND));
+        assert!(
+            !common.accepts(StatusCode::SERVICE_UNAVAILABLE) && !common.accepts(StatusCode::UNAUTHORIZED)
+        );
     }
 
     #[test]
