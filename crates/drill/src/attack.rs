@@ -9,18 +9,28 @@ mod raw;
 mod replay;
 mod slow;
 
-use crate::ground::Ground;
+use report::Area;
+
+use crate::ground::{Ground, attempt};
+
+type Attack = fn(&mut Ground) -> anyhow::Result<()>;
+
+const ATTACKS: &[(&str, Attack)] = &[
+    ("injections", injections::run),
+    ("malformed", malformed::run),
+    ("privileges", privileges::run),
+    ("replay", replay::run),
+    ("passwords", guessing::passwords),
+    ("tokens", guessing::tokens),
+    ("slow", slow::run),
+    ("flood", flood::run),
+];
 
 /// Tries everything.
-pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
-    injections::run(ground)?;
-    malformed::run(ground)?;
-    privileges::run(ground)?;
-    replay::run(ground)?;
-    guessing::passwords(ground)?;
-    guessing::tokens(ground)?;
-    slow::run(ground)?;
-    flood::run(ground)
+pub(crate) fn run(ground: &mut Ground) {
+    for (name, attack) in ATTACKS {
+        attempt(ground, Area::Attack, name, *attack);
+    }
 }
 
 /// The lines of a list that say something.

@@ -11,6 +11,8 @@ use report::{Area, Outcome};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
+    again::again,
+    ending::ended_by,
     ground::{Ground, in_background_from, stopwatch},
     held,
 };
@@ -41,7 +43,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let seconds = load::float(ground.profile.follow_ms) / 1000.0;
     let shape =
         Shape::Open { phases: vec![Phase::constant(VOTES_PER_S, seconds)], spacing: Spacing::Poisson };
-    let votes = ground.load(vec![(ground.journey("vote")?, 1)], shape);
+    let votes = ground.load("followers", vec![(ground.journey("vote")?, 1)], shape);
     ground.screen.doing(&format!("{wanted} people follow the election"));
     let files: Vec<_> = (0..votes.threads).map(|number| votes_of(ground, &votes.names, number)).collect();
     let (following, told, last, vote_limited) = ground.block_on(async {
@@ -62,7 +64,8 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         }
         // Whoever is told how it stands follows.
         let opened = stopwatch();
-        while told.iter().any(|told| told.is_waiting()) && opened.elapsed() < OPEN_MAX {
+        while told.iter().any(|told| told.is_waiting()) && opened.elapsed() < OPEN_MAX && ended_by().is_none()
+        {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         // From now on the followers' clock is the voters'.
@@ -74,7 +77,8 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         let voted = voting.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
         let last = acknowledged(&files)?.iter().map(|(index, _)| *index).max();
         let waited = stopwatch();
-        while told.iter().any(|told| told.lacks(last)) && waited.elapsed() < TOLD_MAX {
+        while told.iter().any(|told| told.lacks(last)) && waited.elapsed() < TOLD_MAX && ended_by().is_none()
+        {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         following.abort_all();
@@ -151,7 +155,8 @@ fn acknowledged(files: &[PathBuf]) -> anyhow::Result<Vec<(u64, Duration)>> {
 /// Whether the target speaks WebSocket at all is in its description: a route that may answer 101.
 fn web_sockets(ground: &mut Ground) -> anyhow::Result<()> {
     let (name, title) = SOCKETS;
-    let description = ground.block_on(ground.client.get("/openapi.json"))?.json();
+    let description = again(async |_| ground.client.get("/openapi.json").await);
+    let description = ground.block_on(description)?.json();
     let paths = description["paths"].as_object().into_iter().flatten();
     let switching: Vec<_> = paths
         .filter(|(_, path)| path["get"]["responses"].get("101").is_some())

@@ -126,7 +126,8 @@ impl Local {
                 self.child = None;
                 bail!("the node does not start: {}", self.said());
             }
-            crate::pause::sleep(LOOK_EVERY);
+            load::ending::go_on()?;
+            load::pause::sleep(LOOK_EVERY);
         }
         Ok(())
     }

@@ -12,7 +12,11 @@ use std::{
 use anyhow::Context;
 use ledger::{checkpoint::Checkpoint, note::Note};
 
-use crate::client::Client;
+use crate::{
+    client::{Answer, Client},
+    ground::stopwatch,
+    put_off::later,
+};
 
 const EVERY: Duration = Duration::from_millis(250);
 /// Checkpoints that are kept, at most: then every second one is forgotten.
@@ -45,10 +49,16 @@ impl Observer {
         let watch = move || {
             runtime.block_on(async {
                 while !ended.load(Ordering::Relaxed) {
-                    if let Ok(one) = look(&client).await {
+                    let answer = client.get(PATH).await;
+                    let wait = answer.as_ref().ok().and_then(|answer| later(answer.status, &answer.fields));
+                    if let Ok(one) = answer.and_then(|answer| read(&answer)) {
                         keep(&kept, one);
                     }
-                    tokio::time::sleep(EVERY).await;
+                    // Whoever asks on while they are blocked is blocked for longer, and all others of this machine with them.
+                    let again = stopwatch();
+                    while !ended.load(Ordering::Relaxed) && again.elapsed() < wait.unwrap_or(EVERY) {
+                        tokio::time::sleep(EVERY).await;
+                    }
                 }
             });
         };
@@ -92,7 +102,10 @@ fn keep(kept: &Mutex<Vec<Seen>>, one: Seen) {
 
 /// The newest checkpoint, as it is told.
 pub(crate) async fn look(client: &Client) -> anyhow::Result<Seen> {
-    let answer = client.get(PATH).await?;
+    read(&client.get(PATH).await?)
+}
+
+fn read(answer: &Answer) -> anyhow::Result<Seen> {
     anyhow::ensure!(answer.status == 200, "{PATH} gave {}", answer.status);
     let note = String::from_utf8(answer.bytes.to_vec()).context("a checkpoint is text")?;
     let checkpoint = Checkpoint::parse(Note::parse(note.as_bytes())?.text())?;

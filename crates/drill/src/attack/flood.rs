@@ -25,8 +25,8 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let constant =
         |per_s| Shape::Open { phases: vec![Phase::constant(per_s, seconds)], spacing: Spacing::Poisson };
     let journey = ground.journey("validate-session")?;
-    let honest = ground.load(vec![(Arc::clone(&journey), 1)], constant(HONEST_PER_S));
-    let mut flood = ground.load(vec![(journey, 1)], constant(ground.profile.flood_per_s));
+    let honest = ground.load("beside a flood", vec![(Arc::clone(&journey), 1)], constant(HONEST_PER_S));
+    let mut flood = ground.load("a flood", vec![(journey, 1)], constant(ground.profile.flood_per_s));
     let addresses = addresses(ground.profile.flood_per_s);
     flood.from = (1..=addresses).map(|last| Ipv4Addr::new(127, 66, 250, last)).collect();
     flood.threads = 1;

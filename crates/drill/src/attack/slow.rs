@@ -7,6 +7,7 @@ use load::{Live, Phase, Shape, Spacing, float};
 use report::{Area, Outcome};
 
 use crate::{
+    ending,
     ground::{Ground, in_background, stopwatch},
     pause,
 };
@@ -24,7 +25,11 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let seconds = float(ground.profile.attack_ms) / 1000.0;
     let phases = vec![Phase::constant(HONEST_PER_S, seconds)];
     let journey = ground.journey("validate-session")?;
-    let load = ground.load(vec![(journey, 1)], Shape::Open { phases, spacing: Spacing::Poisson });
+    let load = ground.load(
+        "beside slow callers",
+        vec![(journey, 1)],
+        Shape::Open { phases, spacing: Spacing::Poisson },
+    );
     let target = ground.target.clone();
     let (mut slow, mut untaken) = (Vec::new(), None);
     for number in 0..SLOW {
@@ -43,7 +48,7 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         target.host
     );
     let mut at = 0;
-    while stopwatch.elapsed().as_secs_f64() < seconds {
+    while ending::ended_by().is_none() && stopwatch.elapsed().as_secs_f64() < seconds {
         let byte = *text.as_bytes().get(at).unwrap_or(&b'a');
         slow.retain_mut(|stream| stream.write_all(&[byte]).and_then(|()| stream.flush()).is_ok());
         at += 1;

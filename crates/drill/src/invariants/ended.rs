@@ -41,7 +41,7 @@ async fn end(client: &Client, path: &str, against: &mut Vec<String>) -> anyhow::
     if before.status != 200 {
         against.push(format!("a new token gave {}", before.status));
     }
-    crate::client::expect(client.send(Method::DELETE, path, None).await?, 204, "signing out")?;
+    load::client::expect(client.send(Method::DELETE, path, None).await?, 204, "signing out")?;
     for _ in 0..TRIES {
         let after = client.get("/api/v1/session").await?;
         if after.status != 401 {
