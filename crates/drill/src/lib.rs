@@ -19,6 +19,7 @@ mod options;
 mod preflight;
 mod probe;
 mod profile;
+pub mod routes;
 mod run;
 mod screen;
 mod secret;
