@@ -75,7 +75,7 @@ async fn continues(client: &Client, old: &Seen, new: &Seen) -> anyhow::Result<()
         Vec::new()
     } else {
         let path = format!("/ledger/identity/consistency?from={}&to={}", from.size(), to.size());
-        let answer = load::client::expect(client.get(&path).await?, 200, "asking for a proof")?;
+        let answer = crate::client::expect(client.get(&path).await?, 200, "asking for a proof")?;
         serde_json::from_value(answer.json()["consistencyProof"].clone()).context("there is no proof")?
     };
     verify_consistency(from.size(), from.root(), to.size(), to.root(), &proof)?;

@@ -71,7 +71,7 @@ async fn prove(auditor: &Client, one: &Acknowledgement, keys: Option<&LedgerKeys
         tries += 1;
         // A checkpoint covers it within a second.
         if answer.status == 200 || tries == TRIES {
-            break load::client::expect(answer, 200, "asking for it")?.json();
+            break crate::client::expect(answer, 200, "asking for it")?.json();
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     };

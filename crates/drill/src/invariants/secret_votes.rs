@@ -189,7 +189,7 @@ fn verified(secret: &Secret, url: &str) -> anyhow::Result<()> {
         if said.is_ok() || began.elapsed() > Duration::from_secs(30) {
             return said;
         }
-        load::ending::go_on()?;
-        load::pause::sleep(LOOK_EVERY);
+        crate::ending::go_on()?;
+        crate::pause::sleep(LOOK_EVERY);
     }
 }
