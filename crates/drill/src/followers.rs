@@ -106,15 +106,11 @@ fn judge(
     let dropped = count(|told| told.ended() == Some(Ended::Dropped));
     let lacking = told.iter().filter(|told| told.ended().is_none() && told.lacks(last)).count();
     let detail = format!(
-        "{} of {wanted} followed to the end ({} refused, {dropped} dropped) while {} votes were cast; of a vote half heard \
-         {:.0} ms after its voter, 99 of 100 after {:.0} ms, and the last of all after {:.0} ms at the median and {:.0} ms at the most",
+        "{} of {wanted} followed to the end ({} refused, {dropped} dropped) while {} votes were cast; {}",
         wanted - refused - limited - dropped,
         refused + limited,
         votes.len(),
-        lateness.of_all_ms(0.5),
-        lateness.of_all_ms(0.99),
-        lateness.of_the_last_ms(0.5),
-        lateness.of_the_last_ms(1.0)
+        heard(lateness)
     );
     let mut against = Vec::new();
     for (count, what) in [
@@ -136,6 +132,21 @@ fn judge(
         return ground.found(Area::Volume, NAME, TITLE, Outcome::Invalid, detail, against);
     }
     ground.judged(Area::Volume, NAME, TITLE, detail, against);
+}
+
+/// How late votes were heard of; where none was, there is no figure.
+fn heard(lateness: &Lateness) -> String {
+    if lateness.is_empty() {
+        return "nobody heard of a vote, so how late is not known".to_owned();
+    }
+    format!(
+        "of a vote half heard {:.0} ms after its voter, 99 of 100 after {:.0} ms, and the last of all after {:.0} ms at the median and \
+         {:.0} ms at the most",
+        lateness.of_all_ms(0.5),
+        lateness.of_all_ms(0.99),
+        lateness.of_the_last_ms(0.5),
+        lateness.of_the_last_ms(1.0)
+    )
 }
 
 fn votes_of(ground: &Ground, names: &str, thread: usize) -> PathBuf {
@@ -169,4 +180,15 @@ fn web_sockets(ground: &mut Ground) -> anyhow::Result<()> {
     };
     ground.skipped(Area::Volume, name, title, why);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_heard_of_was_not_heard_of_at_once() {
+        let nobody = Lateness::of(&[(0, Duration::ZERO)], Duration::ZERO, &[Told::default()]);
+        assert!(heard(&nobody).contains("not known") && !heard(&nobody).contains("ms"), "{}", heard(&nobody));
+    }
 }

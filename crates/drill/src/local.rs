@@ -126,8 +126,8 @@ impl Local {
                 self.child = None;
                 bail!("the node does not start: {}", self.said());
             }
-            load::ending::go_on()?;
-            load::pause::sleep(LOOK_EVERY);
+            crate::ending::go_on()?;
+            crate::pause::sleep(LOOK_EVERY);
         }
         Ok(())
     }

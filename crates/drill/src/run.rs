@@ -64,7 +64,9 @@ pub fn drill(options: &DrillOptions) -> anyhow::Result<bool> {
     let machine = preflight::machine();
     let mut found = preflight::findings(&machine, options.local, history.path());
     if options.target.is_some() {
-        found.push(preflight::address(&target(options, None)?)?);
+        let target = target(options, None)?;
+        preflight::not_for_operators(&target)?;
+        found.push(preflight::address(&target)?);
     }
     tell(&machine, &found);
     agree(options)?;

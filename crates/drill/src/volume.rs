@@ -170,7 +170,7 @@ fn search(
         load.patience = SEARCH_PATIENCE;
         wait_out(ground);
         let ran = ground.run(&format!("{} at {rate:.0} a second", journey.title), load)?;
-        load::ending::go_on()?;
+        crate::ending::go_on()?;
         search.tried(Trial {
             offered_per_s: rate,
             good_per_s: ran.goodput_per_s(),

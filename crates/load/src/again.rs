@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ending, put_off::Limited};
+use crate::ending;
 
 /// How often in all, and after how long.
 const TRIES: usize = 4;
@@ -19,10 +19,7 @@ pub async fn again<T>(mut work: impl AsyncFnMut(usize) -> anyhow::Result<T>) -> 
         let done = work(number).await;
         number += 1;
         match done {
-            // What was put off was waited for already.
-            Err(error) if number < TRIES && error.downcast_ref::<Limited>().is_none() => {
-                tokio::time::sleep(AFTER).await;
-            }
+            Err(_) if number < TRIES => tokio::time::sleep(AFTER).await,
             done => return done,
         }
     }
@@ -45,11 +42,5 @@ mod tests {
             [tried(0).await, tried(1).await, tried(3).await, tried(4).await],
             [Some(0), Some(1), Some(3), None]
         );
-        let mut asked = 0;
-        let limited = again(async |_| {
-            asked += 1;
-            Err::<(), _>(Limited("too often".to_owned()).into())
-        });
-        assert!(limited.await.is_err() && asked == 1);
     }
 }

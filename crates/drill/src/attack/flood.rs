@@ -1,4 +1,4 @@
-//! A flood: a few networks that ask more than all honest people together. They are held back, the honest are served.
+//! A flood: some addresses that ask more than all honest people together. They are held back, the honest are served.
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -8,7 +8,7 @@ use report::{Area, Outcome};
 use crate::ground::{Ground, in_background};
 
 const NAME: &str = "attack/flood";
-const TITLE: &str = "Honest people are served while a few networks flood the target";
+const TITLE: &str = "Honest people are served while others flood the target";
 const HONEST_PER_S: f64 = 50.0;
 /// What one of the flood's addresses asks a second at least: twice as much as by default one may.
 const PER_ADDRESS_PER_S: f64 = 2_000.0;
@@ -39,9 +39,10 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let (counts, flooded) = (honest.record.counts, flood.record.counts);
     let share = float(counts.good) / float(counts.offered.max(1));
     let detail = format!(
-        "{} requests from {addresses} addresses, of which {} were turned away and {} had no answer; {} of {} honest ones were served, \
+        "{} requests from {addresses} address{}, of which {} were turned away and {} had no answer; {} of {} honest ones were served, \
          p99 {:.0} ms",
         flooded.offered,
+        if addresses == 1 { "" } else { "es" },
         flooded.refused,
         flooded.unknown,
         counts.good,

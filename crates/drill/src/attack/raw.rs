@@ -26,7 +26,7 @@ pub(super) fn address(ground: &Ground, number: u8) -> Option<Ipv4Addr> {
 
 /// Connects from an address.
 pub(super) fn connect(target: &Target, from: Option<Ipv4Addr>) -> anyhow::Result<Line> {
-    load::ending::go_on()?;
+    crate::ending::go_on()?;
     blocking::connect(target, from, PATIENCE)
 }
 
@@ -59,14 +59,14 @@ pub(super) fn tried(ground: &Ground, from: Option<Ipv4Addr>, bytes: &[u8]) -> an
         if let Some(wait) =
             ground.client.wait(status.unwrap_or_default(), field(&answer, "retry-after").as_deref())
         {
-            load::pause::sleep(wait);
+            crate::pause::sleep(wait);
             continue;
         }
         tries += 1;
         if tries == TRIES || !status.is_some_and(super::is_put_off) {
             return Ok(status);
         }
-        load::pause::sleep(AGAIN_AFTER);
+        crate::pause::sleep(AGAIN_AFTER);
     }
 }
 

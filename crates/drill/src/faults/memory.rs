@@ -107,7 +107,7 @@ fn is_remembered(
 ) -> anyhow::Result<bool> {
     let began = stopwatch();
     loop {
-        load::ending::go_on()?;
+        crate::ending::go_on()?;
         *ended |= !local.runs();
         local.revive()?;
         let signed_in = ground.block_on(async {

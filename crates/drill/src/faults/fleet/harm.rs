@@ -133,7 +133,7 @@ impl Fleet {
             well?.into_iter().max()
         };
         while all().is_none()
-            && load::ending::ended_by().is_none()
+            && crate::ending::ended_by().is_none()
             && self.stopwatch.elapsed() < to + PATIENCE
         {
             pause::sleep(LOOK_EVERY);
