@@ -362,3 +362,15 @@ pub(crate) async fn staff(client: &Client, local: &Local) -> anyhow::Result<Staf
 pub(crate) fn stopwatch() -> Stopwatch {
     Clock::System.stopwatch()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_has_its_callers_by_its_name_however_many_came_before() {
+        assert_eq!(seed_of(7, "volume/vote"), seed_of(7, "volume/vote"));
+        let others = [seed_of(7, "volume/register"), seed_of(8, "volume/vote")];
+        assert!(!others.contains(&seed_of(7, "volume/vote")));
+    }
+}

@@ -111,3 +111,38 @@ fn read(answer: &Answer) -> anyhow::Result<Seen> {
     let checkpoint = Checkpoint::parse(Note::parse(note.as_bytes())?.text())?;
     Ok(Seen { note, checkpoint })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        sync::atomic::AtomicUsize,
+    };
+
+    use load::target::Target;
+
+    use super::*;
+
+    #[test]
+    fn who_is_blocked_does_not_ask_on_and_ends_at_once_all_the_same() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let target = Target::at(listener.local_addr().expect("an address"));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let _read = stream.read(&mut [0; 4096]);
+                counted.fetch_add(1, Ordering::Relaxed);
+                let head =
+                    "HTTP/1.1 429 Wait\r\nretry-after: 60\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+                stream.write_all(head.as_bytes()).expect("somebody reads it");
+            }
+        });
+        let observer = Observer::begin(&Client::new(&target)).expect("it begins");
+        crate::pause::sleep(EVERY * 6);
+        let began = stopwatch();
+        assert!(observer.end().is_empty() && began.elapsed() < EVERY * 4);
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+}

@@ -29,6 +29,42 @@ pub const STRANGERS: &[(&str, &str, &[&str])] = &[
     ("officer", "staff", &["officer"]),
 ];
 
+/// An election that needs nobody else.
+const POLL: &str = r#"{"title":{"en":"Tea"},"secret":false,"contests":[{"contestId":"a","title":{"en":"A"},"form":{"kind":"plurality"},"count":"most","options":[{"optionId":"a","title":{"en":"A"}}]}]}"#;
+
+/// Bodies that each route reads before it can know whether the caller may.
+const BODIES: &[(&str, &str)] = &[
+    ("POST /api/v1/elections", POLL),
+    ("PUT /api/v1/elections/{id}", POLL),
+    ("POST /api/v1/elections/{id}/roll", r#"{"voters":[{"userId":"ada"}]}"#),
+    ("POST /api/v1/elections/{id}/ceremony/{step}", r#"{"attempt":1,"bytes":""}"#),
+    ("POST /api/v1/elections/{id}/decryption", r#"{"partials":[]}"#),
+    ("POST /api/v1/voting/token", r#"{"electionId":"0198f1de-8b70-7c4e-9f3a-6a2b1c3d4e5f"}"#),
+    (
+        "POST /api/v1/voting/submit",
+        r#"{"electionId":"0198f1de-8b70-7c4e-9f3a-6a2b1c3d4e5f","token":"a","selections":[]}"#,
+    ),
+    ("POST /api/v1/waiting-rooms/{room}/close", r#"{"reason":"sold-out"}"#),
+    (
+        "PUT /api/v1/persons/{person_id}/standing",
+        r#"{"kind":"staff","roles":["administrator"],"disabled":false}"#,
+    ),
+    (
+        "PUT /api/v1/persons/{person_id}/password",
+        r#"{"userId":"ada","new":"a lighthouse keeper counts the waves"}"#,
+    ),
+    (
+        "POST /api/v1/persons/{person_id}/device-keys",
+        r#"{"algorithm":"Ed25519","publicKey":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+    ),
+];
+
+/// A body that a route reads before it can know whether the caller may, by its method and path.
+#[must_use]
+pub fn body_of(route: &str) -> Option<&'static str> {
+    BODIES.iter().find(|(of, _)| *of == route).map(|(_, body)| *body)
+}
+
 impl Route {
     /// One that is for nobody who is tried here.
     pub(crate) const fn guarded(method: String, path: String) -> Self {

@@ -92,6 +92,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_is_put_off_comes_again_when_they_were_told_to() {
+        let mut fields = HeaderMap::new();
+        assert_eq!(later(429, &fields), None);
+        fields.insert(header::RETRY_AFTER, "60".parse().expect("a value"));
+        assert_eq!(later(429, &fields), Some(Duration::from_secs(60) + AND));
+        assert_eq!(later(200, &fields), None);
+        fields.insert(header::RETRY_AFTER, "86400".parse().expect("a value"));
+        assert_eq!(later(503, &fields), Some(ONE_MAX + AND));
+    }
+
+    #[test]
     fn what_is_put_off_is_waited_for_within_bounds() {
         let waits = Waits::default();
         for (status, retry_after) in

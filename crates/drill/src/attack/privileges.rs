@@ -9,7 +9,7 @@ use super::{answered, is_put_off, is_refused};
 use crate::{
     client::{Client, expect},
     ground::{Ground, PASSWORD, citizen, device, sign_in, sign_in_device},
-    routes::{self, Route, STRANGERS},
+    routes::{self, Route, STRANGERS, body_of},
 };
 
 const NAME: &str = "attack/privileges";
@@ -179,7 +179,8 @@ fn routes_of(described: &Value) -> (Vec<Tried>, Vec<String>) {
     let known = routes::routes();
     for route in known.iter().filter(|route| route.is_guarded()) {
         let operation = &described["paths"][&route.path][route.method.to_lowercase()];
-        tried.push(Tried { body: example(described, operation), route: route.clone() });
+        let own = || serde_json::from_str(body_of(&format!("{} {}", route.method, route.path))?).ok();
+        tried.push(Tried { body: example(described, operation).or_else(own), route: route.clone() });
     }
     for (path, operations) in described["paths"].as_object().into_iter().flatten() {
         for (method, operation) in operations.as_object().into_iter().flatten() {

@@ -237,8 +237,10 @@ fn a_drill_that_is_ended_says_what_it_measured_and_leaves_nothing() {
     let text: serde_json::Value = serde_json::from_slice(&text).expect("a report");
     assert_eq!((&text["verdict"]["word"], &text["run"]["endedBy"]), (&json!("open"), &json!("Ctrl-C")));
     assert!(text["verdict"]["passed"].as_u64() > Some(0), "{}", text["verdict"]);
-    let left: Vec<_> = std::fs::read_dir(folders.path()).expect("it is there").flatten().collect();
-    assert_eq!(left.len(), 1, "{left:?}");
+    let left = std::fs::read_dir(folders.path()).expect("it is there").flatten();
+    let left: Vec<_> = left.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    // Which ports are taken is written down for all who start something on this machine.
+    assert!(left.iter().all(|name| ["report", "holdfast-ports"].contains(&name.as_str())), "{left:?}");
 }
 
 /// Answers before they are synced are lost when the machine stops: this disk forgets what was not synced.

@@ -2,42 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use drill::routes::{Route, STRANGERS, routes};
+use drill::routes::{Route, STRANGERS, body_of, routes};
 use http::Method;
 use rig::{Answer, Client, Server, ServerOptions};
 use serde_json::Value;
 
 use crate::{Folder, PASSWORD};
-
-/// An election that needs nobody else.
-const POLL: &str = r#"{"title":{"en":"Tea"},"secret":false,"contests":[{"contestId":"a","title":{"en":"A"},"form":{"kind":"plurality"},"count":"most","options":[{"optionId":"a","title":{"en":"A"}}]}]}"#;
-
-/// Bodies that each route reads before it can know whether the caller may.
-const BODIES: &[(&str, &str)] = &[
-    ("POST /api/v1/elections", POLL),
-    ("PUT /api/v1/elections/{id}", POLL),
-    ("POST /api/v1/elections/{id}/roll", r#"{"voters":[{"userId":"ada"}]}"#),
-    ("POST /api/v1/elections/{id}/ceremony/{step}", r#"{"attempt":1,"bytes":""}"#),
-    ("POST /api/v1/elections/{id}/decryption", r#"{"partials":[]}"#),
-    ("POST /api/v1/voting/token", r#"{"electionId":"0198f1de-8b70-7c4e-9f3a-6a2b1c3d4e5f"}"#),
-    (
-        "POST /api/v1/voting/submit",
-        r#"{"electionId":"0198f1de-8b70-7c4e-9f3a-6a2b1c3d4e5f","token":"a","selections":[]}"#,
-    ),
-    ("POST /api/v1/waiting-rooms/{room}/close", r#"{"reason":"sold-out"}"#),
-    (
-        "PUT /api/v1/persons/{person_id}/standing",
-        r#"{"kind":"staff","roles":["administrator"],"disabled":false}"#,
-    ),
-    (
-        "PUT /api/v1/persons/{person_id}/password",
-        r#"{"userId":"ada","new":"a lighthouse keeper counts the waves"}"#,
-    ),
-    (
-        "POST /api/v1/persons/{person_id}/device-keys",
-        r#"{"algorithm":"Ed25519","publicKey":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
-    ),
-];
 
 pub(crate) fn served_routes() -> BTreeSet<String> {
     let description = serde_json::to_value(server::openapi()).expect("it has a JSON form");
@@ -103,7 +73,7 @@ async fn status(client: &Client, route: &str, victim: &str) -> u16 {
         .replace("{c}", "000")
         .replace("{d}", "000")
         .replace("{index}", "0");
-    let body = BODIES.iter().find(|(of, _)| *of == route).map(|(_, body)| *body);
+    let body = body_of(route);
     let kind = if body.is_some() { "application/json" } else { "" };
     let method: Method = method.parse().expect("a method");
     let answer = client.send(method, &path, kind, body.unwrap_or_default().into()).await.expect("an answer");
