@@ -93,7 +93,8 @@ fn one(ground: &mut Ground, volume: &Volume) -> anyhow::Result<LoadResult> {
     wait_out(ground);
     let ran = ground.run(&journey.title, load)?;
     let limited = ground.limited(&ran);
-    let mut result = told(&journey.name, &journey.title, &describe(&volume.phases), &ran);
+    let mut result =
+        told(&journey.name, &journey.title, &format!("Poisson, {}", Phase::told(&volume.phases)), &ran);
     let counts = &ran.record.counts;
     let excused = if limited.is_some() { counts.limited } else { 0 };
     let against = against(&result, excused, &ran.record.wrong, volume.p99_ms_max);
@@ -240,20 +241,6 @@ pub(crate) fn told(journey: &str, title: &str, shape: &str, ran: &Ran) -> LoadRe
         generator_busy: ran.busy,
         invalid: ran.invalid(),
     }
-}
-
-fn describe(phases: &[Phase]) -> String {
-    let parts = phases.iter().map(|phase| {
-        if (phase.from_per_s - phase.to_per_s).abs() < f64::EPSILON {
-            format!("{:.0} a second for {:.0} s", phase.to_per_s, phase.seconds)
-        } else {
-            format!(
-                "from {:.0} to {:.0} a second in {:.0} s",
-                phase.from_per_s, phase.to_per_s, phase.seconds
-            )
-        }
-    });
-    format!("Poisson, {}", parts.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

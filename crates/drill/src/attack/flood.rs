@@ -37,7 +37,6 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let panicked = |_| anyhow::anyhow!("the load panicked");
     let (flood, honest) = (flood.join().map_err(panicked)??, honest.join().map_err(panicked)??);
     let (counts, flooded) = (honest.record.counts, flood.record.counts);
-    let share = float(counts.good) / float(counts.offered.max(1));
     let detail = format!(
         "{} requests from {addresses} address{}, of which {} were turned away and {} had no answer; {} of {} honest ones were served, \
          p99 {:.0} ms",
@@ -49,10 +48,7 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         counts.offered,
         honest.record.latency_ms(99.0)
     );
-    let against: Vec<_> = (share < GOOD_SHARE_MIN)
-        .then(|| format!("only {:.1} % were served", share * 100.0))
-        .into_iter()
-        .collect();
+    let against = super::unserved(&honest, ground.local.is_some(), GOOD_SHARE_MIN);
     let dry = flood.invalid().or_else(|| no_flood(flooded));
     match ground.invalid(&honest).or(dry) {
         Some(why) => ground.found(Area::Attack, NAME, TITLE, Outcome::Invalid, why, against),

@@ -56,7 +56,6 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     }
     let ran = running.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
     let counts = ran.record.counts;
-    let share = float(counts.good) / float(counts.offered.max(1));
     let detail = format!(
         "{began} slow callers, of whom the target had sent away {} in the end; {} of {} honest ones were served, p99 {:.0} ms",
         began - slow.len(),
@@ -64,10 +63,7 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         counts.offered,
         ran.record.latency_ms(99.0)
     );
-    let against: Vec<_> = (share < GOOD_SHARE_MIN)
-        .then(|| format!("only {:.1} % were served", share * 100.0))
-        .into_iter()
-        .collect();
+    let against = super::unserved(&ran, ground.local.is_some(), GOOD_SHARE_MIN);
     let few = (began < SLOW_MIN).then(|| {
         let why = untaken.as_deref().unwrap_or("nobody says why");
         format!("only {began} of {SLOW} slow callers could connect: {why}")
