@@ -272,15 +272,7 @@ impl Liar {
                 let (_, first) = self.first(path, status, bytes);
                 (first != bytes && self.turn()).then_some((status, first))
             }
-            Lie::GuardsNothing if path == "/openapi.json" => changed(&|body| {
-                let operations =
-                    body["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
-                for operation in
-                    operations.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut())
-                {
-                    operation.as_object_mut().map(|operation| operation.remove("security"));
-                }
-            }),
+            Lie::GuardsNothing if path == "/openapi.json" => changed(&calls_nothing_guarded),
             Lie::GuardsNothing if path == "/api/v1/queues" => Some((StatusCode::OK, Bytes::from("{}"))),
             Lie::Forgets
             | Lie::LosesAnUpdate
@@ -304,5 +296,13 @@ impl Liar {
             | Lie::GuardsNothing
             | Lie::RefusesSome => None,
         }
+    }
+}
+
+/// A description in which no route says that it wants a token.
+fn calls_nothing_guarded(description: &mut Value) {
+    let paths = description["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    for operation in paths.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut()) {
+        operation.as_object_mut().map(|operation| operation.remove("security"));
     }
 }
