@@ -9,18 +9,29 @@ mod raw;
 mod replay;
 mod slow;
 
-use crate::ground::Ground;
+use load::{Ran, float};
+use report::Area;
+
+use crate::ground::{Ground, attempt};
+
+type Attack = fn(&mut Ground) -> anyhow::Result<()>;
+
+const ATTACKS: &[(&str, Attack)] = &[
+    ("injections", injections::run),
+    ("malformed", malformed::run),
+    ("privileges", privileges::run),
+    ("replay", replay::run),
+    ("passwords", guessing::passwords),
+    ("tokens", guessing::tokens),
+    ("slow", slow::run),
+    ("flood", flood::run),
+];
 
 /// Tries everything.
-pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
-    injections::run(ground)?;
-    malformed::run(ground)?;
-    privileges::run(ground)?;
-    replay::run(ground)?;
-    guessing::passwords(ground)?;
-    guessing::tokens(ground)?;
-    slow::run(ground)?;
-    flood::run(ground)
+pub(crate) fn run(ground: &mut Ground) {
+    for (name, attack) in ATTACKS {
+        attempt(ground, Area::Attack, name, *attack);
+    }
 }
 
 /// The lines of a list that say something.
@@ -40,6 +51,16 @@ async fn answered(ask: impl AsyncFn() -> anyhow::Result<u16>) -> anyhow::Result<
     ask().await
 }
 
+/// What speaks against a target that should have served honest people meanwhile. A late generator says nothing of it; of a limit on the
+/// drill's address, which attackers of a target elsewhere share with the honest, those say nothing who met it.
+fn unserved(ran: &Ran, local: bool, share_min: f64) -> Vec<String> {
+    let counts = &ran.record.counts;
+    let asked = counts.offered - if local { 0 } else { counts.limited };
+    let share = float(counts.good) / float(asked.max(1));
+    let unserved = ran.invalid().is_none() && asked > 0 && share < share_min;
+    unserved.then(|| format!("only {:.1} % were served", share * 100.0)).into_iter().collect()
+}
+
 /// Did the target say nothing but that it has no time? What was not looked at was not tried.
 const fn is_put_off(status: u16) -> bool {
     matches!(status, 429 | 503)
@@ -52,7 +73,21 @@ const fn is_refused(status: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use load::{Counts, Record};
+
     use super::*;
+
+    #[test]
+    fn who_met_a_limit_on_the_drills_address_speaks_against_no_target_elsewhere() {
+        let counts = Counts { offered: 100, good: 20, refused: 80, limited: 80, ..Counts::default() };
+        let record = Record { counts, ..Record::default() };
+        let mut ran = Ran { record, busy: 0.1, took: std::time::Duration::from_secs(1) };
+        assert!(unserved(&ran, false, 0.95).is_empty() && unserved(&ran, true, 0.95).len() == 1);
+        ran.record.counts.limited = 40;
+        assert_eq!(unserved(&ran, false, 0.95).len(), 1);
+        ran.record.taken_up(std::time::Duration::ZERO, std::time::Duration::from_secs(1));
+        assert!(unserved(&ran, false, 0.95).is_empty(), "the generator was late");
+    }
 
     #[test]
     fn who_has_no_time_has_refused_nothing() {

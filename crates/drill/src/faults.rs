@@ -18,6 +18,7 @@ use load::proxy::Proxy;
 use report::{Area, Band, FaultResult, Outcome};
 
 use crate::{
+    ending,
     ground::{Ground, in_background, stopwatch},
     pause,
     probe::{self, Asked, Probe},
@@ -89,7 +90,8 @@ fn node(ground: &mut Ground, broken: &mut Broken) -> anyhow::Result<()> {
         journeys.push((ground.journey("vote")?, 3));
     }
     let phases = vec![Phase::constant(ground.profile.fault_per_s, LONG_S)];
-    let mut load = ground.load(journeys, Shape::Open { phases, spacing: Spacing::Poisson });
+    let mut load =
+        ground.load("while things are broken", journeys, Shape::Open { phases, spacing: Spacing::Poisson });
     load.target = behind.clone();
     let live = Arc::new(Live::default());
     let stopwatch = stopwatch();
@@ -142,12 +144,14 @@ fn one(
     let waited =
         waited_for_cores(ground).zip(waited_before).map(|(after, before)| after.saturating_sub(before));
     (fault.end)(ground, proxy).with_context(|| format!("cannot take back: {}", fault.title))?;
+    ending::go_on()?;
     let patience = Duration::from_millis(ground.profile.recovery_ms_max);
     let mut well = None;
-    while well.is_none() && stopwatch.elapsed() < to + patience {
+    while well.is_none() && ending::ended_by().is_none() && stopwatch.elapsed() < to + patience {
         pause::sleep(LOOK_EVERY);
         well = probe.well_since(to);
     }
+    ending::go_on()?;
     let during: Vec<_> =
         probe.since(from).into_iter().filter(|asked| asked.at < to.saturating_sub(LOOK_EVERY)).collect();
     let (bit, seen) = bitten(fault.bite, &during, before, (from, to), waited);

@@ -11,6 +11,8 @@ use report::{Area, Outcome};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
+    again::again,
+    ending::ended_by,
     ground::{Ground, in_background_from, stopwatch},
     held,
 };
@@ -41,7 +43,7 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let seconds = load::float(ground.profile.follow_ms) / 1000.0;
     let shape =
         Shape::Open { phases: vec![Phase::constant(VOTES_PER_S, seconds)], spacing: Spacing::Poisson };
-    let votes = ground.load(vec![(ground.journey("vote")?, 1)], shape);
+    let votes = ground.load("followers", vec![(ground.journey("vote")?, 1)], shape);
     ground.screen.doing(&format!("{wanted} people follow the election"));
     let files: Vec<_> = (0..votes.threads).map(|number| votes_of(ground, &votes.names, number)).collect();
     let (following, told, last, vote_limited) = ground.block_on(async {
@@ -62,7 +64,8 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         }
         // Whoever is told how it stands follows.
         let opened = stopwatch();
-        while told.iter().any(|told| told.is_waiting()) && opened.elapsed() < OPEN_MAX {
+        while told.iter().any(|told| told.is_waiting()) && opened.elapsed() < OPEN_MAX && ended_by().is_none()
+        {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         // From now on the followers' clock is the voters'.
@@ -74,7 +77,8 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         let voted = voting.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
         let last = acknowledged(&files)?.iter().map(|(index, _)| *index).max();
         let waited = stopwatch();
-        while told.iter().any(|told| told.lacks(last)) && waited.elapsed() < TOLD_MAX {
+        while told.iter().any(|told| told.lacks(last)) && waited.elapsed() < TOLD_MAX && ended_by().is_none()
+        {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         following.abort_all();
@@ -102,15 +106,11 @@ fn judge(
     let dropped = count(|told| told.ended() == Some(Ended::Dropped));
     let lacking = told.iter().filter(|told| told.ended().is_none() && told.lacks(last)).count();
     let detail = format!(
-        "{} of {wanted} followed to the end ({} refused, {dropped} dropped) while {} votes were cast; of a vote half heard \
-         {:.0} ms after its voter, 99 of 100 after {:.0} ms, and the last of all after {:.0} ms at the median and {:.0} ms at the most",
+        "{} of {wanted} followed to the end ({} refused, {dropped} dropped) while {} votes were cast; {}",
         wanted - refused - limited - dropped,
         refused + limited,
         votes.len(),
-        lateness.of_all_ms(0.5),
-        lateness.of_all_ms(0.99),
-        lateness.of_the_last_ms(0.5),
-        lateness.of_the_last_ms(1.0)
+        heard(lateness)
     );
     let mut against = Vec::new();
     for (count, what) in [
@@ -134,6 +134,21 @@ fn judge(
     ground.judged(Area::Volume, NAME, TITLE, detail, against);
 }
 
+/// How late votes were heard of; where none was, there is no figure.
+fn heard(lateness: &Lateness) -> String {
+    if lateness.is_empty() {
+        return "nobody heard of a vote, so how late is not known".to_owned();
+    }
+    format!(
+        "of a vote half heard {:.0} ms after its voter, 99 of 100 after {:.0} ms, and the last of all after {:.0} ms at the median and \
+         {:.0} ms at the most",
+        lateness.of_all_ms(0.5),
+        lateness.of_all_ms(0.99),
+        lateness.of_the_last_ms(0.5),
+        lateness.of_the_last_ms(1.0)
+    )
+}
+
 fn votes_of(ground: &Ground, names: &str, thread: usize) -> PathBuf {
     ground.history.join(format!("{names}-{thread}.{VOTES_EXTENSION}"))
 }
@@ -151,7 +166,8 @@ fn acknowledged(files: &[PathBuf]) -> anyhow::Result<Vec<(u64, Duration)>> {
 /// Whether the target speaks WebSocket at all is in its description: a route that may answer 101.
 fn web_sockets(ground: &mut Ground) -> anyhow::Result<()> {
     let (name, title) = SOCKETS;
-    let description = ground.block_on(ground.client.get("/openapi.json"))?.json();
+    let description = again(async |_| ground.client.get("/openapi.json").await);
+    let description = ground.block_on(description)?.json();
     let paths = description["paths"].as_object().into_iter().flatten();
     let switching: Vec<_> = paths
         .filter(|(_, path)| path["get"]["responses"].get("101").is_some())
@@ -164,4 +180,15 @@ fn web_sockets(ground: &mut Ground) -> anyhow::Result<()> {
     };
     ground.skipped(Area::Volume, name, title, why);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_heard_of_was_not_heard_of_at_once() {
+        let nobody = Lateness::of(&[(0, Duration::ZERO)], Duration::ZERO, &[Told::default()]);
+        assert!(heard(&nobody).contains("not known") && !heard(&nobody).contains("ms"), "{}", heard(&nobody));
+    }
 }

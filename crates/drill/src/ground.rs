@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use aws_lc_rs::signature::Ed25519KeyPair;
+use aws_lc_rs::{digest, signature::Ed25519KeyPair};
 use clock::{Clock, Stopwatch};
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -23,8 +23,9 @@ use load::{
 use report::{Area, Check, Outcome};
 
 use crate::{
+    again::again,
     client::{Client, Keeper, expect},
-    election,
+    election, ending,
     ledger_keys::LedgerKeys,
     local::Local,
     profile::Profile,
@@ -95,7 +96,14 @@ impl Ground {
         detail: impl Into<String>,
         against: Vec<String>,
     ) {
-        let check = Check::new(area, name, title, outcome, detail, against);
+        let check = match ending::ended_by() {
+            // Whatever it saw may be what the end did to it.
+            Some(who) => {
+                let why = format!("the run was broken off by {who} before this was done");
+                Check::new(area, name, title, Outcome::NotExercised, why, Vec::new())
+            }
+            None => Check::new(area, name, title, outcome, detail, against),
+        };
         self.screen.check(&check);
         self.checks.push(check);
     }
@@ -138,6 +146,12 @@ impl Ground {
         ran.invalid().or_else(|| self.limited(ran))
     }
 
+    /// Sorts an error among what speaks against the target, or says nothing of it: that the drill's address asked too often.
+    pub(crate) fn sort(&self, error: &anyhow::Error, against: &mut Vec<String>, untold: &mut Vec<String>) {
+        let excused = self.local.is_none() && error.downcast_ref::<Limited>().is_some();
+        if excused { untold } else { against }.push(format!("{error:#}"));
+    }
+
     /// A check that came to no end. That is a failure, unless the target only said that the drill's address asked too often.
     pub(crate) fn broke_off(
         &mut self,
@@ -162,8 +176,8 @@ impl Ground {
         found.cloned().with_context(|| format!("there is no journey {name}"))
     }
 
-    /// A load of this profile.
-    pub(crate) fn load(&mut self, journeys: Vec<(Arc<Journey>, u32)>, shape: Shape) -> Load {
+    /// A load of this profile. Its callers are those of the seed and of what it is called, however many loads came before.
+    pub(crate) fn load(&mut self, called: &str, journeys: Vec<(Arc<Journey>, u32)>, shape: Shape) -> Load {
         self.loads += 1;
         Load {
             target: self.target.clone(),
@@ -175,7 +189,7 @@ impl Ground {
             depth: 1,
             http2: false,
             patience: Duration::from_millis(self.profile.patience_ms),
-            seed: self.seed ^ u64::from(self.loads),
+            seed: seed_of(self.seed, called),
             names: format!("{}-{}", self.names, self.loads),
             election: self.election.clone().unwrap_or_default(),
             history: Some(self.history.clone()),
@@ -202,6 +216,30 @@ impl Ground {
     }
 }
 
+/// Tries something of a part. What cannot go on has failed, and the rest is tried all the same.
+pub(crate) fn attempt(
+    ground: &mut Ground,
+    area: Area,
+    what: &str,
+    part: impl FnOnce(&mut Ground) -> anyhow::Result<()>,
+) {
+    if let Err(error) = part(ground) {
+        let name = match what {
+            "" => format!("{}/goes-on", area.title().to_lowercase()),
+            what => format!("{}/goes-on/{what}", area.title().to_lowercase()),
+        };
+        let said = ground.local.as_ref().map(Local::said).unwrap_or_default();
+        let title = format!("{}: the target could be asked to the end", name.replace("/goes-on", " "));
+        ground.broke_off((area, &name), &title, said, &error);
+    }
+}
+
+/// The seed of one load of a run.
+fn seed_of(seed: u64, called: &str) -> u64 {
+    let hash = digest::digest(&digest::SHA256, &[&seed.to_be_bytes(), called.as_bytes()].concat());
+    hash.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
 /// Runs a load on threads of its own.
 pub(crate) fn in_background(load: Load, live: &Arc<Live>) -> anyhow::Result<JoinHandle<anyhow::Result<Ran>>> {
     in_background_from(load, live, &stopwatch())
@@ -213,6 +251,7 @@ pub(crate) fn in_background_from(
     live: &Arc<Live>,
     stopwatch: &Stopwatch,
 ) -> anyhow::Result<JoinHandle<anyhow::Result<Ran>>> {
+    ending::stops(live);
     let (live, stopwatch) = (Arc::clone(live), stopwatch.clone());
     let run = move || load::run_from(&load, &live, &stopwatch);
     thread::Builder::new().name("drill-load".to_owned()).spawn(run).context("cannot start a thread")
@@ -263,16 +302,13 @@ pub(crate) async fn sign_in_password(
     client: &Client,
     user: &str,
     password: &str,
-) -> anyhow::Result<crate::client::Answer> {
+) -> anyhow::Result<load::client::Answer> {
     let body = json!({"userId": user, "credentials": password});
     client.post("/api/v1/authenticate", &body).await
 }
 
 /// Signs somebody in with their device: the whole answer.
-pub(crate) async fn sign_in_device(
-    client: &Client,
-    person: &Person,
-) -> anyhow::Result<crate::client::Answer> {
+pub(crate) async fn sign_in_device(client: &Client, person: &Person) -> anyhow::Result<load::client::Answer> {
     let challenge =
         expect(client.send(http::Method::POST, "/api/v1/challenges", None).await?, 201, "a challenge")?;
     let body = signed(person, &challenge.text("/challenge"));
@@ -290,13 +326,19 @@ pub(crate) fn signed(person: &Person, challenge: &str) -> serde_json::Value {
 /// Registers everybody whom the profile wants, and those of the staff whom a local deployment lets be made.
 pub(crate) async fn people(client: &Client, profile: &Profile, names: &str) -> anyhow::Result<People> {
     let mut people = People::default();
+    // Whether somebody was registered whose connection was lost nobody knows: the next try has another name.
+    let name = |kind: &str, number: usize, before: usize| match before {
+        0 => format!("{names}-{kind}-{number}"),
+        _ => format!("{names}-{kind}-{number}-{before}"),
+    };
     for number in 0..profile.citizens {
-        let citizen = citizen(client, &format!("{names}-citizen-{number}")).await?;
+        let citizen = again(async |before| citizen(client, &name("citizen", number, before)).await).await?;
         let option = election::OPTIONS[election::option_of(number)].to_owned();
         people.citizens.push(Person { option, ..citizen });
     }
     for number in 0..profile.devices {
-        people.devices.push(device(client, &format!("{names}-device-{number}")).await?);
+        let device = again(async |before| device(client, &name("device", number, before)).await).await?;
+        people.devices.push(device);
     }
     Ok(people)
 }
@@ -319,4 +361,16 @@ pub(crate) async fn staff(client: &Client, local: &Local) -> anyhow::Result<Staf
 /// A stopwatch of the system.
 pub(crate) fn stopwatch() -> Stopwatch {
     Clock::System.stopwatch()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_has_its_callers_by_its_name_however_many_came_before() {
+        assert_eq!(seed_of(7, "volume/vote"), seed_of(7, "volume/vote"));
+        let others = [seed_of(7, "volume/register"), seed_of(8, "volume/vote")];
+        assert!(!others.contains(&seed_of(7, "volume/vote")));
+    }
 }

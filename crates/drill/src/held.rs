@@ -108,12 +108,16 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<usize> {
         against.extend(kept.examples.iter().cloned());
     }
     let mut detail = format!(
-        "{open} of {connections} were held open, {} refused, {} dropped; {} of {} questions on them were answered, p99 {:.0} ms",
+        "{open} of {connections} were held open, {} refused, {} dropped; {} of {} questions on them were answered{}",
         kept.refused,
         kept.dropped,
         counts.good,
         counts.offered,
-        kept.record.latency_ms(99.0)
+        if counts.good == 0 {
+            String::new()
+        } else {
+            format!(", p99 {:.0} ms", kept.record.latency_ms(99.0))
+        }
     );
     if let (Some(before), Some(after), Some(each)) = (before, after, std::num::NonZeroU64::new(open as u64)) {
         let each = after.saturating_sub(before) / each;

@@ -5,7 +5,6 @@
 
 mod attack;
 mod checklist;
-mod client;
 mod compliance;
 mod election;
 mod faults;
@@ -17,15 +16,16 @@ mod ledger_keys;
 mod local;
 mod observer;
 mod options;
-mod pause;
 mod preflight;
 mod probe;
 mod profile;
-mod put_off;
+pub mod routes;
 mod run;
 mod screen;
 mod secret;
 mod volume;
 
+// Callers who take their time, and how they wait and end: the whole drill is made of them.
+use load::{again, client, ending, pause, put_off};
 pub use options::DrillOptions;
 pub use run::drill;

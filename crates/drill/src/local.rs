@@ -126,6 +126,7 @@ impl Local {
                 self.child = None;
                 bail!("the node does not start: {}", self.said());
             }
+            crate::ending::go_on()?;
             crate::pause::sleep(LOOK_EVERY);
         }
         Ok(())

@@ -12,7 +12,11 @@ use std::{
 use anyhow::Context;
 use ledger::{checkpoint::Checkpoint, note::Note};
 
-use crate::client::Client;
+use crate::{
+    client::{Answer, Client},
+    ground::stopwatch,
+    put_off::later,
+};
 
 const EVERY: Duration = Duration::from_millis(250);
 /// Checkpoints that are kept, at most: then every second one is forgotten.
@@ -45,10 +49,16 @@ impl Observer {
         let watch = move || {
             runtime.block_on(async {
                 while !ended.load(Ordering::Relaxed) {
-                    if let Ok(one) = look(&client).await {
+                    let answer = client.get(PATH).await;
+                    let wait = answer.as_ref().ok().and_then(|answer| later(answer.status, &answer.fields));
+                    if let Ok(one) = answer.and_then(|answer| read(&answer)) {
                         keep(&kept, one);
                     }
-                    tokio::time::sleep(EVERY).await;
+                    // Whoever asks on while they are blocked is blocked for longer, and all others of this machine with them.
+                    let again = stopwatch();
+                    while !ended.load(Ordering::Relaxed) && again.elapsed() < wait.unwrap_or(EVERY) {
+                        tokio::time::sleep(EVERY).await;
+                    }
                 }
             });
         };
@@ -92,9 +102,47 @@ fn keep(kept: &Mutex<Vec<Seen>>, one: Seen) {
 
 /// The newest checkpoint, as it is told.
 pub(crate) async fn look(client: &Client) -> anyhow::Result<Seen> {
-    let answer = client.get(PATH).await?;
+    read(&client.get(PATH).await?)
+}
+
+fn read(answer: &Answer) -> anyhow::Result<Seen> {
     anyhow::ensure!(answer.status == 200, "{PATH} gave {}", answer.status);
     let note = String::from_utf8(answer.bytes.to_vec()).context("a checkpoint is text")?;
     let checkpoint = Checkpoint::parse(Note::parse(note.as_bytes())?.text())?;
     Ok(Seen { note, checkpoint })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        sync::atomic::AtomicUsize,
+    };
+
+    use load::target::Target;
+
+    use super::*;
+
+    #[test]
+    fn who_is_blocked_does_not_ask_on_and_ends_at_once_all_the_same() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let target = Target::at(listener.local_addr().expect("an address"));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let _read = stream.read(&mut [0; 4096]);
+                counted.fetch_add(1, Ordering::Relaxed);
+                let head =
+                    "HTTP/1.1 429 Wait\r\nretry-after: 60\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+                stream.write_all(head.as_bytes()).expect("somebody reads it");
+            }
+        });
+        let observer = Observer::begin(&Client::new(&target)).expect("it begins");
+        crate::pause::sleep(EVERY * 6);
+        let began = stopwatch();
+        assert!(observer.end().is_empty() && began.elapsed() < EVERY * 4);
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
 }

@@ -81,6 +81,9 @@ pub struct DrillOptions {
     /// What one node costs a month.
     #[arg(long, value_name = "MONEY", default_value_t = 100.0)]
     pub(crate) node_price: f64,
+    /// How many nodes the target has, for what more of them would bear and cost.
+    #[arg(long, value_name = "N", requires = "target")]
+    pub(crate) target_nodes: Option<u64>,
     /// Print the test day's checklist for a target, and end.
     #[arg(long, requires = "target")]
     pub(crate) checklist: bool,

@@ -10,7 +10,7 @@ use report::{Finding, Machine};
 use load::target::Target;
 
 use crate::{
-    client::Client,
+    client::{Answer, Client},
     faults::{clocks, fleet},
     held,
 };
@@ -61,6 +61,27 @@ pub(crate) fn address(target: &Target) -> anyhow::Result<Finding> {
         },
     );
     Ok(Finding { name: "asking as often as a country".to_owned(), possible: limits.is_none(), detail })
+}
+
+/// Is this the port for operators, and not the one for everybody? There nothing of what is tried would say anything.
+fn is_operators(public: u16, process: &Answer) -> bool {
+    public == 404 && process.status == 200 && process.json()["pid"].is_u64()
+}
+
+/// Ends before anything is done to somebody's operators' port.
+///
+/// # Errors
+/// When it is that port.
+pub(crate) fn not_for_operators(target: &Target) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = Client::new(target);
+    let asked = runtime
+        .block_on(async { anyhow::Ok((client.get(LIMITED).await?.status, client.get("/process").await?)) });
+    // One that cannot be asked is told apart later.
+    let operators = asked.is_ok_and(|(public, process)| is_operators(public, &process));
+    let url = target.url();
+    anyhow::ensure!(!operators, "{url} is the port for operators: name the public one, which everybody asks");
+    Ok(())
 }
 
 /// The limits that an answer tells of, if it does.
@@ -146,6 +167,15 @@ pub(crate) fn findings(machine: &Machine, local: bool, data: &Path) -> Vec<Findi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_operators_port_is_told_apart_from_the_public_one() {
+        let answer =
+            |status, text: &'static str| Answer { status, fields: HeaderMap::new(), bytes: text.into() };
+        assert!(is_operators(404, &answer(200, r#"{"pid": 1, "version": "0.1.0"}"#)));
+        assert!(!is_operators(200, &answer(404, "{}")));
+        assert!(!is_operators(404, &answer(200, "a page for whatever is asked")));
+    }
 
     #[test]
     fn a_limit_on_the_drills_address_is_told_before_it_is_met() {

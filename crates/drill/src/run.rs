@@ -15,16 +15,17 @@ use load::{
     target::Target,
 };
 use report::{
-    self, Area, FORM, Finding, Flow, HEAT_MS, KneeResult, LoadResult, Machine, Moment, Report, RunInfo,
-    Signer, Timeline, Verdict, cost, targets,
+    self, Area, FORM, Finding, Flow, HEAT_MS, Machine, Moment, Report, RunInfo, Signer, Timeline, Verdict,
+    Word, cost, targets,
 };
 
 use crate::{
+    again::again,
     attack, checklist,
     client::{Client, Keeper, expect},
-    compliance, election,
+    compliance, election, ending,
     faults::{self, Broken},
-    ground::{self, Ground, Staff},
+    ground::{self, Ground, Staff, attempt},
     invariants,
     ledger_keys::LedgerKeys,
     local::{self, Local, NodeOptions},
@@ -33,7 +34,7 @@ use crate::{
     preflight,
     put_off::Waits,
     screen::{Screen, say},
-    volume,
+    volume::{self, Measured},
 };
 
 /// Parts that a drill has.
@@ -56,14 +57,24 @@ pub fn drill(options: &DrillOptions) -> anyhow::Result<bool> {
         options.local || options.target.is_some(),
         "name a target with --target, or start one with --local"
     );
+    if let Some(folder) = &options.report {
+        report::can_write(folder)?;
+    }
     let history = tempfile::tempdir().context("cannot make a folder for the history")?;
     let machine = preflight::machine();
     let mut found = preflight::findings(&machine, options.local, history.path());
     if options.target.is_some() {
-        found.push(preflight::address(&target(options, None)?)?);
+        let target = target(options, None)?;
+        preflight::not_for_operators(&target)?;
+        found.push(preflight::address(&target)?);
     }
     tell(&machine, &found);
     agree(options)?;
+    ending::listen(|who| {
+        say(&format!(
+            "{who}: what was started is stopped, and the report is written; once more ends at once"
+        ));
+    })?;
     let began_at = Clock::System.now();
     let mut ground = prepare(options, history.path())?;
     let signer = signer(options, &ground)?;
@@ -71,7 +82,8 @@ pub fn drill(options: &DrillOptions) -> anyhow::Result<bool> {
     let parts = Parts::run(&mut ground, observer, &options.only);
     ground.screen.end();
     let report = gather(options, &ground, parts, (machine, found), began_at.to_string(), &signer);
-    say(&format!("\n{}", report.verdict.summary));
+    let Report { verdict, .. } = &report;
+    say(&format!("\n{}. {}\n{}", verdict.heading(), verdict.summary, verdict.of_targets()));
     if let Some(why) = &report.no_cost {
         say(&format!("What it would cost: {why}"));
     }
@@ -79,7 +91,11 @@ pub fn drill(options: &DrillOptions) -> anyhow::Result<bool> {
         report::write(&report, folder, &signer)?;
         say(&format!("The report is in {}; it is signed with {}", folder.display(), report.signed_by.whose));
     }
-    Ok(report.verdict.held)
+    match report.verdict.word {
+        Word::Held => Ok(true),
+        Word::Failed => Ok(false),
+        Word::Open => bail!("whether the target holds is not known"),
+    }
 }
 
 fn print_checklist(options: &DrillOptions) -> anyhow::Result<bool> {
@@ -139,7 +155,7 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     let mut client = Client::new(&target).with_keeper(&keeper);
     if local.is_none() {
         // Somebody else's limits are no faults of theirs.
-        client = client.with_waits(&Waits::default());
+        client = client.with_waits(&Waits::told(screen.teller()));
     }
     let mut profile = options.profile.profile();
     profile.nodes = options.nodes.unwrap_or(profile.nodes);
@@ -159,7 +175,9 @@ fn prepare(options: &DrillOptions, history: &Path) -> anyhow::Result<Ground> {
     };
     let people = runtime.block_on(ground::people(&client, &profile, &names))?;
     let election = match &staff.officer {
-        Some(officer) => Some(runtime.block_on(election::open(officer, &people, &names))?),
+        Some(officer) => {
+            Some(runtime.block_on(again(async |_| election::open(officer, &people, &names).await))?)
+        }
         None => None,
     };
     let journeys = journeys.into_iter().map(Arc::new).collect();
@@ -223,11 +241,15 @@ fn given(options: &DrillOptions, client: &Client) -> anyhow::Result<Staff> {
 
 /// How many entries there are before anything is asked for. Checkpoints are a little behind, an auditor is not.
 async fn end_of_ledger(client: &Client, staff: &Staff) -> anyhow::Result<u64> {
-    let mut end = crate::observer::look(client).await.map_or(0, |seen| seen.checkpoint.size());
+    let mut end =
+        again(async |_| crate::observer::look(client).await).await.map_or(0, |seen| seen.checkpoint.size());
     let Some(auditor) = &staff.auditor else { return Ok(end) };
     loop {
-        let answer = auditor.get(&format!("/ledger/identity/entries?from={end}")).await?;
-        let body = expect(answer, 200, "reading the audit trail")?.json();
+        let body = again(async |_| {
+            let answer = auditor.get(&format!("/ledger/identity/entries?from={end}")).await?;
+            Ok(expect(answer, 200, "reading the audit trail")?.json())
+        });
+        let body = body.await?;
         match body["next"].as_u64() {
             Some(next) if next > end => end = next,
             _ => return Ok(end),
@@ -245,8 +267,7 @@ fn signer(options: &DrillOptions, ground: &Ground) -> anyhow::Result<Signer> {
 
 /// What the parts came to.
 struct Parts {
-    loads: Vec<LoadResult>,
-    knees: Vec<KneeResult>,
+    measured: Measured,
     broken: Option<Broken>,
     /// Nothing where acknowledgements were not compared.
     flow: Option<Flow>,
@@ -256,17 +277,16 @@ struct Parts {
 impl Parts {
     fn run(ground: &mut Ground, observer: Observer, only: &[Area]) -> Self {
         let wanted = |area: Area| only.is_empty() || only.contains(&area);
-        let mut parts =
-            Self { loads: Vec::new(), knees: Vec::new(), broken: None, flow: None, ran: Vec::new() };
+        let mut parts = Self { measured: Measured::default(), broken: None, flow: None, ran: Vec::new() };
         parts.ran.extend(Area::ALL.into_iter().filter(|area| wanted(*area)));
         if wanted(Area::Volume) {
             ground.screen.part("Volume", "failure");
-            (parts.loads, parts.knees) = attempt(ground, Area::Volume, volume::run).unwrap_or_default();
+            volume::run(ground, &mut parts.measured);
         }
         if wanted(Area::Failure) && ground.local.is_some() {
             ground.screen.part("Failure", "attack");
             let mut broken = Broken::default();
-            attempt(ground, Area::Failure, |ground| faults::run(ground, &mut broken));
+            attempt(ground, Area::Failure, "", |ground| faults::run(ground, &mut broken));
             parts.broken = Some(broken);
         } else if wanted(Area::Failure) {
             let title = "Nodes and networks may fail";
@@ -275,17 +295,17 @@ impl Parts {
         }
         if wanted(Area::Attack) {
             ground.screen.part("Attack", "compliance");
-            attempt(ground, Area::Attack, attack::run).unwrap_or_default();
+            attack::run(ground);
         }
         if wanted(Area::Compliance) {
             ground.screen.part("Compliance", "what was promised");
-            attempt(ground, Area::Compliance, compliance::run).unwrap_or_default();
+            compliance::run(ground);
         }
         if wanted(Area::Invariants) {
             ground.screen.part("What was promised", "the report");
             parts.flow = invariants::run(ground, observer);
         }
-        let refused: u64 = parts.loads.iter().map(|load| load.counts.refused).sum();
+        let refused: u64 = parts.measured.loads.iter().map(|load| load.counts.refused).sum();
         let meanwhile = parts.broken.as_ref().and_then(|broken| broken.ran.as_ref());
         let meanwhile = meanwhile.map_or(0, |ran| ran.record.counts.refused);
         if let Some(flow) = &mut parts.flow {
@@ -293,22 +313,6 @@ impl Parts {
         }
         parts
     }
-}
-
-/// Does a part; one that cannot go on has failed, and the others are tried all the same.
-fn attempt<T>(
-    ground: &mut Ground,
-    area: Area,
-    part: impl FnOnce(&mut Ground) -> anyhow::Result<T>,
-) -> Option<T> {
-    let done = part(ground);
-    if let Err(error) = &done {
-        let name = format!("{}/goes-on", area.title().to_lowercase().replace(' ', "-"));
-        let said = ground.local.as_ref().map(Local::said).unwrap_or_default();
-        let title = format!("{}: the target could be asked to the end", area.title());
-        ground.broke_off((area, &name), &title, said, error);
-    }
-    done.ok()
 }
 
 fn gather(
@@ -319,19 +323,24 @@ fn gather(
     began_at: String,
     signer: &Signer,
 ) -> Report {
-    let Parts { loads, knees, broken, flow, ran } = parts;
+    let Parts { measured: Measured { loads, knees }, broken, flow, ran } = parts;
     let faults = broken.as_ref().map_or_else(Vec::new, |broken| broken.faults.clone());
+    let nodes = ground.local.as_ref().map(|_| 1).or(options.target_nodes);
+    let wanted = ran.contains(&Area::Volume).then_some(ground.profile.volumes.len());
     let seen = targets::Seen {
         loads: &loads,
+        loads_wanted: wanted.unwrap_or_default(),
         knees: &knees,
         faults: &faults,
         checks: &ground.checks,
         parts: &ran,
         local: ground.local.is_some(),
         cores: machine.cores,
+        nodes,
         held_connections: ground.held,
     };
-    let cost = options.cost_load.map(|load| cost::of(&knees, load, options.node_price));
+    let cost = options.cost_load.map(|load| cost::of(&knees, load, options.node_price, nodes));
+    let (rows, ended_by) = (targets::rows(&seen), ending::ended_by());
     let mut checks = ground.checks.clone();
     checks.sort_by_key(|check| check.area);
     Report {
@@ -345,10 +354,12 @@ fn gather(
             target: ground.target.url(),
             local: ground.local.is_some(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: options.commit.clone(),
+            commit: options.commit.clone().or_else(|| own_commit(ground)),
+            nodes,
+            ended_by: ended_by.map(str::to_owned),
         },
-        verdict: Verdict::of(&checks),
-        targets: targets::rows(&seen),
+        verdict: Verdict::of(&checks, &rows, ended_by),
+        targets: rows,
         no_cost: cost.as_ref().and_then(|cost| cost.as_ref().err().cloned()),
         cost: cost.and_then(Result::ok),
         configuration: serde_json::to_value(&ground.profile).unwrap_or_default(),
@@ -362,6 +373,12 @@ fn gather(
         machine,
         preflight: found,
     }
+}
+
+/// The commit that a deployment of the drill's own was built from, where whoever built it said so.
+fn own_commit(ground: &Ground) -> Option<String> {
+    ground.local.as_ref()?;
+    option_env!("HOLDFAST_COMMIT").map(str::to_owned)
 }
 
 /// The run during which things were broken, second by second.

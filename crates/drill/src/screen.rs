@@ -8,10 +8,10 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use load::Live;
+use load::{Live, put_off::Teller};
 use report::{Check, Outcome};
 
-use crate::pause;
+use load::pause;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Where nobody looks at a line that moves, how often a load says how it goes.
@@ -65,6 +65,15 @@ impl Screen {
             Some(line) => line.println(text),
             None => say(text),
         }
+    }
+
+    /// Somebody who may say lines besides.
+    pub(crate) fn teller(&self) -> Teller {
+        let line = self.line.clone();
+        Teller(Arc::new(move |text| match &line {
+            Some(line) => line.println(text),
+            None => say(text),
+        }))
     }
 
     /// What a check came to.

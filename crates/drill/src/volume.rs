@@ -5,7 +5,9 @@ use std::time::Duration;
 use load::{Phase, Ran, Search, Shape, Spacing, Trial, float};
 use report::{Area, KneeResult, LoadResult, Outcome};
 
-use crate::{followers, ground::Ground, held, profile::Volume, secret};
+use crate::{
+    again::again, ending::ended_by, followers, ground::Ground, held, local::Local, profile::Volume, secret,
+};
 
 /// Of callers at a rate that is asked for, so many must end well.
 const GOOD_SHARE_MIN: f64 = 0.99;
@@ -14,9 +16,15 @@ const SECRET: &str = "vote-secret";
 /// How long a caller of a search waits.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Runs all volumes of the profile.
-pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<(Vec<LoadResult>, Vec<KneeResult>)> {
-    let (mut loads, mut knees) = (Vec::new(), Vec::new());
+/// What was measured.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    pub(crate) loads: Vec<LoadResult>,
+    pub(crate) knees: Vec<KneeResult>,
+}
+
+/// Runs all volumes of the profile. One that comes to no end takes nothing from the others: what was measured stays.
+pub(crate) fn run(ground: &mut Ground, measured: &mut Measured) {
     if ground.profile.volumes.iter().any(|volume| volume.journey == SECRET) {
         open_secret_election(ground);
     }
@@ -30,14 +38,34 @@ pub(crate) fn run(ground: &mut Ground) -> anyhow::Result<(Vec<LoadResult>, Vec<K
         if volume.journey == SECRET && ground.secret.is_none() {
             continue;
         }
-        loads.push(one(ground, &volume)?);
+        let name = format!("volume/{}", volume.journey);
+        measured.loads.extend(part(ground, &name, |ground| one(ground, &volume)));
         if let Some(knee) = volume.knee {
-            knees.push(search(ground, &volume, Search::new(knee), knee.p99_ms_max, knee.seconds)?);
+            let search = |ground: &mut Ground| {
+                search(ground, &volume, Search::new(knee), knee.p99_ms_max, knee.seconds)
+            };
+            measured.knees.extend(part(ground, &format!("{name}/knee"), search));
+        }
+        if ended_by().is_some() {
+            return;
         }
     }
-    ground.held = held::run(ground)?;
-    followers::run(ground)?;
-    Ok((loads, knees))
+    ground.held = part(ground, "volume/held-connections", held::run).unwrap_or_default();
+    part(ground, "volume/followers", followers::run);
+}
+
+/// Measures something. That it came to no end is a check that failed, and the rest is measured all the same.
+fn part<T>(
+    ground: &mut Ground,
+    name: &str,
+    measure: impl FnOnce(&mut Ground) -> anyhow::Result<T>,
+) -> Option<T> {
+    let done = measure(ground);
+    if let Err(error) = &done {
+        let said = ground.local.as_ref().map(Local::said).unwrap_or_default();
+        ground.broke_off((Area::Volume, name), &format!("{name} is measured to its end"), said, error);
+    }
+    done.ok()
 }
 
 /// Opens the secret election, before anything is a load. That it cannot be opened is a failure of the target.
@@ -53,28 +81,30 @@ fn open_secret_election(ground: &mut Ground) {
             let detail = "its trustees made a key, it was opened, and every voter got a token";
             ground.judged(Area::Volume, name, title, detail, Vec::new());
         }
-        Err(error) => ground.judged(Area::Volume, name, title, "", vec![format!("{error:#}")]),
+        Err(error) => ground.broke_off((Area::Volume, name), title, String::new(), &error),
     }
 }
 
 fn one(ground: &mut Ground, volume: &Volume) -> anyhow::Result<LoadResult> {
     let journey = ground.journey(volume.journey)?;
     let shape = Shape::Open { phases: volume.phases.clone(), spacing: Spacing::Poisson };
-    let load = ground.load(vec![(std::sync::Arc::clone(&journey), 1)], shape);
-    wait_out(ground)?;
+    let name = format!("volume/{}", journey.name);
+    let load = ground.load(&name, vec![(std::sync::Arc::clone(&journey), 1)], shape);
+    wait_out(ground);
     let ran = ground.run(&journey.title, load)?;
     let limited = ground.limited(&ran);
-    let mut result = told(&journey.name, &journey.title, &describe(&volume.phases), &ran);
+    let mut result =
+        told(&journey.name, &journey.title, &format!("Poisson, {}", Phase::told(&volume.phases)), &ran);
     let counts = &ran.record.counts;
     let excused = if limited.is_some() { counts.limited } else { 0 };
     let against = against(&result, excused, &ran.record.wrong, volume.p99_ms_max);
-    result.invalid = result.invalid.or(limited);
+    result.invalid =
+        result.invalid.or(limited).or_else(|| Some(format!("it was broken off by {}", ended_by()?)));
     let title = format!("{}: served at the rate that is asked for", journey.title);
     let detail = format!(
         "{}: {} came, {} ended well ({:.1} a second), p50 {:.1} ms, p99 {:.1} ms",
         result.shape, counts.offered, counts.good, result.good_per_s, result.p50_ms, result.p99_ms
     );
-    let name = format!("volume/{}", journey.name);
     match &result.invalid {
         Some(why) => {
             let detail = format!("{why}; {detail}");
@@ -86,12 +116,11 @@ fn one(ground: &mut Ground, volume: &Volume) -> anyhow::Result<LoadResult> {
 }
 
 /// Waits until the target lets the drill's address ask again, if it has a limit on that: what is refused for what came before says
-/// nothing of this load.
-fn wait_out(ground: &Ground) -> anyhow::Result<()> {
+/// nothing of this load. Whether the target can be asked at all the load will show.
+fn wait_out(ground: &Ground) {
     if ground.local.is_none() {
-        ground.block_on(ground.client.get("/health"))?;
+        drop(ground.block_on(again(async |_| ground.client.get("/health").await)));
     }
-    Ok(())
 }
 
 /// What a load says against the target. How many were served and how fast says nothing of it if the generator was late itself;
@@ -137,10 +166,12 @@ fn search(
         // At even distances: in a short trial chance would bring a tenth more or less.
         let phases = vec![Phase::constant(rate, seconds)];
         let shape = Shape::Open { phases, spacing: Spacing::Constant };
-        let mut load = ground.load(vec![(std::sync::Arc::clone(&journey), 1)], shape);
+        let called = format!("volume/{}/knee/{}", journey.name, search.trials.len());
+        let mut load = ground.load(&called, vec![(std::sync::Arc::clone(&journey), 1)], shape);
         load.patience = SEARCH_PATIENCE;
-        wait_out(ground)?;
+        wait_out(ground);
         let ran = ground.run(&format!("{} at {rate:.0} a second", journey.title), load)?;
+        crate::ending::go_on()?;
         search.tried(Trial {
             offered_per_s: rate,
             good_per_s: ran.goodput_per_s(),
@@ -210,20 +241,6 @@ pub(crate) fn told(journey: &str, title: &str, shape: &str, ran: &Ran) -> LoadRe
         generator_busy: ran.busy,
         invalid: ran.invalid(),
     }
-}
-
-fn describe(phases: &[Phase]) -> String {
-    let parts = phases.iter().map(|phase| {
-        if (phase.from_per_s - phase.to_per_s).abs() < f64::EPSILON {
-            format!("{:.0} a second for {:.0} s", phase.to_per_s, phase.seconds)
-        } else {
-            format!(
-                "from {:.0} to {:.0} a second in {:.0} s",
-                phase.from_per_s, phase.to_per_s, phase.seconds
-            )
-        }
-    });
-    format!("Poisson, {}", parts.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

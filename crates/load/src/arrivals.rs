@@ -16,6 +16,20 @@ pub struct Phase {
 }
 
 impl Phase {
+    /// Several, one after the other, in words.
+    #[must_use]
+    pub fn told(phases: &[Self]) -> String {
+        let told = |phase: &Self| {
+            let Self { seconds, from_per_s, to_per_s } = phase;
+            if (from_per_s - to_per_s).abs() < f64::EPSILON {
+                format!("{to_per_s:.0} a second for {seconds:.0} s")
+            } else {
+                format!("from {from_per_s:.0} to {to_per_s:.0} a second in {seconds:.0} s")
+            }
+        };
+        phases.iter().map(told).collect::<Vec<_>>().join(", ")
+    }
+
     /// The same rate all the time.
     #[must_use]
     pub const fn constant(per_s: f64, seconds: f64) -> Self {

@@ -4,11 +4,14 @@
 //! answers read as bytes. A latency counts from the moment at which the caller was meant to come, so a target that stands
 //! still is seen to (the mistake called coordinated omission does not happen).
 
+pub mod again;
 mod answer;
 mod arrivals;
 pub mod blocking;
+pub mod client;
 mod connection;
 pub mod dial;
+pub mod ending;
 mod engine;
 pub mod following;
 pub mod history;
@@ -16,8 +19,10 @@ mod hold;
 pub mod journey;
 mod knee;
 mod live;
+pub mod pause;
 pub mod people;
 pub mod proxy;
+pub mod put_off;
 mod record;
 mod streams;
 pub mod target;

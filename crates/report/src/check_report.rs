@@ -22,10 +22,16 @@ pub fn check_report(folder: &Path, expected: Option<&str>) -> anyhow::Result<Str
         "the list of checks is not what the signed data says"
     );
     Ok(format!(
-        "the report of {} is what was signed; signed with {} ({})\n{}",
-        report.run.began_at, report.signed_by.key, report.signed_by.whose, report.verdict.summary
+        "the report of {} is what was signed; signed with {} ({})\n{} {}",
+        report.run.began_at,
+        report.signed_by.key,
+        report.signed_by.whose,
+        report.verdict.summary,
+        report.verdict.of_targets()
     ))
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::sample;

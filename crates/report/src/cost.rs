@@ -8,11 +8,16 @@ use crate::{Cost, KneeResult, targets::grouped};
 const HEADROOM: f64 = 0.6;
 
 /// Nodes and money a month for a load, by the journey that costs a node the most: whoever buys for the cheapest one has too few when
-/// people do something else.
+/// people do something else. The rates are those of a target with `of_nodes` nodes.
 ///
 /// # Errors
 /// When no rate was found, or one journey held at none, and why: what that costs nobody knows.
-pub fn of(knees: &[KneeResult], load_per_s: f64, node_price: f64) -> Result<Cost, String> {
+pub fn of(
+    knees: &[KneeResult],
+    load_per_s: f64,
+    node_price: f64,
+    of_nodes: Option<u64>,
+) -> Result<Cost, String> {
     let found = |knee: &KneeResult| {
         let why = || format!("nobody knows: no rate was found at which this holds: {}", knee.title);
         knee.found_per_s.ok_or_else(why)
@@ -20,12 +25,15 @@ pub fn of(knees: &[KneeResult], load_per_s: f64, node_price: f64) -> Result<Cost
     let found: Vec<_> = knees.iter().map(|knee| Ok((knee, found(knee)?))).collect::<Result<_, String>>()?;
     let dearest = found.into_iter().min_by(|a, b| a.1.total_cmp(&b.1));
     let (dearest, measured) = dearest.ok_or("nobody knows: this run looked for no journey's highest rate")?;
-    let needed = nodes(load_per_s, measured);
+    let of_nodes = of_nodes.ok_or(
+        "nobody knows: how many nodes the target has was not said (--target-nodes), so what one of them bears is not known",
+    )?;
+    let needed = nodes(load_per_s, measured / float(of_nodes));
     // One more than is needed, so that one may fail.
     let nodes = needed + 1;
     let money = float(nodes) * node_price;
     let formula = format!(
-        "ceil({} / ({} × {HEADROOM})) + 1 spare = {nodes} nodes; {nodes} × {node_price:.2} = {money:.2} a month, if all of it is \
+        "ceil({} / ({} / {of_nodes} nodes × {HEADROOM})) + 1 spare = {nodes} nodes; {nodes} × {node_price:.2} = {money:.2} a month, if all of it is \
          the dearest of the {} journeys whose limit was looked for: {}",
         grouped(load_per_s),
         grouped(measured),
@@ -62,21 +70,26 @@ mod tests {
 
     #[test]
     fn nodes_are_as_many_as_the_formula_says() {
-        let cost = of(&[knee("Ask", Some(50_000.0))], 1e6, 100.0).expect("a rate held");
+        let cost = of(&[knee("Ask", Some(50_000.0))], 1e6, 100.0, Some(1)).expect("a rate held");
         // 1,000,000 / 30,000 = 33.3, so 34, and one spare.
         assert_eq!((cost.nodes, cost.money_a_month), (35, 3500.0));
+        // What ten nodes bear one does not; of how many nodes nobody knows what one bears.
+        let of = |nodes| of(&[knee("Ask", Some(50_000.0))], 1e6, 100.0, nodes);
+        let cost = of(Some(10)).expect("a rate held");
+        assert!(cost.nodes == 335 && cost.formula.contains("50,000 / 10 nodes"), "{}", cost.formula);
+        assert!(of(None).is_err_and(|why| why.contains("--target-nodes")));
     }
 
     #[test]
     fn the_dearest_journey_says_what_it_costs_and_one_that_never_held_that_nobody_knows() {
         let (cheap, dear) = (knee("Ask", Some(50_000.0)), knee("Sign in", Some(500.0)));
         for knees in [[cheap.clone(), dear.clone()], [dear, cheap.clone()]] {
-            let cost = of(&knees, 1e6, 100.0).expect("both held");
+            let cost = of(&knees, 1e6, 100.0, Some(1)).expect("both held");
             assert!(cost.measured_per_s < 501.0 && cost.nodes == 3335, "{}", cost.formula);
             assert!(cost.formula.contains("Sign in"), "{}", cost.formula);
         }
-        let why = of(&[cheap, knee("Vote", None)], 1e6, 100.0).expect_err("one never held");
+        let why = of(&[cheap, knee("Vote", None)], 1e6, 100.0, Some(1)).expect_err("one never held");
         assert!(why.contains("Vote"), "{why}");
-        assert!(of(&[], 1e6, 100.0).is_err());
+        assert!(of(&[], 1e6, 100.0, Some(1)).is_err());
     }
 }

@@ -5,8 +5,8 @@ mod sections;
 use std::fmt::Write;
 
 use super::{
-    Outcome, Report, chart,
-    targets::{grouped, never_well},
+    Outcome, Report, Word, chart,
+    targets::{grouped, highest, never_well},
 };
 use sections::{checks, configuration, loads, targets};
 
@@ -16,7 +16,12 @@ const STYLE: &str = include_str!("html/style.css");
 pub(super) fn page(report: &Report) -> String {
     let mut page = String::new();
     let verdict = &report.verdict;
-    let (class, word) = if verdict.held { ("held", "It held") } else { ("failed", "It did not hold") };
+    let class = match verdict.word {
+        Word::Held => "held",
+        Word::Open => "open",
+        Word::Failed => "failed",
+    };
+    let word = verdict.heading();
     put(
         &mut page,
         format_args!(
@@ -24,11 +29,12 @@ pub(super) fn page(report: &Report) -> String {
          <meta name='viewport' content='width=device-width, initial-scale=1'>\
          <meta name='color-scheme' content='light dark'><title>{word}: drill of {}</title><style>{STYLE}</style></head>\
          <body><a class='skip' href='#targets'>To the results</a><header class='{class}'>\
-         <p class='kicker'>Holdfast drill · {} · {}</p><h1>{word}.</h1><p class='summary'>{}</p>",
+         <p class='kicker'>Holdfast drill · {} · {}</p><h1>{word}.</h1><p class='summary'>{}</p><p class='summary'>{}</p>",
             text(&report.run.target),
             text(&report.run.profile),
             text(&day(&report.run.began_at)),
             text(&verdict.summary),
+            text(&verdict.of_targets()),
         ),
     );
     facts(&mut page, report);
@@ -67,7 +73,10 @@ fn facts(page: &mut String, report: &Report) {
     let most = |figures: &mut dyn Iterator<Item = f64>, told: fn(f64) -> String| {
         figures.reduce(f64::max).map_or_else(|| "–".to_owned(), told)
     };
-    let best = most(&mut report.knees.iter().filter_map(|knee| knee.found_per_s), grouped);
+    let (best, of_best) = match highest(&report.knees) {
+        Some((knee, found)) => (grouped(found), format!("a second at most: {}", text(&knee.title))),
+        None => ("–".to_owned(), "a second, at most".to_owned()),
+    };
     let slowest = match never_well(&report.faults).count() {
         0 => most(&mut report.faults.iter().filter_map(|fault| fault.recovered_ms), chart::told_ms),
         count => format!("none after {count}"),
@@ -77,8 +86,10 @@ fn facts(page: &mut String, report: &Report) {
     let facts = [
         (verdict.passed.to_string(), "checks held"),
         (verdict.failed.to_string(), "did not"),
-        ((verdict.not_exercised + verdict.invalid).to_string(), "could not be tried"),
-        (best, "a second, at most"),
+        ((verdict.not_exercised + verdict.invalid).to_string(), "say nothing"),
+        (verdict.met.to_string(), "of the guide's targets met"),
+        (verdict.not_met.to_string(), "of them not met"),
+        (best, &of_best),
         (slowest, "the slowest recovery"),
         (broken, "lost, altered or doubled"),
     ];
@@ -154,12 +165,16 @@ fn cost(page: &mut String, report: &Report) {
         );
     }
     let Some(cost) = &report.cost else { return };
+    let where_from = if report.run.local {
+        "Measured on this machine, whose cores the generator shared: another machine has another figure."
+    } else {
+        "Measured from here, on the target's own machines: others have another figure."
+    };
     put(
         page,
         format_args!(
             "<section id='cost'><h2>What it would cost</h2><p class='large'>{} nodes, {} a month for {} a second.</p>\
-         <p class='formula'>{}</p><p>Of what a node can do {:.0} % is used; the rest is for spikes. Measured on this machine, \
-         whose cores the generator shared: another machine has another figure.</p></section>",
+         <p class='formula'>{}</p><p>Of what a node can do {:.0} % is used; the rest is for spikes. {where_from}</p></section>",
             grouped(load::float(cost.nodes)),
             grouped(cost.money_a_month),
             grouped(cost.load_per_s),

@@ -9,8 +9,10 @@ mod junit;
 mod model;
 mod signature;
 pub mod targets;
+mod verdict;
 
 pub use check_report::check_report;
-pub use folder::write;
+pub use folder::{can_write, write};
 pub use model::*;
 pub use signature::Signer;
+pub use verdict::{Verdict, Word};

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use load::{Counts, Trial};
 
+use crate::Verdict;
+
 /// The version of this form.
-pub const FORM: u32 = 1;
+pub const FORM: u32 = 2;
 
 /// Everything that a drill found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,6 +50,10 @@ pub struct RunInfo {
     /// The version of the program, and the commit that it was built from if that is known.
     pub version: String,
     pub commit: Option<String>,
+    /// How many nodes the target has, as far as that is known.
+    pub nodes: Option<u64>,
+    /// Who ended the run before its end, if somebody did.
+    pub ended_by: Option<String>,
 }
 
 /// What it ran on.
@@ -61,19 +67,6 @@ pub struct Machine {
     pub descriptors_max: u64,
     /// Other work on it when the run began: the load average of one minute.
     pub busy_before: f64,
-}
-
-/// Did it hold?
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Verdict {
-    pub held: bool,
-    /// In one sentence.
-    pub summary: String,
-    pub passed: usize,
-    pub failed: usize,
-    pub invalid: usize,
-    pub not_exercised: usize,
 }
 
 /// How far a figure reaches.
@@ -305,29 +298,6 @@ pub struct SignedBy {
     pub whose: String,
 }
 
-impl Verdict {
-    /// From all checks: it held if nothing failed and something passed.
-    #[must_use]
-    pub fn of(checks: &[Check]) -> Self {
-        let count = |outcome| checks.iter().filter(|check| check.outcome == outcome).count();
-        let (passed, failed) = (count(Outcome::Passed), count(Outcome::Failed));
-        let (invalid, not_exercised) = (count(Outcome::Invalid), count(Outcome::NotExercised));
-        let held = failed == 0 && passed > 0;
-        let left = match (invalid, not_exercised) {
-            (0, 0) => String::new(),
-            (0, left) => format!(" {left} could not be tried here."),
-            (invalid, left) => format!(" {invalid} say nothing, and {left} could not be tried here."),
-        };
-        let summary = match (held, failed) {
-            (true, _) => format!("Everything that was tried held: {passed} checks.{left}"),
-            (false, 0) => format!("Nothing was tried.{left}"),
-            (false, 1) => format!("One of {} checks failed.{left}", passed + failed),
-            (false, failed) => format!("{failed} of {} checks failed.{left}", passed + failed),
-        };
-        Self { held, summary, passed, failed, invalid, not_exercised }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,21 +313,6 @@ mod tests {
             let found = Check::new(Area::Failure, "a", "A", outcome, "nothing was seen of it", lost);
             assert_eq!(found.outcome, Outcome::Failed, "{outcome:?}");
             assert_eq!(check(outcome).outcome, outcome);
-        }
-    }
-
-    #[test]
-    fn one_failure_is_a_failure_and_nothing_tried_is_no_success() {
-        use Outcome::{Failed, Invalid, NotExercised, Passed};
-        for (outcomes, held) in [
-            (&[Passed, Passed][..], true),
-            (&[Passed, Failed], false),
-            (&[Passed, NotExercised, Invalid], true),
-            (&[NotExercised], false),
-            (&[], false),
-        ] {
-            let checks: Vec<_> = outcomes.iter().copied().map(check).collect();
-            assert_eq!(Verdict::of(&checks).held, held, "{outcomes:?}");
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The original guide's targets, and how far what was seen here reaches.
 
+mod callers;
+
 use super::{Area, Check, FaultResult, KneeResult, LoadResult, Outcome, Scope, TargetRow};
+use callers::{errors, latencies};
 use load::float;
 
 /// The name of the check that half of the nodes may fail.
@@ -15,6 +18,8 @@ const GOES_ON: &str = "failure/goes-on";
 /// What the rows are made of.
 pub struct Seen<'s> {
     pub loads: &'s [LoadResult],
+    /// How many loads there were to be.
+    pub loads_wanted: usize,
     pub knees: &'s [KneeResult],
     pub faults: &'s [FaultResult],
     pub checks: &'s [Check],
@@ -23,6 +28,8 @@ pub struct Seen<'s> {
     /// The drill started the target itself.
     pub local: bool,
     pub cores: usize,
+    /// How many nodes the target has, as far as that is known.
+    pub nodes: Option<u64>,
     pub held_connections: usize,
 }
 
@@ -65,10 +72,14 @@ fn row(metric: &str, target: &str, scope: Scope, met: Option<bool>, note: &str, 
     }
 }
 
+fn not_part(metric: &str, target: &str) -> TargetRow {
+    row(metric, target, Scope::NotTested, None, NOT_PART, "–")
+}
+
 /// What stands where no rate was found that holds: that none did is measured, that nobody knows is not.
 fn no_rate(seen: &Seen<'_>, metric: &str, target: &str) -> TargetRow {
     if !seen.parts.contains(&Area::Volume) {
-        return row(metric, target, Scope::NotTested, None, NOT_PART, "–");
+        return not_part(metric, target);
     }
     let tried = seen.knees.iter().flat_map(|knee| &knee.trials);
     let valid = tried.clone().filter(|trial| !trial.invalid).map(|trial| trial.offered_per_s);
@@ -86,31 +97,44 @@ fn no_rate(seen: &Seen<'_>, metric: &str, target: &str) -> TargetRow {
 }
 
 /// The largest rate that was found to hold, and of what: every row says of what.
-fn best<'s>(seen: &Seen<'s>) -> Option<(&'s KneeResult, f64)> {
-    let found = seen.knees.iter().filter_map(|knee| Some((knee, knee.found_per_s?)));
+pub(crate) fn highest(knees: &[KneeResult]) -> Option<(&KneeResult, f64)> {
+    let found = knees.iter().filter_map(|knee| Some((knee, knee.found_per_s?)));
     found.max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 fn throughput(seen: &Seen<'_>) -> TargetRow {
     let (metric, target) = ("Throughput", "1,000,000 a second");
-    let Some((knee, found)) = best(seen) else {
+    let Some((knee, found)) = highest(seen.knees) else {
         return no_rate(seen, metric, target);
     };
     let least = if knee.at_least { "at least " } else { "" };
     let achieved = format!("{least}{} a second", grouped(found));
-    let nodes = (1e6 / found).ceil().max(1.0);
-    let note = format!(
-        "{}, on {} cores that the generator shares; 1,000,000 / {} = {nodes:.0} such machines, if load divides evenly",
-        knee.title,
-        seen.cores,
-        grouped(found)
-    );
+    let note = format!("{}, {}", knee.title, machines(seen, found));
     row(metric, target, Scope::Measured, Some(found >= 1e6), &note, &achieved)
+}
+
+/// On what a rate was measured, and what that says of the guide's: of machines that nobody named nothing is said.
+fn machines(seen: &Seen<'_>, found: f64) -> String {
+    let needed = |found: f64| (1e6 / found).ceil().max(1.0);
+    let rate = grouped(found);
+    match seen.nodes {
+        _ if seen.local => format!(
+            "on {} cores that the generator shares; 1,000,000 / {rate} = {:.0} such machines, if load divides evenly",
+            seen.cores,
+            needed(found)
+        ),
+        Some(nodes) => format!(
+            "by a target of {nodes} nodes; 1,000,000 / ({rate} / {nodes}) = {:.0} such nodes, if load divides evenly",
+            needed(found / float(nodes.max(1)))
+        ),
+        None => "by a target of which nobody said how many nodes it has (--target-nodes), nor what they are"
+            .to_owned(),
+    }
 }
 
 fn per_hour(seen: &Seen<'_>) -> TargetRow {
     let (metric, target) = ("Requests in an hour", "1,000,000,000");
-    let Some((knee, found)) = best(seen) else {
+    let Some((knee, found)) = highest(seen.knees) else {
         return no_rate(seen, metric, target);
     };
     let hour = found * 3600.0;
@@ -121,7 +145,7 @@ fn per_hour(seen: &Seen<'_>) -> TargetRow {
 
 fn concurrent(seen: &Seen<'_>) -> TargetRow {
     let (metric, target) = ("People at once", "10,000,000");
-    let Some((knee, found)) = best(seen) else {
+    let Some((knee, found)) = highest(seen.knees) else {
         return no_rate(seen, metric, target);
     };
     // Whoever reads a page asks for something about twice a minute.
@@ -133,67 +157,6 @@ fn concurrent(seen: &Seen<'_>) -> TargetRow {
         grouped(float(seen.held_connections as u64))
     );
     row(metric, target, Scope::Extrapolated, Some(people >= 1e7), &note, &grouped(people))
-}
-
-/// Of each percentile the worst of all loads: what is quick beside it makes nobody wait less.
-fn latencies(seen: &Seen<'_>) -> Vec<TargetRow> {
-    let valid: Vec<_> = seen.loads.iter().filter(|load| load.invalid.is_none()).collect();
-    let left_out = left_out(seen);
-    let line = |metric: &str, target_ms: f64, of: fn(&LoadResult) -> f64| {
-        let target = format!("{target_ms:.0} ms");
-        // Whoever was never served was not served quickly.
-        if let Some(dead) = valid.iter().find(|load| load.counts.good == 0) {
-            let note = format!("nobody was served: {}, {}{left_out}", dead.title, dead.shape);
-            return row(metric, &target, Scope::Measured, Some(false), &note, "never");
-        }
-        let Some(worst) = valid.iter().max_by(|a, b| of(a).total_cmp(&of(b))) else {
-            return row(metric, &target, Scope::NotTested, None, no_load(seen), "–");
-        };
-        let found_ms = of(worst);
-        let note =
-            format!("the slowest of {} loads: {}, {}{left_out}", valid.len(), worst.title, worst.shape);
-        let achieved = format!("{found_ms:.2} ms");
-        row(metric, &target, Scope::Measured, Some(found_ms <= target_ms), &note, &achieved)
-    };
-    vec![line("Latency (p50)", 10.0, |load| load.p50_ms), line("Latency (p99)", 100.0, |load| load.p99_ms)]
-}
-
-/// How many loads say nothing, as the end of a sentence.
-fn left_out(seen: &Seen<'_>) -> String {
-    match seen.loads.iter().filter(|load| load.invalid.is_some()).count() {
-        0 => String::new(),
-        count => {
-            format!(
-                "; {count} more say nothing, because the generator, or a limit on its address, was the limit"
-            )
-        }
-    }
-}
-
-const fn no_load(seen: &Seen<'_>) -> &'static str {
-    if seen.loads.is_empty() { NOT_PART } else { "no load was valid" }
-}
-
-/// Of the load that went worst: one that nobody was served in does not hide behind others.
-fn errors(seen: &Seen<'_>) -> TargetRow {
-    let (metric, target) = ("Error rate", "below 0.1 %");
-    let bad = |load: &LoadResult| load.counts.offered.saturating_sub(load.counts.good);
-    let percent = |load: &LoadResult| float(bad(load)) / float(load.counts.offered) * 100.0;
-    let valid = || seen.loads.iter().filter(|load| load.invalid.is_none() && load.counts.offered > 0);
-    let Some(worst) = valid().max_by(|a, b| percent(a).total_cmp(&percent(b))) else {
-        return row(metric, target, Scope::NotTested, None, no_load(seen), "–");
-    };
-    let note = format!(
-        "the worst of {} loads: {}, {}: {} of {}; refusals count{}",
-        valid().count(),
-        worst.title,
-        worst.shape,
-        grouped(float(bad(worst))),
-        grouped(float(worst.counts.offered)),
-        left_out(seen)
-    );
-    let percent = percent(worst);
-    row(metric, target, Scope::Measured, Some(percent < 0.1), &note, &format!("{percent:.3} %"))
 }
 
 fn availability(seen: &Seen<'_>) -> TargetRow {
@@ -290,31 +253,23 @@ pub fn grouped(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use load::{Counts, Trial};
+    use load::Trial;
 
     use super::*;
 
-    fn seen<'s>(loads: &'s [LoadResult], faults: &'s [FaultResult]) -> Seen<'s> {
-        let parts = &Area::ALL;
-        Seen { loads, knees: &[], faults, checks: &[], parts, local: true, cores: 2, held_connections: 0 }
-    }
-
-    fn served(offered: u64, good: u64) -> Counts {
-        Counts { offered, good, refused: offered - good, ..Counts::default() }
-    }
-
-    #[test]
-    fn a_load_that_nobody_was_served_in_is_neither_quick_nor_hidden_behind_others() {
-        let load =
-            |title: &str, counts| LoadResult { title: title.to_owned(), counts, ..LoadResult::default() };
-        let loads = [load("Ask", served(100_000, 100_000)), load("Vote", served(20, 0))];
-        let seen = seen(&loads, &[]);
-        for row in latencies(&seen) {
-            assert!(row.met == Some(false) && row.note.contains("Vote"), "{row:?}");
+    pub(super) fn seen<'s>(loads: &'s [LoadResult], faults: &'s [FaultResult]) -> Seen<'s> {
+        Seen {
+            loads,
+            loads_wanted: loads.len(),
+            knees: &[],
+            faults,
+            checks: &[],
+            parts: &Area::ALL,
+            local: true,
+            cores: 2,
+            nodes: Some(1),
+            held_connections: 0,
         }
-        let row = errors(&seen);
-        assert_eq!((row.achieved.as_str(), row.met), ("100.000 %", Some(false)));
-        assert!(row.note.contains("Vote") && row.note.contains("20 of 20"), "{}", row.note);
     }
 
     #[test]
@@ -347,39 +302,21 @@ mod tests {
     }
 
     #[test]
+    fn of_machines_that_nobody_named_nothing_is_said() {
+        let knees = [KneeResult { found_per_s: Some(10_000.0), ..KneeResult::default() }];
+        let note = |local, nodes| throughput(&Seen { knees: &knees, local, nodes, ..seen(&[], &[]) }).note;
+        assert!(note(true, Some(1)).contains("on 2 cores that the generator shares"));
+        assert!(note(false, Some(4)).contains("1,000,000 / (10,000 / 4) = 400 such nodes"));
+        let unknown = note(false, None);
+        assert!(unknown.contains("--target-nodes") && !unknown.contains("cores"), "{unknown}");
+    }
+
+    #[test]
     fn of_nodes_that_nobody_started_nothing_is_said_but_that() {
         let note = |parts, local| failing_nodes(&Seen { parts, local, ..seen(&[], &[]) }).note;
         assert!(note(&Area::ALL, true).contains("one node was started"));
         assert!(note(&Area::ALL, false).contains("--local"));
         assert_eq!(note(&[Area::Attack], true), NOT_PART);
-    }
-
-    #[test]
-    fn latencies_are_those_of_the_slowest_load_whichever_came_first() {
-        let load = |title: &str, p50_ms, p99_ms, invalid: Option<&str>| LoadResult {
-            title: title.to_owned(),
-            p50_ms,
-            p99_ms,
-            counts: served(10, 10),
-            invalid: invalid.map(str::to_owned),
-            ..LoadResult::default()
-        };
-        let loads = [
-            load("Ask", 1.0, 2.0, None),
-            load("Sign in", 70.0, 80.0, None),
-            load("Vote", 3.0, 300.0, None),
-            load("Register", 900.0, 900.0, Some("the generator was late")),
-        ];
-        let rows = latencies(&seen(&loads, &[]));
-        let told: Vec<_> = rows.iter().map(|row| (row.achieved.as_str(), row.met)).collect();
-        assert_eq!(told, [("70.00 ms", Some(false)), ("300.00 ms", Some(false))]);
-        assert!(
-            rows[0].note.contains("3 loads: Sign in") && rows[1].note.contains("Vote"),
-            "{}",
-            rows[1].note
-        );
-        assert!(rows[0].note.contains("1 more say nothing"), "{}", rows[0].note);
-        assert!(latencies(&seen(&[], &[])).iter().all(|row| row.scope == Scope::NotTested));
     }
 
     #[test]

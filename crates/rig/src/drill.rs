@@ -52,6 +52,18 @@ impl Drilled {
         self.report["checks"].as_array().map_or(&[], Vec::as_slice)
     }
 
+    /// The verdict: `held`, `open` or `failed`.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        self.report["verdict"]["word"].as_str().unwrap_or_default()
+    }
+
+    /// What became of one of the guide's targets.
+    #[must_use]
+    pub fn target(&self, metric: &str) -> Option<&Value> {
+        self.report["targets"].as_array()?.iter().find(|row| row["metric"] == metric)
+    }
+
     /// The names of the checks that failed.
     #[must_use]
     pub fn failed(&self) -> Vec<&str> {

@@ -1,4 +1,4 @@
-//! A flood: a few networks that ask more than all honest people together. They are held back, the honest are served.
+//! A flood: some addresses that ask more than all honest people together. They are held back, the honest are served.
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -8,7 +8,7 @@ use report::{Area, Outcome};
 use crate::ground::{Ground, in_background};
 
 const NAME: &str = "attack/flood";
-const TITLE: &str = "Honest people are served while a few networks flood the target";
+const TITLE: &str = "Honest people are served while others flood the target";
 const HONEST_PER_S: f64 = 50.0;
 /// What one of the flood's addresses asks a second at least: twice as much as by default one may.
 const PER_ADDRESS_PER_S: f64 = 2_000.0;
@@ -25,8 +25,8 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let constant =
         |per_s| Shape::Open { phases: vec![Phase::constant(per_s, seconds)], spacing: Spacing::Poisson };
     let journey = ground.journey("validate-session")?;
-    let honest = ground.load(vec![(Arc::clone(&journey), 1)], constant(HONEST_PER_S));
-    let mut flood = ground.load(vec![(journey, 1)], constant(ground.profile.flood_per_s));
+    let honest = ground.load("beside a flood", vec![(Arc::clone(&journey), 1)], constant(HONEST_PER_S));
+    let mut flood = ground.load("a flood", vec![(journey, 1)], constant(ground.profile.flood_per_s));
     let addresses = addresses(ground.profile.flood_per_s);
     flood.from = (1..=addresses).map(|last| Ipv4Addr::new(127, 66, 250, last)).collect();
     flood.threads = 1;
@@ -37,21 +37,18 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let panicked = |_| anyhow::anyhow!("the load panicked");
     let (flood, honest) = (flood.join().map_err(panicked)??, honest.join().map_err(panicked)??);
     let (counts, flooded) = (honest.record.counts, flood.record.counts);
-    let share = float(counts.good) / float(counts.offered.max(1));
     let detail = format!(
-        "{} requests from {addresses} addresses, of which {} were turned away and {} had no answer; {} of {} honest ones were served, \
+        "{} requests from {addresses} address{}, of which {} were turned away and {} had no answer; {} of {} honest ones were served, \
          p99 {:.0} ms",
         flooded.offered,
+        if addresses == 1 { "" } else { "es" },
         flooded.refused,
         flooded.unknown,
         counts.good,
         counts.offered,
         honest.record.latency_ms(99.0)
     );
-    let against: Vec<_> = (share < GOOD_SHARE_MIN)
-        .then(|| format!("only {:.1} % were served", share * 100.0))
-        .into_iter()
-        .collect();
+    let against = super::unserved(&honest, ground.local.is_some(), GOOD_SHARE_MIN);
     let dry = flood.invalid().or_else(|| no_flood(flooded));
     match ground.invalid(&honest).or(dry) {
         Some(why) => ground.found(Area::Attack, NAME, TITLE, Outcome::Invalid, why, against),

@@ -24,22 +24,18 @@ pub(super) fn passwords(ground: &mut Ground) -> anyhow::Result<()> {
         ground.skipped(Area::Attack, name, title, "there is nobody with a password");
         return Ok(());
     };
-    let (mut against, mut stopped_after, mut looked_at) = (Vec::new(), None, 0);
+    let (mut against, mut seen) = (Vec::new(), Vec::new());
     for guess in 0..GUESSES {
         let body = json!({"userId": person.user, "credentials": format!("not the password, guess {guess}")});
         let kind = "content-type: application/json\r\n";
         let request = raw::request(&ground.target, "POST", "/api/v1/authenticate", kind, &body.to_string());
         match raw::status(&raw::ask(&ground.target, raw::address(ground, 200), &request)?) {
-            Some(401) => looked_at += 1,
-            Some(429) => {
-                stopped_after.get_or_insert(guess);
-            }
+            Some(status @ (401 | 429)) => seen.push(status),
             status => against.push(format!("a wrong password gave {status:?}")),
         }
     }
-    if stopped_after.is_none() {
-        against.push(format!("nobody stopped {GUESSES} wrong passwords of one person from one network"));
-    }
+    let stopped = Stopped::of(&seen);
+    against.extend(stopped.against());
     if ground.local.is_some()
         && let Err(error) = ground.block_on(sign_in(&ground.client, &person.user, &person.password))
     {
@@ -48,11 +44,45 @@ pub(super) fn passwords(ground: &mut Ground) -> anyhow::Result<()> {
         ));
     }
     against.truncate(TOLD_MAX);
-    let stopped = stopped_after.map_or_else(|| "never".to_owned(), |guess| format!("after {guess}"));
-    let detail =
-        format!("{GUESSES} guesses from one network, of which {looked_at} were looked at, stopped {stopped}");
+    let Stopped { after, looked_at, looked_at_then, .. } = stopped;
+    let when = after.map_or_else(|| "never".to_owned(), |guess| format!("after {guess}"));
+    let detail = format!(
+        "{GUESSES} guesses from one network, of which {looked_at} were looked at, stopped {when}; {looked_at_then} were looked at then"
+    );
     ground.found(Area::Attack, name, title, tried(looked_at), detail, against);
     Ok(())
+}
+
+/// Whether a guesser was stopped, and stayed so.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Stopped {
+    /// The guess that was the first to be refused unseen.
+    after: Option<usize>,
+    looked_at: usize,
+    /// How many came after that, and how many of them were looked at all the same.
+    then: usize,
+    looked_at_then: usize,
+}
+
+impl Stopped {
+    fn of(seen: &[u16]) -> Self {
+        let looked = |seen: &[u16]| seen.iter().filter(|status| **status == 401).count();
+        let after = seen.iter().position(|status| *status == 429);
+        let then = after.map_or(&[][..], |first| &seen[first + 1..]);
+        Self { after, looked_at: looked(seen), then: then.len(), looked_at_then: looked(then) }
+    }
+
+    /// A limit lets somebody in again as time goes on: one in five, and not as if nothing had happened.
+    fn against(&self) -> Option<String> {
+        match self.after {
+            None => Some(format!("nobody stopped {GUESSES} wrong passwords of one person from one network")),
+            Some(_) if self.looked_at_then * 5 > self.then => Some(format!(
+                "of {} guesses after the first that was stopped {} were looked at",
+                self.then, self.looked_at_then
+            )),
+            Some(_) => None,
+        }
+    }
 }
 
 /// Whoever is stopped before anything was guessed was stopped for something else.
@@ -131,6 +161,18 @@ mod tests {
     fn a_target_that_puts_every_guess_off_was_not_guessed_at() {
         assert_eq!(tried(0), Outcome::Invalid);
         assert_eq!(tried(5), Outcome::Passed);
+    }
+
+    #[test]
+    fn who_is_stopped_once_among_forty_guesses_was_not_stopped() {
+        let against = |stopped: &dyn Fn(usize) -> bool| {
+            let seen: Vec<_> = (0..GUESSES).map(|guess| if stopped(guess) { 429 } else { 401 }).collect();
+            Stopped::of(&seen).against()
+        };
+        assert_eq!(against(&|guess| guess >= 10), None);
+        assert_eq!(against(&|guess| guess >= 10 && guess != 20), None, "time went on");
+        assert!(against(&|guess| guess == 19).is_some_and(|why| why.contains("of 20 guesses")));
+        assert!(against(&|_| false).is_some());
     }
 
     #[test]

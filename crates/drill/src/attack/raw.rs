@@ -26,6 +26,7 @@ pub(super) fn address(ground: &Ground, number: u8) -> Option<Ipv4Addr> {
 
 /// Connects from an address.
 pub(super) fn connect(target: &Target, from: Option<Ipv4Addr>) -> anyhow::Result<Line> {
+    crate::ending::go_on()?;
     blocking::connect(target, from, PATIENCE)
 }
 

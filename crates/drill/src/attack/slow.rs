@@ -7,6 +7,7 @@ use load::{Live, Phase, Shape, Spacing, float};
 use report::{Area, Outcome};
 
 use crate::{
+    ending,
     ground::{Ground, in_background, stopwatch},
     pause,
 };
@@ -24,7 +25,11 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     let seconds = float(ground.profile.attack_ms) / 1000.0;
     let phases = vec![Phase::constant(HONEST_PER_S, seconds)];
     let journey = ground.journey("validate-session")?;
-    let load = ground.load(vec![(journey, 1)], Shape::Open { phases, spacing: Spacing::Poisson });
+    let load = ground.load(
+        "beside slow callers",
+        vec![(journey, 1)],
+        Shape::Open { phases, spacing: Spacing::Poisson },
+    );
     let target = ground.target.clone();
     let (mut slow, mut untaken) = (Vec::new(), None);
     for number in 0..SLOW {
@@ -43,7 +48,7 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         target.host
     );
     let mut at = 0;
-    while stopwatch.elapsed().as_secs_f64() < seconds {
+    while ending::ended_by().is_none() && stopwatch.elapsed().as_secs_f64() < seconds {
         let byte = *text.as_bytes().get(at).unwrap_or(&b'a');
         slow.retain_mut(|stream| stream.write_all(&[byte]).and_then(|()| stream.flush()).is_ok());
         at += 1;
@@ -51,7 +56,6 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
     }
     let ran = running.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
     let counts = ran.record.counts;
-    let share = float(counts.good) / float(counts.offered.max(1));
     let detail = format!(
         "{began} slow callers, of whom the target had sent away {} in the end; {} of {} honest ones were served, p99 {:.0} ms",
         began - slow.len(),
@@ -59,10 +63,7 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
         counts.offered,
         ran.record.latency_ms(99.0)
     );
-    let against: Vec<_> = (share < GOOD_SHARE_MIN)
-        .then(|| format!("only {:.1} % were served", share * 100.0))
-        .into_iter()
-        .collect();
+    let against = super::unserved(&ran, ground.local.is_some(), GOOD_SHARE_MIN);
     let few = (began < SLOW_MIN).then(|| {
         let why = untaken.as_deref().unwrap_or("nobody says why");
         format!("only {began} of {SLOW} slow callers could connect: {why}")

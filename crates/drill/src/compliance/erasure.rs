@@ -52,7 +52,7 @@ fn erased(ground: &mut Ground, people: &[Person]) -> anyhow::Result<usize> {
         match ground.block_on(erase(ground, administrator.as_ref(), person)) {
             Ok(None) => gone += 1,
             Ok(Some(why)) => untold.push(format!("{}: {why}", person.user)),
-            Err(error) => against.push(format!("{error:#}")),
+            Err(error) => ground.sort(&error, &mut against, &mut untold),
         }
     }
     against.truncate(TOLD_MAX);
@@ -61,7 +61,7 @@ fn erased(ground: &mut Ground, people: &[Person]) -> anyhow::Result<usize> {
         None => "whether they are still known was not asked: no administrator's token that holds was given",
     };
     let detail = format!(
-        "{} people who were signed in were erased: their password signs nobody in, their token is worth nothing; {known}",
+        "{gone} of {} people who were signed in were erased: their password signs nobody in, their token is worth nothing; {known}",
         people.len()
     );
     ground.judged_if_told((Area::Compliance, GONE), GONE_TITLE, detail, against, &untold);
@@ -153,7 +153,9 @@ async fn erase(
         expect(administrator.get(&path).await?, 200, "asking for somebody who is not erased")?;
     }
     let answer = own.send(Method::DELETE, &path, Some(&json!({"proof": PASSWORD}))).await?;
-    anyhow::ensure!(matches!(answer.status, 202 | 204), "erasing {} gave {}", person.user, answer.status);
+    if !matches!(answer.status, 202 | 204) {
+        expect(answer, 204, &format!("erasing {}", person.user))?;
+    }
     let began = crate::ground::stopwatch();
     loop {
         let left = left_of(ground, &own, administrator, person).await?;

@@ -74,7 +74,7 @@ async fn fill_and_empty(client: &Client, disk: &std::path::Path, names: &str) ->
     fs::remove_file(&ballast)?;
     let began = crate::ground::stopwatch();
     let mut well = false;
-    while !well && began.elapsed() < PATIENCE {
+    while !well && crate::ending::ended_by().is_none() && began.elapsed() < PATIENCE {
         time::sleep(LOOK_EVERY).await;
         well = sign_in_device(client, &person).await.is_ok_and(|answer| answer.status == 200);
     }

@@ -70,6 +70,7 @@ pub(super) fn run(ground: &mut Ground, results: &mut Vec<FaultResult>) -> anyhow
         let (mut seen, mut against, mut outcome) = (Vec::new(), Vec::new(), Outcome::Passed);
         for harm in harms {
             let (found, result) = fleet.suffer(*harm)?;
+            crate::ending::go_on()?;
             outcome = outcome.min(found.outcome());
             seen.push(found.words);
             against.extend(found.against);

@@ -107,6 +107,7 @@ fn is_remembered(
 ) -> anyhow::Result<bool> {
     let began = stopwatch();
     loop {
+        crate::ending::go_on()?;
         *ended |= !local.runs();
         local.revive()?;
         let signed_in = ground.block_on(async {

@@ -45,7 +45,7 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<()> {
     };
     let phases = vec![Phase::constant(LAST_PER_S, 1.0)];
     let shape = Shape::Open { phases, spacing: Spacing::Constant };
-    let last = ground.load(vec![(ground.journey("vote-secret")?, 1)], shape);
+    let last = ground.load("last secret votes", vec![(ground.journey("vote-secret")?, 1)], shape);
     ground.run("The last secret votes", last)?;
     let posted = ground.block_on(board(&ground.client, &secret.id))?;
     let votes: Vec<_> = posted.iter().filter(|posted| posted.stands.command == COMMAND).collect();
@@ -189,6 +189,7 @@ fn verified(secret: &Secret, url: &str) -> anyhow::Result<()> {
         if said.is_ok() || began.elapsed() > Duration::from_secs(30) {
             return said;
         }
+        crate::ending::go_on()?;
         crate::pause::sleep(LOOK_EVERY);
     }
 }

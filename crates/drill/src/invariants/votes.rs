@@ -43,7 +43,7 @@ pub(super) fn check(ground: &mut Ground) -> anyhow::Result<()> {
     // Whatever was tried before, there are votes to be counted.
     let phases = vec![Phase::constant(LAST_PER_S, 1.0)];
     let shape = Shape::Open { phases, spacing: Spacing::Constant };
-    let last = ground.load(vec![(ground.journey("vote")?, 1)], shape);
+    let last = ground.load("last votes", vec![(ground.journey("vote")?, 1)], shape);
     ground.run("The last votes", last)?;
     let (results, turnout) = ground.block_on(election::count(&officer, &id))?;
     let board = ground.block_on(board(&ground.client, &id))?;

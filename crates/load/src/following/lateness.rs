@@ -30,6 +30,12 @@ impl Lateness {
         Self { of_all, of_the_last }
     }
 
+    /// Nobody heard of any vote.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.of_all.is_empty()
+    }
+
     /// This share of followers and votes was no later.
     #[must_use]
     pub fn of_all_ms(&self, share: f64) -> f64 {

@@ -1,7 +1,7 @@
 //! A report as it was signed, and each way of meddling with it.
 
 use super::{
-    super::{Signer, html, model::*, write},
+    super::{Signer, Verdict, html, model::*, write},
     *,
 };
 use load::Trial;
@@ -37,9 +37,11 @@ pub(crate) fn sample() -> Report {
             local: true,
             version: "0.1.0".to_owned(),
             commit: None,
+            nodes: Some(1),
+            ended_by: None,
         },
         machine: Machine::default(),
-        verdict: Verdict::of(&checks),
+        verdict: Verdict::of(&checks, &[], None),
         targets: Vec::new(),
         checks,
         loads: Vec::new(),

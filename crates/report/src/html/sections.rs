@@ -9,7 +9,7 @@ use crate::{Area, Report, Scope, chart, targets::grouped};
 pub(super) fn targets(page: &mut String, report: &Report) {
     page.push_str(
         "<section id='targets'><h2>Target and achieved</h2><p>The targets are those of the original guide for a national \
-         stress test. <em>Measured</em> was seen in this run, on this machine. <em>Extrapolated</em> was computed from that, by \
+         stress test. <em>Measured</em> was seen in this run. <em>Extrapolated</em> was computed from that, by \
          the formula beside it. <em>Not tested</em> is neither.</p><div class='wide' tabindex='0'><table><caption class='off'>\
          Target and achieved</caption><thead><tr><th scope='col'>Metric</th><th scope='col'>Target</th>\
          <th scope='col'>Achieved</th><th scope='col'>Scope</th></tr></thead><tbody>",
@@ -23,7 +23,7 @@ pub(super) fn targets(page: &mut String, report: &Report) {
         let (class, mark) = match row.met {
             Some(true) => ("met", "met"),
             Some(false) => ("unmet", "not met"),
-            None => ("open", ""),
+            None => ("open", "not told"),
         };
         put(
             page,
@@ -120,18 +120,21 @@ pub(super) fn checks(page: &mut String, report: &Report) {
 pub(super) fn configuration(page: &mut String, report: &Report) {
     let (run, machine) = (&report.run, &report.machine);
     page.push_str("<section id='how'><h2>How this was run</h2><dl class='list'>");
-    let commit = run.commit.clone().unwrap_or_else(|| "not told".to_owned());
+    let commit = run.commit.clone().unwrap_or_else(|| "not known".to_owned());
+    let nodes = run.nodes.map_or_else(|| "not known".to_owned(), |nodes| nodes.to_string());
     let started =
         if run.local { "started by the drill, on this machine" } else { "running, elsewhere or here" };
     for (name, value) in [
         ("Target", format!("{} ({started})", run.target)),
+        ("Its nodes under load", nodes),
         ("Profile", run.profile.clone()),
         ("Seed", run.seed.to_string()),
         ("Began", run.began_at.clone()),
         ("Took", format!("{:.0} s", run.took_s)),
-        ("Version", format!("{}, commit {commit}", run.version)),
+        ("Version", format!("{} of the drill, commit of the target {commit}", run.version)),
+        ("Broken off", run.ended_by.clone().map_or_else(|| "no".to_owned(), |who| format!("by {who}"))),
         (
-            "Machine",
+            if run.local { "Machine" } else { "Machine of the generator" },
             format!("{}, {} cores, {} GiB", machine.processor, machine.cores, machine.memory_bytes >> 30),
         ),
         ("System", format!("Linux {}, {} descriptors a process", machine.kernel, machine.descriptors_max)),

@@ -28,6 +28,9 @@ fn notices(lie: Lie) -> (&'static str, &'static str) {
         | Lie::PutsAVoteInTwice
         | Lie::CountsAVoterTwice
         | Lie::CountsAVoteForAnother => ("invariants", "invariants/votes"),
+        Lie::GuardsNothing => ("attack", "attack/privileges"),
+        // Whether it may is not the drill's to say: it is told apart below.
+        Lie::RefusesSome => ("volume", ""),
     }
 }
 
@@ -55,7 +58,8 @@ fn drill_target(target: &str, tokens: &[String], more: &[&str]) -> Drilled {
     let mut arguments = vec!["--target", target, "--yes"];
     arguments.extend(tokens.iter().map(String::as_str).chain(more.iter().copied()));
     let drilled = drill(&arguments).expect("it runs");
-    assert_eq!(drilled.outcome.status.success(), drilled.failed().is_empty(), "{}", drilled.outcome.stderr);
+    assert_eq!(drilled.outcome.status.success(), drilled.word() == "held", "{}", drilled.outcome.stderr);
+    assert_eq!(drilled.word() == "failed", !drilled.failed().is_empty(), "{}", drilled.outcome.stderr);
     drilled
 }
 
@@ -75,6 +79,7 @@ async fn every_lie_is_found_out_and_an_honest_server_is_believed() {
     let url = |address| format!("http://{address}");
     let honest = drill_target(&url(server.public), &tokens, &["--only", "invariants", "--alone"]);
     assert_eq!(honest.why(), Vec::<String>::new(), "nobody lied");
+    assert_eq!(honest.word(), "held", "{}", honest.outcome.stderr);
     let found_out = |lie: Lie, more: &[&str]| {
         let (part, check) = notices(lie);
         let more: Vec<_> = ["--only", part].into_iter().chain(more.iter().copied()).collect();
@@ -118,6 +123,8 @@ fn an_encrypted_target_is_drilled_like_any_other() {
     for name in ["attack/injections", "attack/malformed", "attack/passwords", "attack/slow"] {
         assert_eq!(tried.outcome_of(name), Some("passed"), "{name}");
     }
+    // Nor can most else of compliance be seen from here.
+    assert_eq!(tried.word(), "open", "{}", tried.outcome.stderr);
     // Whom nobody vouches for is not spoken with.
     let refused = drill(&["--target", &url, "--yes", "--only", "compliance"]).expect("it runs").outcome;
     assert!(!refused.status.success() && refused.stderr.contains("certificate"), "{}", refused.stderr);
@@ -189,6 +196,51 @@ async fn secret_votes_that_are_thrown_away_or_counted_wrongly_are_found_out() {
             scope.spawn(move || found_out(lie));
         }
     });
+}
+
+/// A limit on the drill's address is no fault, and what it leaves is no proof: neither of the target, nor of its figures.
+#[tokio::test]
+async fn a_target_that_refuses_some_of_everybody_is_not_said_to_hold() {
+    let folder = Folder::new();
+    let options = ServerOptions { settings: let_in(), ..ServerOptions::default() };
+    let (server, tokens) = honest(&folder, &options).await;
+    let url = format!("http://{}", liar::before(server.public, Lie::RefusesSome));
+    let drilled = drill_target(&url, &tokens, &["--only", "volume"]);
+    assert_ne!(drilled.word(), "held", "{}", drilled.outcome.stderr);
+    for metric in ["Error rate", "Latency (p50)", "Latency (p99)"] {
+        let row = drilled.target(metric).expect("there is a row");
+        assert_ne!(row["met"], json!(true), "{row}");
+    }
+}
+
+/// Whoever ends a drill has its report so far, and nothing is left behind.
+#[test]
+fn a_drill_that_is_ended_says_what_it_measured_and_leaves_nothing() {
+    let folders = tempfile::tempdir().expect("a folder");
+    let report = folders.path().join("report");
+    let mut drill = rig::command()
+        .args(["drill", "--local", "--only", "attack,volume", "--report"])
+        .arg(&report)
+        .env("TMPDIR", folders.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines =
+        std::io::BufRead::lines(std::io::BufReader::new(drill.stderr.take().expect("it is piped")));
+    let measured = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("ok ")));
+    assert!(measured.is_some(), "nothing was measured");
+    let told = std::process::Command::new("kill").args(["-INT", &drill.id().to_string()]).status();
+    assert!(told.expect("there is such a program").success());
+    let said: Vec<_> = lines.map_while(Result::ok).collect();
+    assert!(!drill.wait().expect("it ends").success(), "{said:?}");
+    let text = std::fs::read(report.join("report.json")).unwrap_or_else(|_| panic!("no report: {said:#?}"));
+    let text: serde_json::Value = serde_json::from_slice(&text).expect("a report");
+    assert_eq!((&text["verdict"]["word"], &text["run"]["endedBy"]), (&json!("open"), &json!("Ctrl-C")));
+    assert!(text["verdict"]["passed"].as_u64() > Some(0), "{}", text["verdict"]);
+    let left = std::fs::read_dir(folders.path()).expect("it is there").flatten();
+    let left: Vec<_> = left.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    // Which ports are taken is written down for all who start something on this machine.
+    assert!(left.iter().all(|name| ["report", "holdfast-ports"].contains(&name.as_str())), "{left:?}");
 }
 
 /// Answers before they are synced are lost when the machine stops: this disk forgets what was not synced.

@@ -132,7 +132,10 @@ impl Fleet {
             let well: Option<Vec<_>> = self.probes.iter().map(|probe| probe.well_since(to)).collect();
             well?.into_iter().max()
         };
-        while all().is_none() && self.stopwatch.elapsed() < to + PATIENCE {
+        while all().is_none()
+            && crate::ending::ended_by().is_none()
+            && self.stopwatch.elapsed() < to + PATIENCE
+        {
             pause::sleep(LOOK_EVERY);
         }
         all().map(|at| at.saturating_sub(to))

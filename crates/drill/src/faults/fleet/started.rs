@@ -108,7 +108,8 @@ impl Fleet {
             ];
             let per_s = ground.profile.fault_per_s / load::float(count as u64);
             let phases = vec![Phase::constant(per_s, LONG_S)];
-            let mut load = ground.load(journeys, Shape::Open { phases, spacing: Spacing::Poisson });
+            let mut load =
+                ground.load("a fleet", journeys, Shape::Open { phases, spacing: Spacing::Poisson });
             load.target = target.clone();
             load.people = Arc::clone(&people);
             load.history = Some(history.path().to_owned());

@@ -69,9 +69,13 @@ pub(super) enum Lie {
     CountsAVoterTwice,
     /// Counts a vote for one option as one for another.
     CountsAVoteForAnother,
+    /// Serves to everybody what is for operators, and describes no route as guarded.
+    GuardsNothing,
+    /// Refuses one in 25 of everybody, as if they had asked too often.
+    RefusesSome,
 }
 
-pub(super) const LIES: [Lie; 19] = [
+pub(super) const LIES: [Lie; 20] = [
     Lie::Forgets,
     Lie::LosesAnUpdate,
     Lie::DropsAnEntry,
@@ -91,6 +95,7 @@ pub(super) const LIES: [Lie; 19] = [
     Lie::PutsAVoteInTwice,
     Lie::CountsAVoterTwice,
     Lie::CountsAVoteForAnother,
+    Lie::GuardsNothing,
 ];
 
 /// One in so many is lied about: bugs are rare.
@@ -136,6 +141,11 @@ async fn answer(liar: Arc<Liar>, request: Request<Incoming>) -> Result<Response<
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.clone(), parts.uri.to_string());
     let body = body.collect().await?.to_bytes();
+    if liar.lie == Lie::RefusesSome && liar.asked.fetch_add(1, Ordering::Relaxed) % 25 == 24 {
+        let mut refused = Response::new(Full::from("{}"));
+        *refused.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        return Ok(refused);
+    }
     let token = parts.headers.get(header::AUTHORIZATION).map(|token| token.as_bytes().to_vec());
     let key = format!("{method} {path} {token:?} {}", String::from_utf8_lossy(&body));
     let ask = async |body: Bytes| {
@@ -213,7 +223,9 @@ impl Liar {
             | Lie::ThrowsAVoteAway
             | Lie::PutsAVoteInTwice
             | Lie::CountsAVoterTwice
-            | Lie::CountsAVoteForAnother => false,
+            | Lie::CountsAVoteForAnother
+            | Lie::GuardsNothing
+            | Lie::RefusesSome => false,
         }
     }
 
@@ -260,6 +272,8 @@ impl Liar {
                 let (_, first) = self.first(path, status, bytes);
                 (first != bytes && self.turn()).then_some((status, first))
             }
+            Lie::GuardsNothing if path == "/openapi.json" => changed(&calls_nothing_guarded),
+            Lie::GuardsNothing if path == "/api/v1/queues" => Some((StatusCode::OK, Bytes::from("{}"))),
             Lie::Forgets
             | Lie::LosesAnUpdate
             | Lie::DropsAnEntry
@@ -278,7 +292,17 @@ impl Liar {
             | Lie::ThrowsAVoteAway
             | Lie::PutsAVoteInTwice
             | Lie::CountsAVoterTwice
-            | Lie::CountsAVoteForAnother => None,
+            | Lie::CountsAVoteForAnother
+            | Lie::GuardsNothing
+            | Lie::RefusesSome => None,
         }
+    }
+}
+
+/// A description in which no route says that it wants a token.
+fn calls_nothing_guarded(description: &mut Value) {
+    let paths = description["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    for operation in paths.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut()) {
+        operation.as_object_mut().map(|operation| operation.remove("security"));
     }
 }

@@ -17,11 +17,14 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::put_off::{Limited, Waits};
-use load::{
+use crate::{
     dial::dial,
     history::{Historian, may_have_happened},
     target::Target,
+};
+use crate::{
+    ending,
+    put_off::{Limited, Waits},
 };
 
 /// How long an answer may take.
@@ -31,8 +34,8 @@ const IDLE_MAX: Duration = Duration::from_millis(50);
 
 /// Somebody who calls the target.
 #[derive(Debug, Clone)]
-pub(crate) struct Client {
-    pub(crate) target: Target,
+pub struct Client {
+    pub target: Target,
     fields: Vec<(String, String)>,
     patience: Duration,
     keeper: Option<Keeper>,
@@ -50,7 +53,7 @@ struct Line {
 
 /// Keeps what is acknowledged to callers, as loads do of theirs.
 #[derive(Debug, Clone)]
-pub(crate) struct Keeper {
+pub struct Keeper {
     historian: Arc<std::sync::Mutex<Historian>>,
     /// The same question may get the same answer again: that is one acknowledgement.
     known: Arc<std::sync::Mutex<HashSet<(u64, u64)>>>,
@@ -58,12 +61,12 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(historian: Historian, stopwatch: Stopwatch) -> Self {
+    pub fn new(historian: Historian, stopwatch: Stopwatch) -> Self {
         Self { historian: Arc::new(historian.into()), known: Arc::default(), stopwatch }
     }
 
     /// Writes what is left of it.
-    pub(crate) fn finish(&self) -> anyhow::Result<()> {
+    pub fn finish(&self) -> anyhow::Result<()> {
         self.historian.lock().unwrap_or_else(PoisonError::into_inner).finish()
     }
 }
@@ -74,33 +77,33 @@ const ACKNOWLEDGE: [(&str, &str); 2] =
 
 /// What was answered.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) fields: HeaderMap,
-    pub(crate) bytes: Bytes,
+pub struct Answer {
+    pub status: u16,
+    pub fields: HeaderMap,
+    pub bytes: Bytes,
 }
 
 impl Answer {
     /// The body as JSON; null if it is none.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_default()
     }
 
     /// A member of the body, as text.
-    pub(crate) fn text(&self, pointer: &str) -> String {
+    pub fn text(&self, pointer: &str) -> String {
         self.json().pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 }
 
 impl Client {
-    pub(crate) fn new(target: &Target) -> Self {
+    pub fn new(target: &Target) -> Self {
         let line = Arc::new(Mutex::new(None));
         let (fields, target) = (Vec::new(), target.clone());
         Self { target, fields, patience: PATIENCE, keeper: None, waits: None, line }
     }
 
     /// Somebody else with the same target.
-    pub(crate) fn with_token(&self, token: &str) -> Self {
+    pub fn with_token(&self, token: &str) -> Self {
         let mut other = Self::new(&self.target);
         other.patience = self.patience;
         other.keeper.clone_from(&self.keeper);
@@ -110,29 +113,29 @@ impl Client {
     }
 
     /// The same caller, who sends one more field.
-    pub(crate) fn with_field(&self, name: &str, value: &str) -> Self {
+    pub fn with_field(&self, name: &str, value: &str) -> Self {
         let mut other = Self { line: Arc::new(Mutex::new(None)), ..self.clone() };
         other.fields.push((name.to_owned(), value.to_owned()));
         other
     }
 
     /// The same caller, who waits no longer than this.
-    pub(crate) fn with_patience(&self, patience: Duration) -> Self {
+    pub fn with_patience(&self, patience: Duration) -> Self {
         Self { patience, line: Arc::new(Mutex::new(None)), ..self.clone() }
     }
 
     /// The same caller, who asks again when what was put off may be asked.
-    pub(crate) fn with_waits(&self, waits: &Waits) -> Self {
+    pub fn with_waits(&self, waits: &Waits) -> Self {
         Self { waits: Some(waits.clone()), line: Arc::new(Mutex::new(None)), ..self.clone() }
     }
 
     /// The same caller, who takes "not now" for an answer.
-    pub(crate) fn without_waits(&self) -> Self {
+    pub fn without_waits(&self) -> Self {
         Self { waits: None, line: Arc::new(Mutex::new(None)), ..self.clone() }
     }
 
     /// How long to wait before the same is asked again. What may have happened is not asked for twice.
-    pub(crate) fn wait(&self, status: u16, retry_after: Option<&str>) -> Option<Duration> {
+    pub fn wait(&self, status: u16, retry_after: Option<&str>) -> Option<Duration> {
         self.waits.as_ref()?.take(status, retry_after)
     }
 
@@ -145,17 +148,17 @@ impl Client {
     }
 
     /// The same caller, of whom is kept what they are promised.
-    pub(crate) fn with_keeper(&self, keeper: &Keeper) -> Self {
+    pub fn with_keeper(&self, keeper: &Keeper) -> Self {
         Self { keeper: Some(keeper.clone()), line: Arc::new(Mutex::new(None)), ..self.clone() }
     }
 
     /// The same caller, of whom nothing is kept.
-    pub(crate) fn without_keeper(&self) -> Self {
+    pub fn without_keeper(&self) -> Self {
         Self { keeper: None, line: Arc::new(Mutex::new(None)), ..self.clone() }
     }
 
     /// The same caller on another way to the target.
-    pub(crate) fn at(&self, target: &Target) -> Self {
+    pub fn at(&self, target: &Target) -> Self {
         Self { target: target.clone(), line: Arc::new(Mutex::new(None)), ..self.clone() }
     }
 
@@ -163,12 +166,7 @@ impl Client {
     ///
     /// # Errors
     /// When no answer comes in time.
-    pub(crate) async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> anyhow::Result<Answer> {
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
         let (kind, body) = match body {
             Some(body) => ("application/json", serde_json::to_vec(body)?),
             None => ("", Vec::new()),
@@ -180,7 +178,7 @@ impl Client {
     ///
     /// # Errors
     /// When no answer comes in time.
-    pub(crate) async fn send_bytes(
+    pub async fn send_bytes(
         &self,
         method: Method,
         path: &str,
@@ -194,10 +192,18 @@ impl Client {
         let acknowledges = ACKNOWLEDGE.iter().find(|(route, _)| method == Method::POST && *route == path);
         let asked = loop {
             let exchange = self.exchange(method.clone(), path, kind, body.clone());
-            let asked = tokio::time::timeout(self.patience, exchange).await;
-            let asked = asked.ok().with_context(|| format!("no answer to {told} in time")).flatten();
+            ending::go_on()?;
+            let asked = tokio::select! {
+                asked = tokio::time::timeout(self.patience, exchange) => {
+                    asked.ok().with_context(|| format!("no answer to {told} in time")).flatten()
+                }
+                () = ending::ended() => Err(anyhow::anyhow!("the run was ended meanwhile")),
+            };
             match asked.as_ref().ok().and_then(|answer| self.wait_for(answer)) {
-                Some(wait) => tokio::time::sleep(wait).await,
+                Some(wait) => tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = ending::ended() => {}
+                },
                 None => break asked,
             }
         };
@@ -275,17 +281,23 @@ impl Client {
         Ok(sender)
     }
 
-    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+    pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         self.send(Method::GET, path, None).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+    /// The same; that the drill's address asked too often is an error, and no answer.
+    pub async fn get_told(&self, path: &str) -> anyhow::Result<Answer> {
+        let answer = self.get(path).await?;
+        if answer.status == 429 { expect(answer, 200, path) } else { Ok(answer) }
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         self.send(Method::POST, path, Some(body)).await
     }
 }
 
 /// An answer that must have this status.
-pub(crate) fn expect(answer: Answer, status: u16, doing: &str) -> anyhow::Result<Answer> {
+pub fn expect(answer: Answer, status: u16, doing: &str) -> anyhow::Result<Answer> {
     let text = String::from_utf8_lossy(&answer.bytes);
     let told = || format!("{doing} gave {} and not {status}: {text}", answer.status);
     if answer.status == 429 && status != 429 {
@@ -296,7 +308,7 @@ pub(crate) fn expect(answer: Answer, status: u16, doing: &str) -> anyhow::Result
 }
 
 /// Where the page behind one that begins at `from` begins. A page that has something leads on, or it would be read for ever.
-pub(crate) fn next_page(page: &Value, from: u64) -> anyhow::Result<u64> {
+pub fn next_page(page: &Value, from: u64) -> anyhow::Result<u64> {
     let next = page["next"].as_u64().context("a page says what is next")?;
     let read = page["entries"].as_array().map_or(0, Vec::len);
     ensure!(read == 0 || next > from, "a page of {read} entries from {from} on says that {next} is next");
