@@ -19,13 +19,18 @@ use crate::{
 /// How often somebody waits for another's answer before they ask for themselves.
 const WAITS_MAX: usize = 3;
 
-/// May the answer to this request come from the cache?
+/// May the answer to this request come from the cache, or go into it?
 pub(crate) fn may_be_cached(request: &Request<Content>) -> bool {
-    let asked = CacheControl::of(request.headers());
     [Method::GET, Method::HEAD].contains(request.method())
         && Telling::of(request) == Telling::Nothing
         && ![header::RANGE, header::UPGRADE].iter().any(|name| request.headers().contains_key(name))
-        && !(asked.no_store || asked.no_cache || asked.max_age_s == Some(0))
+        && !CacheControl::of(request.headers()).no_store
+}
+
+/// Does the caller want what the upstream says now, as a browser that is told to reload?
+fn asks_anew(request: &HeaderMap) -> bool {
+    let asked = CacheControl::of(request);
+    asked.no_cache || asked.max_age_s == Some(0)
 }
 
 /// Where the answers to this address lie.
@@ -39,6 +44,9 @@ impl Gateway {
     pub(crate) async fn answer_cached(&self, way: Way, request: Request<Content>) -> Response<Content> {
         let cache = self.cache();
         let key = key(&way, request.uri());
+        if asks_anew(request.headers()) {
+            return self.answer_reloaded(&key, way, request).await;
+        }
         let mut lead = None;
         // However often somebody else begins, nobody waits for others longer than for an upstream.
         let mut patience = None;
@@ -63,6 +71,7 @@ impl Gateway {
             match cache.join(&key) {
                 Joined::Lead(first) => lead = Some(first),
                 Joined::Wait(mut waiting) => {
+                    cache.count_joined();
                     let limit = millis(way.pool.config.times.first_byte_ms_max);
                     let over = patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
                     // It never changes: it ends, and then there may be an answer.
@@ -77,6 +86,18 @@ impl Gateway {
         self.ask_for_all(cache, &key, lead, way, request).await
     }
 
+    /// Asks the upstream whatever is kept, and keeps what it says now in the place of that (RFC 9111, section 5.2.1.4).
+    async fn answer_reloaded(&self, key: &str, way: Way, request: Request<Content>) -> Response<Content> {
+        let cache = self.cache();
+        let may_be_kept = *request.method() != Method::HEAD && !cache.passes(key);
+        let lead = match may_be_kept.then(|| cache.join(key)) {
+            Some(Joined::Lead(lead)) => Some(lead),
+            // Whoever asks already may have begun before what is new came to be: that is not waited for.
+            Some(Joined::Wait(_)) | None => None,
+        };
+        self.ask_for_all(cache, key, lead, way, request).await
+    }
+
     /// Passes a request on, and keeps the answer if `lead` is there and it may be kept.
     async fn ask_for_all(
         &self,
@@ -87,14 +108,16 @@ impl Gateway {
         mut request: Request<Content>,
     ) -> Response<Content> {
         let (method, asked) = (request.method().clone(), request.headers().clone());
-        if lead.is_some() {
-            // Asked for all, the whole answer is wanted.
+        let anew = asks_anew(&asked);
+        if lead.is_some() && !anew {
+            // Asked for all, the whole answer is wanted. Who reloads what has not changed is told so, and no more.
             for name in [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_RANGE] {
                 request.headers_mut().remove(name);
             }
         }
         let response = gathered(self.answer_anew(&way, request).await);
         if response.status().is_server_error()
+            && !anew
             && let Some((kept, condition)) = cache.look(key, &asked, self.now_ms())
         {
             cache.count(Some(condition));
@@ -117,8 +140,9 @@ impl Gateway {
         let (status, fields) = (response.status(), response.headers());
         let keeping = keeping(asked, status, fields, self.clock().now());
         let Some((keeping, names)) = keeping.zip(vary(fields)) else {
-            // Failures pass; what says that it is not to be kept will say so again.
-            if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
+            // Failures pass; what says that it is not to be kept will say so again. Not so to those who reload, who choose
+            // the time themselves: they would have others ask alone for as long as they like.
+            if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS && !asks_anew(asked) {
                 cache.pass(&lead);
             }
             return response;

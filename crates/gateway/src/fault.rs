@@ -17,6 +17,8 @@ pub(crate) enum Fault {
         /// Not even the first byte of the request went out.
         nothing_sent: bool,
     },
+    /// The upstream says that it did nothing with the request (RFC 9113, section 8.7), as it may when it ends a connection.
+    Untouched,
     /// The answer did not begin in time.
     TooSlow,
     /// The answer is none that can be passed on.
@@ -37,6 +39,7 @@ impl Fault {
             Self::Unreachable => "it cannot be connected to",
             Self::ConnectTooSlow => "it took too long to be connected to",
             Self::Lost { .. } => "the connection ended before an answer began",
+            Self::Untouched => "it took no request",
             Self::TooSlow => "its answer did not begin in time",
             Self::BadAnswer(what) => what,
             Self::BodyTooLarge
@@ -55,7 +58,8 @@ impl Fault {
             | Self::Lost { .. }
             | Self::TooSlow
             | Self::BadAnswer(_) => true,
-            Self::BodyTooLarge
+            Self::Untouched
+            | Self::BodyTooLarge
             | Self::BodyLost
             | Self::Nobody(_)
             | Self::NoSuchHost
@@ -66,7 +70,7 @@ impl Fault {
     /// May another attempt help, and can it do no harm? `idempotent` says whether a request may happen twice.
     pub(crate) const fn may_be_tried_again(self, idempotent: bool) -> bool {
         match self {
-            Self::Unreachable | Self::ConnectTooSlow => true,
+            Self::Unreachable | Self::ConnectTooSlow | Self::Untouched => true,
             Self::Lost { nothing_sent } => nothing_sent || idempotent,
             // An upstream that is at it for so long would be at it twice.
             Self::TooSlow => false,
@@ -89,6 +93,11 @@ impl From<Fault> for Problem {
             Fault::Lost { .. } => {
                 let detail = "the server behind this one ended the connection instead of answering; what was asked \
                               may have happened or not";
+                Self::bad_gateway("gateway/no-answer", detail)
+            }
+            Fault::Untouched => {
+                let detail = "the server behind this one ended the connection before it looked at what was asked, which \
+                              can be asked again";
                 Self::bad_gateway("gateway/no-answer", detail)
             }
             Fault::BadAnswer(what) => Self::bad_gateway("gateway/bad-answer", what),

@@ -26,6 +26,7 @@ mod response_cache;
 mod retry_budget;
 mod route_table;
 mod secure;
+mod sending;
 mod state;
 mod streams;
 mod table;

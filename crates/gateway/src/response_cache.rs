@@ -170,7 +170,8 @@ impl ResponseCache {
     /// What there is for this request, and how it may be given.
     pub(crate) fn look(&self, key: &str, request: &HeaderMap, now_ms: u64) -> Option<(Arc<Kept>, Condition)> {
         let variants = self.kept.get(key)?;
-        let kept = variants.iter().find(|kept| kept.is_for(request))?;
+        // The last that came goes before others that are for the same request (RFC 9111, section 4.1).
+        let kept = variants.iter().rev().find(|kept| kept.is_for(request))?;
         Some((kept.clone(), kept.condition(now_ms)?))
     }
 
@@ -181,6 +182,11 @@ impl ResponseCache {
             None => &self.misses,
         };
         counter.fetch_add(1, Relaxed);
+    }
+
+    /// Somebody waits for another's answer.
+    pub(crate) fn count_joined(&self) {
+        self.joined.fetch_add(1, Relaxed);
     }
 
     /// Is the last answer at this address known to be one that may not be kept?
@@ -202,7 +208,6 @@ impl ResponseCache {
     pub(crate) fn join(self: &Arc<Self>, key: &str) -> Joined {
         let mut flights = self.flights();
         if let Some(waiting) = flights.get(key) {
-            self.joined.fetch_add(1, Relaxed);
             return Joined::Wait(waiting.clone());
         }
         let (done, waiting) = watch::channel(());
@@ -463,6 +468,17 @@ mod tests {
         cache.keep(&lead(&cache, "a"), answer);
         let bytes = cache.state().bytes;
         assert!((20_000..22_000).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn the_last_answer_goes_before_one_that_varied_on_less() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        let german = HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, HeaderValue::from_static("de"))]);
+        cache.keep(&lead(&cache, "a"), kept(10, &["old"], nothing()));
+        let varies = Varies::of(&[header::ACCEPT_LANGUAGE], &german, &HeaderMap::new());
+        cache.keep(&lead(&cache, "a"), kept(10, &["new"], varies));
+        let (found, _) = cache.look("a", &german, 0).expect("it is kept");
+        assert_eq!(found.tags, ["new".into()]);
     }
 
     #[test]

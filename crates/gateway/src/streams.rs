@@ -5,13 +5,10 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     error::Error,
-    fmt, io,
+    io,
     num::NonZeroU32,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -23,7 +20,10 @@ use http_body::{Body, Frame, SizeHint};
 use httparse::Header;
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, Sleep},
+};
 
 use crate::{
     answer_head::{AnswerHead, Extent},
@@ -33,6 +33,7 @@ use crate::{
     fields::is_of_the_hop,
     line::connect,
     pool::Pool,
+    sending::{Sending, Stopped, Upload},
     upstream::{InFlight, Upstream},
     wire::agreed,
 };
@@ -47,37 +48,103 @@ const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
+/// How often a request goes out of which the upstream says that it did nothing with it.
+const ATTEMPTS_MAX: usize = 3;
+/// How often somebody waits for another who opens a connection before they open one themselves.
+const WAITS_MAX: usize = 3;
+
 type Sender = http2::SendRequest<Sending>;
 
-thread_local! {
-    static OPEN: RefCell<HashMap<u64, Sender>> = RefCell::new(HashMap::new());
+/// An open connection.
+#[derive(Clone)]
+struct Connection {
+    /// Tells it from those before it.
+    number: u64,
+    sender: Sender,
 }
 
-/// Sends a request, of which this is the head as it would stand in HTTP/1.1, and waits for the head of the answer.
+/// What a thread has of an upstream.
+#[derive(Clone)]
+enum Known {
+    Open(Connection),
+    /// Somebody opens one, and will tell those who wait if it fails.
+    Opening(watch::Receiver<Option<Fault>>),
+}
+
+thread_local! {
+    static KNOWN: RefCell<HashMap<u64, Known>> = RefCell::new(HashMap::new());
+}
+
+/// Sends a request, of which this is the head as it would stand in HTTP/1.1, and waits for the head of the answer. An upstream
+/// that ends a connection says which requests it did nothing with: those go out again on another, and nobody is told.
 pub(crate) async fn converse(
     pool: &Pool,
     upstream: &Upstream,
     head: &[u8],
     outgoing: &mut Option<Outgoing>,
 ) -> Result<(AnswerHead, Incoming), Fault> {
-    let known = OPEN.with_borrow(|open| open.get(&upstream.number).cloned());
-    let known = match known {
-        Some(mut sender) => sender.ready().await.ok().map(|()| sender),
-        None => None,
-    };
-    let sender = match known {
-        Some(sender) => sender,
-        None => {
-            let sender = open(pool, upstream, pool.config.times.connect_ms_max).await?;
-            OPEN.with_borrow_mut(|open| {
-                // Connections that have ended are of no use to anybody.
-                open.retain(|_, sender| !sender.is_closed());
-                open.insert(upstream.number, sender.clone());
-            });
-            sender
+    let had_body = outgoing.is_some();
+    for _ in 0..ATTEMPTS_MAX {
+        let connection = connection(pool, upstream).await?;
+        match ask(pool, connection.sender, head, outgoing).await {
+            Err(Refused(fault @ Fault::Untouched, whose)) => {
+                if whose == Whose::Connection {
+                    forget(upstream, connection.number);
+                }
+                if had_body != outgoing.is_some() {
+                    return Err(fault);
+                }
+            }
+            Err(Refused(fault, _)) => return Err(fault),
+            Ok(answered) => return Ok(answered),
         }
-    };
-    ask(pool, sender, head, outgoing.take()).await
+    }
+    // Once is good manners; again and again is no service.
+    Err(Fault::Lost { nothing_sent: true })
+}
+
+/// The connection to an upstream that there is, or a new one, which one request opens for all who wait.
+async fn connection(pool: &Pool, upstream: &Upstream) -> Result<Connection, Fault> {
+    for _ in 0..WAITS_MAX {
+        match KNOWN.with_borrow(|known| known.get(&upstream.number).cloned()) {
+            Some(Known::Open(connection)) if !connection.sender.is_closed() => return Ok(connection),
+            Some(Known::Opening(mut failing)) => {
+                if failing.changed().await.is_ok()
+                    && let Some(fault) = *failing.borrow()
+                {
+                    return Err(fault);
+                }
+            }
+            Some(Known::Open(_)) | None => break,
+        }
+    }
+    let (failed, failing) = watch::channel(None);
+    KNOWN.with_borrow_mut(|known| known.insert(upstream.number, Known::Opening(failing)));
+    let opened = open(pool, upstream, pool.config.times.connect_ms_max).await;
+    KNOWN.with_borrow_mut(|known| {
+        // Connections that have ended are of no use to anybody.
+        known.retain(
+            |_, known| !matches!(known, Known::Open(Connection { sender, .. }) if sender.is_closed()),
+        );
+        match &opened {
+            Ok(connection) => drop(known.insert(upstream.number, Known::Open(connection.clone()))),
+            Err(_) => drop(known.remove(&upstream.number)),
+        }
+    });
+    if let Err(fault) = &opened {
+        failed.send_replace(Some(*fault));
+    }
+    opened
+}
+
+/// Nothing more is sent over this connection. It ends with the last of its answers.
+fn forget(upstream: &Upstream, number: u64) {
+    KNOWN.with_borrow_mut(|known| {
+        if matches!(known.get(&upstream.number), Some(Known::Open(connection)) if connection.number == number)
+        {
+            known.remove(&upstream.number);
+        }
+    });
 }
 
 /// The same over a connection of its own, as somebody who comes anew would find it.
@@ -87,12 +154,14 @@ pub(crate) async fn converse_anew(
     head: &[u8],
     connect_ms_max: NonZeroU32,
 ) -> Result<AnswerHead, Fault> {
-    let sender = open(pool, upstream, connect_ms_max).await?;
-    ask(pool, sender, head, None).await.map(|(head, _)| head)
+    let connection = open(pool, upstream, connect_ms_max).await?;
+    let answered = ask(pool, connection.sender, head, &mut None).await;
+    answered.map(|(head, _)| head).map_err(|Refused(fault, _)| fault)
 }
 
 /// Opens a connection, which lives for as long as it stands or somebody has its sender.
-async fn open(pool: &Pool, upstream: &Upstream, connect_ms_max: NonZeroU32) -> Result<Sender, Fault> {
+async fn open(pool: &Pool, upstream: &Upstream, connect_ms_max: NonZeroU32) -> Result<Connection, Fault> {
+    static NUMBERS: AtomicU64 = AtomicU64::new(0);
     let time = millis(connect_ms_max);
     let wire = connect(&upstream.address, pool.secure.as_ref(), time).await?;
     if pool.secure.is_some() && agreed(&wire) != Some(b"h2") {
@@ -113,42 +182,81 @@ async fn open(pool: &Pool, upstream: &Upstream, connect_ms_max: NonZeroU32) -> R
             tracing::debug!(upstream = &*address, %error, "a connection to an upstream ended");
         }
     });
-    Ok(sender)
+    Ok(Connection { number: NUMBERS.fetch_add(1, Relaxed), sender })
 }
 
-/// Sends a request over an open connection.
+/// Why there is no answer, and whether the connection is over with it.
+struct Refused(Fault, Whose);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Connection,
+    Request,
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self(fault, Whose::Request)
+    }
+}
+
+/// Sends a request over an open connection. Its body is there again if nothing became of it.
 async fn ask(
     pool: &Pool,
     mut sender: Sender,
     head: &[u8],
-    outgoing: Option<Outgoing>,
-) -> Result<(AnswerHead, Incoming), Fault> {
-    let progress = Progress::begin();
+    outgoing: &mut Option<Outgoing>,
+) -> Result<(AnswerHead, Incoming), Refused> {
+    let upload = Upload::begin(outgoing.take());
     let scheme = if pool.secure.is_some() { "https" } else { "http" };
-    let request = request(head, scheme, Sending { outgoing, progress: progress.clone() })?;
+    let request = request(head, scheme, Sending(upload.clone()))?;
     let time = millis(pool.config.times.first_byte_ms_max);
     let mut answer = std::pin::pin!(sender.send_request(request));
     let answered = loop {
         // A caller may be slow: the upstream's time begins with the last of what it was sent.
-        match tokio::time::timeout_at(progress.last() + time, answer.as_mut()).await {
+        match tokio::time::timeout_at(upload.last() + time, answer.as_mut()).await {
             Ok(answered) => break answered,
-            Err(_) if Instant::now() < progress.last() + time => {}
-            Err(_) => return Err(Fault::TooSlow),
+            Err(_) if Instant::now() < upload.last() + time => {}
+            Err(_) => return Err(Fault::TooSlow.into()),
         }
     };
-    answered.map(heard).map_err(|error| why(&error))
+    match answered {
+        Ok(answered) => {
+            upload.is_heard();
+            Ok(heard(answered))
+        }
+        Err(error) => {
+            let refused = why(&error);
+            if refused.0 == Fault::Untouched {
+                *outgoing = upload.take_back();
+            }
+            Err(refused)
+        }
+    }
 }
 
 /// What an error of a connection means.
-fn why(error: &hyper::Error) -> Fault {
+fn why(error: &hyper::Error) -> Refused {
+    if error.is_canceled() {
+        // The connection had ended, and it never left us.
+        return Refused(Fault::Untouched, Whose::Connection);
+    }
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(Stopped(fault)) = error.downcast_ref() {
-            return *fault;
+            return (*fault).into();
         }
-        cause = error.source();
+        // A request hears of a `GOAWAY` only if it is beyond the last that was looked at, and what is refused was not
+        // looked at either (RFC 9113, section 8.7).
+        match error.downcast_ref::<h2::Error>().filter(|error| error.is_remote()) {
+            Some(error) if error.is_go_away() => return Refused(Fault::Untouched, Whose::Connection),
+            Some(error) if error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
+                return Fault::Untouched.into();
+            }
+            _ => cause = error.source(),
+        }
     }
-    Fault::Lost { nothing_sent: error.is_canceled() }
+    Fault::Lost { nothing_sent: false }.into()
 }
 
 /// The head of an answer, and what follows it.
@@ -193,82 +301,6 @@ fn request(head: &[u8], scheme: &str, body: Sending) -> Result<Request<Sending>,
         request = request.header(name, HeaderValue::from_bytes(value).map_err(|_| UNFIT)?);
     }
     request.body(body).map_err(|_| UNFIT)
-}
-
-/// When something of a request was last sent.
-#[derive(Debug, Clone)]
-struct Progress {
-    begun: Instant,
-    after_ms: Arc<AtomicU64>,
-}
-
-impl Progress {
-    fn begin() -> Self {
-        Self { begun: Instant::now(), after_ms: Arc::default() }
-    }
-
-    fn note(&self) {
-        self.after_ms.store(crate::gateway::millis(self.begun.elapsed()), Relaxed);
-    }
-
-    fn last(&self) -> Instant {
-        self.begun + Duration::from_millis(self.after_ms.load(Relaxed))
-    }
-}
-
-/// Why a request's body stopped.
-#[derive(Debug)]
-struct Stopped(Fault);
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-impl Error for Stopped {}
-
-/// A request's body on its way to an upstream, with its trailers.
-struct Sending {
-    outgoing: Option<Outgoing>,
-    progress: Progress,
-}
-
-impl Body for Sending {
-    type Data = Bytes;
-    type Error = Stopped;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
-        let Some(outgoing) = &mut self.outgoing else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(&mut outgoing.body).poll_frame(cx));
-        let passed = match frame {
-            None => None,
-            Some(Err(_)) => Some(Err(Stopped(Fault::BodyLost))),
-            Some(Ok(frame)) => {
-                let bytes = u64::try_from(frame.data_ref().map_or(0, Bytes::len)).unwrap_or(u64::MAX);
-                match outgoing.left_bytes.checked_sub(bytes) {
-                    Some(left_bytes) => {
-                        outgoing.left_bytes = left_bytes;
-                        Some(Ok(frame))
-                    }
-                    None => Some(Err(Stopped(Fault::BodyTooLarge))),
-                }
-            }
-        };
-        self.progress.note();
-        Poll::Ready(passed)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.outgoing.as_ref().is_none_or(|outgoing| outgoing.body.is_end_stream())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.outgoing.as_ref().map_or_else(|| SizeHint::with_exact(0), |outgoing| outgoing.body.size_hint())
-    }
 }
 
 /// The body of an answer, passed on as it comes.

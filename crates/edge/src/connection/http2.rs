@@ -21,20 +21,29 @@ use crate::{EdgeConfig, config::millis, http::EdgeService};
 /// Frames that are read of a connection before the others of its thread have their turn.
 const FRAMES_A_TURN: u32 = 128;
 
+/// What is taken of one body before it is read on: enough for one of the usual size in one go. A connection has room for that
+/// of every stream it may have, so that bodies which nobody reads, as those on their way to a slow server, keep no other
+/// body of their connection waiting. So one connection makes us keep this times `streams-max`, 16 MiB as it comes, and only
+/// of bodies that nobody reads: it cannot be less for those alone, because a stream is granted the same from its beginning.
+const BODY_WINDOW_BYTES: u32 = 128 << 10;
+/// RFC 9113, section 6.9.1.
+const WINDOW_BYTES_MAX: u32 = (1 << 31) - 1;
+
 /// How HTTP/2 is spoken.
 #[derive(Debug, Clone)]
 pub(crate) struct Http2(hyper::server::conn::http2::Builder<TokioExecutor>);
 
 impl Http2 {
     pub(crate) fn new(config: &EdgeConfig) -> Self {
+        let streams = config.streams_max.get().min(WINDOW_BYTES_MAX);
+        let stream_bytes = BODY_WINDOW_BYTES.min(WINDOW_BYTES_MAX / streams);
         let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.streams_max.get())
             .max_header_list_size(config.header_bytes_max.get())
-            // Enough for a body of the usual size in one go; a slow reader cannot make us keep more.
-            .initial_stream_window_size(256 << 10)
-            .initial_connection_window_size(1 << 20)
+            .initial_stream_window_size(stream_bytes)
+            .initial_connection_window_size(stream_bytes * streams)
             .max_send_buf_size(256 << 10)
             // Resets in a row are how a flood looks (CVE-2023-44487); honest callers cancel few.
             .max_pending_accept_reset_streams(20)

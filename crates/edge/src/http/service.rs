@@ -12,6 +12,7 @@ use bytes::Bytes;
 use front::{Admitted, Asker, Seen};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
+use http1::Fault;
 use hyper::body::Incoming;
 use problem::Problem;
 
@@ -50,13 +51,16 @@ impl EdgeService {
     fn at_once(&self, request: &Request<Incoming>) -> (Asker, Looked) {
         let edge = &self.port.edge;
         if request.headers().len() > size(edge.config().header_fields_max) {
-            edge.traffic().count_refused(None, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
             let detail = "the header section has more fields than this server takes";
             let problem = Problem::header_fields_too_large("edge/header-too-large", detail);
-            let asker = Asker::unheard(self.port.tls.is_some());
-            return (asker, Looked::Answered(Answer::refusing(&problem)));
+            return self.unheard(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &problem);
         }
         let uri = request.uri();
+        // What is read for us lets some pass that no URI has, and whoever it is passed on to in HTTP/1.1 would refuse them.
+        if !uri.path_and_query().is_none_or(|target| is_graphic(target.as_str())) {
+            let problem = Fault::Malformed("the request's target has letters that no URI has").into();
+            return self.unheard(StatusCode::BAD_REQUEST, &problem);
+        }
         let fields = Fields::from(request.headers());
         let host = uri.authority().map(|authority| authority.as_str().as_bytes());
         let host = host.or_else(|| fields.get(&header::HOST));
@@ -86,6 +90,12 @@ impl EdgeService {
         (asker, looked)
     }
 
+    /// What is said to a request that is not looked at any further.
+    fn unheard(&self, status: StatusCode, problem: &Problem) -> (Asker, Looked) {
+        self.port.edge.traffic().count_refused(None, status);
+        (Asker::unheard(self.port.tls.is_some()), Looked::Answered(Answer::refusing(problem)))
+    }
+
     fn written(&self, answer: Answer, request: Request<Incoming>, asker: Asker) -> Response<AnswerBody> {
         let (request, body) = request.into_parts();
         let (_unwanted, answered) = upload(body);
@@ -109,6 +119,11 @@ impl EdgeService {
         let future = self.port.onward.answer(Request::from_parts(request, body), admitted);
         Answering::Routed { future, busy: Some(busy), answered, port: self.port.clone(), asker }
     }
+}
+
+/// Has it no letters but those that are printed in ASCII, as over HTTP/1?
+fn is_graphic(target: &str) -> bool {
+    target.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl hyper::service::Service<Request<Incoming>> for EdgeService {

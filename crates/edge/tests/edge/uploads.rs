@@ -7,11 +7,17 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use clock::Clock;
+use edge::{Content, Forward, Passed, Passing};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::{
     floods::{BEGIN, frame},
-    rig::{Rig, start},
+    rig::{Rig, start, start_forwarding},
 };
 
 const DATA: u8 = 0;
@@ -93,4 +99,35 @@ fn a_caller_who_sends_on_and_on_is_told_to_stop_after_a_while() {
         assert!(answered.elapsed() > Duration::from_secs(1), "{:?}", answered.elapsed());
         assert!(granted < 2 << 20, "{granted} bytes were asked for");
     }
+}
+
+/// Reads a body and says how long it was; those for `/slow` it lets wait.
+async fn count(request: Request<Content>, _passing: Passing) -> Passed {
+    if request.uri().path() == "/slow" {
+        std::future::pending::<()>().await;
+    }
+    let bytes = request.into_body().collect().await.expect("it comes whole").to_bytes();
+    Passed::ours(Response::new(Content::from(bytes.len().to_string())))
+}
+
+#[tokio::test]
+async fn bodies_that_nobody_reads_keep_no_other_body_waiting() {
+    let rig = start_forwarding(&Forward::by(count));
+    let stream = tokio::net::TcpStream::connect(rig.address()).await.expect("it listens");
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("it speaks HTTP/2");
+    tokio::spawn(connection);
+    let post = |path: &str, bytes: usize| {
+        let body = Full::new(Bytes::from(vec![b'x'; bytes]));
+        Request::post(format!("http://edge{path}")).body(body).expect("a request")
+    };
+    // All but one of the streams that a connection may have.
+    let slow: Vec<_> = (0..127).map(|_| tokio::spawn(sender.send_request(post("/slow", 1 << 20)))).collect();
+    for bytes in [1, 1000, 1 << 20] {
+        let answered = tokio::time::timeout(Duration::from_secs(20), sender.send_request(post("/", bytes)));
+        let answer = answered.await.expect("it is answered soon").expect("an answer");
+        let said = answer.into_body().collect().await.expect("it comes whole").to_bytes();
+        assert_eq!(said, bytes.to_string());
+    }
+    slow.iter().for_each(tokio::task::JoinHandle::abort);
 }

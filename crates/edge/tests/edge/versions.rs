@@ -75,6 +75,18 @@ async fn too_many_fields_are_refused_over_http_2_too() {
 }
 
 #[tokio::test]
+async fn letters_that_no_uri_has_are_refused_over_http_2_too() {
+    let rig = start();
+    let mut sender = plain_http2(&rig).await;
+    for path in ["/caf\u{e9}", "/hello?caf\u{e9}"] {
+        let refused = get(&mut sender, path, 0).await;
+        assert_eq!(refused.status(), 400);
+        assert!(text(refused).await.contains("edge/malformed-request"));
+    }
+    assert_eq!(get(&mut sender, "/hello", 0).await.status(), 200, "only the request is refused");
+}
+
+#[tokio::test]
 async fn a_stop_says_goodbye_over_http_2() {
     let rig = start();
     let address = rig.address();

@@ -4,6 +4,7 @@ mod caching;
 mod changes;
 mod encrypted;
 mod failures;
+mod farewells;
 mod front;
 mod manners;
 mod overload;

@@ -65,6 +65,40 @@ async fn an_answer_is_given_again_until_its_tag_is_dropped() {
 }
 
 #[tokio::test]
+async fn what_one_caller_reloads_is_new_for_all() {
+    let versions = Arc::new(AtomicUsize::new(0));
+    let counted = versions.clone();
+    let server = Upstream::start(move |asked, stream| match asked.path() {
+        "/health" => answer(stream, "", "well"),
+        _ if asked.head.contains("if-none-match: \"same\"") => status(stream, "304 Not Modified"),
+        _ if asked.head.contains("x-fail") => status(stream, "503 Away"),
+        _ => {
+            let version = counted.fetch_add(1, Ordering::SeqCst);
+            let personal = if asked.head.contains("x-personal") { "set-cookie: a=b\r\n" } else { "" };
+            answer(stream, &format!("cache-control: max-age=600\r\n{personal}"), &version.to_string())
+        }
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    let client = gateway.client();
+    // What is asked with, what comes of it, and what everybody is given afterwards.
+    for (fields, expected, afterwards) in [
+        (&[][..], "0", "0"),
+        (&[("cache-control", "no-cache")], "1", "1"),
+        (&[("cache-control", "max-age=0")], "2", "2"),
+        (&[("cache-control", "max-age=0"), ("if-none-match", "\"same\"")], "", "2"),
+        (&[("cache-control", "max-age=0"), ("if-none-match", "\"other\"")], "3", "3"),
+        (&[("cache-control", "no-cache, no-store")], "4", "3"),
+        (&[("cache-control", "no-cache"), ("x-personal", "1")], "5", "3"),
+        (&[("cache-control", "no-cache"), ("x-fail", "1")], "", "3"),
+    ] {
+        let caller =
+            fields.iter().fold(client.clone(), |caller, (name, value)| caller.with_field(name, value));
+        assert_eq!(caller.get("/").await.expect("an answer").bytes, expected, "{fields:?}");
+        assert_eq!(client.get("/").await.expect("an answer").bytes, afterwards, "after {fields:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_for_one_caller_is_given_to_no_other() {
     let server = Upstream::start(|asked, stream| {
         let who = asked.head.lines().find_map(|line| line.strip_prefix("x-who: ")).unwrap_or("nobody");

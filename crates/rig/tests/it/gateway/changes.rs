@@ -187,19 +187,19 @@ fn leave_http(gateway: &Gateway) -> TcpStream {
 
 #[tokio::test]
 async fn a_connection_that_left_http_lives_through_changes() {
-    let (server, other) = (echo(), Upstream::named("other"));
+    let (server, other, last) = (echo(), Upstream::named("other"), Upstream::named("last"));
     let gateway = Gateway::start(&settings(&[&server], "")).expect("it starts");
     let mut caller = leave_http(&gateway);
-    for text in [settings(&[&other], ""), settings(&[&server], ""), settings(&[&other], "")] {
+    for text in [settings(&[&other], ""), settings(&[&server], ""), settings(&[&last], "")] {
         gateway.reload(&text).expect("it is told");
         caller.write_all(b"still here\n").expect("it is open");
         hear(&mut caller, "still here\n");
     }
     until(&gateway, "the last table", |state| {
-        state["pools"][0]["upstreams"][0]["address"] == *other.address.to_string()
+        state["pools"][0]["upstreams"][0]["address"] == *last.address.to_string()
     })
     .await;
-    assert_eq!(bodies(&gateway.client(), 5).await["other"], 5);
+    assert_eq!(bodies(&gateway.client(), 5).await["last"], 5);
     let message = "x".repeat(300_000) + "\n";
     let mut speaker = caller.try_clone().expect("a socket can be shared");
     let sent = message.clone();
