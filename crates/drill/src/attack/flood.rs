@@ -59,10 +59,8 @@ pub(super) fn run(ground: &mut Ground) -> anyhow::Result<()> {
 
 /// How many addresses it comes from.
 fn addresses(per_s: f64) -> u8 {
-    (1..ADDRESSES_MAX)
-        .take_while(|addresses| f64::from(*addresses) * PER_ADDRESS_PER_S < per_s)
-        .last()
-        .map_or(1, |few| few + 1)
+    let enough = |addresses: &u8| f64::from(*addresses) * PER_ADDRESS_PER_S >= per_s;
+    (1..ADDRESSES_MAX).find(enough).unwrap_or(ADDRESSES_MAX)
 }
 
 /// Why a flood was none: that the honest are served while none of it arrives says nothing.

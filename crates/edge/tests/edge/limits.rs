@@ -8,9 +8,9 @@ use http::Request;
 use http_body_util::Empty;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, task::JoinHandle};
 
-use crate::rig::{hear_one, listen, nonzero, replies, start, start_with};
+use crate::rig::{Rig, hear_one, listen, nonzero, replies, start, start_with};
 use crate::versions::get;
 
 #[test]
@@ -109,17 +109,25 @@ fn a_caller_who_does_not_read_is_cut() {
     assert!(listen(&mut stream).len() < 32 << 20, "the answer must not have come whole");
 }
 
+/// A caller of HTTP/2 who takes one byte of an answer, and the end of their connection.
+async fn with_room_for_one_byte<B>(rig: &Rig) -> (http2::SendRequest<B>, JoinHandle<hyper::Result<()>>)
+where
+    B: hyper::body::Body<Data = Bytes, Error = std::convert::Infallible> + Send + Unpin + 'static,
+{
+    let stream = TcpStream::connect(rig.address()).await.expect("it listens");
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(1)
+        .handshake(TokioIo::new(stream))
+        .await
+        .expect("it speaks HTTP/2");
+    (sender, tokio::spawn(connection))
+}
+
 #[tokio::test]
 async fn a_caller_of_http_2_who_grants_no_room_is_cut_and_one_who_waits_for_us_is_not() {
     let rig = start_with(|limits, _| limits.write_stall_ms_max = nonzero(100));
     for (path, is_cut) in [("/large", true), ("/silent", false)] {
-        let stream = TcpStream::connect(rig.address()).await.expect("it listens");
-        let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .initial_stream_window_size(1)
-            .handshake(TokioIo::new(stream))
-            .await
-            .expect("it speaks HTTP/2");
-        let ends = tokio::spawn(connection);
+        let (mut sender, ends) = with_room_for_one_byte(&rig).await;
         let answer = get(&mut sender, path, 0).await;
         // The sweep looks once a second.
         let ended = tokio::time::timeout(Duration::from_millis(if is_cut { 60_000 } else { 3_000 }), ends);
@@ -132,13 +140,7 @@ async fn a_caller_of_http_2_who_grants_no_room_is_cut_and_one_who_waits_for_us_i
 async fn a_caller_of_http_2_who_leaves_the_end_of_an_answer_is_cut_though_they_ask_on() {
     let rig = start_with(|limits, _| limits.write_stall_ms_max = nonzero(100));
     for path in ["/hello", "/no-such-route", "/session"] {
-        let stream = TcpStream::connect(rig.address()).await.expect("it listens");
-        let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .initial_stream_window_size(1)
-            .handshake(TokioIo::new(stream))
-            .await
-            .expect("it speaks HTTP/2");
-        let mut ends = tokio::spawn(connection);
+        let (mut sender, mut ends) = with_room_for_one_byte(&rig).await;
         let request = |method| {
             let request = Request::builder().method(method).uri(format!("http://edge{path}"));
             request.header("authorization", "Bearer good").body(Empty::<Bytes>::new()).expect("a request")
