@@ -51,7 +51,12 @@ impl Front {
     /// Somebody's connection had to be ended because they flooded it. Whoever does it again and again is not let in for a
     /// while; proxies that are trusted, and networks that are allowed, are.
     pub fn flooded(&self, peer: IpAddr) {
+        self.strike(peer);
+        // Counted last: whoever reads of a flood finds who did it kept out.
         self.0.instruments.connections_flooded.inc();
+    }
+
+    fn strike(&self, peer: IpAddr) {
         let table = self.0.table.load();
         if table.clients.trusts(peer) || table.networks.standing(peer, || false) == Standing::Allowed {
             return;
