@@ -23,6 +23,7 @@ mod policy;
 mod server;
 mod tls;
 mod traffic;
+mod turn;
 
 pub use config::{EdgeConfig, ListenConfig};
 pub use connection::{Proxied, ProxiedError, Stream, read_proxied};
@@ -45,3 +46,4 @@ pub use policy::Edge;
 pub use server::{Handle, serve, serve_forwarding, serve_on};
 pub use tls::{TlsConfig, TlsError};
 pub use traffic::Traffic;
+pub use turn::others_first;

@@ -174,6 +174,7 @@ impl Trip<'_> {
         outgoing: Option<Outgoing>,
     ) -> Result<(AnswerHead, Exchange), Fault> {
         let mut exchange = Exchange::new(line, self.pool.clone(), &self.head, outgoing);
+        edge::others_first().await;
         let head = poll_fn(|cx| exchange.poll_answer(cx, self.asked)).await?;
         Ok((head, exchange))
     }

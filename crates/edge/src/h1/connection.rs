@@ -31,6 +31,7 @@ use crate::{
     forward::Answered,
     http::{Content, Peer},
     server::Port,
+    turn::others_first,
 };
 
 /// Room in an inbox beyond the largest header section, for what comes behind it.
@@ -115,11 +116,16 @@ impl Connection {
                     tokio::task::yield_now().await;
                 }
                 Step::Send => poll_fn(|cx| self.wire.poll_send(cx)).await?,
-                Step::Read => match poll_fn(|cx| self.poll_more(cx)).await? {
-                    Came::Bytes => {}
-                    Came::Nothing => break Onward::Closes,
-                    Came::TooLate => break self.refuse(Fault::TooSlow),
-                },
+                Step::Read => {
+                    if self.wire.has_unsent() {
+                        others_first().await;
+                    }
+                    match poll_fn(|cx| self.poll_more(cx)).await? {
+                        Came::Bytes => {}
+                        Came::Nothing => break Onward::Closes,
+                        Came::TooLate => break self.refuse(Fault::TooSlow),
+                    }
+                }
                 Step::Route(routed) => match self.route(*routed).await? {
                     Onward::Persists => {}
                     end @ (Onward::Closes | Onward::Lingers) => break end,
