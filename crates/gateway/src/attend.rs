@@ -42,7 +42,7 @@ impl Gateway {
         let mut checks = JoinSet::new();
         for pool in self.table().pools.values().filter(|pool| pool.config.health.active) {
             for member in &pool.members {
-                checks.spawn(check(pool.clone(), member.upstream.clone()));
+                checks.spawn(check(self.clone(), pool.clone(), member.upstream.clone()));
             }
         }
         checks
@@ -50,7 +50,7 @@ impl Gateway {
 }
 
 /// Asks one upstream again and again.
-async fn check(pool: Arc<Pool>, upstream: Arc<Upstream>) {
+async fn check(gateway: Gateway, pool: Arc<Pool>, upstream: Arc<Upstream>) {
     let config = &pool.config.health;
     let mut rounds = tokio::time::interval(millis(config.interval_ms));
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -70,6 +70,9 @@ async fn check(pool: Arc<Pool>, upstream: Arc<Upstream>) {
             Err(_) => Some(format!("no answer in {} ms", config.answer_ms_max)),
         };
         let good = why_not.is_none();
+        if good {
+            pool.found_well(gateway.now_ms());
+        }
         if upstream.probed(why_not.as_deref(), config) {
             let (pool, address) = (&*pool.name, &*upstream.address);
             if good {

@@ -67,6 +67,11 @@ impl Fault {
         }
     }
 
+    /// Is nobody there? Asking the same upstream again at once would find out the same.
+    pub(crate) const fn is_absence(self) -> bool {
+        matches!(self, Self::Unreachable | Self::ConnectTooSlow)
+    }
+
     /// May another attempt help, and can it do no harm? `idempotent` says whether a request may happen twice.
     pub(crate) const fn may_be_tried_again(self, idempotent: bool) -> bool {
         match self {

@@ -34,6 +34,7 @@ use crate::{
     fields::{Bearings, Telling, as_routed, asks_for_upgrade, is_ambiguous, request_head, takes_trailers},
     pool::Pool,
     response_cache::ResponseCache,
+    standing::Told,
     streams,
     table::{Route, Table},
     trip::{Arrived, Rest, Trip},
@@ -115,15 +116,15 @@ impl Gateway {
     ) -> Result<(), MoveError> {
         let _alone = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let table = self.table();
-        let route = find(&table, route)?;
+        let standing = &find(&table, route)?.standing;
         if let Some(pool) = weights.keys().find(|pool| !table.pools.contains_key(*pool)) {
             return Err(MoveError::NoSuchPool(pool.clone()));
         }
         if weights.values().all(|weight| *weight == 0) {
             return Err(MoveError::Nowhere);
         }
-        let moved = route.weights.load().moved(weights, self.now_ms(), millis(over));
-        route.weights.store(Arc::new(moved));
+        let moved = standing.weights.load().moved(weights, self.now_ms(), millis(over));
+        standing.weights.store(Arc::new(moved));
         Ok(())
     }
 
@@ -132,7 +133,34 @@ impl Gateway {
     /// # Errors
     /// When there is no such route.
     pub fn try_canary_again(&self, route: &str) -> Result<(), MoveError> {
-        find(&self.table(), route).map(|route| route.try_again())
+        find(&self.table(), route).map(|route| route.standing.try_again())
+    }
+
+    /// What another process that goes on where this one ends has to know: which splits were moved, and which canaries fell.
+    #[must_use]
+    pub fn standing(&self) -> Vec<u8> {
+        let (table, now_ms) = (self.table(), self.now_ms());
+        let told = |route: &Arc<Route>| Some((route.name.to_string(), route.standing.told(&route.config, now_ms)?));
+        let told: BTreeMap<_, _> = table.routes.iter().filter_map(told).collect();
+        serde_json::to_vec(&told).unwrap_or_default()
+    }
+
+    /// Goes on as the process before says that its routes [stand](Self::standing). Routes that are configured otherwise now
+    /// begin as they are configured.
+    ///
+    /// # Errors
+    /// When it is not what a process says: then nothing is changed.
+    pub fn go_on(&self, standing: &[u8]) -> serde_json::Result<()> {
+        let told: BTreeMap<String, Told> = serde_json::from_slice(standing)?;
+        let (table, now_ms) = (self.table(), self.now_ms());
+        for (name, told) in &told {
+            if let Some(route) = table.named(name) {
+                route.standing.go_on(told, &route.config, now_ms);
+            }
+        }
+        // A split may have been moved to a pool that there is none of here.
+        table.mend_splits();
+        Ok(())
     }
 
     /// How requests come in.
@@ -292,7 +320,11 @@ impl Gateway {
         let body = request.into_body();
         let outgoing = (telling != Telling::Nothing).then_some(Outgoing { body, telling, left_bytes });
         let pool = pool.clone();
-        Trip { gateway: self, pool, head, asked, key, idempotent }.make(outgoing).await
+        let arrived = Trip { gateway: self, pool, head, asked, key, idempotent }.make(outgoing).await;
+        if way.route.tries(&way.pool) {
+            way.route.standing.tell(&arrived);
+        }
+        arrived
     }
 }
 
@@ -340,8 +372,7 @@ fn answer(arrived: Arrived, pool: &Pool) -> (Response<Content>, Lines) {
 }
 
 fn find<'t>(table: &'t Table, name: &str) -> Result<&'t Arc<Route>, MoveError> {
-    let found = table.routes.iter().find(|route| *route.name == *name);
-    found.ok_or_else(|| MoveError::NoSuchRoute(name.to_owned()))
+    table.named(name).ok_or_else(|| MoveError::NoSuchRoute(name.to_owned()))
 }
 
 /// The host that a request is for: that of its whole URI, if it has one (RFC 9112, section 3.2.2).

@@ -27,6 +27,7 @@ mod retry_budget;
 mod route_table;
 mod secure;
 mod sending;
+mod standing;
 mod state;
 mod streams;
 mod table;

@@ -57,6 +57,39 @@ struct Mind {
     told: (u64, u64),
 }
 
+/// Who takes a request.
+#[derive(Debug)]
+pub(crate) struct Chosen<'p> {
+    pub(crate) place: usize,
+    pub(crate) in_flight: InFlight,
+    /// There while the breaker is not closed: then the pool rests until it is told how this request went.
+    pub(crate) trial: Option<BreakerTrial<'p>>,
+}
+
+/// The one request by which a breaker finds out whether its pool is back. Dropped without a word, as when its caller goes
+/// away, it leaves the trial to the next request.
+#[derive(Debug)]
+pub(crate) struct BreakerTrial<'p> {
+    pool: &'p Pool,
+    begun_ms: u64,
+    is_told: bool,
+}
+
+impl BreakerTrial<'_> {
+    /// The breaker knows how it went.
+    pub(crate) fn is_told(mut self) {
+        self.is_told = true;
+    }
+}
+
+impl Drop for BreakerTrial<'_> {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.pool.mind(|mind| mind.breaker.given_up(Duration::from_millis(self.begun_ms)));
+        }
+    }
+}
+
 /// Nobody takes the request; it may be tried again after this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Nobody(pub(crate) Duration);
@@ -126,8 +159,8 @@ impl Pool {
         dice: u64,
         key: u64,
         tried: &[u64],
-    ) -> Result<(usize, InFlight), Nobody> {
-        self.ask_breaker(now_ms)?;
+    ) -> Result<Chosen<'_>, Nobody> {
+        let trial = self.ask_breaker(now_ms)?;
         let balance = self.config.balance;
         let turn = if balance == Balance::RoundRobin { self.turn.fetch_add(1, Relaxed) } else { dice >> 7 };
         let draw = Draw { dice, turn, key };
@@ -139,7 +172,7 @@ impl Pool {
             balance.choose(candidates, draw).map(|chosen| candidates[chosen].place)
         });
         match place {
-            Some(place) => Ok((place, self.members[place].upstream.enter())),
+            Some(place) => Ok(Chosen { place, in_flight: self.members[place].upstream.enter(), trial }),
             None => {
                 self.refused.fetch_add(1, Relaxed);
                 Err(Nobody(TRY_AGAIN_IN))
@@ -171,16 +204,30 @@ impl Pool {
         }
     }
 
-    fn ask_breaker(&self, now_ms: u64) -> Result<(), Nobody> {
+    fn ask_breaker(&self, now_ms: u64) -> Result<Option<BreakerTrial<'_>>, Nobody> {
         if !self.is_tripped.load(Relaxed) {
-            return Ok(());
+            return Ok(None);
         }
         match self.mind(|mind| mind.breaker.ask(Duration::from_millis(now_ms))) {
-            Verdict::Go => Ok(()),
+            Verdict::Go => Ok(Some(BreakerTrial { pool: self, begun_ms: now_ms, is_told: false })),
             Verdict::Wait(left) => {
                 self.refused.fetch_add(1, Relaxed);
                 Err(Nobody(left))
             }
+        }
+    }
+
+    /// Would it take a request now? Asking changes nothing.
+    pub(crate) fn is_there(&self, now_ms: u64) -> bool {
+        let rests = self.is_tripped.load(Relaxed) && self.open_for(now_ms).is_some();
+        let takes = |member: &Member| member.weight > 0 && member.upstream.is_available(now_ms);
+        !rests && self.members.iter().any(takes)
+    }
+
+    /// One of its upstreams passed a health check: if the pool rests, the next request tries.
+    pub(crate) fn found_well(&self, now_ms: u64) {
+        if self.is_tripped.load(Relaxed) {
+            self.mind(|mind| mind.breaker.found_well(Duration::from_millis(now_ms)));
         }
     }
 
@@ -298,7 +345,7 @@ mod tests {
     }
 
     fn chosen(pool: &Pool, now_ms: u64, tried: &[u64]) -> Option<usize> {
-        pool.choose(now_ms, 7, 0, tried).ok().map(|(place, _)| place)
+        pool.choose(now_ms, 7, 0, tried).ok().map(|chosen| chosen.place)
     }
 
     fn fail(pool: &Pool, place: usize, times: usize) {
@@ -327,7 +374,7 @@ mod tests {
         fail(&pool, 1, 50);
         assert_eq!(chosen(&pool, 1_001, &[]), Some(1), "half of the pool stays, however it fails");
         assert!(
-            (0..10).any(|dice| pool.choose(11_001, dice << 7, 0, &[]).is_ok_and(|(place, _)| place == 0))
+            (0..10).any(|dice| pool.choose(11_001, dice << 7, 0, &[]).is_ok_and(|chosen| chosen.place == 0))
         );
     }
 
@@ -353,14 +400,29 @@ mod tests {
     fn the_breaker_opens_when_the_upstreams_are_away_and_one_request_tries_later() {
         let pool = pool(&[("a:1", "")]);
         for _ in 0..10 {
-            let (place, _in_flight) = pool.choose(1_000, 0, 0, &[]).expect("it is closed");
-            pool.failed(place, 1_000, true);
+            let chosen = pool.choose(1_000, 0, 0, &[]).expect("it is closed");
+            pool.failed(chosen.place, 1_000, true);
         }
         assert_eq!(pool.choose(2_000, 0, 0, &[]).expect_err("it is open"), Nobody(Duration::from_secs(29)));
-        let (place, _in_flight) = pool.choose(31_000, 0, 0, &[]).expect("one tries");
+        let tries = pool.choose(31_000, 0, 0, &[]).expect("one tries");
         assert!(pool.choose(31_000, 0, 0, &[]).is_err());
-        pool.succeeded(place, 10, 31_000);
-        assert!(pool.choose(31_000, 0, 0, &[]).is_ok());
+        drop(tries);
+        let tries = pool.choose(31_000, 0, 0, &[]).expect("who tried went away, and the next tries");
+        pool.succeeded(tries.place, 10, 31_000);
+        tries.trial.expect("the breaker waits for it").is_told();
+        assert!(pool.choose(31_000, 0, 0, &[]).expect("it is closed").trial.is_none());
+    }
+
+    #[test]
+    fn a_pool_that_rests_is_tried_as_soon_as_an_upstream_passes_a_health_check() {
+        let pool = pool(&[("a:1", "")]);
+        (0..10).for_each(|_| pool.failed(0, 1_000, true));
+        assert!(!pool.is_there(2_000) && pool.choose(2_000, 0, 0, &[]).is_err());
+        pool.found_well(2_000);
+        assert!(pool.is_there(2_000));
+        let tries = pool.choose(2_000, 0, 0, &[]).expect("one tries");
+        assert!(!pool.is_there(2_000), "the others wait for it");
+        drop(tries);
     }
 
     #[test]

@@ -125,11 +125,11 @@ fn upstream_state(member: &Member, now_ms: u64) -> UpstreamState {
 }
 
 fn route_state(route: &Route, now_ms: u64) -> RouteState {
-    let weights = route.weights.load();
+    let weights = route.standing.weights.load();
     let canary = route.config.canary.as_ref().map(|canary| CanaryState {
         pool: canary.pool.clone(),
         percent: canary.percent,
-        fallen: route.has_fallen(),
+        fallen: route.standing.has_fallen(),
     });
     RouteState {
         name: route.config.name.clone(),

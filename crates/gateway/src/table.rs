@@ -2,17 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::Arc,
 };
 
-use arc_swap::ArcSwap;
-
 use crate::{
-    Canary, HostPattern, HostPatternError, RouteConfig, RouteTable, SameRoute, TableConfig, UpstreamTlsError,
-    Weights, pool::Pool,
+    HostPattern, HostPatternError, RouteConfig, RouteTable, SameRoute, TableConfig, UpstreamTlsError, Weights,
+    pool::Pool, standing::Standing,
 };
 
 /// Why a configuration cannot be used.
@@ -57,14 +52,12 @@ pub(crate) struct Table {
     find: RouteTable,
 }
 
-/// One route, with the state of its split and its trial.
+/// One route, and how it stands.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) name: Arc<str>,
     pub(crate) config: RouteConfig,
-    pub(crate) weights: ArcSwap<Weights>,
-    canary: Mutex<Canary>,
-    has_fallen: AtomicBool,
+    pub(crate) standing: Arc<Standing>,
 }
 
 impl Table {
@@ -99,32 +92,56 @@ impl Table {
                 find.add(&host, &known.path, number)
                     .map_err(|error| TableError::Same { route: route(), error })?;
             }
-            let same = before.and_then(|before| before.routes.iter().find(|route| route.config == *known));
-            routes.push(same.cloned().unwrap_or_else(|| Arc::new(Route::new(known.clone()))));
+            let route_before = before.and_then(|before| before.named(&known.name));
+            routes.push(match route_before {
+                Some(route) if route.config == *known => route.clone(),
+                _ => Arc::new(Route::new(known.clone(), route_before.map(|route| &**route))),
+            });
         }
-        // A split may have been moved to a pool that is gone now.
-        for route in &routes {
-            let weights = route.weights.load();
-            if weights.pools().any(|pool| !pools.contains_key(pool)) {
-                route.weights.store(Arc::new(Weights::fixed(&route.config.pools)));
+        let table = Self { config, routes, pools, find };
+        table.mend_splits();
+        Ok(table)
+    }
+
+    /// Whoever's split was moved to a pool that there is none of has the one that is configured.
+    pub(crate) fn mend_splits(&self) {
+        for route in &self.routes {
+            let weights = route.standing.weights.load();
+            if weights.pools().any(|pool| !self.pools.contains_key(pool)) {
+                route.standing.weights.store(Arc::new(Weights::fixed(&route.config.pools)));
             }
         }
-        Ok(Self { config, routes, pools, find })
     }
 
     pub(crate) fn route(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
         self.find.find(host, path).map(|number| &self.routes[number])
     }
 
-    /// The pool that takes a request of this route.
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Route>> {
+        self.routes.iter().find(|route| *route.name == *name)
+    }
+
+    /// The pool that takes a request of this route. Where there is another, one that takes no requests now costs nobody an
+    /// answer.
     pub(crate) fn pool(&self, route: &Route, now_ms: u64, dice: u64) -> Option<&Arc<Pool>> {
         if let Some(canary) = &route.config.canary
-            && !route.has_fallen.load(Relaxed)
+            && !route.standing.has_fallen()
             && dice % 100 < u64::from(canary.percent)
+            && let Some(pool) = self.pools.get(&canary.pool)
         {
-            return self.pools.get(&canary.pool);
+            if pool.is_there(now_ms) {
+                return Some(pool);
+            }
+            route.standing.canary_answered(false);
         }
-        self.pools.get(route.weights.load().choose(now_ms, dice / 100)?)
+        let weights = route.standing.weights.load();
+        let chosen = self.pools.get(weights.choose(now_ms, dice / 100)?)?;
+        if weights.pools().nth(1).is_none() || chosen.is_there(now_ms) {
+            return Some(chosen);
+        }
+        let shares = weights.at(now_ms).into_iter().filter(|(_, weight)| *weight > 0);
+        let mut others = shares.filter_map(|(pool, _)| self.pools.get(pool));
+        others.find(|pool| pool.is_there(now_ms)).or(Some(chosen))
     }
 
     /// Looks after what changes with time.
@@ -134,11 +151,7 @@ impl Table {
         }
         for route in &self.routes {
             let Some(config) = &route.config.canary else { continue };
-            let Some(pool) = self.pools.get(&config.pool) else { continue };
-            let (requests, failed) = pool.counts();
-            let mut canary = route.canary.lock().unwrap_or_else(PoisonError::into_inner);
-            if canary.look(now_ms / 1000, requests, failed, config) {
-                route.has_fallen.store(true, Relaxed);
+            if route.standing.falls(now_ms, config) {
                 let (route, pool) = (&*route.name, &config.pool);
                 tracing::warn!(
                     code = "gateway/canary-fallen",
@@ -152,25 +165,18 @@ impl Table {
 }
 
 impl Route {
-    fn new(config: RouteConfig) -> Self {
-        Self {
-            name: config.name.as_str().into(),
-            weights: ArcSwap::from_pointee(Weights::fixed(&config.pools)),
-            canary: Mutex::default(),
-            has_fallen: AtomicBool::new(false),
-            config,
-        }
+    /// A route of this configuration. It stands as the one before that has its name, if they share their requests out alike.
+    fn new(config: RouteConfig, before: Option<&Self>) -> Self {
+        let alike = before
+            .filter(|before| before.config.pools == config.pools && before.config.canary == config.canary);
+        let standing =
+            alike.map_or_else(|| Arc::new(Standing::new(&config)), |before| before.standing.clone());
+        Self { name: config.name.as_str().into(), standing, config }
     }
 
-    /// Has its trial been given up?
-    pub(crate) fn has_fallen(&self) -> bool {
-        self.has_fallen.load(Relaxed)
-    }
-
-    /// Tries the canary again, from nought.
-    pub(crate) fn try_again(&self) {
-        *self.canary.lock().unwrap_or_else(PoisonError::into_inner) = Canary::default();
-        self.has_fallen.store(false, Relaxed);
+    /// Is this pool its canary?
+    pub(crate) fn tries(&self, pool: &Pool) -> bool {
+        self.config.canary.as_ref().is_some_and(|canary| *canary.pool == *pool.name)
     }
 }
 
@@ -278,12 +284,69 @@ mod tests {
         assert_eq!(to_canary(), 100);
         table.sweep(1_000);
         for _ in 0..40 {
-            let (place, _in_flight) = table.pools["b"].choose(1_000, 0, 0, &[]).expect("it is there");
-            table.pools["b"].failed(place, 1_000, false);
+            table.routes[0].standing.canary_answered(false);
         }
         table.sweep(2_000);
         assert_eq!(to_canary(), 0);
-        table.routes[0].try_again();
+        table.routes[0].standing.try_again();
         assert_eq!(to_canary(), 100);
+    }
+
+    #[test]
+    fn a_canary_that_is_away_costs_nobody_an_answer_and_falls() {
+        let table = table(GOOD, None).expect("it is good");
+        table.sweep(1_000);
+        (0..10).for_each(|_| table.pools["b"].failed(0, 1_000, true));
+        let chosen = || (0..1000).filter_map(|dice| table.pool(&table.routes[0], 2_000, dice));
+        assert!(chosen().all(|pool| *pool.name == *"a"));
+        table.sweep(2_000);
+        assert!(table.routes[0].standing.has_fallen());
+    }
+
+    #[test]
+    fn who_has_a_share_and_is_away_is_stood_in_for() {
+        let split = GOOD.replace("pools = { a = 1 }\ncanary = { pool = \"b\", percent = 10 }", "pools = { a = 1, b = 1 }");
+        let table = table(&split, None).expect("it is good");
+        let to_b = || {
+            let chosen = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 2_000, dice * 100));
+            chosen.filter(|pool| *pool.name == *"b").count()
+        };
+        assert_eq!(to_b(), 500);
+        (0..10).for_each(|_| table.pools["b"].failed(0, 1_000, true));
+        assert_eq!(to_b(), 0);
+    }
+
+    #[test]
+    fn a_split_that_was_moved_stays_moved_while_the_route_is_shared_out_as_before() {
+        let split = BTreeMap::from([("b".to_owned(), 1)]);
+        let first = table(GOOD, None).expect("it is good");
+        let moved = first.routes[0].standing.weights.load().moved(&split, 0, 0);
+        first.routes[0].standing.weights.store(Arc::new(moved));
+        let compressed = GOOD.replace("name = \"all\"", "name = \"all\"\ncompress = true");
+        let second = table(&compressed, Some(&first)).expect("it is good");
+        assert_eq!(second.routes[0].standing.weights.load().choose(0, 0), Some("b"));
+        let other = GOOD.replace("a = 1 }", "a = 2 }");
+        let third = table(&other, Some(&second)).expect("it is good");
+        assert_eq!(third.routes[0].standing.weights.load().choose(0, 0), Some("a"), "it is said anew");
+    }
+
+    #[test]
+    fn another_process_goes_on_with_what_was_moved_and_what_has_fallen() {
+        let first = table(GOOD, None).expect("it is good");
+        let (route, config) = (&first.routes[0], &first.routes[0].config);
+        assert_eq!(route.standing.told(config, 0), None, "all is as it is configured");
+        let split = BTreeMap::from([("b".to_owned(), 1)]);
+        let moving = route.standing.weights.load().moved(&split, 1_000, 10_000);
+        route.standing.weights.store(Arc::new(moving));
+        let told = route.standing.told(config, 6_000).expect("there is something to tell");
+        let told = serde_json::from_slice(&serde_json::to_vec(&told).expect("JSON")).expect("JSON");
+        let second = table(GOOD, None).expect("it is good");
+        let standing = &second.routes[0].standing;
+        standing.go_on(&told, config, 100);
+        let shares = |now_ms| standing.weights.load().at(now_ms)["b"];
+        assert_eq!((shares(100), shares(2_600), shares(5_100)), (500_000, 750_000, 1_000_000));
+        let other = table(&GOOD.replace("a = 1 }", "a = 2 }"), None).expect("it is good");
+        other.routes[0].standing.go_on(&told, &other.routes[0].config, 100);
+        assert_eq!(other.routes[0].standing.told(&other.routes[0].config, 100), None, "it is said anew there");
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     fault::Fault,
     gateway::{Gateway, dice},
     line::Line,
-    pool::Pool,
+    pool::{Chosen, Pool},
     streams,
     upstream::InFlight,
 };
@@ -66,13 +66,14 @@ impl Trip<'_> {
                 Some(after_ms) => Box::pin(self.attempt_twice(&tried, &chosen, after_ms)).await,
                 None => self.attempt(&tried, &chosen, &mut outgoing).await,
             };
+            let elsewhere = tried.len() + 1 < self.pool.upstreams();
             let may = match &arrived {
                 // A body that an upstream was sent any of is gone.
-                Err(fault) => fault.may_be_tried_again(self.idempotent) && had_body == outgoing.is_some(),
-                Ok(arrived) => {
-                    let elsewhere = tried.len() + 1 < self.pool.upstreams();
-                    is_away(&arrived.head) && self.idempotent && !had_body && elsewhere
+                Err(fault) => {
+                    let untouched = had_body == outgoing.is_some();
+                    fault.may_be_tried_again(self.idempotent) && untouched && (elsewhere || !fault.is_absence())
                 }
+                Ok(arrived) => is_away(&arrived.head) && self.idempotent && !had_body && elsewhere,
             };
             if !may || attempts_left == 0 || !self.pool.may_retry(self.gateway.now_ms()) {
                 return arrived;
@@ -116,7 +117,7 @@ impl Trip<'_> {
         outgoing: &mut Option<Outgoing>,
     ) -> Result<Arrived, Fault> {
         let begun = self.gateway.now();
-        let (place, in_flight) = self
+        let Chosen { place, in_flight, trial } = self
             .pool
             .choose(crate::gateway::millis(begun), dice(), self.key, tried)
             .map_err(Fault::Nobody)?;
@@ -135,7 +136,11 @@ impl Trip<'_> {
                 // One that sends what cannot be passed on is there all the same.
                 self.pool.failed(place, now_ms, !matches!(fault, Fault::BadAnswer(_)));
             }
-            Err(_) => {}
+            // It says nothing of the upstream.
+            Err(_) => return arrived,
+        }
+        if let Some(trial) = trial {
+            trial.is_told();
         }
         arrived
     }

@@ -51,6 +51,16 @@ impl Weights {
         Self { pools: pools.into_iter().map(share).collect(), begun_ms: now_ms, over_ms }
     }
 
+    /// What is left of the way: the weights now, those at its end, and how long it takes until then.
+    #[must_use]
+    pub fn rest(&self, now_ms: u64) -> (BTreeMap<String, u32>, BTreeMap<String, u32>, u64) {
+        let now = |(pool, weight): (&str, u64)| (pool.to_owned(), u32::try_from(weight).unwrap_or(u32::MAX));
+        let from = self.at(now_ms).into_iter().map(now).collect();
+        let to = self.pools.iter().map(|share| (share.pool.to_string(), share.to)).collect();
+        let left_ms = (self.begun_ms + self.over_ms).saturating_sub(now_ms);
+        (from, to, left_ms)
+    }
+
     /// The pools that have, had or will have a share.
     pub fn pools(&self) -> impl Iterator<Item = &str> {
         self.pools.iter().map(|share| &*share.pool)

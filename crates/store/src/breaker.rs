@@ -110,6 +110,13 @@ impl Breaker {
         }
     }
 
+    /// Whoever was to try gave up without having found out anything: the next call tries.
+    pub fn given_up(&mut self, now: Duration) {
+        if let State::Trying { .. } = self.state {
+            self.state = State::Open { until: now };
+        }
+    }
+
     /// Calls went well, or did not.
     pub fn told(&mut self, now: Duration, calls: u64, went_well: bool) {
         if self.state != State::Closed {
@@ -203,6 +210,19 @@ mod tests {
         breaker.told(START, 1, true);
         breaker.told(seconds(11), 9, false);
         assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn a_call_that_gave_up_leaves_the_trial_to_the_next() {
+        let mut breaker = opened();
+        breaker.given_up(seconds(10));
+        assert!(matches!(breaker.ask(seconds(10)), Verdict::Wait(_)), "nobody tried yet");
+        assert_eq!(breaker.ask(seconds(30)), Verdict::Go);
+        breaker.given_up(seconds(31));
+        assert_eq!(breaker.ask(seconds(31)), Verdict::Go);
+        breaker.told(seconds(31), 1, true);
+        breaker.given_up(seconds(31));
+        assert!(!breaker.is_open(), "it was told before");
     }
 
     #[test]
