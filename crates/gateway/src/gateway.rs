@@ -140,7 +140,8 @@ impl Gateway {
     #[must_use]
     pub fn standing(&self) -> Vec<u8> {
         let (table, now_ms) = (self.table(), self.now_ms());
-        let told = |route: &Arc<Route>| Some((route.name.to_string(), route.standing.told(&route.config, now_ms)?));
+        let told =
+            |route: &Arc<Route>| Some((route.name.to_string(), route.standing.told(&route.config, now_ms)?));
         let told: BTreeMap<_, _> = table.routes.iter().filter_map(told).collect();
         serde_json::to_vec(&told).unwrap_or_default()
     }

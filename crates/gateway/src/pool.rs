@@ -12,7 +12,9 @@ use std::{
 use store::{Breaker, Verdict};
 
 use crate::{
-    Balance, Candidate, Draw, PoolConfig, RetryBudget, UpstreamTlsError, may_eject,
+    Balance, Candidate, Draw, PoolConfig, RetryBudget, UpstreamTlsError,
+    ewma::until_served,
+    may_eject,
     secure::Secure,
     upstream::{InFlight, Upstream},
 };
@@ -77,7 +79,7 @@ pub(crate) struct BreakerTrial<'p> {
 
 impl BreakerTrial<'_> {
     /// The breaker knows how it went.
-    pub(crate) fn is_told(mut self) {
+    pub(crate) fn end(mut self) {
         self.is_told = true;
     }
 }
@@ -188,19 +190,43 @@ impl Pool {
                 let upstream = &member.upstream;
                 let fits = member.is_near == near && member.weight > 0;
                 if fits && !tried.contains(&upstream.number) && upstream.is_available(now_ms) {
-                    let measured = self.config.balance == Balance::PeakEwma;
                     candidates.push(Candidate {
                         place,
                         identity: upstream.identity,
                         weight: member.weight,
                         in_flight: upstream.in_flight(),
-                        cost_us: if measured { upstream.cost_us(now_ms) } else { 0 },
+                        cost_us: 0,
                     });
                 }
             }
             if !candidates.is_empty() {
-                return;
+                break;
             }
+        }
+        if self.measures() {
+            self.weigh(candidates, now_ms);
+        }
+    }
+
+    /// Is it measured what its upstreams cost?
+    fn measures(&self) -> bool {
+        self.config.balance == Balance::PeakEwma
+    }
+
+    /// Finds out what each costs. Of whom nothing is known costs as much as the others do: were it nothing, all would go there
+    /// until the first answer comes, and who fails at once would look like who is quick.
+    fn weigh(&self, candidates: &mut [Candidate], now_ms: u64) {
+        let (mut sum, mut known) = (0_u64, 0_u64);
+        for candidate in &mut *candidates {
+            candidate.cost_us = self.members[candidate.place].upstream.cost_us(now_ms);
+            sum = sum.saturating_add(candidate.cost_us);
+            known += u64::from(candidate.cost_us > 0);
+        }
+        let usual = sum.checked_div(known).unwrap_or(0).max(1);
+        for candidate in candidates {
+            let cost_us = if candidate.cost_us > 0 { candidate.cost_us } else { usual };
+            let failed = self.members[candidate.place].upstream.failed_share(now_ms);
+            candidate.cost_us = until_served(cost_us, failed);
         }
     }
 
@@ -238,8 +264,7 @@ impl Pool {
 
     /// One of its upstreams answered, and not with a failure.
     pub(crate) fn succeeded(&self, place: usize, took_us: u64, now_ms: u64) {
-        let measured = self.config.balance == Balance::PeakEwma;
-        self.members[place].upstream.succeeded(took_us, now_ms, measured);
+        self.members[place].upstream.succeeded(took_us, now_ms, self.measures());
         self.heard_of(now_ms);
     }
 
@@ -261,7 +286,7 @@ impl Pool {
         let ejected = self.members.iter().filter(ejected).count();
         let may_eject = may_eject(ejected, self.members.len(), &self.config.ejection);
         let upstream = &self.members[place].upstream;
-        if upstream.has_failed(now_ms, &self.config.ejection, may_eject) {
+        if upstream.has_failed(now_ms, &self.config.ejection, may_eject, self.measures()) {
             let (pool, address) = (&*self.name, &*upstream.address);
             tracing::warn!(
                 code = "gateway/ejected",
@@ -379,6 +404,24 @@ mod tests {
     }
 
     #[test]
+    fn who_fails_at_once_is_not_taken_for_quick() {
+        let mut pool = pool(&[("a:1", ""), ("b:1", ""), ("c:1", "")]);
+        pool.config.balance = Balance::PeakEwma;
+        let mut served = 0;
+        for number in 1..=300_u64 {
+            let dice = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let chosen = pool.choose(number, dice, 0, &[]).expect("somebody is there");
+            if chosen.place == 0 {
+                pool.succeeded(0, 20_000, number);
+                served += 1;
+            } else {
+                pool.failed(chosen.place, number, false);
+            }
+        }
+        assert!(served > 270, "{served} of 300");
+    }
+
+    #[test]
     fn who_was_tried_is_passed_over_if_there_is_another() {
         let pool = pool(&[("a:1", ""), ("b:1", "")]);
         let first = pool.members[0].upstream.number;
@@ -409,7 +452,7 @@ mod tests {
         drop(tries);
         let tries = pool.choose(31_000, 0, 0, &[]).expect("who tried went away, and the next tries");
         pool.succeeded(tries.place, 10, 31_000);
-        tries.trial.expect("the breaker waits for it").is_told();
+        tries.trial.expect("the breaker waits for it").end();
         assert!(pool.choose(31_000, 0, 0, &[]).expect("it is closed").trial.is_none());
     }
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    HostPattern, HostPatternError, RouteConfig, RouteTable, SameRoute, TableConfig, UpstreamTlsError, Weights,
-    pool::Pool, standing::Standing,
+    HostPattern, HostPatternError, RouteConfig, RouteTable, SameRoute, TableConfig, UpstreamTlsError,
+    Weights, pool::Pool, standing::Standing,
 };
 
 /// Why a configuration cannot be used.
@@ -305,7 +305,10 @@ mod tests {
 
     #[test]
     fn who_has_a_share_and_is_away_is_stood_in_for() {
-        let split = GOOD.replace("pools = { a = 1 }\ncanary = { pool = \"b\", percent = 10 }", "pools = { a = 1, b = 1 }");
+        let split = GOOD.replace(
+            "pools = { a = 1 }\ncanary = { pool = \"b\", percent = 10 }",
+            "pools = { a = 1, b = 1 }",
+        );
         let table = table(&split, None).expect("it is good");
         let to_b = || {
             let chosen = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 2_000, dice * 100));
@@ -347,6 +350,10 @@ mod tests {
         assert_eq!((shares(100), shares(2_600), shares(5_100)), (500_000, 750_000, 1_000_000));
         let other = table(&GOOD.replace("a = 1 }", "a = 2 }"), None).expect("it is good");
         other.routes[0].standing.go_on(&told, &other.routes[0].config, 100);
-        assert_eq!(other.routes[0].standing.told(&other.routes[0].config, 100), None, "it is said anew there");
+        assert_eq!(
+            other.routes[0].standing.told(&other.routes[0].config, 100),
+            None,
+            "it is said anew there"
+        );
     }
 }

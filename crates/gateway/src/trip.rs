@@ -71,7 +71,9 @@ impl Trip<'_> {
                 // A body that an upstream was sent any of is gone.
                 Err(fault) => {
                     let untouched = had_body == outgoing.is_some();
-                    fault.may_be_tried_again(self.idempotent) && untouched && (elsewhere || !fault.is_absence())
+                    fault.may_be_tried_again(self.idempotent)
+                        && untouched
+                        && (elsewhere || !fault.is_absence())
                 }
                 Ok(arrived) => is_away(&arrived.head) && self.idempotent && !had_body && elsewhere,
             };
@@ -140,7 +142,7 @@ impl Trip<'_> {
             Err(_) => return arrived,
         }
         if let Some(trial) = trial {
-            trial.is_told();
+            trial.end();
         }
         arrived
     }

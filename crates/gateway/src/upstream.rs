@@ -103,8 +103,14 @@ impl Upstream {
         self.ejections.load(Relaxed)
     }
 
+    /// What an answer costs lately; nought if that is not known.
     pub(crate) fn cost_us(&self, now_ms: u64) -> u64 {
         self.cost.at(now_ms, EWMA_DECAY_MS)
+    }
+
+    /// The share of its recent requests that failed, in millionths; only measured where the cost is.
+    pub(crate) fn failed_share(&self, now_ms: u64) -> u64 {
+        self.cost.failed_at(now_ms, EWMA_DECAY_MS)
     }
 
     pub(crate) fn is_well(&self) -> bool {
@@ -123,7 +129,7 @@ impl Upstream {
     /// It answered, and not with a failure.
     pub(crate) fn succeeded(&self, took_us: u64, now_ms: u64, measured: bool) {
         if measured {
-            self.cost.tell(took_us, now_ms, EWMA_DECAY_MS);
+            self.cost.tell(Some(took_us), now_ms, EWMA_DECAY_MS);
         }
         if self.failed_in_a_row.load(Relaxed) > 0 {
             self.failed_in_a_row.store(0, Relaxed);
@@ -132,7 +138,16 @@ impl Upstream {
     }
 
     /// It failed. Is it ejected for that?
-    pub(crate) fn has_failed(&self, now_ms: u64, config: &EjectionConfig, may_eject: bool) -> bool {
+    pub(crate) fn has_failed(
+        &self,
+        now_ms: u64,
+        config: &EjectionConfig,
+        may_eject: bool,
+        measured: bool,
+    ) -> bool {
+        if measured {
+            self.cost.tell(None, now_ms, EWMA_DECAY_MS);
+        }
         self.failed.fetch_add(1, Relaxed);
         self.failed_in_a_row.fetch_add(1, Relaxed);
         let until_ms = self.mind(|mind| mind.ejection.failed(now_ms, config, may_eject));

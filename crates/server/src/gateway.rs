@@ -27,7 +27,7 @@ use webhook::{Webhook, WebhookConfig};
 
 use crate::{
     checks, descriptors, front,
-    hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC},
+    hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC, Passed},
     incidents, load,
     reload::Hangups,
     signals::Signals,
@@ -200,6 +200,9 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     }
     let gateway =
         Gateway::new(settings.table(), settings.terms(), Clock::System).context("cannot use the settings")?;
+    if let Some(known) = inherited.known()? {
+        gateway.go_on(&known).context("cannot go on as the predecessor says")?;
+    }
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
     telemetry::start_traces(
         &settings.traces,
@@ -214,7 +217,7 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     let (mut told_to_stop, told_to_reload) =
         runtime.block_on(async { anyhow::Ok((Signals::listen()?, Hangups::listen()?)) })?;
     let metrics = Metrics::of_process(&settings.region, env!("CARGO_PKG_VERSION"));
-    let source = open(gateway, &settings, options.config.clone(), &metrics)?;
+    let source = open(gateway.clone(), &settings, options.config.clone(), &metrics)?;
     let traffic = Traffic::new(&metrics);
     let hand_over = HandOver::default();
     let (public, admin) =
@@ -222,8 +225,11 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     crate::tell(&format!("holdfast passes on from {} (operators: {})", public.address(), admin.address()));
     inherited.join_predecessor()?;
     hand_over::announce_ready();
-    let sockets = || Ok(vec![(PUBLIC, public.sockets()?), (ADMIN, admin.sockets()?)]);
-    let over = hand_over::until_over(&mut told_to_stop, &hand_over, &program, sockets);
+    let passed_on = || {
+        let sockets = vec![(PUBLIC, public.sockets()?), (ADMIN, admin.sockets()?)];
+        Ok(Passed { sockets, known: gateway.standing() })
+    };
+    let over = hand_over::until_over(&mut told_to_stop, &hand_over, &program, passed_on);
     let successor = runtime.block_on(attend(source, traffic, metrics, over, told_to_reload))?;
     tracing::info!(code = "server/stopping", "finishing what has begun");
     if let Some(successor) = &successor {

@@ -26,6 +26,10 @@ use crate::signals::{Signals, Told};
 
 /// The name under which a successor finds its line to us.
 const LINE: &str = "predecessor";
+/// The name under which it finds what is known to nobody but us.
+const KNOWN: &str = "known";
+/// So much of that it reads.
+const KNOWN_BYTES_MAX: u64 = 16 << 20;
 /// What it says when it is about to begin.
 const WORD: u8 = b'!';
 /// How long a successor may take to say it.
@@ -40,6 +44,7 @@ const FIRST: i32 = 3;
 pub(crate) struct Inherited {
     sockets: BTreeMap<String, Vec<TcpListener>>,
     line: Option<UnixStream>,
+    known: Option<UnixStream>,
 }
 
 impl Inherited {
@@ -54,6 +59,8 @@ impl Inherited {
             let name = names.next().filter(|name| !name.is_empty()).unwrap_or(PUBLIC);
             if name == LINE {
                 this.line = passed.take_custom(index, libc::AF_UNIX, libc::SOCK_STREAM, "unix stream")?;
+            } else if name == KNOWN {
+                this.known = passed.take_custom(index, libc::AF_UNIX, libc::SOCK_STREAM, "unix stream")?;
             } else if let Some(socket) = passed.take_tcp_listener(index)? {
                 this.sockets.entry(name.to_owned()).or_default().push(socket);
             }
@@ -64,6 +71,18 @@ impl Inherited {
     /// The sockets of a port.
     pub(crate) fn of(&mut self, port: &str) -> Vec<TcpListener> {
         self.sockets.remove(port).unwrap_or_default()
+    }
+
+    /// What the predecessor knew that stands in no file, if it says anything.
+    pub(crate) fn known(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(known) = self.known.take() else { return Ok(None) };
+        known.set_read_timeout(Some(WORD_MAX))?;
+        let mut told = Vec::new();
+        known
+            .take(KNOWN_BYTES_MAX)
+            .read_to_end(&mut told)
+            .context("the predecessor does not say what it knows")?;
+        Ok(Some(told))
     }
 
     /// Tells the predecessor, if there is one, that we begin; it may go on for a while with what it has open.
@@ -98,11 +117,12 @@ pub(crate) struct Successor {
 }
 
 impl Successor {
-    /// Starts `program` as we were started, on these sockets, and waits until it could begin.
-    pub(crate) fn start(program: &Path, sockets: Passed) -> anyhow::Result<Self> {
+    /// Starts `program` as we were started, with what is passed on, and waits until it could begin.
+    pub(crate) fn start(program: &Path, passed_on: Passed) -> anyhow::Result<Self> {
         let (mut line, theirs) = UnixStream::pair()?;
-        let mut passed: Vec<(&str, OwnedFd)> = vec![(LINE, theirs.into())];
-        for (name, sockets) in sockets {
+        let (mut known, theirs_known) = UnixStream::pair()?;
+        let mut passed: Vec<(&str, OwnedFd)> = vec![(LINE, theirs.into()), (KNOWN, theirs_known.into())];
+        for (name, sockets) in passed_on.sockets {
             passed.extend(sockets.into_iter().map(|socket| (name, socket.into())));
         }
         let names: Vec<&str> = passed.iter().map(|(name, _)| *name).collect();
@@ -115,6 +135,10 @@ impl Successor {
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         // With it goes our copy of their end: only the child has one now.
         drop(command);
+        known.set_write_timeout(Some(WORD_MAX))?;
+        // Whether it heard all shows in whether it begins.
+        let _told = known.write_all(&passed_on.known);
+        drop(known);
         line.set_read_timeout(Some(WORD_MAX))?;
         let mut word = [0];
         if line.read_exact(&mut word).is_err() || word != [WORD] {
@@ -130,15 +154,21 @@ impl Successor {
     }
 }
 
-/// Sockets by the names of their ports.
-pub(crate) type Passed = Vec<(&'static str, Vec<TcpListener>)>;
+/// What a successor is given.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    /// Sockets by the names of their ports.
+    pub(crate) sockets: Vec<(&'static str, Vec<TcpListener>)>,
+    /// What is known to this process alone, in words that only its own kind understands.
+    pub(crate) known: Vec<u8>,
+}
 
 /// Waits until the process is told to stop, or another can go on with its sockets.
 pub(crate) async fn until_over(
     signals: &mut Signals,
     hand_over: &HandOver,
     program: &Path,
-    sockets: impl Fn() -> io::Result<Passed>,
+    passed_on: impl Fn() -> io::Result<Passed>,
 ) -> Option<Successor> {
     loop {
         tokio::select! {
@@ -149,9 +179,9 @@ pub(crate) async fn until_over(
         }
         tracing::info!(code = "server/handing-over", "starting the process that goes on");
         let started = async {
-            let (program, sockets) = (program.to_owned(), sockets()?);
+            let (program, passed_on) = (program.to_owned(), passed_on()?);
             // What it waits for is another process.
-            tokio::task::spawn_blocking(move || Successor::start(&program, sockets)).await?
+            tokio::task::spawn_blocking(move || Successor::start(&program, passed_on)).await?
         };
         match started.await {
             Ok(successor) => return Some(successor),

@@ -91,8 +91,8 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let also = running.beside(settings.memory, hangups);
     hand_over::announce_ready();
     let successor = {
-        let sockets = || running.sockets();
-        let over = hand_over::until_over(&mut told_to_stop, &running.hand_over, &program, sockets);
+        let passed_on = || running.passed_on();
+        let over = hand_over::until_over(&mut told_to_stop, &running.hand_over, &program, passed_on);
         runtime.block_on(running.services.attend(over, also))?
     };
     tracing::info!(code = "server/stopping", "finishing what has begun");
@@ -240,9 +240,11 @@ impl Running {
         }
     }
 
-    /// The sockets that a successor goes on with.
-    fn sockets(&self) -> std::io::Result<Passed> {
-        Ok(vec![(PUBLIC, self.public.sockets()?), (ADMIN, self.admin.sockets()?)])
+    /// What a successor goes on with.
+    fn passed_on(&self) -> std::io::Result<Passed> {
+        let sockets = vec![(PUBLIC, self.public.sockets()?), (ADMIN, self.admin.sockets()?)];
+        // All that others may need lies in the ledgers.
+        Ok(Passed { sockets, known: Vec::new() })
     }
 
     /// Ends in the order in which nothing is lost: no new requests and jobs, then those in flight, then the

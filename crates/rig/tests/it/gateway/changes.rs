@@ -112,6 +112,39 @@ async fn an_operator_changes_the_table_and_moves_a_split() {
 }
 
 #[tokio::test]
+async fn a_split_that_was_moved_stays_so_over_a_reload_and_a_new_process() {
+    let (blue, green) = (Upstream::named("blue"), Upstream::named("green"));
+    let more = format!("[pools.green]\nupstreams = [{{ address = \"{}\" }}]\n", green.address);
+    let text = format!("{}{more}", settings(&[&blue], ""));
+    let mut gateway = Gateway::start(&text).expect("it starts");
+    let moved =
+        gateway.operator().put("/gateway/routes/all/weights", &json!({"weights": {"green": 1}})).await;
+    assert_eq!(moved.expect("an answer").status, 204);
+    assert_eq!(bodies(&gateway.client(), 20).await["green"], 20);
+    gateway.hand_over().await.expect("another goes on");
+    assert_eq!(bodies(&gateway.client(), 20).await["green"], 20);
+    gateway.reload(&text.replace("name = \"all\"", "name = \"all\"\ncompress = true")).expect("it is told");
+    until(&gateway, "the new table", |state| state["routes"][0]["weights"]["green"] == 1_000_000).await;
+    assert_eq!(bodies(&gateway.client(), 20).await["green"], 20);
+}
+
+#[tokio::test]
+async fn a_canary_that_is_not_there_costs_nobody_an_answer_and_is_given_up() {
+    let old = Upstream::named("old");
+    let new = Upstream::named("new");
+    let text = format!(
+        "{}canary = {{ pool = \"new\", percent = 50 }}\n[pools.new]\nupstreams = [{{ address = \"{}\" }}]\n",
+        settings(&[&old], ""),
+        new.address
+    );
+    let gateway = Gateway::start(&text).expect("it starts");
+    drop(new);
+    until(&gateway, "that it is not well", |state| state["pools"][1]["upstreams"][0]["well"] == false).await;
+    assert_eq!(bodies(&gateway.client(), 100).await["old"], 100);
+    until(&gateway, "that it is given up", |state| state["routes"][0]["canary"]["fallen"] == true).await;
+}
+
+#[tokio::test]
 async fn a_canary_that_fails_falls_back_by_itself() {
     let old = Upstream::named("old");
     let new = Upstream::start(|asked, stream| match asked.path() {

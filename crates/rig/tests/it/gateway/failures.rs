@@ -43,6 +43,31 @@ async fn a_dead_server_costs_nobody_an_answer_and_is_taken_back_when_it_lives() 
 }
 
 #[tokio::test]
+async fn a_pool_that_rests_is_back_as_soon_as_its_only_server_passes_a_check() {
+    let server = Upstream::named("here");
+    let address = server.address;
+    let pool = "breaker = { calls-min = 3, reset-ms = 600000 }";
+    let gateway = Gateway::start(&settings(&[&server], pool)).expect("it starts");
+    let client = gateway.client();
+    drop(server);
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(client.get("/").await.expect("an answer").status);
+    }
+    assert_eq!(
+        statuses,
+        [502, 502, 502, 503, 503],
+        "each request is one failure, for there is nobody else to ask"
+    );
+    let _server = Upstream::start_at(address, |_, stream| answer(stream, "", "here"));
+    until(&gateway, "that the pool may be tried", |state| {
+        state["pools"][0]["upstreams"][0]["well"] == true && state["pools"][0]["openForMs"].is_null()
+    })
+    .await;
+    assert_eq!(bodies(&client, 3).await["here"], 3);
+}
+
+#[tokio::test]
 async fn a_server_that_fails_in_a_row_is_left_alone() {
     let bad = Upstream::start(|asked, stream| match asked.path() {
         "/health" => answer(stream, "", "well"),
