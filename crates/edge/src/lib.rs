@@ -32,7 +32,7 @@ pub use forward::{Forward, Passed, Passing, refused};
 // What a front is set by belongs to a port's settings.
 pub use front::{
     Answer, AttackConfig, AttackMode, Block, BlockChange, ClientsConfig, Cors, Fields, FromUpstream, Front,
-    FrontConfig, FrontError, FrontState, Headers, Identify, Incident, IncidentKind, Incidents,
+    FrontConfig, FrontError, FrontKnown, FrontState, Headers, Identify, Incident, IncidentKind, Incidents,
     InspectionConfig, InspectionMode, LimitsConfig, LimitsError, NetworksConfig, REQUEST_ID, RequestId,
     RoomStateNamed, Rooms, RoomsConfig, RoomsError, Route, Share, SignaturesConfig,
 };

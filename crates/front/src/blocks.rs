@@ -11,7 +11,7 @@ use std::{
 
 use clock::{Clock, Timestamp};
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::networks::Tries;
 
@@ -19,7 +19,7 @@ use crate::networks::Tries;
 const BLOCKS_MAX: usize = 1_000_000;
 
 /// A network that nobody is let in from until it is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Block {
     pub network: IpNet,

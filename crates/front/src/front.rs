@@ -5,6 +5,7 @@
 
 mod asker;
 mod blocking;
+mod known;
 
 use std::{
     cell::OnceCell,
@@ -22,6 +23,7 @@ pub use asker::Asker;
 use authz::Actor;
 use clock::{Clock, Stopwatch};
 use http::{HeaderName, HeaderValue, header};
+pub use known::FrontKnown;
 use limiter::{Limiter, QuotaError, Shared};
 use problem::Problem;
 use serde::{Deserialize, Serialize};

@@ -39,7 +39,8 @@ pub use cors::{Cors, CorsConfig, CorsError, CrossSite, Origin};
 pub use fields::Fields;
 pub use floods::FloodsConfig;
 pub use front::{
-    Admitted, Asker, AttackState, Front, FrontConfig, FrontError, FrontState, Seen, Turn, TurnedAway,
+    Admitted, Asker, AttackState, Front, FrontConfig, FrontError, FrontKnown, FrontState, Seen, Turn,
+    TurnedAway,
 };
 pub use headers::{FromUpstream, Headers, HeadersConfig, HeadersError};
 pub use identify::Identify;

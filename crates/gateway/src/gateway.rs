@@ -34,7 +34,7 @@ use crate::{
     fields::{Bearings, Telling, as_routed, asks_for_upgrade, is_ambiguous, request_head, takes_trailers},
     pool::Pool,
     response_cache::ResponseCache,
-    standing::Told,
+    standing::RoutesStanding,
     streams,
     table::{Route, Table},
     trip::{Arrived, Rest, Trip},
@@ -136,32 +136,26 @@ impl Gateway {
         find(&self.table(), route).map(|route| route.standing.try_again())
     }
 
-    /// What another process that goes on where this one ends has to know: which splits were moved, and which canaries fell.
+    /// How its routes stand, for another process that goes on where this one ends.
     #[must_use]
-    pub fn standing(&self) -> Vec<u8> {
+    pub fn standing(&self) -> RoutesStanding {
         let (table, now_ms) = (self.table(), self.now_ms());
         let told =
             |route: &Arc<Route>| Some((route.name.to_string(), route.standing.told(&route.config, now_ms)?));
-        let told: BTreeMap<_, _> = table.routes.iter().filter_map(told).collect();
-        serde_json::to_vec(&told).unwrap_or_default()
+        RoutesStanding(table.routes.iter().filter_map(told).collect())
     }
 
-    /// Goes on as the process before says that its routes [stand](Self::standing). Routes that are configured otherwise now
-    /// begin as they are configured.
-    ///
-    /// # Errors
-    /// When it is not what a process says: then nothing is changed.
-    pub fn go_on(&self, standing: &[u8]) -> serde_json::Result<()> {
-        let told: BTreeMap<String, Told> = serde_json::from_slice(standing)?;
+    /// Goes on as the routes of the process before [stand](Self::standing). Those that are configured otherwise now begin as
+    /// they are configured.
+    pub fn go_on(&self, RoutesStanding(told): &RoutesStanding) {
         let (table, now_ms) = (self.table(), self.now_ms());
-        for (name, told) in &told {
+        for (name, told) in told {
             if let Some(route) = table.named(name) {
                 route.standing.go_on(told, &route.config, now_ms);
             }
         }
         // A split may have been moved to a pool that there is none of here.
         table.mend_splits();
-        Ok(())
     }
 
     /// How requests come in.

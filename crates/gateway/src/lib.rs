@@ -54,6 +54,7 @@ pub use response_cache::{CacheConfig, CacheState};
 pub use retry_budget::{RetryBudget, RetryConfig};
 pub use route_table::{HostPattern, HostPatternError, RouteTable, SameRoute};
 pub use secure::{UpstreamTlsConfig, UpstreamTlsError, connector};
+pub use standing::RoutesStanding;
 pub use state::{CanaryState, PoolState, RouteState, State, UpstreamState};
 pub use table::TableError;
 pub use weights::Weights;

@@ -25,6 +25,10 @@ pub(crate) struct Standing {
     has_fallen: AtomicBool,
 }
 
+/// How routes stand that do not stand as they are configured, by their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct RoutesStanding(pub(crate) BTreeMap<String, Told>);
+
 /// What operators did to a route, and what became of its trial, in words that another process understands.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Told {

@@ -28,7 +28,9 @@ use webhook::{Webhook, WebhookConfig};
 use crate::{
     checks, descriptors, front,
     hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC, Passed},
-    incidents, load,
+    incidents,
+    known::Known,
+    load,
     reload::Hangups,
     signals::Signals,
     status,
@@ -200,9 +202,6 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     }
     let gateway =
         Gateway::new(settings.table(), settings.terms(), Clock::System).context("cannot use the settings")?;
-    if let Some(known) = inherited.known()? {
-        gateway.go_on(&known).context("cannot go on as the predecessor says")?;
-    }
     telemetry::start_logs(&settings.log).context("cannot read the log's filter")?;
     telemetry::start_traces(
         &settings.traces,
@@ -218,6 +217,8 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
         runtime.block_on(async { anyhow::Ok((Signals::listen()?, Hangups::listen()?)) })?;
     let metrics = Metrics::of_process(&settings.region, env!("CARGO_PKG_VERSION"));
     let source = open(gateway.clone(), &settings, options.config.clone(), &metrics)?;
+    let front = source.front.clone();
+    Known::heard(&mut inherited)?.go_on(&front, Some(&gateway), source.shared.is_some());
     let traffic = Traffic::new(&metrics);
     let hand_over = HandOver::default();
     let (public, admin) =
@@ -227,7 +228,7 @@ pub fn gateway(options: &GatewayOptions) -> anyhow::Result<()> {
     hand_over::announce_ready();
     let passed_on = || {
         let sockets = vec![(PUBLIC, public.sockets()?), (ADMIN, admin.sockets()?)];
-        Ok(Passed { sockets, known: gateway.standing() })
+        Ok(Passed { sockets, known: Known::of(&front, Some(&gateway)).told()? })
     };
     let over = hand_over::until_over(&mut told_to_stop, &hand_over, &program, passed_on);
     let successor = runtime.block_on(attend(source, traffic, metrics, over, told_to_reload))?;

@@ -17,6 +17,7 @@ mod incidents;
 mod jobs;
 mod kept;
 mod key_file;
+mod known;
 mod ledgers;
 mod load;
 mod memory;

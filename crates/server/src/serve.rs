@@ -24,6 +24,7 @@ use crate::{
     gateways::{self, Gateways},
     hand_over::{self, ADMIN, HandOver, Inherited, PUBLIC, Passed, Successor},
     incidents, jobs, key_file,
+    known::Known,
     ledgers::Ledgers,
     load,
     memory::{self, MemoryConfig, Relief},
@@ -131,6 +132,7 @@ async fn start(
     let rooms = front::open_rooms(settings, &services.keys, &services.metrics, shared.clone())?;
     let (api, description) = api::public(&services, &ledgers, &overload, &rooms);
     let front = front::open(settings, &services.keys, &services.metrics, shared, &rooms)?;
+    Known::heard(&mut inherited)?.go_on(&front, None, !settings.redis.urls.is_empty());
     let reload =
         Reload::new(options.clone(), settings.clone(), front.clone(), rooms.clone(), overload.clone())?;
     let edge = Edge::with_overload(
@@ -243,8 +245,7 @@ impl Running {
     /// What a successor goes on with.
     fn passed_on(&self) -> std::io::Result<Passed> {
         let sockets = vec![(PUBLIC, self.public.sockets()?), (ADMIN, self.admin.sockets()?)];
-        // All that others may need lies in the ledgers.
-        Ok(Passed { sockets, known: Vec::new() })
+        Ok(Passed { sockets, known: Known::of(&self.front, None).told()? })
     }
 
     /// Ends in the order in which nothing is lost: no new requests and jobs, then those in flight, then the

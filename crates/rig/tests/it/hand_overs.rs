@@ -65,6 +65,9 @@ async fn a_new_process_goes_on_and_no_request_fails() {
     let mut server = Server::start_with(&folder.data(), &options).expect("it starts");
     server.client().register("ada", PASSWORD).await.expect("an answer");
     let ada = server.client().sign_in("ada", PASSWORD).await.expect("signed in");
+    let operator = server.operator();
+    let block = json!({"network": "192.0.2.0/24", "seconds": 3600, "reason": "operator"});
+    assert_eq!(operator.put("/blocks", &block).await.expect("an answer").status, 204);
     let over = Arc::new(AtomicBool::new(false));
     let asking: Vec<_> = (0..4)
         .map(|_| {
@@ -86,6 +89,8 @@ async fn a_new_process_goes_on_and_no_request_fails() {
         server.hand_over().await.expect("another goes on");
         let session = ada.get("/api/v1/session").await.expect("an answer");
         assert_eq!(session.status, 200, "a session outlives the process");
+        let front = server.operator().get("/front").await.expect("an answer").json();
+        assert_eq!(front["blocks"][0]["network"], "192.0.2.0/24", "so does a block");
     }
     over.store(true, Relaxed);
     registering.await.expect("all were registered");
