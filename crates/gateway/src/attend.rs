@@ -56,7 +56,8 @@ async fn check(gateway: Gateway, pool: Arc<Pool>, upstream: Arc<Upstream>) {
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let head = format!(
         "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: holdfast\r\naccept: */*\r\nconnection: close\r\n\r\n",
-        config.path, upstream.address
+        config.path,
+        config.host.as_deref().unwrap_or(&upstream.address)
     );
     let head = Bytes::from(head);
     loop {

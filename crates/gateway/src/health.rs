@@ -14,6 +14,8 @@ pub struct HealthConfig {
     /// What is asked for with `GET`; any 2xx is well. At `/health`, which is asked for unless something else is named, 404 is too: a server
     /// that never heard of it answers.
     pub path: String,
+    /// The host that is named in asking; the upstream's own address, if absent.
+    pub host: Option<String>,
     pub interval_ms: NonZeroU32,
     /// What takes longer is not well.
     pub answer_ms_max: NonZeroU32,
@@ -39,6 +41,7 @@ impl Default for HealthConfig {
         Self {
             active: true,
             path: PATH.to_owned(),
+            host: None,
             interval_ms: positive(2_000),
             answer_ms_max: positive(1_000),
             healthy_after: positive(2),

@@ -53,7 +53,7 @@ pub use keeping::{CacheControl, Keeping, has_it_already, keeping, tags, vary};
 pub use response_cache::{CacheConfig, CacheState};
 pub use retry_budget::{RetryBudget, RetryConfig};
 pub use route_table::{HostPattern, HostPatternError, RouteTable, SameRoute};
-pub use secure::{UpstreamTlsConfig, UpstreamTlsError, connector};
+pub use secure::{TlsVersion, UpstreamTlsConfig, UpstreamTlsError, connector};
 pub use standing::RoutesStanding;
 pub use state::{CanaryState, PoolState, RouteState, State, UpstreamState};
 pub use table::TableError;

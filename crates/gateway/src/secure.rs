@@ -5,7 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use rustls::{
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
+    crypto::aws_lc_rs,
+    version::{TLS12, TLS13},
+};
 use rustls_pki_types::{
     CertificateDer, PrivateKeyDer, ServerName,
     pem::{self, PemObject},
@@ -16,12 +20,26 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::Protocol;
 
-/// How the servers of a pool are spoken to in TLS 1.3 (RFC 8446).
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum TlsVersion {
+    /// RFC 5246, as rustls speaks it: with fresh keys for each connection and authenticated encryption only.
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// RFC 8446.
+    #[default]
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// How the servers of a pool are spoken to in TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct UpstreamTlsConfig {
     /// Who vouches for them, as a PEM file; those whom the system trusts, if absent.
     pub ca_file: Option<PathBuf>,
+    /// What they have to speak at least: 1.3, if absent.
+    pub oldest: TlsVersion,
     /// The name that their certificates are for; the host of their address, if absent.
     pub name: Option<String>,
     /// What we show them: a chain of certificates and its key, as PEM files.
@@ -61,7 +79,7 @@ impl Secure {
     pub(crate) fn new(config: &UpstreamTlsConfig, protocol: Protocol) -> Result<Self, UpstreamTlsError> {
         let name = config.name.as_deref().map(server_name).transpose()?;
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_protocol_versions(config.oldest.and_newer())?
             .with_root_certificates(trusted(config.ca_file.as_deref())?);
         let mut tls = match (&config.certificate, &config.key) {
             (None, None) => builder.with_no_client_auth(),
@@ -84,6 +102,16 @@ impl Secure {
             None => server_name(host()).map_err(io::Error::other)?,
         };
         self.connector.connect(name, stream).await
+    }
+}
+
+impl TlsVersion {
+    fn and_newer(self) -> &'static [&'static SupportedProtocolVersion] {
+        static NEWEST_FIRST: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+        match self {
+            Self::Tls12 => &NEWEST_FIRST,
+            Self::Tls13 => &NEWEST_FIRST[..1],
+        }
     }
 }
 

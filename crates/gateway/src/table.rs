@@ -39,6 +39,8 @@ pub enum TableError {
     Tls { pool: String, error: UpstreamTlsError },
     #[error("the path of the health check of the pool `{0}` is not one")]
     HealthPath(String),
+    #[error("the host of the health check of the pool `{0}` is not one")]
+    HealthHost(String),
     #[error("the header or cookie that the pool `{0}` is balanced by has no name that could be one")]
     HashBy(String),
 }
@@ -201,6 +203,12 @@ fn check_pool(name: &str, pool: &crate::PoolConfig) -> Result<(), TableError> {
     if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(TableError::HealthPath(name.to_owned()));
     }
+    let host = pool.health.host.as_deref();
+    if host.is_some_and(|host| {
+        host.parse::<http::uri::Authority>().map_or(true, |read| read.as_str().contains('@'))
+    }) {
+        return Err(TableError::HealthHost(name.to_owned()));
+    }
     match &pool.hash_by {
         crate::HashBy::Header(field) | crate::HashBy::Cookie(field)
             if http::HeaderName::from_bytes(field.as_bytes()).is_err() =>
@@ -254,6 +262,10 @@ mod tests {
             ("[pools.a]\nupstreams = [{ address = \"a\" }]", "not a host and a port"),
             ("[pools.A]\nupstreams = [{ address = \"a:1\" }]", "other letters"),
             ("[pools.a]\nupstreams = [{ address = \"a:1\" }, { address = \"a:1\" }]", "twice"),
+            (
+                "[pools.a]\nupstreams = [{ address = \"a:1\" }]\nhealth = { host = \"a b\" }",
+                "host of the health check",
+            ),
             ("[[routes]]\nname = \"r\"\npools = { a = 1 }", "which there is none of"),
             ("[[routes]]\nname = \"r\"\npools = {}", "nowhere"),
             ("[[routes]]\nname = \"r\"\npath = \"x\"\npools = {}", "slash"),

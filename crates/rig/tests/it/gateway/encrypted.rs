@@ -67,6 +67,11 @@ struct Certificate {
 
 impl Certificate {
     fn new() -> Self {
+        Self::spoken_in(&rustls::version::TLS13)
+    }
+
+    /// Shown by a server that speaks this version only.
+    fn spoken_in(version: &'static rustls::SupportedProtocolVersion) -> Self {
         let key = KeyPair::generate().expect("a key");
         let parameters = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
         let certificate = parameters.self_signed(&key).expect("a certificate").pem();
@@ -76,7 +81,7 @@ impl Certificate {
         let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM")];
         let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).expect("PEM");
         let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])
+            .with_protocol_versions(&[version])
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .expect("they go together");
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -200,4 +205,16 @@ async fn nobody_is_asked_whom_nobody_vouches_for() {
     until(&gateway, "the upstream is well", |seen| seen["pools"][0]["upstreams"][0]["well"] == true).await;
     let answer = gateway.client().get("/a").await.expect("an answer");
     assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_1_3_is_asked_only_if_the_pool_says_so() {
+    let certificate = Certificate::spoken_in(&rustls::version::TLS12);
+    let address = serve(Some(&certificate)).await;
+    for (oldest, status) in [("1.2", 200), ("1.3", 502)] {
+        let tls = format!("tls = {{ ca-file = {:?}, oldest = \"{oldest}\" }}\n", certificate.file);
+        let text = settings(address, &tls).replace("health = { ", "health = { active = false, ");
+        let gateway = Gateway::start(&text).expect("it starts");
+        assert_eq!(gateway.client().get("/").await.expect("an answer").status, status, "{oldest}");
+    }
 }

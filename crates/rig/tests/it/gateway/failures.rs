@@ -47,7 +47,8 @@ async fn a_pool_that_rests_is_back_as_soon_as_its_only_server_passes_a_check() {
     let server = Upstream::named("here");
     let address = server.address;
     let pool = "breaker = { calls-min = 3, reset-ms = 600000 }";
-    let gateway = Gateway::start(&settings(&[&server], pool)).expect("it starts");
+    let text = settings(&[&server], pool).replace("health = { ", "health = { host = \"town.internal\", ");
+    let gateway = Gateway::start(&text).expect("it starts");
     let client = gateway.client();
     drop(server);
     let mut statuses = Vec::new();
@@ -59,7 +60,13 @@ async fn a_pool_that_rests_is_back_as_soon_as_its_only_server_passes_a_check() {
         [502, 502, 502, 503, 503],
         "each request is one failure, for there is nobody else to ask"
     );
-    let _server = Upstream::start_at(address, |_, stream| answer(stream, "", "here"));
+    // It is asked by the name that the pool says.
+    let _server = Upstream::start_at(address, |asked, stream| match asked.path() {
+        "/health" if !asked.head.contains("\r\nhost: town.internal\r\n") => {
+            status(stream, "421 Misdirected Request")
+        }
+        _ => answer(stream, "", "here"),
+    });
     until(&gateway, "that the pool may be tried", |state| {
         state["pools"][0]["upstreams"][0]["well"] == true && state["pools"][0]["openForMs"].is_null()
     })
