@@ -9,7 +9,7 @@ use http_body::Body as _;
 use crate::{
     CacheControl,
     config::millis,
-    fields::Telling,
+    fields::{BELIEVED, Telling, target},
     filling::{Plan, filling},
     gateway::{Gateway, Way, gathered},
     keeping::{keeping, tags, vary},
@@ -33,17 +33,24 @@ fn asks_anew(request: &HeaderMap) -> bool {
     asked.no_cache || asked.max_age_s == Some(0)
 }
 
-/// Where the answers to this address lie.
-pub(crate) fn key(way: &Way, uri: &Uri) -> String {
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    format!("{}\n{}\n{target}", way.route.name, way.host.to_ascii_lowercase())
+/// Where the answers to this address lie: whatever an upstream is told of the address is a part of it, so that a page for
+/// one scheme, host or prefix is nobody's page at another.
+pub(crate) fn key(way: &Way, uri: &Uri, fields: &HeaderMap) -> String {
+    let mut key = format!("{}\n{}\n{}", way.route.name, way.host.to_ascii_lowercase(), target(uri));
+    for name in BELIEVED.iter().filter(|_| way.trusts_forwarded) {
+        for value in fields.get_all(name) {
+            // No value holds a line's end, so that no two addresses have one key.
+            key.push_str(&format!("\n{name}: {}", value.as_bytes().escape_ascii()));
+        }
+    }
+    key
 }
 
 impl Gateway {
     /// Answers from what is kept, or passes the request on and keeps the answer.
     pub(crate) async fn answer_cached(&self, way: Way, request: Request<Content>) -> Response<Content> {
         let cache = self.cache();
-        let key = key(&way, request.uri());
+        let key = key(&way, request.uri(), request.headers());
         if asks_anew(request.headers()) {
             return self.answer_reloaded(&key, way, request).await;
         }
