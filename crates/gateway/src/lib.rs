@@ -4,6 +4,7 @@ mod answer_body;
 mod answer_head;
 mod attend;
 mod balance;
+mod cache_control;
 mod cached;
 mod canary;
 mod coded_body;
@@ -38,6 +39,7 @@ mod wire;
 
 pub use answer_head::{AnswerHead, Asked, Extent, read_answer_head};
 pub use balance::{Balance, Candidate, Draw};
+pub use cache_control::{CacheControl, SECONDS_MAX};
 pub use canary::{Canary, CanaryConfig};
 pub use coding::{Coding, is_worth_coding};
 pub use config::{
@@ -48,7 +50,7 @@ pub use ewma::PeakEwma;
 pub use gateway::{Gateway, MoveError, Terms};
 pub use health::{Health, HealthConfig};
 pub use http::{Reload, operator_routes};
-pub use keeping::{CacheControl, Keeping, has_it_already, keeping, tags, vary};
+pub use keeping::{Keeping, has_it_already, keeping, tags, vary};
 pub use response_cache::{CacheConfig, CacheState};
 pub use retry_budget::{RetryBudget, RetryConfig};
 pub use route_table::{HostPattern, HostPatternError, RouteTable, SameRoute};
