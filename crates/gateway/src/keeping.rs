@@ -65,6 +65,14 @@ pub fn keeping(
     (age < fresh).then_some(keeping)
 }
 
+/// May nobody keep such an answer, whoever asks? Failures say nothing of that: they pass, and a request that is odd
+/// enough is refused anywhere.
+#[must_use]
+pub fn is_kept_for_nobody(status: StatusCode, answer: &HeaderMap, now: Timestamp) -> bool {
+    let is_told = status.is_success() || (status.is_redirection() && status != StatusCode::NOT_MODIFIED);
+    is_told && keeping(&HeaderMap::new(), status, answer, now).is_none()
+}
+
 fn date(value: &HeaderValue) -> Option<Timestamp> {
     let moment = httpdate::parse_http_date(value.to_str().ok()?).ok()?;
     let since = moment.duration_since(UNIX_EPOCH).ok()?;
@@ -172,6 +180,29 @@ mod tests {
         assert_eq!(kept(&signed_in, &[("cache-control", "max-age=60")]), None);
         assert_eq!(kept(&signed_in, &[("cache-control", "public, max-age=60")]), Some(60));
         assert_eq!(kept(&[("cache-control", "no-store")], &[("cache-control", "max-age=60")]), None);
+    }
+
+    #[test]
+    fn only_what_an_answer_says_to_everybody_keeps_it_from_everybody() {
+        let now = Timestamp::EPOCH;
+        for (status, answer, expected) in [
+            (200, &[("cache-control", "max-age=60")][..], false),
+            (200, &[("cache-control", "no-store")], true),
+            (200, &[("cache-control", "private, max-age=60")], true),
+            (200, &[("cache-control", "max-age=60"), ("vary", "*")], true),
+            (200, &[("cache-control", "max-age=60"), ("set-cookie", "a=b")], true),
+            (200, &[], true),
+            (302, &[], true),
+            (304, &[], false),
+            (403, &[("cache-control", "no-store")], false),
+            (404, &[], false),
+            (406, &[], false),
+            (412, &[], false),
+            (503, &[], false),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(is_kept_for_nobody(status, &fields(answer), now), expected, "{status} {answer:?}");
+        }
     }
 
     #[test]
