@@ -2,6 +2,7 @@
 
 use std::{future::poll_fn, pin::Pin};
 
+use bytes::Bytes;
 use edge::Content;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
@@ -58,16 +59,22 @@ fn whole_of(request: &Request<Content>) -> Request<Content> {
 }
 
 /// Tells who has it that it has not changed. It is read all the same, because it is kept as it is read.
-fn not_modified(response: Response<Content>) -> Response<Content> {
+fn not_modified(response: Response<Content>, bytes_max: usize) -> Response<Content> {
     let (mut parts, body) = response.into_parts();
-    tokio::spawn(read_through(body));
+    tokio::spawn(read_through(body, bytes_max));
     parts.status = StatusCode::NOT_MODIFIED;
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Content::empty())
 }
 
-async fn read_through(mut body: Content) {
-    while poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.is_some_and(|frame| frame.is_ok()) {}
+/// Reads an answer for what is kept of it, which is nothing if there are more bytes than these.
+async fn read_through(mut body: Content, bytes_max: usize) {
+    let mut bytes = 0;
+    while bytes <= bytes_max
+        && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+    {
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+    }
 }
 
 /// Where the answers to this address lie: whatever an upstream is told of the address is a part of it, so that a page for
@@ -189,13 +196,13 @@ impl Gateway {
             status,
             tags: tags(fields),
             fields: kept_fields,
-            body: bytes::Bytes::new(),
+            body: Bytes::new(),
             keeping,
             made_ms: self.now_ms(),
         };
         let plan = Plan { cache: self.cache().clone(), lead, kept };
         let response = response.map(|body| filling(body, plan));
-        if has_it { not_modified(response) } else { response }
+        if has_it { not_modified(response, self.cache().answer_bytes_max) } else { response }
     }
 
     /// Asks for the whole of which somebody got a part, for all who want parts of it, if it may be kept.
@@ -215,7 +222,8 @@ impl Gateway {
         tokio::spawn(async move {
             let asked = request.headers().clone();
             let response = gathered(gateway.answer_anew(&way, request).await);
-            read_through(gateway.kept(lead, &asked, response).into_body()).await;
+            let body = gateway.kept(lead, &asked, response).into_body();
+            read_through(body, gateway.cache().answer_bytes_max).await;
         });
     }
 }

@@ -101,6 +101,25 @@ async fn nobody_is_sent_a_film_because_somebody_wants_a_minute_of_it() {
 }
 
 #[tokio::test]
+async fn what_is_too_large_to_be_kept_is_not_read_for_who_has_it_already() {
+    let (told, hears) = mpsc::channel();
+    let server = Upstream::start(move |asked, stream| {
+        if asked.path() == "/health" {
+            return answer(stream, "", "well");
+        }
+        let head = "HTTP/1.1 200 OK\r\netag: \"e\"\r\ncache-control: max-age=600\r\n\r\n";
+        let endless = std::iter::once(head.as_bytes().to_vec()).chain(std::iter::repeat(vec![b'k'; 1 << 16]));
+        // Until nobody reads any more.
+        let _never = endless.map(|piece| stream.write_all(&piece)).find(Result::is_err);
+        told.send(()).is_ok()
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    let known = gateway.client().with_field("if-none-match", "\"e\"").get("/").await.expect("an answer");
+    assert_eq!((known.status, known.bytes.len()), (304, 0));
+    hears.recv_timeout(Duration::from_secs(20)).expect("it is read no further");
+}
+
+#[tokio::test]
 async fn an_odd_request_does_not_make_a_page_dear_for_all() {
     let server = Upstream::start(|asked, stream| page(asked, stream, TEXT.len()));
     let gateway = Gateway::start(&cached(&server)).expect("it starts");
