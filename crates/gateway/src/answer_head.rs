@@ -254,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn who_may_keep_an_answer_is_not_taken_away_by_naming_it() {
+        let text = "HTTP/1.1 200 OK\r\nconnection: Cache-Control, vary, set-cookie, age, expires\r\ncache-control: no-store\r\n\
+                    vary: a\r\nset-cookie: b=c\r\nage: 1\r\nexpires: 0\r\n\r\n";
+        let head = read(text).expect("it is an answer").expect("it is whole");
+        let mut fields = HeaderMap::new();
+        head.lines.gather(&mut fields);
+        let names: Vec<_> = fields.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["cache-control", "vary", "set-cookie", "age", "expires"]);
+    }
+
+    #[test]
     fn a_change_of_protocol_is_told_when_it_was_asked_for() {
         let text = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
         let asked = Asked { head_only: false, upgrade: true };

@@ -1,75 +1,133 @@
 //! The way of a request through the cache: given what is kept, waiting for whoever asks already, or asking for all.
 
-use std::{future::poll_fn, pin::Pin, sync::Arc};
+use std::{future::poll_fn, pin::Pin};
 
+use bytes::Bytes;
 use edge::Content;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header, request::Parts};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
 
 use crate::{
     CacheControl,
     config::millis,
-    fields::Telling,
+    fields::{BELIEVED, Telling, target},
     filling::{Plan, filling},
     gateway::{Gateway, Way, gathered},
-    keeping::{keeping, tags, vary},
-    response_cache::{Condition, Joined, Kept, Lead, ResponseCache, Varies},
+    has_it_already,
+    keeping::{is_kept_for_nobody, keeping, tags, vary},
+    kept::{Condition, Kept, Varies},
+    range::whole_bytes,
+    response_cache::{Crowd, Joined, Lead},
 };
 
 /// How often somebody waits for another's answer before they ask for themselves.
 const WAITS_MAX: usize = 3;
 
+/// Who reloads is content with what was made so long before they asked. What a request says of caches is advice (RFC 9111,
+/// section 5.2.1), and on the day when everybody presses F5 the upstream hears of it once a second.
+const RELOADS_APART_MS: u64 = 1000;
+
 /// May the answer to this request come from the cache, or go into it?
 pub(crate) fn may_be_cached(request: &Request<Content>) -> bool {
+    // What an answer has to be like, or else not be, is the origin server's alone to say (RFC 9110, sections 13.1.1 and
+    // 13.1.4).
+    let others = [header::UPGRADE, header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
     [Method::GET, Method::HEAD].contains(request.method())
         && Telling::of(request) == Telling::Nothing
-        && ![header::RANGE, header::UPGRADE].iter().any(|name| request.headers().contains_key(name))
-        && !CacheControl::of(request.headers()).no_store
+        && !others.iter().any(|name| request.headers().contains_key(name))
 }
 
 /// Does the caller want what the upstream says now, as a browser that is told to reload?
-fn asks_anew(request: &HeaderMap) -> bool {
-    let asked = CacheControl::of(request);
+fn asks_anew(asked: CacheControl) -> bool {
     asked.no_cache || asked.max_age_s == Some(0)
 }
 
-/// Where the answers to this address lie.
-pub(crate) fn key(way: &Way, uri: &Uri) -> String {
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    format!("{}\n{}\n{target}", way.route.name, way.host.to_ascii_lowercase())
+/// Asks for all of an answer, whatever of it the caller has already.
+fn want_whole(fields: &mut HeaderMap) {
+    for name in [header::RANGE, header::IF_RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE] {
+        fields.remove(name);
+    }
+}
+
+/// The same request, for all of the answer.
+fn whole_of(request: &Request<Content>) -> Request<Content> {
+    let mut whole = Request::new(Content::empty());
+    (*whole.uri_mut(), *whole.version_mut()) = (request.uri().clone(), request.version());
+    *whole.headers_mut() = request.headers().clone();
+    want_whole(whole.headers_mut());
+    whole
+}
+
+/// Tells who has it that it has not changed. It is read all the same, because it is kept as it is read.
+fn not_modified(response: Response<Content>, bytes_max: usize) -> Response<Content> {
+    let (mut parts, body) = response.into_parts();
+    tokio::spawn(read_through(body, bytes_max));
+    parts.status = StatusCode::NOT_MODIFIED;
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Content::empty())
+}
+
+/// Reads an answer for what is kept of it, which is nothing if there are more bytes than these.
+async fn read_through(mut body: Content, bytes_max: usize) {
+    let mut bytes = 0;
+    while bytes <= bytes_max
+        && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+    {
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+    }
+}
+
+/// Where the answers to this address lie: whatever an upstream is told of the address is a part of it, so that a page for
+/// one scheme, host or prefix is nobody's page at another.
+pub(crate) fn key(way: &Way, uri: &Uri, fields: &HeaderMap) -> String {
+    let mut key = format!("{}\n{}\n{}", way.route.name, way.host.to_ascii_lowercase(), target(uri));
+    for name in BELIEVED.iter().filter(|_| way.trusts_forwarded) {
+        for value in fields.get_all(name) {
+            // No value holds a line's end, so that no two addresses have one key.
+            key.push_str(&format!("\n{name}: {}", value.as_bytes().escape_ascii()));
+        }
+    }
+    key
 }
 
 impl Gateway {
     /// Answers from what is kept, or passes the request on and keeps the answer.
     pub(crate) async fn answer_cached(&self, way: Way, request: Request<Content>) -> Response<Content> {
         let cache = self.cache();
-        let key = key(&way, request.uri());
-        if asks_anew(request.headers()) {
-            return self.answer_reloaded(&key, way, request).await;
-        }
+        let crowd = Crowd::of(&key(&way, request.uri(), request.headers()), request.headers());
+        let asked = CacheControl::of(request.headers());
+        let since_ms = asks_anew(asked).then(|| self.now_ms().saturating_sub(RELOADS_APART_MS));
+        // The answer to `HEAD` has nothing to keep, and who wants nothing stored has nothing for others.
+        let may_lead = *request.method() == Method::GET && !asked.no_store;
         let mut lead = None;
         // However often somebody else begins, nobody waits for others longer than for an upstream.
         let mut patience = None;
-        for _ in 0..WAITS_MAX {
-            match cache.look(&key, request.headers(), self.now_ms()) {
-                Some((kept, Condition::Fresh)) => {
+        for waits in 0..=WAITS_MAX {
+            match cache.look(&crowd.key, request.headers(), self.now_ms()) {
+                Some((kept, Condition::Fresh))
+                    if since_ms.is_none_or(|moment| kept.is_made_since(moment)) =>
+                {
                     cache.count(Some(Condition::Fresh));
                     return kept.answer(request.method(), request.headers(), self.now_ms());
                 }
-                Some((kept, Condition::Stale)) => {
+                Some((kept, Condition::Stale)) if since_ms.is_none() => {
                     cache.count(Some(Condition::Stale));
-                    let answer = kept.answer(request.method(), request.headers(), self.now_ms());
-                    self.refresh(cache, &key, way, request);
-                    return answer;
+                    if !asked.no_store
+                        && let Joined::Lead(lead) = cache.join(&crowd)
+                    {
+                        self.fill(lead, way, whole_of(&request));
+                    }
+                    return kept.answer(request.method(), request.headers(), self.now_ms());
                 }
-                Some((_, Condition::StaleOnError)) | None => {}
+                Some(_) | None => {}
             }
-            // Nobody waits for what may not be kept, and the answer to `HEAD` has nothing to keep.
-            if lead.is_some() || *request.method() == Method::HEAD || cache.passes(&key) {
+            if lead.is_some() || !may_lead {
                 break;
             }
-            match cache.join(&key) {
+            match cache.join(&crowd) {
                 Joined::Lead(first) => lead = Some(first),
+                // Nobody waits for what may not be kept.
+                Joined::Wait(_) if waits == WAITS_MAX || cache.passes(&crowd) => break,
                 Joined::Wait(mut waiting) => {
                     cache.count_joined();
                     let limit = millis(way.pool.config.times.first_byte_ms_max);
@@ -83,70 +141,53 @@ impl Gateway {
             }
         }
         cache.count(None);
-        self.ask_for_all(cache, &key, lead, way, request).await
-    }
-
-    /// Asks the upstream whatever is kept, and keeps what it says now in the place of that (RFC 9111, section 5.2.1.4).
-    async fn answer_reloaded(&self, key: &str, way: Way, request: Request<Content>) -> Response<Content> {
-        let cache = self.cache();
-        let may_be_kept = *request.method() != Method::HEAD && !cache.passes(key);
-        let lead = match may_be_kept.then(|| cache.join(key)) {
-            Some(Joined::Lead(lead)) => Some(lead),
-            // Whoever asks already may have begun before what is new came to be: that is not waited for.
-            Some(Joined::Wait(_)) | None => None,
-        };
-        self.ask_for_all(cache, key, lead, way, request).await
+        self.ask_for_all(&crowd, lead, way, request).await
     }
 
     /// Passes a request on, and keeps the answer if `lead` is there and it may be kept.
     async fn ask_for_all(
         &self,
-        cache: &Arc<ResponseCache>,
-        key: &str,
+        crowd: &Crowd,
         lead: Option<Lead>,
         way: Way,
         mut request: Request<Content>,
     ) -> Response<Content> {
+        let cache = self.cache();
         let (method, asked) = (request.method().clone(), request.headers().clone());
-        let anew = asks_anew(&asked);
-        if lead.is_some() && !anew {
-            // Asked for all, the whole answer is wanted. Who reloads what has not changed is told so, and no more.
-            for name in [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_RANGE] {
-                request.headers_mut().remove(name);
-            }
+        // Nobody is sent all of a film who asked for a minute of it: that is asked for as it is.
+        let whole = (lead.is_some() && asked.contains_key(header::RANGE)).then(|| whole_of(&request));
+        if lead.is_some() && whole.is_none() && !cache.passes(crowd) {
+            want_whole(request.headers_mut());
         }
         let response = gathered(self.answer_anew(&way, request).await);
         if response.status().is_server_error()
-            && !anew
-            && let Some((kept, condition)) = cache.look(key, &asked, self.now_ms())
+            && !asks_anew(CacheControl::of(&asked))
+            && let Some((kept, condition)) = cache.look(&crowd.key, &asked, self.now_ms())
         {
             cache.count(Some(condition));
             return kept.answer(&method, &asked, self.now_ms());
         }
-        match lead {
-            Some(lead) => self.kept(cache, lead, &asked, response),
-            None => response,
+        match (lead, whole) {
+            (Some(lead), Some(whole)) if response.status() == StatusCode::PARTIAL_CONTENT => {
+                self.keep_whole(lead, way, whole, response.headers());
+                response
+            }
+            (Some(lead), _) => self.kept(lead, &asked, response),
+            (None, _) => response,
         }
     }
 
     /// The same answer, kept as it passes if it may be.
-    fn kept(
-        &self,
-        cache: &Arc<ResponseCache>,
-        lead: Lead,
-        asked: &HeaderMap,
-        response: Response<Content>,
-    ) -> Response<Content> {
+    fn kept(&self, lead: Lead, asked: &HeaderMap, response: Response<Content>) -> Response<Content> {
         let (status, fields) = (response.status(), response.headers());
-        let keeping = keeping(asked, status, fields, self.clock().now());
-        let Some((keeping, names)) = keeping.zip(vary(fields)) else {
-            // Failures pass; what says that it is not to be kept will say so again. Not so to those who reload, who choose
-            // the time themselves: they would have others ask alone for as long as they like.
-            if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS && !asks_anew(asked) {
-                cache.pass(&lead);
+        let now = self.clock().now();
+        let Some((keeping, names)) = keeping(asked, status, fields, now).zip(vary(fields)) else {
+            if is_kept_for_nobody(status, fields, now) {
+                self.cache().pass(&lead);
             }
             return response;
         };
+        let has_it = status == StatusCode::OK && has_it_already(asked, fields);
         let mut kept_fields = fields.clone();
         kept_fields.remove(header::AGE);
         kept_fields.remove(header::CONTENT_LENGTH);
@@ -155,26 +196,34 @@ impl Gateway {
             status,
             tags: tags(fields),
             fields: kept_fields,
-            body: bytes::Bytes::new(),
+            body: Bytes::new(),
             keeping,
             made_ms: self.now_ms(),
         };
-        let plan = Plan { cache: cache.clone(), lead, kept };
-        response.map(|body| filling(body, plan))
+        let plan = Plan { cache: self.cache().clone(), lead, kept };
+        let response = response.map(|body| filling(body, plan));
+        if has_it { not_modified(response, self.cache().answer_bytes_max) } else { response }
     }
 
-    /// Asks anew for what was given past its time, unless somebody does already.
-    fn refresh(&self, cache: &Arc<ResponseCache>, key: &str, way: Way, request: Request<Content>) {
-        let Joined::Lead(lead) = cache.join(key) else { return };
-        let (Parts { uri, version, headers, .. }, _) = request.into_parts();
-        let mut request = Request::new(Content::empty());
-        (*request.uri_mut(), *request.version_mut()) = (uri, version);
-        *request.headers_mut() = headers;
-        let (gateway, cache, key) = (self.clone(), cache.clone(), key.to_owned());
+    /// Asks for the whole of which somebody got a part, for all who want parts of it, if it may be kept.
+    fn keep_whole(&self, lead: Lead, way: Way, whole: Request<Content>, part: &HeaderMap) {
+        let (cache, now) = (self.cache(), self.clock().now());
+        let fits = whole_bytes(part).is_some_and(|bytes| bytes <= cache.answer_bytes_max);
+        if fits && keeping(whole.headers(), StatusCode::OK, part, now).is_some() {
+            self.fill(lead, way, whole);
+        } else if !fits || is_kept_for_nobody(StatusCode::OK, part, now) {
+            cache.pass(&lead);
+        }
+    }
+
+    /// Asks for what is to be kept, while whoever made it necessary has their answer.
+    fn fill(&self, lead: Lead, way: Way, request: Request<Content>) {
+        let gateway = self.clone();
         tokio::spawn(async move {
-            let response = gateway.ask_for_all(&cache, &key, Some(lead), way, request).await;
-            let mut body = response.into_body();
-            while poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.is_some_and(|frame| frame.is_ok()) {}
+            let asked = request.headers().clone();
+            let response = gathered(gateway.answer_anew(&way, request).await);
+            let body = gateway.kept(lead, &asked, response).into_body();
+            read_through(body, gateway.cache().answer_bytes_max).await;
         });
     }
 }

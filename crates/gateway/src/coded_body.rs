@@ -21,6 +21,8 @@ const GZIP_LEVEL: u32 = 5;
 /// What is looked back upon, as a power of two in bytes: it is what each answer under way holds.
 const WINDOW_LOG: u32 = 18;
 const BROTLI_BUFFER_BYTES: usize = 4096;
+/// Digests of the bytes that came, or of their representation, of which a coding is a part (RFC 9530, sections 2 and 3).
+const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
 enum Encoder {
     Brotli(Box<brotli::CompressorWriter<Vec<u8>>>),
@@ -51,6 +53,10 @@ pub(crate) fn coded(mut response: Response<Content>, coding: Option<Coding>) -> 
     fields.remove(header::CONTENT_LENGTH);
     // Parts of it would be parts of another text.
     fields.remove(header::ACCEPT_RANGES);
+    // Whoever checks what they were sent would find it broken.
+    for digest in DIGESTS {
+        fields.remove(digest);
+    }
     weaken(fields);
     response.map(|body| Content::new(Coded { body, encoder: Some(encoder), holds: false }))
 }
@@ -216,6 +222,19 @@ mod tests {
             assert!(bytes.len() * 4 < text().len(), "{coding:?}: {}", bytes.len());
             assert_eq!(decoded(coding, &bytes), text(), "{coding:?}");
         }
+    }
+
+    #[test]
+    fn digests_of_other_bytes_go_no_further() {
+        let digested = |coding| {
+            let mut response = answer(Content::from(text()));
+            for digest in DIGESTS {
+                response.headers_mut().insert(digest, HeaderValue::from_static("sha-256=:AA==:"));
+            }
+            let response = coded(response, coding);
+            DIGESTS.into_iter().filter(|digest| response.headers().contains_key(*digest)).count()
+        };
+        assert_eq!((digested(Some(Coding::Gzip)), digested(None)), (0, DIGESTS.len()));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use crate::CacheControl;
+
 /// A compression, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
@@ -78,10 +80,7 @@ pub fn is_worth_coding(status: StatusCode, answer: &HeaderMap, bytes: Option<u64
     if bare || has(header::CONTENT_ENCODING) || has(header::CONTENT_RANGE) {
         return false;
     }
-    let said = |value: &HeaderValue| {
-        value.to_str().is_ok_and(|text| text.to_ascii_lowercase().contains("no-transform"))
-    };
-    if answer.get_all(header::CACHE_CONTROL).iter().any(said) {
+    if CacheControl::of(answer).no_transform {
         return false;
     }
     bytes.is_none_or(|bytes| bytes >= BYTES_MIN) && answer.get(header::CONTENT_TYPE).is_some_and(is_text)

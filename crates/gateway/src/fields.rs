@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt::Write as _, net::IpAddr};
 
 use arrayvec::ArrayString;
 use edge::{Content, Passing};
-use http::{HeaderMap, HeaderName, Method, Request, Version, header};
+use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header, uri::PathAndQuery};
 use http_body::Body as _;
 use httparse::Header;
 
@@ -14,9 +14,48 @@ const PSEUDONYM: &str = "holdfast";
 /// Letters of the longest address, of version 6 with one of version 4 in it.
 const ADDRESS_LENGTH_MAX: usize = 45;
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// What a proxy before us may tell of how it was asked, where it is believed. Answers may depend on it.
+pub(crate) const BELIEVED: [HeaderName; 4] = [
+    FORWARDED_PROTO,
+    FORWARDED_HOST,
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-prefix"),
+];
+
+/// Other names by which servers are told who asks, for what and how, beside all that begin with `X-Forwarded`; and what
+/// scripts take for the proxy that they are to use (httpoxy, CVE-2016-5385).
+const CLAIMS: [&str; 10] = [
+    "cf-connecting-ip",
+    "forwarded",
+    "front-end-https",
+    "proxy",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
+/// What is for whoever asks or answers in the end, so that `Connection` does not take it away (RFC 9110, section 7.6.1):
+/// how long a body is and how it is read, who asks whom, and who may keep and see the answer.
+const END_TO_END: [&str; 12] = [
+    "age",
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expires",
+    "host",
+    "set-cookie",
+    "vary",
+];
 
 /// Is a field of this name for one connection alone (RFC 9110, section 7.6.1)?
 pub(crate) fn is_of_the_hop(name: &str) -> bool {
@@ -40,10 +79,19 @@ fn is_doubtful(name: &str) -> bool {
     name.contains('_')
 }
 
-/// Does a `Connection` field name this one?
+/// Does this field say what only we say, or what nobody should be told by strangers?
+fn is_claim(name: &HeaderName, trusts_forwarded: bool) -> bool {
+    let claims = name.as_str().starts_with("x-forwarded") || CLAIMS.contains(&name.as_str());
+    claims && !(trusts_forwarded && BELIEVED.contains(name))
+}
+
+fn is_end_to_end(name: &str) -> bool {
+    END_TO_END.iter().any(|kept| name.eq_ignore_ascii_case(kept))
+}
+
+/// Does a `Connection` field take this one away?
 pub(crate) fn named_by_connection(fields: &[Header<'_>], name: &str) -> bool {
-    // How long a body is, and who asks, is not for anybody's connection alone to take away.
-    if ["content-length", "host"].iter().any(|kept| name.eq_ignore_ascii_case(kept)) {
+    if is_end_to_end(name) {
         return false;
     }
     let options = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("connection"));
@@ -97,9 +145,9 @@ pub(crate) fn request_head(
     let mut head = Vec::with_capacity(1024);
     head.extend_from_slice(request.method().as_str().as_bytes());
     head.push(b' ');
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let asterisk = *request.method() == Method::OPTIONS && request.uri().path() == "*";
-    head.extend_from_slice(if asterisk { b"*" } else { target.as_bytes() });
+    let target = if asterisk { Cow::Borrowed("*") } else { target(request.uri()) };
+    head.extend_from_slice(target.as_bytes());
     head.extend_from_slice(b" HTTP/1.1\r\nhost: ");
     head.extend_from_slice(bearings.host.as_bytes());
     head.extend_from_slice(b"\r\n");
@@ -124,20 +172,25 @@ pub(crate) fn request_head(
     head
 }
 
+/// What is asked for, as an origin server is told: with a slash where a whole URI has no path (RFC 9112, section 3.2.1).
+pub(crate) fn target(uri: &Uri) -> Cow<'_, str> {
+    match uri.path_and_query().map_or("/", PathAndQuery::as_str) {
+        query if query.starts_with('?') => Cow::Owned(format!("/{query}")),
+        target => Cow::Borrowed(target),
+    }
+}
+
 /// The caller's own fields, but those that are for their connection alone or that we write ourselves.
 fn write_fields(head: &mut Vec<u8>, fields: &HeaderMap, bearings: Bearings<'_>) {
     let named = names_fields(fields);
     let mut cookies = Vec::new();
     for (name, value) in fields {
         let ours = [header::HOST, header::CONTENT_LENGTH, header::EXPECT, header::VIA, edge::REQUEST_ID];
-        let told = [FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, header::FORWARDED];
-        let kept = bearings.trusts_forwarded && [FORWARDED_PROTO, FORWARDED_HOST].contains(name);
-        let claim = told.contains(name) && !kept;
         if is_of_the_hop(name.as_str())
             || is_doubtful(name.as_str())
             || ours.contains(name)
-            || claim
-            || (named && is_named(fields, name))
+            || is_claim(name, bearings.trusts_forwarded)
+            || (named && !is_end_to_end(name.as_str()) && is_named(fields, name))
         {
             continue;
         }
@@ -348,6 +401,49 @@ mod tests {
             trusted.contains("x-forwarded-proto: http\r\n") && !trusted.contains("10.0.0.1"),
             "{trusted}"
         );
+    }
+
+    #[test]
+    fn no_stranger_says_where_a_request_came_from_in_other_words() {
+        let claims = [
+            "x-forwarded-prefix",
+            "x-forwarded-port",
+            "x-forwarded-scheme",
+            "x-forwarded-server",
+            "x-forwarded-ssl",
+            "x-real-ip",
+            "x-client-ip",
+            "true-client-ip",
+            "front-end-https",
+            "x-original-url",
+            "x-rewrite-url",
+            "proxy",
+        ]
+        .map(|name| (name, "evil"));
+        let stranger = head(&claims, BEARINGS);
+        assert!(!stranger.contains("evil"), "{stranger}");
+        let trusted = head(&claims, Bearings { trusts_forwarded: true, ..BEARINGS });
+        let told: Vec<_> = trusted.lines().filter(|line| line.ends_with("evil")).collect();
+        assert_eq!(told, ["x-forwarded-prefix: evil", "x-forwarded-port: evil"]);
+    }
+
+    #[test]
+    fn nobody_takes_away_whose_request_it_is_by_naming_it() {
+        let fields =
+            [("connection", "authorization, cookie, host"), ("authorization", "a"), ("cookie", "b=c")];
+        let head = head(&fields, BEARINGS);
+        for kept in ["authorization: a\r\n", "cookie: b=c\r\n", "host: town.example\r\n"] {
+            assert!(head.contains(kept), "{kept} in {head}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_a_path_has_a_slash() {
+        let at = |uri: &'static str| target(&Uri::from_static(uri)).into_owned();
+        assert_eq!(at("http://town.example?x"), "/?x");
+        assert_eq!(at("http://town.example"), "/");
+        assert_eq!(at("http://town.example/a?x"), "/a?x");
+        assert_eq!(at("/?x"), "/?x");
     }
 
     #[test]

@@ -15,7 +15,10 @@ use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use crate::response_cache::{Kept, Lead, ResponseCache};
+use crate::{
+    kept::Kept,
+    response_cache::{Lead, ResponseCache},
+};
 
 /// What becomes of the answer when it has come whole.
 pub(crate) struct Plan {

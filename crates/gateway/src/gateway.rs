@@ -274,8 +274,8 @@ impl Gateway {
         request: Request<Content>,
     ) -> (Response<Content>, Lines) {
         // Whatever changes an address makes what is kept of it old (RFC 9111, section 4.4).
-        let changes =
-            (way.route.config.cache && !request.method().is_safe()).then(|| cached::key(way, request.uri()));
+        let changes = (way.route.config.cache && !request.method().is_safe())
+            .then(|| cached::key(way, request.uri(), request.headers()));
         let codes = way.route.config.compress && *request.method() != Method::HEAD;
         let coding = codes.then(|| Coding::of(request.headers())).flatten();
         let answer = match self.pass_on(way, request).await {
@@ -329,7 +329,7 @@ pub(crate) struct Way {
     pub(crate) pool: Arc<Pool>,
     /// That was asked for.
     pub(crate) host: Box<str>,
-    trusts_forwarded: bool,
+    pub(crate) trusts_forwarded: bool,
     passing: Passing,
 }
 

@@ -5,60 +5,18 @@ use std::time::{Duration, UNIX_EPOCH};
 use clock::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use crate::{
+    CacheControl,
+    cache_control::{SECONDS_MAX, seconds},
+};
+
 /// The field that names what an answer depends on, with spaces between.
 const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 /// Tags of one answer, and letters of one.
 const TAGS_MAX: usize = 128;
 const TAG_LENGTH_MAX: usize = 256;
 
-/// What a `Cache-Control` field says, as far as it matters here.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CacheControl {
-    pub no_store: bool,
-    pub no_cache: bool,
-    pub private: bool,
-    pub public: bool,
-    pub must_revalidate: bool,
-    pub max_age_s: Option<u64>,
-    pub s_maxage_s: Option<u64>,
-    pub stale_while_revalidate_s: Option<u64>,
-    pub stale_if_error_s: Option<u64>,
-}
-
-impl CacheControl {
-    /// Of all fields of that name.
-    #[must_use]
-    pub fn of(fields: &HeaderMap) -> Self {
-        let mut control = Self::default();
-        let values = fields.get_all(header::CACHE_CONTROL).iter();
-        for value in values {
-            // What cannot be read may forbid anything.
-            let Ok(text) = value.to_str() else { return Self { no_store: true, ..control } };
-            text.split(',').for_each(|directive| control.add(directive.trim()));
-        }
-        control
-    }
-
-    fn add(&mut self, directive: &str) {
-        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-        // A number that cannot be read is nought: what is said to be fresh for nonsense is not fresh.
-        let seconds = || Some(value.trim().trim_matches('"').parse().unwrap_or(0));
-        match name.trim().to_ascii_lowercase().as_str() {
-            "no-store" => self.no_store = true,
-            "no-cache" => self.no_cache = true,
-            "private" => self.private = true,
-            "public" => self.public = true,
-            "must-revalidate" | "proxy-revalidate" => self.must_revalidate = true,
-            "max-age" => self.max_age_s = seconds(),
-            "s-maxage" => self.s_maxage_s = seconds(),
-            "stale-while-revalidate" => self.stale_while_revalidate_s = seconds(),
-            "stale-if-error" => self.stale_if_error_s = seconds(),
-            _ => {}
-        }
-    }
-}
-
-/// For how long an answer is kept, and as what.
+/// For how long an answer is kept, and as what. No time is longer than [`SECONDS_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keeping {
     /// How old it was when it came.
@@ -90,10 +48,11 @@ pub fn keeping(
     }
     let expires = || {
         let until = date(answer.get(header::EXPIRES)?)?;
-        Some(until.since(answer.get(header::DATE).and_then(date).unwrap_or(now)).as_secs())
+        let made = answer.get(header::DATE).and_then(date).unwrap_or(now);
+        Some(until.since(made).as_secs().min(SECONDS_MAX))
     };
     let fresh_s = said.s_maxage_s.or(said.max_age_s).or_else(expires)?;
-    let age_s = answer.get(header::AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).unwrap_or(0);
+    let age_s = answer.get(header::AGE).and_then(|age| seconds(age.to_str().ok()?.trim())).unwrap_or(0);
     let (age, fresh) = (Duration::from_secs(age_s), Duration::from_secs(fresh_s));
     let stale =
         |seconds: Option<u64>| Duration::from_secs(seconds.filter(|_| !said.must_revalidate).unwrap_or(0));
@@ -104,6 +63,14 @@ pub fn keeping(
         stale_if_error: stale(said.stale_if_error_s),
     };
     (age < fresh).then_some(keeping)
+}
+
+/// May nobody keep such an answer, whoever asks? Failures say nothing of that: they pass, and a request that is odd
+/// enough is refused anywhere.
+#[must_use]
+pub fn is_kept_for_nobody(status: StatusCode, answer: &HeaderMap, now: Timestamp) -> bool {
+    let is_told = status.is_success() || (status.is_redirection() && status != StatusCode::NOT_MODIFIED);
+    is_told && keeping(&HeaderMap::new(), status, answer, now).is_none()
 }
 
 fn date(value: &HeaderValue) -> Option<Timestamp> {
@@ -184,6 +151,20 @@ mod tests {
     }
 
     #[test]
+    fn no_time_is_longer_than_the_longest() {
+        let ages = |max_age: &str, age: &str| {
+            let control = format!("max-age={max_age}");
+            kept(&[], &[("cache-control", &control), ("age", age)])
+        };
+        assert_eq!(ages("18446744073709551615", "18446744073709551614"), None);
+        assert_eq!(ages("99999999999999999999", "1"), Some(SECONDS_MAX - 1));
+        assert_eq!(ages("9", "99999999999999999999"), None);
+        let expires =
+            [("date", "Sun, 01 Mar 2026 09:30:00 GMT"), ("expires", "Fri, 31 Dec 9999 23:59:59 GMT")];
+        assert_eq!(kept(&[], &expires), Some(SECONDS_MAX));
+    }
+
+    #[test]
     fn what_is_for_one_caller_is_not_kept_for_others() {
         for control in [
             "no-store, max-age=60",
@@ -199,6 +180,29 @@ mod tests {
         assert_eq!(kept(&signed_in, &[("cache-control", "max-age=60")]), None);
         assert_eq!(kept(&signed_in, &[("cache-control", "public, max-age=60")]), Some(60));
         assert_eq!(kept(&[("cache-control", "no-store")], &[("cache-control", "max-age=60")]), None);
+    }
+
+    #[test]
+    fn only_what_an_answer_says_to_everybody_keeps_it_from_everybody() {
+        let now = Timestamp::EPOCH;
+        for (status, answer, expected) in [
+            (200, &[("cache-control", "max-age=60")][..], false),
+            (200, &[("cache-control", "no-store")], true),
+            (200, &[("cache-control", "private, max-age=60")], true),
+            (200, &[("cache-control", "max-age=60"), ("vary", "*")], true),
+            (200, &[("cache-control", "max-age=60"), ("set-cookie", "a=b")], true),
+            (200, &[], true),
+            (302, &[], true),
+            (304, &[], false),
+            (403, &[("cache-control", "no-store")], false),
+            (404, &[], false),
+            (406, &[], false),
+            (412, &[], false),
+            (503, &[], false),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(is_kept_for_nobody(status, &fields(answer), now), expected, "{status} {answer:?}");
+        }
     }
 
     #[test]

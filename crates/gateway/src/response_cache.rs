@@ -15,21 +15,15 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use edge::Content;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, header};
 use moka::sync::Cache as Moka;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::{Coding, Keeping, has_it_already};
+use crate::kept::{Condition, Kept};
 
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// Answers to one address that differ by what they vary on.
 const VARIANTS_MAX: usize = 16;
-/// What an answer takes beside its body and its texts, and each of these beside its letters.
-const ENTRY_BYTES: usize = 512;
-const TEXT_BYTES: usize = 64;
 /// Nobody waits for another's answer at addresses whose answers may not be kept, for so long.
 const PASSING_FOR: Duration = Duration::from_secs(10);
 const PASSING_MAX: u64 = 10_000;
@@ -66,27 +60,19 @@ pub struct CacheState {
     pub bytes: u64,
 }
 
-/// An answer that is kept.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    /// What it varies on, as it was in the request it was made for.
-    pub(crate) varies: Varies,
-    pub(crate) status: StatusCode,
-    pub(crate) fields: HeaderMap,
-    pub(crate) body: Bytes,
-    pub(crate) keeping: Keeping,
-    pub(crate) tags: Vec<Box<str>>,
-    pub(crate) made_ms: u64,
+/// Those who wait for one another: who wants what is at one address, with a name of their own or without. What is
+/// answered to somebody whom the upstream knows may be for nobody else, and says nothing of what it answers to strangers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Crowd {
+    pub(crate) key: Arc<str>,
+    is_known: bool,
 }
 
-/// In what condition an answer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Condition {
-    Fresh,
-    /// It may be given while it is asked for anew.
-    Stale,
-    /// It may be given if it cannot be had anew.
-    StaleOnError,
+impl Crowd {
+    pub(crate) fn of(key: &str, request: &HeaderMap) -> Self {
+        let is_known = [header::AUTHORIZATION, header::COOKIE].iter().any(|name| request.contains_key(name));
+        Self { key: key.into(), is_known }
+    }
 }
 
 type Variants = Arc<Vec<Arc<Kept>>>;
@@ -94,8 +80,8 @@ type Variants = Arc<Vec<Arc<Kept>>>;
 /// The cache of a gateway.
 pub(crate) struct ResponseCache {
     kept: Moka<Arc<str>, Variants>,
-    passing: Moka<Arc<str>, ()>,
-    flights: Mutex<HashMap<Arc<str>, watch::Receiver<()>>>,
+    passing: Moka<Crowd, ()>,
+    flights: Mutex<HashMap<Crowd, watch::Receiver<()>>>,
     /// Times that something was dropped: what was asked for before may be what was dropped.
     drops: AtomicU64,
     hits: AtomicU64,
@@ -116,8 +102,8 @@ impl fmt::Debug for ResponseCache {
 /// Whoever asks for all. When it is dropped, those who wait look again.
 pub(crate) struct Lead {
     cache: Arc<ResponseCache>,
-    pub(crate) key: Arc<str>,
-    pub(crate) drops: u64,
+    crowd: Crowd,
+    drops: u64,
     done: watch::Sender<()>,
 }
 
@@ -131,7 +117,7 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        self.cache.flights().remove(&self.key);
+        self.cache.flights().remove(&self.crowd);
     }
 }
 
@@ -189,9 +175,9 @@ impl ResponseCache {
         self.joined.fetch_add(1, Relaxed);
     }
 
-    /// Is the last answer at this address known to be one that may not be kept?
-    pub(crate) fn passes(&self, key: &str) -> bool {
-        self.passing.contains_key(key)
+    /// Is the last answer to this crowd known to be one that may not be kept?
+    pub(crate) fn passes(&self, crowd: &Crowd) -> bool {
+        self.passing.contains_key(crowd)
     }
 
     /// Room for so much of an answer until its caller takes it; none if slow callers have it all.
@@ -199,42 +185,47 @@ impl ResponseCache {
         self.ahead.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
     }
 
-    /// Answers at this address may not be kept.
+    /// Answers to this crowd may not be kept, until one of them is.
     pub(crate) fn pass(&self, lead: &Lead) {
-        self.passing.insert(lead.key.clone(), ());
+        self.passing.insert(lead.crowd.clone(), ());
     }
 
     /// Asks for all who want this, or waits for whoever does.
-    pub(crate) fn join(self: &Arc<Self>, key: &str) -> Joined {
+    pub(crate) fn join(self: &Arc<Self>, crowd: &Crowd) -> Joined {
         let mut flights = self.flights();
-        if let Some(waiting) = flights.get(key) {
+        if let Some(waiting) = flights.get(crowd) {
             return Joined::Wait(waiting.clone());
         }
         let (done, waiting) = watch::channel(());
-        let key: Arc<str> = key.into();
-        flights.insert(key.clone(), waiting);
+        flights.insert(crowd.clone(), waiting);
         let drops = self.drops.load(Relaxed);
-        Joined::Lead(Lead { cache: self.clone(), key, drops, done })
+        Joined::Lead(Lead { cache: self.clone(), crowd: crowd.clone(), drops, done })
     }
 
     /// Keeps an answer, unless something was dropped since it was asked for.
     pub(crate) fn keep(&self, lead: &Lead, kept: Kept) {
-        let mut variants = self.kept.get(&lead.key).map_or_else(Vec::new, |variants| variants.to_vec());
-        variants.retain(|known| known.varies != kept.varies);
-        if variants.len() >= VARIANTS_MAX {
-            variants.remove(0);
-        }
-        variants.push(Arc::new(kept));
-        self.kept.insert(lead.key.clone(), Arc::new(variants));
+        let key = &lead.crowd.key;
+        self.passing.invalidate(&lead.crowd);
+        // Somebody of the other crowd may keep something here at the same time.
+        self.kept.entry(key.clone()).and_upsert_with(|known| {
+            let mut variants = known.map_or_else(Vec::new, |known| known.into_value().to_vec());
+            variants.retain(|known| known.varies != kept.varies);
+            if variants.len() >= VARIANTS_MAX {
+                variants.remove(0);
+            }
+            variants.push(Arc::new(kept));
+            Arc::new(variants)
+        });
         // Looked at last: whoever drops counts first, and looks for what is there afterwards.
         if self.drops.load(Relaxed) != lead.drops {
-            self.kept.invalidate(&lead.key);
+            self.kept.invalidate(key);
         }
     }
 
     /// Drops what is kept for this address, and what is being asked for there.
     pub(crate) fn drop_at(&self, key: &str) {
-        if self.flights().contains_key(key) {
+        let crowds = [true, false].map(|is_known| Crowd { key: key.into(), is_known });
+        if crowds.iter().any(|crowd| self.flights().contains_key(crowd)) {
             self.drops.fetch_add(1, Relaxed);
         }
         self.kept.invalidate(key);
@@ -267,96 +258,17 @@ impl ResponseCache {
         }
     }
 
-    fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, watch::Receiver<()>>> {
+    fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Crowd, watch::Receiver<()>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What of a request an answer varied on.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Varies {
-    fields: Vec<(HeaderName, Vec<u8>)>,
-    /// The answer is coded as we would have coded it for such a request, or not at all: whoever wishes for the same
-    /// coding in other words can read it too.
-    by_coding: bool,
-}
-
-impl Varies {
-    /// Of the request that an answer was made for.
-    pub(crate) fn of(names: &[HeaderName], request: &HeaderMap, answer: &HeaderMap) -> Self {
-        let coded = answer.get(header::CONTENT_ENCODING);
-        let ours = Coding::of(request).map(|coding| coding.name().as_bytes());
-        let by_coding = coded.is_none() || coded.map(HeaderValue::as_bytes) == ours;
-        let fields = names.iter().map(|name| (name.clone(), value_of(request, name, by_coding))).collect();
-        Self { fields, by_coding }
-    }
-
-    fn are_so_in(&self, request: &HeaderMap) -> bool {
-        self.fields.iter().all(|(name, value)| value_of(request, name, self.by_coding) == *value)
-    }
-}
-
-/// The value of a field as far as it can make a difference.
-fn value_of(request: &HeaderMap, name: &HeaderName, by_coding: bool) -> Vec<u8> {
-    if *name == header::ACCEPT_ENCODING && by_coding {
-        // Browsers write the same wish in many ways.
-        return Coding::of(request).map_or_else(Vec::new, |coding| coding.name().into());
-    }
-    let values: Vec<_> = request.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-    values.join(&b", "[..])
-}
-
-impl Kept {
-    /// About what it takes of memory.
-    fn bytes(&self) -> usize {
-        let fields = self.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + TEXT_BYTES);
-        let varies =
-            self.varies.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + TEXT_BYTES);
-        let tags = self.tags.iter().map(|tag| tag.len() + TEXT_BYTES);
-        ENTRY_BYTES + self.body.len() + fields.chain(varies).chain(tags).sum::<usize>()
-    }
-
-    fn is_for(&self, request: &HeaderMap) -> bool {
-        self.varies.are_so_in(request)
-    }
-
-    fn age(&self, now_ms: u64) -> Duration {
-        self.keeping.age + Duration::from_millis(now_ms.saturating_sub(self.made_ms))
-    }
-
-    fn condition(&self, now_ms: u64) -> Option<Condition> {
-        let Keeping { fresh, stale_while_revalidate, stale_if_error, .. } = self.keeping;
-        let late = self.age(now_ms).checked_sub(fresh);
-        match late {
-            None => Some(Condition::Fresh),
-            Some(late) if late < stale_while_revalidate => Some(Condition::Stale),
-            Some(late) if late < stale_if_error => Some(Condition::StaleOnError),
-            Some(_) => None,
-        }
-    }
-
-    /// As it is given to somebody who asks now.
-    pub(crate) fn answer(&self, method: &Method, request: &HeaderMap, now_ms: u64) -> Response<Content> {
-        let mut response = Response::new(Content::empty());
-        *response.headers_mut() = self.fields.clone();
-        let fields = response.headers_mut();
-        fields.insert(header::AGE, HeaderValue::from(self.age(now_ms).as_secs()));
-        fields.insert(CACHE_STATUS, HeaderValue::from_static("holdfast; hit"));
-        *response.status_mut() = self.status;
-        if has_it_already(request, &self.fields) && self.status == StatusCode::OK {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        } else if *method == Method::HEAD {
-            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
-        } else {
-            *response.body_mut() = Content::from(self.body.clone());
-        }
-        response
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Keeping, kept::Varies};
+    use bytes::Bytes;
+    use http::{HeaderValue, StatusCode};
 
     fn kept(fresh_s: u64, tags: &[&str], varies: Varies) -> Kept {
         let second = Duration::from_secs;
@@ -381,8 +293,12 @@ mod tests {
         Varies::of(&[], &HeaderMap::new(), &HeaderMap::new())
     }
 
+    fn crowd(key: &str) -> Crowd {
+        Crowd::of(key, &HeaderMap::new())
+    }
+
     fn lead(cache: &Arc<ResponseCache>, key: &str) -> Lead {
-        match cache.join(key) {
+        match cache.join(&crowd(key)) {
             Joined::Lead(lead) => lead,
             Joined::Wait(_) => panic!("somebody else asks for {key}"),
         }
@@ -424,38 +340,42 @@ mod tests {
     fn one_asks_for_all_until_it_is_done() {
         let cache = ResponseCache::new(&CacheConfig::default());
         let first = lead(&cache, "a");
-        assert!(matches!(cache.join("a"), Joined::Wait(_)));
-        assert!(matches!(cache.join("b"), Joined::Lead(_)));
+        assert!(matches!(cache.join(&crowd("a")), Joined::Wait(_)));
+        assert!(matches!(cache.join(&crowd("b")), Joined::Lead(_)));
         drop(first);
-        assert!(matches!(cache.join("a"), Joined::Lead(_)));
-    }
-
-    /// Is what was asked for with one wish for codings, and came in this coding, for whoever has the other wish?
-    #[track_caller]
-    fn check_coding(asked: &str, came: &str, other: &str, is_for_them: bool) {
-        let wish = |wish: &str| {
-            HeaderMap::from_iter(
-                HeaderValue::from_str(wish)
-                    .ok()
-                    .filter(|wish| !wish.is_empty())
-                    .map(|wish| (header::ACCEPT_ENCODING, wish)),
-            )
-        };
-        let coded = HeaderValue::from_str(came).ok().filter(|coded| !coded.is_empty());
-        let answer = HeaderMap::from_iter(coded.map(|coded| (header::CONTENT_ENCODING, coded)));
-        let varies = Varies::of(&[header::ACCEPT_ENCODING], &wish(asked), &answer);
-        assert_eq!(varies.are_so_in(&wish(other)), is_for_them, "{asked:?} gave {came:?}, now {other:?}");
+        assert!(matches!(cache.join(&crowd("a")), Joined::Lead(_)));
     }
 
     #[test]
-    fn nobody_is_given_a_coding_that_they_may_not_read() {
-        check_coding("deflate", "deflate", "", false);
-        check_coding("gzip, br", "gzip", "br", false);
-        check_coding("x-gzip", "gzip", "", false);
-        check_coding("gzip, br", "br", "br;q=1.0, gzip", true);
-        check_coding("gzip", "gzip", "gzip;q=0.9", true);
-        check_coding("gzip", "", "gzip;q=0.9", true);
-        check_coding("deflate", "", "", true);
+    fn nobody_waits_for_what_somebody_with_a_name_is_told() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        let named = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static("Bearer x"))]);
+        let Joined::Lead(theirs) = cache.join(&Crowd::of("a", &named)) else { panic!("nobody asks yet") };
+        cache.pass(&theirs);
+        assert!(cache.passes(&Crowd::of("a", &named)) && !cache.passes(&crowd("a")));
+        assert!(matches!(cache.join(&crowd("a")), Joined::Lead(_)));
+    }
+
+    #[test]
+    fn an_answer_that_is_kept_ends_what_was_said_of_those_before() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        let lead = lead(&cache, "a");
+        cache.pass(&lead);
+        assert!(cache.passes(&crowd("a")));
+        cache.keep(&lead, kept(10, &[], nothing()));
+        assert!(!cache.passes(&crowd("a")));
+    }
+
+    #[test]
+    fn a_change_drops_what_anybody_asks_for_there() {
+        let named = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static("a=b"))]);
+        for request in [named, HeaderMap::new()] {
+            let cache = ResponseCache::new(&CacheConfig::default());
+            let Joined::Lead(lead) = cache.join(&Crowd::of("a", &request)) else { panic!("nobody asks yet") };
+            cache.drop_at("a");
+            cache.keep(&lead, kept(10, &[], nothing()));
+            assert_eq!(has(&cache, "a", 0), None, "{request:?}");
+        }
     }
 
     #[test]

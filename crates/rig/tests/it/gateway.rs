@@ -2,6 +2,7 @@
 
 mod caching;
 mod changes;
+mod crowds;
 mod encrypted;
 mod failures;
 mod farewells;
