@@ -25,6 +25,9 @@ use crate::{
 /// Pieces of a body below which they are gathered before they are sent.
 const GATHERED_BYTES_MAX: usize = 16 << 10;
 const COPIED_BYTES_MAX: usize = 8 << 10;
+/// Answers that only say that another one comes (RFC 9110, section 15.2). Whoever says nothing else is heard no longer: while something
+/// comes all the time nobody looks at the clock.
+const INTERIM_MAX: u32 = 64;
 
 /// A request's body that is still on its way.
 pub(crate) struct Outgoing {
@@ -48,6 +51,8 @@ pub(crate) struct Exchange {
     is_flushed: bool,
     /// The upstream takes no more. It may have answered before.
     is_deaf: bool,
+    /// Interim answers that have come.
+    interim: u32,
 }
 
 impl Exchange {
@@ -69,6 +74,7 @@ impl Exchange {
             has_sent: false,
             is_flushed: true,
             is_deaf: false,
+            interim: 0,
         };
         exchange.line.give(millis(exchange.pool.config.times.first_byte_ms_max));
         exchange
@@ -200,6 +206,10 @@ impl Exchange {
                     !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS;
                 if is_last {
                     return Poll::Ready(Ok(head));
+                }
+                self.interim += 1;
+                if self.interim > INTERIM_MAX {
+                    return Poll::Ready(Err(Fault::BadAnswer("it sends interim answers without end")));
                 }
             }
         }

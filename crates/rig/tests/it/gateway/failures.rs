@@ -75,6 +75,25 @@ async fn a_pool_that_rests_is_back_as_soon_as_its_only_server_passes_a_check() {
 }
 
 #[tokio::test]
+async fn a_server_that_only_announces_answers_is_given_up() {
+    let server = Upstream::start(|asked, stream| match asked.path() {
+        "/health" => answer(stream, "", "well"),
+        "/some" => {
+            stream.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(10)).is_ok()
+                && answer(stream, "", "here")
+        }
+        _ => {
+            while stream.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(1000)).is_ok() {}
+            false
+        }
+    });
+    let gateway = Gateway::start(&settings(&[&server], "")).expect("it starts");
+    assert_eq!(gateway.client().get("/some").await.expect("an answer").bytes, "here");
+    let given_up = gateway.client().get("/all").await.expect("an answer");
+    assert_eq!((given_up.status, given_up.problem().as_str()), (502, "gateway/bad-answer"));
+}
+
+#[tokio::test]
 async fn a_server_that_fails_in_a_row_is_left_alone() {
     let bad = Upstream::start(|asked, stream| match asked.path() {
         "/health" => answer(stream, "", "well"),
