@@ -176,7 +176,7 @@ impl Gateway {
         self.0.refused.load(Relaxed)
     }
 
-    async fn handle(self, request: Request<Content>, mut passing: Passing) -> Passed {
+    pub(crate) async fn handle(self, request: Request<Content>, mut passing: Passing) -> Passed {
         let table = self.0.table.load();
         let host: Box<str> = host(request.uri(), request.headers()).into();
         let path = request.uri().path();

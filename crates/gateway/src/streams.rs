@@ -33,7 +33,7 @@ use crate::{
     fields::is_of_the_hop,
     line::connect,
     pool::Pool,
-    sending::{Sending, Stopped, Upload},
+    sending::{Awaited, Sending, Stopped, Upload},
     upstream::{InFlight, Upstream},
     wire::agreed,
 };
@@ -214,10 +214,14 @@ async fn ask(
     let mut answer = std::pin::pin!(sender.send_request(request));
     let answered = loop {
         // A caller may be slow: the upstream's time begins with the last of what it was sent.
-        match tokio::time::timeout_at(upload.last() + time, answer.as_mut()).await {
-            Ok(answered) => break answered,
-            Err(_) if Instant::now() < upload.last() + time => {}
-            Err(_) => return Err(Fault::TooSlow.into()),
+        let (_, since) = upload.awaits();
+        if let Ok(answered) = tokio::time::timeout_at(since + time, answer.as_mut()).await {
+            break answered;
+        }
+        match upload.awaits() {
+            (_, since) if Instant::now() < since + time => {}
+            (Awaited::Caller, _) => return Err(Fault::BodyLost.into()),
+            (Awaited::Upstream, _) => return Err(Fault::TooSlow.into()),
         }
     };
     match answered {
@@ -345,3 +349,6 @@ impl Body for Streaming {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! A gateway without sockets of its own before a server that speaks HTTP/2.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use clock::Clock;
+use edge::{Content, Passing, RequestId};
+use http::{Request, Response};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use problem::Code;
+use tokio::net::TcpListener;
+
+use crate::{CacheConfig, Gateway, TableConfig, Terms};
+
+/// A server that says what it is told to, and how many connections it took.
+struct Server {
+    address: std::net::SocketAddr,
+    connections: Arc<AtomicU32>,
+}
+
+impl Server {
+    /// With so many streams at once on each connection.
+    async fn start<F>(
+        streams_max: u32,
+        answer: impl Fn(Request<Incoming>) -> F + Copy + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Content> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let server =
+            Self { address: listener.local_addr().expect("an address"), connections: Arc::default() };
+        let connections = server.connections.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.fetch_add(1, SeqCst);
+                let service = service_fn(move |request| {
+                    let body = answer(request);
+                    async move { Ok::<_, Infallible>(Response::new(body.await)) }
+                });
+                let mut builder = http2::Builder::new(TokioExecutor::new());
+                builder.max_concurrent_streams(streams_max);
+                tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        server
+    }
+
+    /// A gateway that passes everything on to it, with these settings of the pool.
+    fn gateway(&self, pool: &str) -> Gateway {
+        let text = format!(
+            "[pools.main]\nprotocol = \"2\"\nupstreams = [{{ address = \"{}\" }}]\n{pool}\n\
+             [[routes]]\nname = \"all\"\npools = {{ main = 1 }}\n",
+            self.address
+        );
+        let table: TableConfig = toml::from_str(&text).expect("settings");
+        let body_bytes_max = 100_000_000.try_into().expect("it is not zero");
+        let terms = Terms { is_encrypted: false, body_bytes_max, cache: CacheConfig::default() };
+        Gateway::new(table, terms, Clock::System).expect("a table")
+    }
+}
+
+/// What becomes of a request: its status, and why if it was refused.
+async fn ask(gateway: &Gateway, host: &str, body: Content) -> (u16, Option<&'static str>) {
+    let request = Request::post("/a").header("host", host).body(body).expect("a request");
+    let id = RequestId::of(None, &Clock::System);
+    let passed = gateway.clone().handle(request, Passing { client: None, id, seat: None }).await;
+    (passed.response.status().as_u16(), passed.response.extensions().get::<Code>().map(|code| code.0))
+}
+
+/// Requests that an upstream was sent, and those that are held against it.
+fn counts(gateway: &Gateway) -> (u64, u64) {
+    gateway.table().pools["main"].counts()
+}
+
+/// It begins, and nothing more of it comes.
+fn stalled() -> Content {
+    let begun = futures_util::stream::iter([Ok::<_, Infallible>(http_body::Frame::data(Bytes::from("x")))]);
+    Content::new(StreamBody::new(futures_util::StreamExt::chain(begun, futures_util::stream::pending())))
+}
+
+async fn read_first(request: Request<Incoming>) -> Content {
+    let read = request.into_body().collect().await;
+    Content::from(if read.is_ok() { "read" } else { "broken off" })
+}
+
+#[tokio::test]
+async fn callers_who_stop_sending_are_not_held_against_an_upstream_that_listens() {
+    let server = Server::start(100, read_first).await;
+    let gateway = server.gateway("times = { first-byte-ms-max = 200 }");
+    let callers = (0..12).map(|_| ask(&gateway, "a", stalled()));
+    for answered in futures_util::future::join_all(callers).await {
+        assert_eq!(answered, (400, Some("gateway/broken-body")));
+    }
+    assert_eq!(counts(&gateway), (12, 0));
+    assert_eq!(ask(&gateway, "a", Content::from("x")).await, (200, None), "nobody else is kept from it");
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_no_more_or_has_all_of_it_is_what_is_too_slow() {
+    let server = Server::start(100, |request: Request<Incoming>| async move {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        drop(request);
+        Content::empty()
+    })
+    .await;
+    let gateway = server.gateway("times = { first-byte-ms-max = 200 }");
+    let pieces =
+        std::iter::repeat_with(|| Ok::<_, Infallible>(http_body::Frame::data(Bytes::from(vec![7; 50_000]))));
+    let long = futures_util::stream::iter(pieces.take(100));
+    let endless = futures_util::StreamExt::chain(long, futures_util::stream::pending());
+    for body in [Content::from("x"), Content::new(StreamBody::new(endless))] {
+        assert_eq!(ask(&gateway, "a", body).await, (504, Some("gateway/too-slow")));
+    }
+    assert_eq!(counts(&gateway), (2, 2));
+}
