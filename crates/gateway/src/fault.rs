@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     /// The caller's body is too large, or did not come whole.
     BodyTooLarge,
     BodyLost,
+    /// It cannot be said in what the upstream speaks.
+    Unfit,
     /// No upstream takes it.
     Nobody(Nobody),
     NoSuchHost,
@@ -44,6 +46,7 @@ impl Fault {
             Self::BadAnswer(what) => what,
             Self::BodyTooLarge
             | Self::BodyLost
+            | Self::Unfit
             | Self::Nobody(_)
             | Self::NoSuchHost
             | Self::AmbiguousPath => "it could not be asked",
@@ -61,6 +64,7 @@ impl Fault {
             Self::Untouched
             | Self::BodyTooLarge
             | Self::BodyLost
+            | Self::Unfit
             | Self::Nobody(_)
             | Self::NoSuchHost
             | Self::AmbiguousPath => false,
@@ -77,6 +81,7 @@ impl Fault {
             Self::BadAnswer(_) => idempotent,
             Self::BodyTooLarge
             | Self::BodyLost
+            | Self::Unfit
             | Self::Nobody(_)
             | Self::NoSuchHost
             | Self::AmbiguousPath => false,
@@ -112,6 +117,11 @@ impl From<Fault> for Problem {
             Fault::BodyLost => {
                 let detail = "the body did not arrive whole, so that it was not passed on whole";
                 Self::bad_request("gateway/broken-body", detail)
+            }
+            Fault::Unfit => {
+                let detail = "what is asked cannot be said in HTTP/2, which the server behind this one speaks: its host \
+                              is empty, or its fields are too many";
+                Self::bad_request("gateway/unfit-request", detail)
             }
             Fault::Nobody(Nobody(wait)) => {
                 let detail = "no server that could answer this is well; try again later";

@@ -36,7 +36,7 @@ use crate::{
     response_cache::ResponseCache,
     streams,
     table::{Route, Table},
-    trip::{Arrived, Rest, Trip},
+    trip::{Arrived, Rest, Told, Trip},
     tunnel::Behind,
 };
 
@@ -281,7 +281,12 @@ impl Gateway {
         let trailers = http2 && takes_trailers(request.headers());
         let scheme = if self.0.terms.is_encrypted { "https" } else { "http" };
         let bearings = Bearings { scheme, host, trusts_forwarded, upgrade, trailers };
-        let head = Bytes::from(request_head(&request, passing, telling, bearings));
+        let head = request_head(&request, passing, telling, bearings);
+        let told = if http2 {
+            Told::Http2(Box::new(streams::request_parts(&head, pool)?))
+        } else {
+            Told::Http1(Bytes::from(head))
+        };
         let asked = Asked { head_only: *request.method() == Method::HEAD, upgrade: upgrade.is_some() };
         let key = if pool.config.balance == Balance::Hash {
             key(&pool.config.hash_by, request.headers(), passing.client)
@@ -292,7 +297,7 @@ impl Gateway {
         let body = request.into_body();
         let outgoing = (telling != Telling::Nothing).then_some(Outgoing { body, telling, left_bytes });
         let pool = pool.clone();
-        Trip { gateway: self, pool, head, asked, key, idempotent }.make(outgoing).await
+        Trip { gateway: self, pool, told, asked, key, idempotent }.make(outgoing).await
     }
 }
 

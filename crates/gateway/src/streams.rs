@@ -1,6 +1,10 @@
 //! Upstreams that are spoken to in HTTP/2 (RFC 9113): each thread has one connection to each, and all of its requests
 //! go over that, with the trailers that gRPC ends its answers with.
 
+mod heads;
+#[cfg(test)]
+mod tests;
+
 use std::{
     cell::RefCell,
     collections::HashMap,
@@ -14,10 +18,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use edge::{Content, Lines};
-use http::{HeaderName, HeaderValue, Request, Response, header};
+use edge::Content;
+use http::{Request, request::Parts};
 use http_body::{Body, Frame, SizeHint};
-use httparse::Header;
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -25,12 +28,13 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
+pub(crate) use heads::request_parts;
+
 use crate::{
-    answer_head::{AnswerHead, Extent},
+    answer_head::AnswerHead,
     config::millis,
     exchange::Outgoing,
     fault::Fault,
-    fields::is_of_the_hop,
     line::connect,
     pool::Pool,
     sending::{Awaited, Sending, Stopped, Upload},
@@ -38,8 +42,6 @@ use crate::{
     wire::agreed,
 };
 
-/// Fields of a request's head, which we have written ourselves.
-const FIELDS_MAX: usize = 200;
 /// What an upstream may send of one answer before it is read on. Of all together there is no bound but that of their number,
 /// so that callers who do not read keep nobody else from their answers.
 const STREAM_WINDOW_BYTES: u32 = 256 << 10;
@@ -75,12 +77,12 @@ thread_local! {
     static KNOWN: RefCell<HashMap<u64, Known>> = RefCell::new(HashMap::new());
 }
 
-/// Sends a request, of which this is the head as it would stand in HTTP/1.1, and waits for the head of the answer. An upstream
+/// Sends a request, of which this is the head, and waits for the head of the answer. An upstream
 /// that ends a connection says which requests it did nothing with: those go out again on another, and nobody is told.
 pub(crate) async fn converse(
     pool: &Pool,
     upstream: &Upstream,
-    head: &[u8],
+    head: &Parts,
     outgoing: &mut Option<Outgoing>,
 ) -> Result<(AnswerHead, Incoming), Fault> {
     let had_body = outgoing.is_some();
@@ -151,7 +153,7 @@ fn forget(upstream: &Upstream, number: u64) {
 pub(crate) async fn converse_anew(
     pool: &Pool,
     upstream: &Upstream,
-    head: &[u8],
+    head: &Parts,
     connect_ms_max: NonZeroU32,
 ) -> Result<AnswerHead, Fault> {
     let connection = open(pool, upstream, connect_ms_max).await?;
@@ -204,12 +206,11 @@ impl From<Fault> for Refused {
 async fn ask(
     pool: &Pool,
     mut sender: Sender,
-    head: &[u8],
+    head: &Parts,
     outgoing: &mut Option<Outgoing>,
 ) -> Result<(AnswerHead, Incoming), Refused> {
     let upload = Upload::begin(outgoing.take());
-    let scheme = if pool.secure.is_some() { "https" } else { "http" };
-    let request = request(head, scheme, Sending(upload.clone()))?;
+    let request = Request::from_parts(head.clone(), Sending(upload.clone()));
     let time = millis(pool.config.times.first_byte_ms_max);
     let mut answer = std::pin::pin!(sender.send_request(request));
     let answered = loop {
@@ -227,7 +228,7 @@ async fn ask(
     match answered {
         Ok(answered) => {
             upload.is_heard();
-            Ok(heard(answered))
+            Ok(heads::heard(answered))
         }
         Err(error) => {
             let refused = why(&error);
@@ -261,50 +262,6 @@ fn why(error: &hyper::Error) -> Refused {
         }
     }
     Fault::Lost { nothing_sent: false }.into()
-}
-
-/// The head of an answer, and what follows it.
-fn heard(response: Response<Incoming>) -> (AnswerHead, Incoming) {
-    let (parts, body) = response.into_parts();
-    let mut fields = parts.headers;
-    let of_the_hop: Vec<_> = fields.keys().filter(|name| is_of_the_hop(name.as_str())).cloned().collect();
-    of_the_hop.iter().for_each(|name| drop(fields.remove(name)));
-    let extent = if body.is_end_stream() { Extent::Nothing } else { Extent::ToTheEnd };
-    let head = AnswerHead {
-        says_when: fields.contains_key(http::header::RETRY_AFTER),
-        status: parts.status,
-        lines: Lines::default(),
-        fields,
-        extent,
-        persistent: true,
-        protocol: None,
-        bytes: 0,
-    };
-    (head, body)
-}
-
-/// A head that was written for HTTP/1.1 as the request that hyper knows.
-fn request(head: &[u8], scheme: &str, body: Sending) -> Result<Request<Sending>, Fault> {
-    const UNFIT: Fault = Fault::BadAnswer("the request cannot be told in HTTP/2");
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut read = httparse::Request::new(&mut fields);
-    if !read.parse(head).is_ok_and(|status| status.is_complete()) {
-        return Err(UNFIT);
-    }
-    let host = read.headers.iter().find(|field| field.name == "host").map(|field| field.value);
-    let host = host.and_then(|host| std::str::from_utf8(host).ok()).ok_or(UNFIT)?;
-    let target = read.path.filter(|path| *path != "*").unwrap_or("/");
-    let uri = format!("{scheme}://{host}{target}");
-    let mut request = Request::builder().method(read.method.unwrap_or_default()).uri(uri);
-    for Header { name, value } in read.headers.iter() {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| UNFIT)?;
-        // `TE: trailers` is the only one of the connection's that HTTP/2 knows, and only we have written it.
-        if name == header::HOST || (is_of_the_hop(name.as_str()) && name != header::TE) {
-            continue;
-        }
-        request = request.header(name, HeaderValue::from_bytes(value).map_err(|_| UNFIT)?);
-    }
-    request.body(body).map_err(|_| UNFIT)
 }
 
 /// The body of an answer, passed on as it comes.
@@ -349,6 +306,3 @@ impl Body for Streaming {
         self.body.size_hint()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -123,3 +123,17 @@ async fn an_upstream_that_takes_no_more_or_has_all_of_it_is_what_is_too_slow() {
     }
     assert_eq!(counts(&gateway), (2, 2));
 }
+
+#[tokio::test]
+async fn a_request_that_cannot_be_said_in_http_2_is_its_callers_fault_and_is_sent_to_nobody() {
+    let server = Server::start(100, read_first).await;
+    let gateway = server.gateway("ejection = { failures-max = 1 }");
+    for host in ["", "[", "a%zz", "a:b:c"] {
+        assert_eq!(
+            ask(&gateway, host, Content::empty()).await,
+            (400, Some("gateway/unfit-request")),
+            "{host}"
+        );
+    }
+    assert_eq!((counts(&gateway), server.connections.load(SeqCst)), ((0, 0), 0));
+}
