@@ -11,6 +11,10 @@ use httparse::Header;
 /// What this gateway is called in `Via`.
 const PSEUDONYM: &str = "holdfast";
 
+/// The only protocol that a connection may be changed to. Through any other, another HTTP above all, requests would go past
+/// all that is decided here.
+pub(crate) const WEBSOCKET: &str = "websocket";
+
 /// Letters of the longest address, of version 6 with one of version 4 in it.
 const ADDRESS_LENGTH_MAX: usize = 45;
 
@@ -27,6 +31,7 @@ pub(crate) fn is_of_the_hop(name: &str) -> bool {
         7 => "upgrade",
         10 if name.as_bytes()[0].eq_ignore_ascii_case(&b'c') => "connection",
         10 => "keep-alive",
+        14 => "http2-settings",
         16 => "proxy-connection",
         17 => "transfer-encoding",
         _ => return false,
@@ -81,8 +86,8 @@ pub(crate) struct Bearings<'a> {
     pub(crate) host: &'a str,
     /// Who is before us tells how callers speak to them, and is believed.
     pub(crate) trusts_forwarded: bool,
-    /// The protocol that the caller asks to change to.
-    pub(crate) upgrade: Option<&'a [u8]>,
+    /// The caller asks to change to WebSocket.
+    pub(crate) upgrade: bool,
     /// The caller takes trailers, and the upstream can send them.
     pub(crate) trailers: bool,
 }
@@ -116,9 +121,9 @@ pub(crate) fn request_head(
     if bearings.trailers {
         write_field(&mut head, "te", b"trailers");
     }
-    if let Some(protocol) = bearings.upgrade {
+    if bearings.upgrade {
         write_field(&mut head, "connection", b"upgrade");
-        write_field(&mut head, "upgrade", protocol);
+        write_field(&mut head, "upgrade", WEBSOCKET.as_bytes());
     }
     head.extend_from_slice(b"\r\n");
     head
@@ -242,14 +247,15 @@ fn is_named(fields: &HeaderMap, name: &HeaderName) -> bool {
         .any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
 }
 
-/// The protocol that a caller asks to change to, if they do (RFC 9110, section 7.8).
-pub(crate) fn asks_for_upgrade(request: &Request<Content>, telling: Telling) -> Option<&[u8]> {
-    let protocol = request.headers().get(header::UPGRADE)?;
-    let named = is_named(request.headers(), &header::UPGRADE);
-    let fits = request.version() == Version::HTTP_11 && telling == Telling::Nothing && named;
-    // Changing to another HTTP would take the next requests past all that is decided here.
-    let is_http = protocol.as_bytes().to_ascii_lowercase().starts_with(b"h");
-    (fits && !is_http).then_some(protocol.as_bytes())
+/// Does a caller ask to change to WebSocket, and to nothing else (RFC 9110, section 7.8)?
+pub(crate) fn asks_for_upgrade(request: &Request<Content>, telling: Telling) -> bool {
+    let mut protocols = request.headers().get_all(header::UPGRADE).iter();
+    let Some(protocol) = protocols.next() else { return false };
+    protocols.next().is_none()
+        && protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes())
+        && request.version() == Version::HTTP_11
+        && telling == Telling::Nothing
+        && is_named(request.headers(), &header::UPGRADE)
 }
 
 /// Does the caller take fields behind the body (RFC 9110, section 10.1.4)?
@@ -319,7 +325,7 @@ mod tests {
         scheme: "https",
         host: "town.example",
         trusts_forwarded: false,
-        upgrade: None,
+        upgrade: false,
         trailers: false,
     };
 
@@ -386,12 +392,37 @@ mod tests {
             ("keep-alive", "5"),
             ("expect", "100-continue"),
             ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABkAAQAAP__"),
         ];
         let head = head(&fields, BEARINGS);
-        for gone in ["x-secret", "te:", "transfer-encoding", "keep-alive", "expect", "upgrade", "connection"]
-        {
+        for gone in [
+            "x-secret",
+            "te:",
+            "transfer-encoding",
+            "keep-alive",
+            "expect",
+            "upgrade",
+            "connection",
+            "http2-settings",
+        ] {
             assert!(!head.contains(gone), "{gone} in {head}");
         }
+    }
+
+    #[test]
+    fn websocket_alone_may_be_changed_to() {
+        let asks = |protocols: &[&str]| {
+            let mut request = Request::get("/").header("connection", "keep-alive, Upgrade");
+            for protocol in protocols {
+                request = request.header("upgrade", *protocol);
+            }
+            asks_for_upgrade(&request.body(Content::empty()).expect("it is a request"), Telling::Nothing)
+        };
+        assert!(asks(&["websocket"]) && asks(&["WebSocket"]));
+        for other in ["h2c", "websocket, h2c", ",h2c", "\"h2c\"", "TLS/1.0", "websocket/13", ""] {
+            assert!(!asks(&[other]), "{other}");
+        }
+        assert!(!asks(&["websocket", "h2c"]) && !asks(&[]));
     }
 
     proptest! {

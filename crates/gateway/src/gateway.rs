@@ -277,7 +277,7 @@ impl Gateway {
             return Err(Fault::BodyTooLarge);
         }
         let http2 = pool.config.protocol == Protocol::Http2;
-        let upgrade = asks_for_upgrade(&request, telling).filter(|_| !http2);
+        let upgrade = !http2 && asks_for_upgrade(&request, telling);
         let trailers = http2 && takes_trailers(request.headers());
         let scheme = if self.0.terms.is_encrypted { "https" } else { "http" };
         let bearings = Bearings { scheme, host, trusts_forwarded, upgrade, trailers };
@@ -287,7 +287,7 @@ impl Gateway {
         } else {
             Told::Http1(Bytes::from(head))
         };
-        let asked = Asked { head_only: *request.method() == Method::HEAD, upgrade: upgrade.is_some() };
+        let asked = Asked { head_only: *request.method() == Method::HEAD, upgrade };
         let key = if pool.config.balance == Balance::Hash {
             key(&pool.config.hash_by, request.headers(), passing.client)
         } else {
