@@ -13,7 +13,8 @@ use crate::{Balance, CanaryConfig, EjectionConfig, HealthConfig, RetryConfig, Up
 pub struct TableConfig {
     /// Where this gateway stands: upstreams of the same region come first.
     pub region: String,
-    /// Another proxy stands before this one, and what it says in `X-Forwarded-Proto` and `X-Forwarded-Host` is true.
+    /// Another proxy stands before this one, and what it says in `X-Forwarded-Proto` and `X-Forwarded-Host`, last if there
+    /// are several, is true.
     pub trusts_forwarded: bool,
     pub pools: BTreeMap<String, PoolConfig>,
     pub routes: Vec<RouteConfig>,

@@ -15,6 +15,7 @@ mod exchange;
 mod fault;
 mod fields;
 mod filling;
+mod forwarding;
 mod gateway;
 mod health;
 mod http;
