@@ -117,7 +117,8 @@ impl Default for TimesConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ConnectionsConfig {
-    /// Idle ones that each thread keeps to each upstream; nought closes every connection after its answer.
+    /// Idle ones that each thread keeps to each upstream; nought closes every connection after its answer. In HTTP/2, where
+    /// requests share them, those that it opens at all, and one at least.
     pub idle_max: u32,
     /// Keep it shorter than the upstream does, so that nobody is sent over one that is just being closed.
     pub idle_ms_max: NonZeroU32,

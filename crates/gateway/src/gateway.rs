@@ -326,8 +326,8 @@ fn answer(arrived: Arrived, pool: &Pool) -> (Response<Content>, Lines) {
     let lines = std::mem::take(&mut head.lines);
     let exchange = match rest {
         Rest::Line(exchange) => exchange,
-        Rest::Stream(body) => {
-            *response.body_mut() = streams::content(body, pool, in_flight);
+        Rest::Stream(following) => {
+            *response.body_mut() = streams::content(following, pool, in_flight);
             return (response, lines);
         }
     };

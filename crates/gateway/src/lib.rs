@@ -30,6 +30,7 @@ mod secure;
 mod sending;
 mod state;
 mod streams;
+mod sweeper;
 mod table;
 mod trip;
 mod tunnel;

@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{exchange::Outgoing, fault::Fault};
+use crate::{exchange::Outgoing, fault::Fault, streams::Place};
 
 /// What is kept of one body, and of all together: a longer one, or one more, is sent only once.
 const KEPT_BYTES_MAX: usize = 64 << 10;
@@ -41,6 +41,8 @@ impl Error for Stopped {}
 /// Who makes a request wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Awaited {
+    /// The connection, to take it: nothing was sent.
+    Room,
     /// The caller, for more of the body.
     Caller,
     /// The upstream, which takes no more of it, or has all of it.
@@ -90,7 +92,7 @@ impl Sent {
 impl Upload {
     pub(crate) fn begin(outgoing: Option<Outgoing>) -> Arc<Self> {
         let sent = outgoing.is_some().then(Sent::default);
-        let (awaited, since) = (Awaited::Upstream, Instant::now());
+        let (awaited, since) = (Awaited::Room, Instant::now());
         Arc::new(Self(Mutex::new(Parts { outgoing, sent, is_taken_back: false, awaited, since })))
     }
 
@@ -161,24 +163,36 @@ fn count(bytes: &Bytes) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-/// The body as it is sent.
-pub(crate) struct Sending(pub(crate) Arc<Upload>);
+/// The body as it is sent. A connection asks for it, or drops it if there is none, when it takes the request.
+pub(crate) struct Sending {
+    pub(crate) upload: Arc<Upload>,
+    pub(crate) _place: Option<Arc<Place>>,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let mut parts = self.upload.parts();
+        if parts.awaited == Awaited::Room {
+            parts.wait_for(Awaited::Upstream);
+        }
+    }
+}
 
 impl Body for Sending {
     type Data = Bytes;
     type Error = Stopped;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
-        self.0.parts().poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Stopped)))
+        self.upload.parts().poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Stopped)))
     }
 
     fn is_end_stream(&self) -> bool {
-        let parts = self.0.parts();
+        let parts = self.upload.parts();
         !parts.is_taken_back && parts.outgoing.as_ref().is_none_or(|outgoing| outgoing.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let parts = self.0.parts();
+        let parts = self.upload.parts();
         parts.outgoing.as_ref().map_or_else(|| SizeHint::with_exact(0), |outgoing| outgoing.body.size_hint())
     }
 }
@@ -233,7 +247,7 @@ mod tests {
 
     /// Sends all of it, and says how many bytes that were; nothing if it stopped.
     fn send(upload: &Arc<Upload>) -> Option<usize> {
-        let (mut sending, mut bytes) = (Sending(upload.clone()), 0);
+        let (mut sending, mut bytes) = (Sending { upload: upload.clone(), _place: None }, 0);
         loop {
             match Pin::new(&mut sending).poll_frame(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Some(Ok(frame))) => bytes += frame.data_ref().map_or(0, Bytes::len),
@@ -241,6 +255,22 @@ mod tests {
                 Poll::Ready(Some(Err(_))) | Poll::Pending => return None,
             }
         }
+    }
+
+    #[test]
+    fn a_request_waits_for_room_until_a_connection_takes_it() {
+        let begin = || {
+            let upload = upload(1, 1);
+            let sending = Sending { upload: upload.clone(), _place: None };
+            assert_eq!(upload.awaits().0, Awaited::Room);
+            (upload, sending)
+        };
+        let (bodiless, sending) = begin();
+        drop(sending);
+        assert_eq!(bodiless.awaits().0, Awaited::Upstream, "there is nothing to be asked for");
+        let (whole, _sending) = begin();
+        assert_eq!(send(&whole), Some(1));
+        assert_eq!(whole.awaits().0, Awaited::Upstream);
     }
 
     #[test]

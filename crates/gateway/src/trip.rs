@@ -13,7 +13,6 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::request::Parts;
-use hyper::body::Incoming;
 
 use crate::{
     answer_head::{AnswerHead, Asked},
@@ -22,7 +21,7 @@ use crate::{
     gateway::{Gateway, dice},
     line::Line,
     pool::Pool,
-    streams,
+    streams::{self, Following},
     upstream::InFlight,
 };
 
@@ -36,7 +35,7 @@ pub(crate) struct Arrived {
 /// Where what follows the head comes from.
 pub(crate) enum Rest {
     Line(Exchange),
-    Stream(Incoming),
+    Stream(Following),
 }
 
 /// The head of a request, in what its upstream speaks.

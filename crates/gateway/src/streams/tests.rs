@@ -25,6 +25,8 @@ use crate::{CacheConfig, Gateway, TableConfig, Terms};
 struct Server {
     address: std::net::SocketAddr,
     connections: Arc<AtomicU32>,
+    /// Those that have not ended.
+    open: Arc<AtomicU32>,
 }
 
 impl Server {
@@ -37,9 +39,12 @@ impl Server {
         F: Future<Output = Content> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let server =
-            Self { address: listener.local_addr().expect("an address"), connections: Arc::default() };
-        let connections = server.connections.clone();
+        let server = Self {
+            address: listener.local_addr().expect("an address"),
+            connections: Arc::default(),
+            open: Arc::default(),
+        };
+        let (connections, open) = (server.connections.clone(), server.open.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 connections.fetch_add(1, SeqCst);
@@ -49,7 +54,13 @@ impl Server {
                 });
                 let mut builder = http2::Builder::new(TokioExecutor::new());
                 builder.max_concurrent_streams(streams_max);
-                tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
+                let open = open.clone();
+                open.fetch_add(1, SeqCst);
+                let serving = builder.serve_connection(TokioIo::new(stream), service);
+                tokio::spawn(async move {
+                    let _ended = serving.await;
+                    open.fetch_sub(1, SeqCst);
+                });
             }
         });
         server
@@ -69,12 +80,19 @@ impl Server {
     }
 }
 
-/// What becomes of a request: its status, and why if it was refused.
-async fn ask(gateway: &Gateway, host: &str, body: Content) -> (u16, Option<&'static str>) {
-    let request = Request::post("/a").header("host", host).body(body).expect("a request");
+async fn answer(gateway: &Gateway, path: &str, host: &str, body: Content) -> Response<Content> {
+    let request = Request::post(path).header("host", host).body(body).expect("a request");
     let id = RequestId::of(None, &Clock::System);
-    let passed = gateway.clone().handle(request, Passing { client: None, id, seat: None }).await;
-    (passed.response.status().as_u16(), passed.response.extensions().get::<Code>().map(|code| code.0))
+    gateway.clone().handle(request, Passing { client: None, id, seat: None }).await.response
+}
+
+/// What became of a request: its status, and why if it was refused.
+fn outcome(response: &Response<Content>) -> (u16, Option<&'static str>) {
+    (response.status().as_u16(), response.extensions().get::<Code>().map(|code| code.0))
+}
+
+async fn ask(gateway: &Gateway, host: &str, body: Content) -> (u16, Option<&'static str>) {
+    outcome(&answer(gateway, "/a", host, body).await)
 }
 
 /// Requests that an upstream was sent, and those that are held against it.
@@ -136,4 +154,55 @@ async fn a_request_that_cannot_be_said_in_http_2_is_its_callers_fault_and_is_sen
         );
     }
     assert_eq!((counts(&gateway), server.connections.load(SeqCst)), ((0, 0), 0));
+}
+
+/// Answers of `/events` begin and never end.
+async fn endless_or_not(request: Request<Incoming>) -> Content {
+    if request.uri().path() == "/events" { stalled() } else { Content::from("plain") }
+}
+
+#[tokio::test]
+async fn when_a_connection_has_all_the_requests_it_takes_the_next_goes_over_another() {
+    let server = Server::start(2, endless_or_not).await;
+    let gateway = server.gateway("times = { first-byte-ms-max = 2000 }");
+    // Nobody knows yet how many it takes.
+    let events = (0..6).map(|_| answer(&gateway, "/events", "a", Content::empty()));
+    let events = futures_util::future::join_all(events).await;
+    assert!(events.iter().all(|event| outcome(event) == (200, None)));
+    for _ in 0..6 {
+        assert_eq!(ask(&gateway, "a", Content::empty()).await, (200, None));
+    }
+    assert_eq!((counts(&gateway), server.connections.load(SeqCst)), ((12, 0), 4));
+    drop(events);
+    let again = (0..8).map(|_| ask(&gateway, "a", Content::empty()));
+    assert_eq!(futures_util::future::join_all(again).await, [(200, None); 8]);
+    assert_eq!(server.connections.load(SeqCst), 4, "places that are free again are taken");
+}
+
+#[tokio::test]
+async fn what_fits_on_no_connection_is_refused_at_once_and_is_nobodys_fault() {
+    let server = Server::start(1, endless_or_not).await;
+    let gateway = server.gateway("connections = { idle-max = 2 }\nbreaker = { calls-min = 1 }");
+    let events = (0..2).map(|_| answer(&gateway, "/events", "a", Content::empty()));
+    let mut events = futures_util::future::join_all(events).await;
+    for _ in 0..5 {
+        assert_eq!(ask(&gateway, "a", Content::empty()).await, (503, Some("gateway/full")));
+    }
+    events.pop();
+    assert_eq!(ask(&gateway, "a", Content::empty()).await, (200, None));
+    assert_eq!((counts(&gateway).1, server.connections.load(SeqCst)), (0, 2));
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_any_more_is_closed() {
+    let server = Server::start(100, endless_or_not).await;
+    let gateway = server.gateway("connections = { idle-ms-max = 100 }");
+    let events = answer(&gateway, "/events", "a", Content::empty()).await;
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    assert_eq!(server.open.load(SeqCst), 1, "somebody uses it");
+    drop(events);
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    assert_eq!(server.open.load(SeqCst), 0);
+    assert_eq!(ask(&gateway, "a", Content::empty()).await, (200, None));
+    assert_eq!(server.connections.load(SeqCst), 2);
 }
