@@ -7,7 +7,7 @@ use edge::Lines;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use httparse::{Header, Status};
 
-use crate::fields::{is_of_the_hop, named_by_connection};
+use crate::fields::{WEBSOCKET, is_of_the_hop, named_by_connection};
 
 /// Bytes of an answer's line and header section.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -80,9 +80,8 @@ pub fn read_answer_head(bytes: &[u8], asked: Asked) -> Result<Option<AnswerHead>
     let status = status.filter(|status| status.as_u16() < 600).ok_or("its status is none")?;
     let framing = Framing::of(response.version == Some(1), response.headers)?;
     let extent = framing.extent(status, asked)?;
-    let protocol = (status == StatusCode::SWITCHING_PROTOCOLS).then_some(framing.upgrade).flatten();
-    let protocol =
-        protocol.map(HeaderValue::from_bytes).transpose().map_err(|_| "its protocol has no name")?;
+    let switches = status == StatusCode::SWITCHING_PROTOCOLS;
+    let protocol = switches.then_some(HeaderValue::from_static(WEBSOCKET));
     let lines = lines(response.headers, end, framing.names_fields);
     let Framing { persistent, says_when, .. } = framing;
     let fields = HeaderMap::new();
@@ -90,11 +89,12 @@ pub fn read_answer_head(bytes: &[u8], asked: Asked) -> Result<Option<AnswerHead>
 }
 
 /// What the fields say about the answer's place in the connection.
-struct Framing<'a> {
+struct Framing {
     length: Option<u64>,
     chunked: bool,
     persistent: bool,
-    upgrade: Option<&'a [u8]>,
+    /// `Upgrade` names what may be changed to and nothing else; nothing if it is absent.
+    agrees: Option<bool>,
     says_when: bool,
     /// `Connection` names fields that are for this connection alone.
     names_fields: bool,
@@ -107,19 +107,22 @@ impl AnswerHead {
     }
 }
 
-impl<'a> Framing<'a> {
-    fn of(is_http11: bool, fields: &[Header<'a>]) -> Result<Self, &'static str> {
+impl Framing {
+    fn of(is_http11: bool, fields: &[Header<'_>]) -> Result<Self, &'static str> {
         let mut framing = Self {
             length: None,
             chunked: false,
             persistent: is_http11,
-            upgrade: None,
+            agrees: None,
             says_when: false,
             names_fields: false,
         };
         for Header { name, value } in fields {
             match name.len() {
-                7 if name.eq_ignore_ascii_case("upgrade") => framing.upgrade = Some(value),
+                7 if name.eq_ignore_ascii_case("upgrade") => {
+                    let agrees = value.eq_ignore_ascii_case(WEBSOCKET.as_bytes());
+                    framing.agrees = Some(agrees && framing.agrees.is_none());
+                }
                 10 if name.eq_ignore_ascii_case("connection") => framing.connection(value),
                 11 if name.eq_ignore_ascii_case("retry-after") => framing.says_when = true,
                 14 if name.eq_ignore_ascii_case("content-length") => {
@@ -154,8 +157,8 @@ impl<'a> Framing<'a> {
     }
 
     fn extent(&self, status: StatusCode, asked: Asked) -> Result<Extent, &'static str> {
-        if status == StatusCode::SWITCHING_PROTOCOLS && (!asked.upgrade || self.upgrade.is_none()) {
-            return Err("it changes the protocol, which nobody asked for");
+        if status == StatusCode::SWITCHING_PROTOCOLS && !(asked.upgrade && self.agrees == Some(true)) {
+            return Err("it changes the protocol to one that nobody asked for");
         }
         let bare = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
         if asked.head_only || bare || status.is_informational() {
@@ -270,6 +273,10 @@ mod tests {
         let asked = Asked { head_only: false, upgrade: true };
         let head = read_answer_head(text.as_bytes(), asked).expect("it is an answer").expect("it is whole");
         assert_eq!(head.protocol, Some(HeaderValue::from_static("websocket")));
+        for other in ["h2c", "websocket, h2c", "websocket\r\nupgrade: h2c", "h2c\r\nupgrade: websocket"] {
+            let text = format!("HTTP/1.1 101 Switching Protocols\r\nupgrade: {other}\r\n\r\n");
+            assert!(read_answer_head(text.as_bytes(), asked).is_err(), "{other}");
+        }
     }
 
     #[test]

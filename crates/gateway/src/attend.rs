@@ -103,7 +103,8 @@ async fn ask(
     let mut times = pool.config.times;
     times.connect_ms_max = times.connect_ms_max.min(config.answer_ms_max);
     if pool.config.protocol == Protocol::Http2 {
-        let answered = streams::converse_anew(pool, upstream, head, times.connect_ms_max).await;
+        let head = streams::request_parts(head, pool)?;
+        let answered = streams::converse_anew(pool, upstream, &head, times.connect_ms_max).await;
         return answered.map(|head| head.status);
     }
     let line = Line::open(upstream.number, &upstream.address, pool.secure.as_ref(), &times).await?;

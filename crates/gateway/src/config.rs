@@ -13,7 +13,8 @@ use crate::{Balance, CanaryConfig, EjectionConfig, HealthConfig, RetryConfig, Up
 pub struct TableConfig {
     /// Where this gateway stands: upstreams of the same region come first.
     pub region: String,
-    /// Another proxy stands before this one, and what it says in `X-Forwarded-Proto`, `-Host`, `-Port` and `-Prefix` is true.
+    /// Another proxy stands before this one, and what it says in `X-Forwarded-Proto`, `-Host`, `-Port` and `-Prefix` is true; of
+    /// the first two the last, if there are several.
     pub trusts_forwarded: bool,
     pub pools: BTreeMap<String, PoolConfig>,
     pub routes: Vec<RouteConfig>,
@@ -116,7 +117,8 @@ impl Default for TimesConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ConnectionsConfig {
-    /// Idle ones that each thread keeps to each upstream; nought closes every connection after its answer.
+    /// Idle ones that each thread keeps to each upstream; nought closes every connection after its answer. In HTTP/2, where
+    /// requests share them, those that it opens at all, and one at least.
     pub idle_max: u32,
     /// Keep it shorter than the upstream does, so that nobody is sent over one that is just being closed.
     pub idle_ms_max: NonZeroU32,

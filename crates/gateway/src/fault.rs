@@ -26,6 +26,10 @@ pub(crate) enum Fault {
     /// The caller's body is too large, or did not come whole.
     BodyTooLarge,
     BodyLost,
+    /// It cannot be said in what the upstream speaks.
+    Unfit,
+    /// All connections to the upstream have as many requests on them as they take: nothing was sent.
+    Full,
     /// No upstream takes it.
     Nobody(Nobody),
     NoSuchHost,
@@ -44,6 +48,8 @@ impl Fault {
             Self::BadAnswer(what) => what,
             Self::BodyTooLarge
             | Self::BodyLost
+            | Self::Unfit
+            | Self::Full
             | Self::Nobody(_)
             | Self::NoSuchHost
             | Self::AmbiguousPath => "it could not be asked",
@@ -61,6 +67,8 @@ impl Fault {
             Self::Untouched
             | Self::BodyTooLarge
             | Self::BodyLost
+            | Self::Unfit
+            | Self::Full
             | Self::Nobody(_)
             | Self::NoSuchHost
             | Self::AmbiguousPath => false,
@@ -75,13 +83,14 @@ impl Fault {
     /// May another attempt help, and can it do no harm? `idempotent` says whether a request may happen twice.
     pub(crate) const fn may_be_tried_again(self, idempotent: bool) -> bool {
         match self {
-            Self::Unreachable | Self::ConnectTooSlow | Self::Untouched => true,
+            Self::Unreachable | Self::ConnectTooSlow | Self::Untouched | Self::Full => true,
             Self::Lost { nothing_sent } => nothing_sent || idempotent,
             // An upstream that is at it for so long would be at it twice.
             Self::TooSlow => false,
             Self::BadAnswer(_) => idempotent,
             Self::BodyTooLarge
             | Self::BodyLost
+            | Self::Unfit
             | Self::Nobody(_)
             | Self::NoSuchHost
             | Self::AmbiguousPath => false,
@@ -117,6 +126,16 @@ impl From<Fault> for Problem {
             Fault::BodyLost => {
                 let detail = "the body did not arrive whole, so that it was not passed on whole";
                 Self::bad_request("gateway/broken-body", detail)
+            }
+            Fault::Unfit => {
+                let detail = "what is asked cannot be said in HTTP/2, which the server behind this one speaks: its host \
+                              is empty, or its fields are too many";
+                Self::bad_request("gateway/unfit-request", detail)
+            }
+            Fault::Full => {
+                let detail =
+                    "the server behind this one has as many requests at once as it takes; try again later";
+                Self::unavailable("gateway/full", detail, Duration::from_secs(1))
             }
             Fault::Nobody(Nobody(wait)) => {
                 let detail = "no server that could answer this is well; try again later";

@@ -1,21 +1,20 @@
 //! Which header fields are for one connection alone, and what a request is told on its way.
 
-use std::{borrow::Cow, fmt::Write as _, net::IpAddr};
+use std::borrow::Cow;
 
-use arrayvec::ArrayString;
 use edge::{Content, Passing};
 use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header, uri::PathAndQuery};
 use http_body::Body as _;
 use httparse::Header;
 
-/// What this gateway is called in `Via`.
-const PSEUDONYM: &str = "holdfast";
+use crate::forwarding::write_forwarding;
 
-/// Letters of the longest address, of version 6 with one of version 4 in it.
-const ADDRESS_LENGTH_MAX: usize = 45;
+/// The only protocol that a connection may be changed to. Through any other, another HTTP above all, requests would go past
+/// all that is decided here.
+pub(crate) const WEBSOCKET: &str = "websocket";
 
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// What a proxy before us may tell of how it was asked, where it is believed. Answers may depend on it.
 pub(crate) const BELIEVED: [HeaderName; 4] = [
@@ -66,6 +65,7 @@ pub(crate) fn is_of_the_hop(name: &str) -> bool {
         7 => "upgrade",
         10 if name.as_bytes()[0].eq_ignore_ascii_case(&b'c') => "connection",
         10 => "keep-alive",
+        14 => "http2-settings",
         16 => "proxy-connection",
         17 => "transfer-encoding",
         _ => return false,
@@ -129,8 +129,8 @@ pub(crate) struct Bearings<'a> {
     pub(crate) host: &'a str,
     /// Who is before us tells how callers speak to them, and is believed.
     pub(crate) trusts_forwarded: bool,
-    /// The protocol that the caller asks to change to.
-    pub(crate) upgrade: Option<&'a [u8]>,
+    /// The caller asks to change to WebSocket.
+    pub(crate) upgrade: bool,
     /// The caller takes trailers, and the upstream can send them.
     pub(crate) trailers: bool,
 }
@@ -151,7 +151,7 @@ pub(crate) fn request_head(
     head.extend_from_slice(b" HTTP/1.1\r\nhost: ");
     head.extend_from_slice(bearings.host.as_bytes());
     head.extend_from_slice(b"\r\n");
-    write_fields(&mut head, request.headers(), bearings);
+    write_fields(&mut head, request.headers(), bearings.trusts_forwarded);
     write_forwarding(&mut head, request, passing, bearings);
     match telling {
         Telling::Exact(bytes) => write_display(&mut head, "content-length: ", bytes),
@@ -164,9 +164,9 @@ pub(crate) fn request_head(
     if bearings.trailers {
         write_field(&mut head, "te", b"trailers");
     }
-    if let Some(protocol) = bearings.upgrade {
+    if bearings.upgrade {
         write_field(&mut head, "connection", b"upgrade");
-        write_field(&mut head, "upgrade", protocol);
+        write_field(&mut head, "upgrade", WEBSOCKET.as_bytes());
     }
     head.extend_from_slice(b"\r\n");
     head
@@ -181,15 +181,17 @@ pub(crate) fn target(uri: &Uri) -> Cow<'_, str> {
 }
 
 /// The caller's own fields, but those that are for their connection alone or that we write ourselves.
-fn write_fields(head: &mut Vec<u8>, fields: &HeaderMap, bearings: Bearings<'_>) {
+fn write_fields(head: &mut Vec<u8>, fields: &HeaderMap, trusts_forwarded: bool) {
     let named = names_fields(fields);
     let mut cookies = Vec::new();
     for (name, value) in fields {
         let ours = [header::HOST, header::CONTENT_LENGTH, header::EXPECT, header::VIA, edge::REQUEST_ID];
+        let told = [FORWARDED_PROTO, FORWARDED_HOST];
         if is_of_the_hop(name.as_str())
             || is_doubtful(name.as_str())
             || ours.contains(name)
-            || is_claim(name, bearings.trusts_forwarded)
+            || told.contains(name)
+            || is_claim(name, trusts_forwarded)
             || (named && !is_end_to_end(name.as_str()) && is_named(fields, name))
         {
             continue;
@@ -209,57 +211,6 @@ fn write_fields(head: &mut Vec<u8>, fields: &HeaderMap, bearings: Bearings<'_>) 
     }
 }
 
-/// Who asks, as far as we know it (RFC 9110, section 7.6.3, and RFC 7239).
-fn write_forwarding(
-    head: &mut Vec<u8>,
-    request: &Request<Content>,
-    passing: &Passing,
-    bearings: Bearings<'_>,
-) {
-    let fields = request.headers();
-    let Bearings { scheme, host, trusts_forwarded, .. } = bearings;
-    let address = passing.client;
-    let mut room = ArrayString::<ADDRESS_LENGTH_MAX>::new();
-    let peer = written(address, &mut room);
-    let mut put = |parts: &[&str]| parts.iter().for_each(|part| head.extend_from_slice(part.as_bytes()));
-    // For whom it was sent, behind proxies that are trusted too: nobody has to find that out again.
-    put(&["x-forwarded-for: ", peer, "\r\n"]);
-    if !(trusts_forwarded && fields.contains_key(FORWARDED_PROTO)) {
-        put(&["x-forwarded-proto: ", scheme, "\r\n"]);
-    }
-    if !(trusts_forwarded && fields.contains_key(FORWARDED_HOST)) {
-        put(&["x-forwarded-host: ", host, "\r\n"]);
-    }
-    // An address of version 6 has letters that only a quoted text may have.
-    let (open, close) = if matches!(address, Some(IpAddr::V6(_))) { ("\"[", "]\"") } else { ("", "") };
-    put(&["forwarded: for=", open, peer, close, ";host=\"", host, "\";proto=", scheme, "\r\nvia: "]);
-    let before = fields.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
-    before.for_each(|via| put(&[via, ", "]));
-    put(&[if request.version() == Version::HTTP_2 { "2 " } else { "1.1 " }, PSEUDONYM, "\r\n"]);
-    put(&[edge::REQUEST_ID.as_str(), ": ", passing.id.as_str(), "\r\n"]);
-}
-
-/// An address as text. Those of version 4 without the machinery of formatting, which costs as much as the rest of a head.
-fn written(address: Option<IpAddr>, room: &mut ArrayString<ADDRESS_LENGTH_MAX>) -> &str {
-    // The room is as long as the longest of them.
-    let _written = match address {
-        None => return "unknown",
-        Some(IpAddr::V4(address)) => {
-            for (place, octet) in address.octets().into_iter().enumerate() {
-                if place > 0 {
-                    room.push('.');
-                }
-                let digits = [octet / 100, octet / 10 % 10, octet % 10];
-                let begin = digits.iter().position(|digit| *digit > 0).unwrap_or(2);
-                digits[begin..].iter().for_each(|digit| room.push(char::from(b'0' + digit)));
-            }
-            Ok(())
-        }
-        Some(IpAddr::V6(address)) => write!(room, "{address}"),
-    };
-    room
-}
-
 /// Does `Connection` say more than how long it lasts?
 fn names_fields(fields: &HeaderMap) -> bool {
     let options = fields.get_all(header::CONNECTION).iter();
@@ -276,14 +227,15 @@ fn is_named(fields: &HeaderMap, name: &HeaderName) -> bool {
         .any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
 }
 
-/// The protocol that a caller asks to change to, if they do (RFC 9110, section 7.8).
-pub(crate) fn asks_for_upgrade(request: &Request<Content>, telling: Telling) -> Option<&[u8]> {
-    let protocol = request.headers().get(header::UPGRADE)?;
-    let named = is_named(request.headers(), &header::UPGRADE);
-    let fits = request.version() == Version::HTTP_11 && telling == Telling::Nothing && named;
-    // Changing to another HTTP would take the next requests past all that is decided here.
-    let is_http = protocol.as_bytes().to_ascii_lowercase().starts_with(b"h");
-    (fits && !is_http).then_some(protocol.as_bytes())
+/// Does a caller ask to change to WebSocket, and to nothing else (RFC 9110, section 7.8)?
+pub(crate) fn asks_for_upgrade(request: &Request<Content>, telling: Telling) -> bool {
+    let mut protocols = request.headers().get_all(header::UPGRADE).iter();
+    let Some(protocol) = protocols.next() else { return false };
+    protocols.next().is_none()
+        && protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes())
+        && request.version() == Version::HTTP_11
+        && telling == Telling::Nothing
+        && is_named(request.headers(), &header::UPGRADE)
 }
 
 /// Does the caller take fields behind the body (RFC 9110, section 10.1.4)?
@@ -353,7 +305,7 @@ mod tests {
         scheme: "https",
         host: "town.example",
         trusts_forwarded: false,
-        upgrade: None,
+        upgrade: false,
         trailers: false,
     };
 
@@ -397,10 +349,7 @@ mod tests {
         let stranger = head(&claims, BEARINGS);
         assert!(!stranger.contains("10.0.0.1") && !stranger.contains("proto: http\r"), "{stranger}");
         let trusted = head(&claims, Bearings { trusts_forwarded: true, ..BEARINGS });
-        assert!(
-            trusted.contains("x-forwarded-proto: http\r\n") && !trusted.contains("10.0.0.1"),
-            "{trusted}"
-        );
+        assert!(!trusted.contains("10.0.0.1"), "{trusted}");
     }
 
     #[test]
@@ -456,23 +405,40 @@ mod tests {
             ("keep-alive", "5"),
             ("expect", "100-continue"),
             ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABkAAQAAP__"),
         ];
         let head = head(&fields, BEARINGS);
-        for gone in ["x-secret", "te:", "transfer-encoding", "keep-alive", "expect", "upgrade", "connection"]
-        {
+        for gone in [
+            "x-secret",
+            "te:",
+            "transfer-encoding",
+            "keep-alive",
+            "expect",
+            "upgrade",
+            "connection",
+            "http2-settings",
+        ] {
             assert!(!head.contains(gone), "{gone} in {head}");
         }
     }
 
-    proptest! {
-        #[test]
-        fn an_address_is_written_as_everybody_writes_it(four in any::<[u8; 4]>(), six in any::<[u8; 16]>()) {
-            for address in [IpAddr::from(four), IpAddr::from(six)] {
-                let mut room = ArrayString::new();
-                prop_assert_eq!(written(Some(address), &mut room), address.to_string());
+    #[test]
+    fn websocket_alone_may_be_changed_to() {
+        let asks = |protocols: &[&str]| {
+            let mut request = Request::get("/").header("connection", "keep-alive, Upgrade");
+            for protocol in protocols {
+                request = request.header("upgrade", *protocol);
             }
+            asks_for_upgrade(&request.body(Content::empty()).expect("it is a request"), Telling::Nothing)
+        };
+        assert!(asks(&["websocket"]) && asks(&["WebSocket"]));
+        for other in ["h2c", "websocket, h2c", ",h2c", "\"h2c\"", "TLS/1.0", "websocket/13", ""] {
+            assert!(!asks(&[other]), "{other}");
         }
+        assert!(!asks(&["websocket", "h2c"]) && !asks(&[]));
+    }
 
+    proptest! {
         #[test]
         fn a_path_is_looked_at_closely_whenever_it_has_to_be(path in "/([a./%\\\\2eE;]){0,8}") {
             let decoded = path.to_ascii_lowercase().replace("%2e", ".").replace("%5c", "\\");

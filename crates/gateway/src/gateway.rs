@@ -37,7 +37,7 @@ use crate::{
     standing::RoutesStanding,
     streams,
     table::{Route, Table},
-    trip::{Arrived, Rest, Trip},
+    trip::{Arrived, Rest, Told, Trip},
     tunnel::Behind,
 };
 
@@ -199,7 +199,7 @@ impl Gateway {
         self.0.refused.load(Relaxed)
     }
 
-    async fn handle(self, request: Request<Content>, mut passing: Passing) -> Passed {
+    pub(crate) async fn handle(self, request: Request<Content>, mut passing: Passing) -> Passed {
         let table = self.0.table.load();
         let host: Box<str> = host(request.uri(), request.headers()).into();
         let path = request.uri().path();
@@ -300,12 +300,17 @@ impl Gateway {
             return Err(Fault::BodyTooLarge);
         }
         let http2 = pool.config.protocol == Protocol::Http2;
-        let upgrade = asks_for_upgrade(&request, telling).filter(|_| !http2);
+        let upgrade = !http2 && asks_for_upgrade(&request, telling);
         let trailers = http2 && takes_trailers(request.headers());
         let scheme = if self.0.terms.is_encrypted { "https" } else { "http" };
         let bearings = Bearings { scheme, host, trusts_forwarded, upgrade, trailers };
-        let head = Bytes::from(request_head(&request, passing, telling, bearings));
-        let asked = Asked { head_only: *request.method() == Method::HEAD, upgrade: upgrade.is_some() };
+        let head = request_head(&request, passing, telling, bearings);
+        let told = if http2 {
+            Told::Http2(Box::new(streams::request_parts(&head, pool)?))
+        } else {
+            Told::Http1(Bytes::from(head))
+        };
+        let asked = Asked { head_only: *request.method() == Method::HEAD, upgrade };
         let key = if pool.config.balance == Balance::Hash {
             key(&pool.config.hash_by, request.headers(), passing.client)
         } else {
@@ -315,7 +320,7 @@ impl Gateway {
         let body = request.into_body();
         let outgoing = (telling != Telling::Nothing).then_some(Outgoing { body, telling, left_bytes });
         let pool = pool.clone();
-        let arrived = Trip { gateway: self, pool, head, asked, key, idempotent }.make(outgoing).await;
+        let arrived = Trip { gateway: self, pool, told, asked, key, idempotent }.make(outgoing).await;
         if way.route.tries(&way.pool) {
             way.route.standing.tell(&arrived);
         }
@@ -348,8 +353,8 @@ fn answer(arrived: Arrived, pool: &Pool) -> (Response<Content>, Lines) {
     let lines = std::mem::take(&mut head.lines);
     let exchange = match rest {
         Rest::Line(exchange) => exchange,
-        Rest::Stream(body) => {
-            *response.body_mut() = streams::content(body, pool, in_flight);
+        Rest::Stream(following) => {
+            *response.body_mut() = streams::content(following, pool, in_flight);
             return (response, lines);
         }
     };
@@ -372,10 +377,7 @@ fn find<'t>(table: &'t Table, name: &str) -> Result<&'t Arc<Route>, MoveError> {
 
 /// The host that a request is for: that of its whole URI, if it has one (RFC 9112, section 3.2.2).
 fn host<'a>(uri: &'a Uri, fields: &'a HeaderMap) -> &'a str {
-    let authority = uri.authority().map(|authority| {
-        let whole = authority.as_str();
-        whole.rsplit_once('@').map_or(whole, |(_, host)| host)
-    });
+    let authority = uri.authority().map(|authority| authority.as_str());
     let field = || fields.get(header::HOST)?.to_str().ok();
     authority.or_else(field).unwrap_or_default()
 }
@@ -466,7 +468,7 @@ mod tests {
     fn the_host_of_a_whole_uri_is_the_true_one() {
         let mut request = request(&[("host", "field.example")]);
         assert_eq!(host(request.uri(), request.headers()), "field.example");
-        *request.uri_mut() = "http://ada@uri.example:8080/".parse().expect("a URI");
+        *request.uri_mut() = "http://uri.example:8080/".parse().expect("a URI");
         assert_eq!(host(request.uri(), request.headers()), "uri.example:8080");
     }
 }

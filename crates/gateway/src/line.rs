@@ -18,25 +18,20 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use crate::{ConnectionsConfig, TimesConfig, config::millis, fault::Fault, secure::Secure, wire::is_silent};
+use crate::{
+    ConnectionsConfig, TimesConfig, config::millis, fault::Fault, secure::Secure, sweeper, wire::is_silent,
+};
 
 /// What is read at once when little is expected, and when much is.
 const READ_BYTES_MIN: usize = 16 << 10;
 const READ_BYTES_MAX: usize = 64 << 10;
-/// How often a thread looks for idle connections that have been idle for too long.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 thread_local! {
-    static IDLE: RefCell<Idle> = RefCell::new(Idle::default());
+    static IDLE: RefCell<Idle> = RefCell::new(HashMap::new());
 }
 
-/// The idle connections of a thread, by the numbers of their upstreams.
-#[derive(Default)]
-struct Idle {
-    #[expect(clippy::vec_box, reason = "they stay where they lie when they are taken out again")]
-    lines: HashMap<u64, Vec<Box<Line>>>,
-    swept: Option<Instant>,
-}
+/// The idle connections of a thread, by the numbers of their upstreams. They stay where they lie when they are taken out again.
+type Idle = HashMap<u64, Vec<Box<Line>>>;
 
 /// A connection to an upstream, with what came and was not read yet. It stays where it lies, however many requests hand it
 /// on to each other.
@@ -71,7 +66,7 @@ impl Line {
     /// An idle connection of this thread that still stands.
     pub(crate) fn idle(number: u64) -> Option<Box<Self>> {
         IDLE.with_borrow_mut(|idle| {
-            let lines = idle.lines.get_mut(&number)?;
+            let lines = idle.get_mut(&number)?;
             let now = Instant::now();
             loop {
                 let mut line = lines.pop()?;
@@ -91,10 +86,10 @@ impl Line {
         // A thread that ends has no use for it any more.
         let _kept = IDLE.try_with(|idle| {
             let Ok(mut idle) = idle.try_borrow_mut() else { return };
-            idle.sweep(now);
-            let lines = idle.lines.entry(self.number).or_default();
+            let lines = idle.entry(self.number).or_default();
             if lines.len() < room {
                 lines.push(self);
+                sweeper::begin();
             }
         });
     }
@@ -152,17 +147,16 @@ impl Line {
     }
 }
 
-impl Idle {
-    fn sweep(&mut self, now: Instant) {
-        if self.swept.is_some_and(|swept| now < swept + SWEEP_EVERY) {
-            return;
-        }
-        self.swept = Some(now);
-        self.lines.retain(|_, lines| {
-            lines.retain(|line| now < line.idle_until);
+/// Closes what has been idle for too long, or was ended from behind. Is anything left?
+pub(crate) fn sweep() -> bool {
+    let now = Instant::now();
+    IDLE.with_borrow_mut(|idle| {
+        idle.retain(|_, lines| {
+            lines.retain_mut(|line| now < line.idle_until && is_silent(&mut line.stream));
             !lines.is_empty()
         });
-    }
+        !idle.is_empty()
+    })
 }
 
 /// Connects to an upstream within this time.
@@ -187,4 +181,41 @@ async fn wire(address: &str, secure: Option<&Secure>) -> io::Result<Stream> {
         Some(secure) => Stream::Tls(Box::new(secure.connect(address, stream).await?.into())),
         None => Stream::Plain(stream),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Keeps so many connections for this time, and says how many there are a while later.
+    async fn kept_of(count: usize, idle_ms_max: u32, stands: bool) -> usize {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let idle_ms_max = idle_ms_max.try_into().expect("it is not zero");
+        let (mut lines, mut behind) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            lines.push(Line::open(1, &address, None, &TimesConfig::default()).await.expect("it listens"));
+            behind.push(listener.accept().await.expect("it comes"));
+        }
+        lines.into_iter().for_each(|line| line.keep(&ConnectionsConfig { idle_ms_max, idle_max: 100 }));
+        if !stands {
+            behind.clear();
+        }
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        IDLE.with_borrow(|idle| idle.values().map(Vec::len).sum())
+    }
+
+    #[tokio::test]
+    async fn idle_connections_are_kept_for_their_time_and_closed_then_though_nobody_comes() {
+        assert_eq!(kept_of(60, 60_000, true).await, 60);
+        IDLE.with_borrow_mut(HashMap::clear);
+        assert_eq!(kept_of(60, 100, true).await, 0);
+    }
+
+    #[tokio::test]
+    async fn connections_that_were_ended_from_behind_are_not_kept_half_open() {
+        assert_eq!(kept_of(60, 60_000, false).await, 0);
+    }
 }

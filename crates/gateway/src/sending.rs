@@ -5,12 +5,8 @@ use std::{
     error::Error,
     fmt,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    task::{Context, Poll, ready},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -22,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{exchange::Outgoing, fault::Fault};
+use crate::{exchange::Outgoing, fault::Fault, streams::Place};
 
 /// What is kept of one body, and of all together: a longer one, or one more, is sent only once.
 const KEPT_BYTES_MAX: usize = 64 << 10;
@@ -42,12 +38,19 @@ impl fmt::Display for Stopped {
 
 impl Error for Stopped {}
 
-/// How far a request is, as whoever waits for its answer sees it.
-pub(crate) struct Upload {
-    begun: Instant,
-    last_after_ms: AtomicU64,
-    parts: Mutex<Parts>,
+/// Who makes a request wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// The connection, to take it: nothing was sent.
+    Room,
+    /// The caller, for more of the body.
+    Caller,
+    /// The upstream, which takes no more of it, or has all of it.
+    Upstream,
 }
+
+/// How far a request is, as whoever waits for its answer sees it.
+pub(crate) struct Upload(Mutex<Parts>);
 
 /// What is left of a body, and what went out of it.
 struct Parts {
@@ -55,6 +58,9 @@ struct Parts {
     outgoing: Option<Outgoing>,
     sent: Option<Sent>,
     is_taken_back: bool,
+    awaited: Awaited,
+    /// When it began to wait for them, or they last did something.
+    since: Instant,
 }
 
 /// What went out of a body, copied: the pieces may be parts of larger rooms.
@@ -86,13 +92,14 @@ impl Sent {
 impl Upload {
     pub(crate) fn begin(outgoing: Option<Outgoing>) -> Arc<Self> {
         let sent = outgoing.is_some().then(Sent::default);
-        let parts = Mutex::new(Parts { outgoing, sent, is_taken_back: false });
-        Arc::new(Self { begun: Instant::now(), last_after_ms: AtomicU64::new(0), parts })
+        let (awaited, since) = (Awaited::Room, Instant::now());
+        Arc::new(Self(Mutex::new(Parts { outgoing, sent, is_taken_back: false, awaited, since })))
     }
 
-    /// When something of the request was last sent.
-    pub(crate) fn last(&self) -> Instant {
-        self.begun + Duration::from_millis(self.last_after_ms.load(Relaxed))
+    /// Who makes it wait, and since when.
+    pub(crate) fn awaits(&self) -> (Awaited, Instant) {
+        let parts = self.parts();
+        (parts.awaited, parts.since)
     }
 
     /// It will not be sent again.
@@ -117,7 +124,38 @@ impl Upload {
     }
 
     fn parts(&self) -> MutexGuard<'_, Parts> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Parts {
+    /// It waits for somebody from now on.
+    fn wait_for(&mut self, awaited: Awaited) {
+        (self.awaited, self.since) = (awaited, Instant::now());
+    }
+
+    /// The next piece of the body, which is asked for when the one before it was taken.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if self.is_taken_back {
+            // Nobody hears this any more: what must not be is that it looks whole.
+            return Poll::Ready(Some(Err(Fault::BodyLost)));
+        }
+        let Some(outgoing) = &mut self.outgoing else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = Pin::new(&mut outgoing.body).poll_frame(cx) else {
+            if self.awaited != Awaited::Caller {
+                self.wait_for(Awaited::Caller);
+            }
+            return Poll::Pending;
+        };
+        let frame = frame.map(|frame| {
+            let frame = frame.map_err(|_| Fault::BodyLost)?;
+            let bytes = frame.data_ref().map_or(0, count);
+            outgoing.left_bytes = outgoing.left_bytes.checked_sub(bytes).ok_or(Fault::BodyTooLarge)?;
+            self.sent = self.sent.take().and_then(|sent| sent.with(&frame));
+            Ok(frame)
+        });
+        self.wait_for(Awaited::Upstream);
+        Poll::Ready(frame)
     }
 }
 
@@ -125,44 +163,36 @@ fn count(bytes: &Bytes) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-/// The body as it is sent.
-pub(crate) struct Sending(pub(crate) Arc<Upload>);
+/// The body as it is sent. A connection asks for it, or drops it if there is none, when it takes the request.
+pub(crate) struct Sending {
+    pub(crate) upload: Arc<Upload>,
+    pub(crate) _place: Option<Arc<Place>>,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let mut parts = self.upload.parts();
+        if parts.awaited == Awaited::Room {
+            parts.wait_for(Awaited::Upstream);
+        }
+    }
+}
 
 impl Body for Sending {
     type Data = Bytes;
     type Error = Stopped;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
-        let mut parts = self.0.parts();
-        if parts.is_taken_back {
-            // Nobody hears this any more: what must not be is that it looks whole.
-            return Poll::Ready(Some(Err(Stopped(Fault::BodyLost))));
-        }
-        let Some(outgoing) = &mut parts.outgoing else { return Poll::Ready(None) };
-        let frame = match ready!(Pin::new(&mut outgoing.body).poll_frame(cx)) {
-            None => None,
-            Some(Err(_)) => Some(Err(Stopped(Fault::BodyLost))),
-            Some(Ok(frame)) => match outgoing.left_bytes.checked_sub(frame.data_ref().map_or(0, count)) {
-                Some(left_bytes) => {
-                    outgoing.left_bytes = left_bytes;
-                    parts.sent = parts.sent.take().and_then(|sent| sent.with(&frame));
-                    Some(Ok(frame))
-                }
-                None => Some(Err(Stopped(Fault::BodyTooLarge))),
-            },
-        };
-        drop(parts);
-        self.0.last_after_ms.store(crate::gateway::millis(self.0.begun.elapsed()), Relaxed);
-        Poll::Ready(frame)
+        self.upload.parts().poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Stopped)))
     }
 
     fn is_end_stream(&self) -> bool {
-        let parts = self.0.parts();
+        let parts = self.upload.parts();
         !parts.is_taken_back && parts.outgoing.as_ref().is_none_or(|outgoing| outgoing.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let parts = self.0.parts();
+        let parts = self.upload.parts();
         parts.outgoing.as_ref().map_or_else(|| SizeHint::with_exact(0), |outgoing| outgoing.body.size_hint())
     }
 }
@@ -217,7 +247,7 @@ mod tests {
 
     /// Sends all of it, and says how many bytes that were; nothing if it stopped.
     fn send(upload: &Arc<Upload>) -> Option<usize> {
-        let (mut sending, mut bytes) = (Sending(upload.clone()), 0);
+        let (mut sending, mut bytes) = (Sending { upload: upload.clone(), _place: None }, 0);
         loop {
             match Pin::new(&mut sending).poll_frame(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Some(Ok(frame))) => bytes += frame.data_ref().map_or(0, Bytes::len),
@@ -225,6 +255,22 @@ mod tests {
                 Poll::Ready(Some(Err(_))) | Poll::Pending => return None,
             }
         }
+    }
+
+    #[test]
+    fn a_request_waits_for_room_until_a_connection_takes_it() {
+        let begin = || {
+            let upload = upload(1, 1);
+            let sending = Sending { upload: upload.clone(), _place: None };
+            assert_eq!(upload.awaits().0, Awaited::Room);
+            (upload, sending)
+        };
+        let (bodiless, sending) = begin();
+        drop(sending);
+        assert_eq!(bodiless.awaits().0, Awaited::Upstream, "there is nothing to be asked for");
+        let (whole, _sending) = begin();
+        assert_eq!(send(&whole), Some(1));
+        assert_eq!(whole.awaits().0, Awaited::Upstream);
     }
 
     #[test]

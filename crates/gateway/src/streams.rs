@@ -1,188 +1,94 @@
-//! Upstreams that are spoken to in HTTP/2 (RFC 9113): each thread has one connection to each, and all of its requests
-//! go over that, with the trailers that gRPC ends its answers with.
+//! Upstreams that are spoken to in HTTP/2 (RFC 9113): requests of a thread go over connections that they share, with the
+//! trailers that gRPC ends its answers with.
+
+mod connections;
+mod heads;
+mod opening;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    cell::RefCell,
-    collections::HashMap,
     error::Error,
     io,
     num::NonZeroU32,
     pin::Pin,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use edge::{Content, Lines};
-use http::{HeaderName, HeaderValue, Request, Response, header};
+use edge::Content;
+use http::{Request, Response, request::Parts};
 use http_body::{Body, Frame, SizeHint};
-use httparse::Header;
-use hyper::{body::Incoming, client::conn::http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{
-    sync::watch,
-    time::{Instant, Sleep},
-};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
 
 use crate::{
-    answer_head::{AnswerHead, Extent},
+    answer_head::AnswerHead,
     config::millis,
     exchange::Outgoing,
     fault::Fault,
-    fields::is_of_the_hop,
-    line::connect,
     pool::Pool,
-    sending::{Sending, Stopped, Upload},
+    sending::{Awaited, Sending, Stopped, Upload},
     upstream::{InFlight, Upstream},
-    wire::agreed,
 };
+use connections::room;
+use opening::{Sender, open};
 
-/// Fields of a request's head, which we have written ourselves.
-const FIELDS_MAX: usize = 200;
-/// What an upstream may send of one answer before it is read on. Of all together there is no bound but that of their number,
-/// so that callers who do not read keep nobody else from their answers.
-const STREAM_WINDOW_BYTES: u32 = 256 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
-/// A silent connection with requests on it is asked this often whether it still stands, and given up after this time.
-const PING_EVERY: Duration = Duration::from_secs(20);
-const PONG_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) use connections::{Place, sweep};
+pub(crate) use heads::request_parts;
 
 /// How often a request goes out of which the upstream says that it did nothing with it.
 const ATTEMPTS_MAX: usize = 3;
-/// How often somebody waits for another who opens a connection before they open one themselves.
-const WAITS_MAX: usize = 3;
 
-type Sender = http2::SendRequest<Sending>;
-
-/// An open connection.
-#[derive(Clone)]
-struct Connection {
-    /// Tells it from those before it.
-    number: u64,
-    sender: Sender,
+/// What follows the head of an answer, with its place on the connection.
+pub(crate) struct Following {
+    body: Incoming,
+    place: Arc<Place>,
 }
 
-/// What a thread has of an upstream.
-#[derive(Clone)]
-enum Known {
-    Open(Connection),
-    /// Somebody opens one, and will tell those who wait if it fails.
-    Opening(watch::Receiver<Option<Fault>>),
-}
-
-thread_local! {
-    static KNOWN: RefCell<HashMap<u64, Known>> = RefCell::new(HashMap::new());
-}
-
-/// Sends a request, of which this is the head as it would stand in HTTP/1.1, and waits for the head of the answer. An upstream
-/// that ends a connection says which requests it did nothing with: those go out again on another, and nobody is told.
+/// Sends a request, of which this is the head, and waits for the head of the answer. An upstream that ends a connection says
+/// which requests it did nothing with: those go out again on another, and nobody is told.
 pub(crate) async fn converse(
-    pool: &Pool,
-    upstream: &Upstream,
-    head: &[u8],
+    pool: &Arc<Pool>,
+    upstream: &Arc<Upstream>,
+    head: &Parts,
     outgoing: &mut Option<Outgoing>,
-) -> Result<(AnswerHead, Incoming), Fault> {
+) -> Result<(AnswerHead, Following), Fault> {
     let had_body = outgoing.is_some();
     for _ in 0..ATTEMPTS_MAX {
-        let connection = connection(pool, upstream).await?;
-        match ask(pool, connection.sender, head, outgoing).await {
+        let room = room(pool, upstream).await?;
+        match ask(pool, room.sender, Some(room.place.clone()), head, outgoing).await {
             Err(Refused(fault @ Fault::Untouched, whose)) => {
                 if whose == Whose::Connection {
-                    forget(upstream, connection.number);
+                    connections::forget(upstream, room.number);
                 }
                 if had_body != outgoing.is_some() {
                     return Err(fault);
                 }
             }
             Err(Refused(fault, _)) => return Err(fault),
-            Ok(answered) => return Ok(answered),
+            Ok(answered) => {
+                let (head, body) = heads::heard(answered);
+                return Ok((head, Following { body, place: room.place }));
+            }
         }
     }
     // Once is good manners; again and again is no service.
     Err(Fault::Lost { nothing_sent: true })
 }
 
-/// The connection to an upstream that there is, or a new one, which one request opens for all who wait.
-async fn connection(pool: &Pool, upstream: &Upstream) -> Result<Connection, Fault> {
-    for _ in 0..WAITS_MAX {
-        match KNOWN.with_borrow(|known| known.get(&upstream.number).cloned()) {
-            Some(Known::Open(connection)) if !connection.sender.is_closed() => return Ok(connection),
-            Some(Known::Opening(mut failing)) => {
-                if failing.changed().await.is_ok()
-                    && let Some(fault) = *failing.borrow()
-                {
-                    return Err(fault);
-                }
-            }
-            Some(Known::Open(_)) | None => break,
-        }
-    }
-    let (failed, failing) = watch::channel(None);
-    KNOWN.with_borrow_mut(|known| known.insert(upstream.number, Known::Opening(failing)));
-    let opened = open(pool, upstream, pool.config.times.connect_ms_max).await;
-    KNOWN.with_borrow_mut(|known| {
-        // Connections that have ended are of no use to anybody.
-        known.retain(
-            |_, known| !matches!(known, Known::Open(Connection { sender, .. }) if sender.is_closed()),
-        );
-        match &opened {
-            Ok(connection) => drop(known.insert(upstream.number, Known::Open(connection.clone()))),
-            Err(_) => drop(known.remove(&upstream.number)),
-        }
-    });
-    if let Err(fault) = &opened {
-        failed.send_replace(Some(*fault));
-    }
-    opened
-}
-
-/// Nothing more is sent over this connection. It ends with the last of its answers.
-fn forget(upstream: &Upstream, number: u64) {
-    KNOWN.with_borrow_mut(|known| {
-        if matches!(known.get(&upstream.number), Some(Known::Open(connection)) if connection.number == number)
-        {
-            known.remove(&upstream.number);
-        }
-    });
-}
-
 /// The same over a connection of its own, as somebody who comes anew would find it.
 pub(crate) async fn converse_anew(
     pool: &Pool,
     upstream: &Upstream,
-    head: &[u8],
+    head: &Parts,
     connect_ms_max: NonZeroU32,
 ) -> Result<AnswerHead, Fault> {
-    let connection = open(pool, upstream, connect_ms_max).await?;
-    let answered = ask(pool, connection.sender, head, &mut None).await;
-    answered.map(|(head, _)| head).map_err(|Refused(fault, _)| fault)
-}
-
-/// Opens a connection, which lives for as long as it stands or somebody has its sender.
-async fn open(pool: &Pool, upstream: &Upstream, connect_ms_max: NonZeroU32) -> Result<Connection, Fault> {
-    static NUMBERS: AtomicU64 = AtomicU64::new(0);
-    let time = millis(connect_ms_max);
-    let wire = connect(&upstream.address, pool.secure.as_ref(), time).await?;
-    if pool.secure.is_some() && agreed(&wire) != Some(b"h2") {
-        return Err(Fault::BadAnswer("it does not speak HTTP/2"));
-    }
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PONG_WITHIN);
-    let (sender, connection) =
-        builder.handshake(TokioIo::new(wire)).await.map_err(|_| Fault::Lost { nothing_sent: true })?;
-    let address = upstream.address.clone();
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(upstream = &*address, %error, "a connection to an upstream ended");
-        }
-    });
-    Ok(Connection { number: NUMBERS.fetch_add(1, Relaxed), sender })
+    let opened = open(pool, upstream, connect_ms_max).await?;
+    let answered = ask(pool, opened.sender, None, head, &mut None).await;
+    answered.map(|answered| heads::heard(answered).0).map_err(|Refused(fault, _)| fault)
 }
 
 /// Why there is no answer, and whether the connection is over with it.
@@ -204,35 +110,41 @@ impl From<Fault> for Refused {
 async fn ask(
     pool: &Pool,
     mut sender: Sender,
-    head: &[u8],
+    place: Option<Arc<Place>>,
+    head: &Parts,
     outgoing: &mut Option<Outgoing>,
-) -> Result<(AnswerHead, Incoming), Refused> {
+) -> Result<Response<Incoming>, Refused> {
     let upload = Upload::begin(outgoing.take());
-    let scheme = if pool.secure.is_some() { "https" } else { "http" };
-    let request = request(head, scheme, Sending(upload.clone()))?;
-    let time = millis(pool.config.times.first_byte_ms_max);
-    let mut answer = std::pin::pin!(sender.send_request(request));
+    let sending = Sending { upload: upload.clone(), _place: place };
+    let mut answer = std::pin::pin!(sender.send_request(Request::from_parts(head.clone(), sending)));
     let answered = loop {
-        // A caller may be slow: the upstream's time begins with the last of what it was sent.
-        match tokio::time::timeout_at(upload.last() + time, answer.as_mut()).await {
-            Ok(answered) => break answered,
-            Err(_) if Instant::now() < upload.last() + time => {}
-            Err(_) => return Err(Fault::TooSlow.into()),
+        if let Ok(answered) = tokio::time::timeout_at(deadline(pool, &upload), answer.as_mut()).await {
+            break answered.map_err(|error| why(&error));
         }
+        if Instant::now() < deadline(pool, &upload) {
+            continue;
+        }
+        break Err(Refused::from(match upload.awaits().0 {
+            Awaited::Room => Fault::Full,
+            Awaited::Caller => Fault::BodyLost,
+            Awaited::Upstream => Fault::TooSlow,
+        }));
     };
     match answered {
-        Ok(answered) => {
-            upload.is_heard();
-            Ok(heard(answered))
-        }
-        Err(error) => {
-            let refused = why(&error);
-            if refused.0 == Fault::Untouched {
-                *outgoing = upload.take_back();
-            }
-            Err(refused)
-        }
+        Ok(_) => upload.is_heard(),
+        Err(Refused(Fault::Untouched | Fault::Full, _)) => *outgoing = upload.take_back(),
+        Err(_) => {}
     }
+    answered
+}
+
+/// Until when a request waits for whoever it waits for. A caller may be slow: the upstream's time begins with the last of what
+/// it was sent. For room is waited no longer, so that this only moves on.
+fn deadline(pool: &Pool, upload: &Upload) -> Instant {
+    let times = &pool.config.times;
+    let (awaited, since) = upload.awaits();
+    let for_room = times.connect_ms_max.min(times.first_byte_ms_max);
+    since + millis(if awaited == Awaited::Room { for_room } else { times.first_byte_ms_max })
 }
 
 /// What an error of a connection means.
@@ -259,66 +171,24 @@ fn why(error: &hyper::Error) -> Refused {
     Fault::Lost { nothing_sent: false }.into()
 }
 
-/// The head of an answer, and what follows it.
-fn heard(response: Response<Incoming>) -> (AnswerHead, Incoming) {
-    let (parts, body) = response.into_parts();
-    let mut fields = parts.headers;
-    let of_the_hop: Vec<_> = fields.keys().filter(|name| is_of_the_hop(name.as_str())).cloned().collect();
-    of_the_hop.iter().for_each(|name| drop(fields.remove(name)));
-    let extent = if body.is_end_stream() { Extent::Nothing } else { Extent::ToTheEnd };
-    let head = AnswerHead {
-        says_when: fields.contains_key(http::header::RETRY_AFTER),
-        status: parts.status,
-        lines: Lines::default(),
-        fields,
-        extent,
-        persistent: true,
-        protocol: None,
-        bytes: 0,
-    };
-    (head, body)
-}
-
-/// A head that was written for HTTP/1.1 as the request that hyper knows.
-fn request(head: &[u8], scheme: &str, body: Sending) -> Result<Request<Sending>, Fault> {
-    const UNFIT: Fault = Fault::BadAnswer("the request cannot be told in HTTP/2");
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut read = httparse::Request::new(&mut fields);
-    if !read.parse(head).is_ok_and(|status| status.is_complete()) {
-        return Err(UNFIT);
-    }
-    let host = read.headers.iter().find(|field| field.name == "host").map(|field| field.value);
-    let host = host.and_then(|host| std::str::from_utf8(host).ok()).ok_or(UNFIT)?;
-    let target = read.path.filter(|path| *path != "*").unwrap_or("/");
-    let uri = format!("{scheme}://{host}{target}");
-    let mut request = Request::builder().method(read.method.unwrap_or_default()).uri(uri);
-    for Header { name, value } in read.headers.iter() {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| UNFIT)?;
-        // `TE: trailers` is the only one of the connection's that HTTP/2 knows, and only we have written it.
-        if name == header::HOST || (is_of_the_hop(name.as_str()) && name != header::TE) {
-            continue;
-        }
-        request = request.header(name, HeaderValue::from_bytes(value).map_err(|_| UNFIT)?);
-    }
-    request.body(body).map_err(|_| UNFIT)
-}
-
 /// The body of an answer, passed on as it comes.
 struct Streaming {
     body: Incoming,
     idle_max: Duration,
     /// Set when the body first makes us wait.
     alarm: Option<Pin<Box<Sleep>>>,
+    _place: Arc<Place>,
     _in_flight: InFlight,
 }
 
 /// The body of an answer whose head was heard.
-pub(crate) fn content(body: Incoming, pool: &Pool, in_flight: InFlight) -> Content {
+pub(crate) fn content(following: Following, pool: &Pool, in_flight: InFlight) -> Content {
+    let Following { body, place } = following;
     if body.is_end_stream() {
         return Content::empty();
     }
     let idle_max = millis(pool.config.times.body_idle_ms_max);
-    Content::new(Streaming { body, idle_max, alarm: None, _in_flight: in_flight })
+    Content::new(Streaming { body, idle_max, alarm: None, _place: place, _in_flight: in_flight })
 }
 
 impl Body for Streaming {

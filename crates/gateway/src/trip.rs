@@ -12,17 +12,16 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use hyper::body::Incoming;
+use http::request::Parts;
 
 use crate::{
-    Protocol,
     answer_head::{AnswerHead, Asked},
     exchange::{Exchange, Outgoing},
     fault::Fault,
     gateway::{Gateway, dice},
     line::Line,
     pool::{Chosen, Pool},
-    streams,
+    streams::{self, Following},
     upstream::InFlight,
 };
 
@@ -36,14 +35,20 @@ pub(crate) struct Arrived {
 /// Where what follows the head comes from.
 pub(crate) enum Rest {
     Line(Exchange),
-    Stream(Incoming),
+    Stream(Following),
+}
+
+/// The head of a request, in what its upstream speaks.
+pub(crate) enum Told {
+    Http1(Bytes),
+    Http2(Box<Parts>),
 }
 
 /// A request, as it is sent to whoever takes it.
 pub(crate) struct Trip<'g> {
     pub(crate) gateway: &'g Gateway,
     pub(crate) pool: Arc<Pool>,
-    pub(crate) head: Bytes,
+    pub(crate) told: Told,
     pub(crate) asked: Asked,
     /// What stays together when requests are balanced by hash.
     pub(crate) key: u64,
@@ -150,15 +155,18 @@ impl Trip<'_> {
     async fn converse(&self, in_flight: InFlight, outgoing: &mut Option<Outgoing>) -> Result<Arrived, Fault> {
         let upstream = in_flight.0.clone();
         let arrived = |(head, exchange), in_flight| Arrived { head, rest: Rest::Line(exchange), in_flight };
-        if self.pool.config.protocol == Protocol::Http2 {
-            // Apart, so that requests in HTTP/1.1 do not carry its state.
-            let conversing = Box::pin(streams::converse(&self.pool, &upstream, &self.head, outgoing));
-            let (head, body) = conversing.await?;
-            return Ok(Arrived { head, rest: Rest::Stream(body), in_flight });
-        }
+        let head = match &self.told {
+            Told::Http1(head) => head,
+            Told::Http2(head) => {
+                // Apart, so that requests in HTTP/1.1 do not carry its state.
+                let conversing = Box::pin(streams::converse(&self.pool, &upstream, head, outgoing));
+                let (head, body) = conversing.await?;
+                return Ok(Arrived { head, rest: Rest::Stream(body), in_flight });
+            }
+        };
         if let Some(line) = Line::idle(upstream.number) {
             let had_body = outgoing.is_some();
-            match self.ask(line, outgoing.take()).await {
+            match self.ask(line, head, outgoing.take()).await {
                 // The upstream closed an idle connection just when it was to be used: that is no failure of it.
                 Err(Fault::Lost { nothing_sent }) if !had_body && (nothing_sent || self.idempotent) => {}
                 answered => return answered.map(|answered| arrived(answered, in_flight)),
@@ -172,15 +180,16 @@ impl Trip<'_> {
             &self.pool.config.times,
         ))
         .await?;
-        Ok(arrived(self.ask(line, outgoing.take()).await?, in_flight))
+        Ok(arrived(self.ask(line, head, outgoing.take()).await?, in_flight))
     }
 
     async fn ask(
         &self,
         line: Box<Line>,
+        head: &Bytes,
         outgoing: Option<Outgoing>,
     ) -> Result<(AnswerHead, Exchange), Fault> {
-        let mut exchange = Exchange::new(line, self.pool.clone(), &self.head, outgoing);
+        let mut exchange = Exchange::new(line, self.pool.clone(), head, outgoing);
         edge::others_first().await;
         let head = poll_fn(|cx| exchange.poll_answer(cx, self.asked)).await?;
         Ok((head, exchange))

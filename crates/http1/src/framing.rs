@@ -6,7 +6,7 @@
 
 use httparse::Header;
 
-use super::Fault;
+use super::{Fault, check_authority};
 
 /// The versions of HTTP that come in one request after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,10 @@ impl<'a> Framing<'a> {
             match name.len() {
                 4 if name.eq_ignore_ascii_case("host") => {
                     hosts += 1;
-                    check_host(value)?;
+                    // Whoever asks for what has no host names an empty one (RFC 9112, section 3.2).
+                    if !value.is_empty() {
+                        check_authority(value)?;
+                    }
                 }
                 6 if name.eq_ignore_ascii_case("expect") => {
                     framing.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
@@ -93,12 +96,6 @@ impl<'a> Framing<'a> {
         };
         Ok(framing)
     }
-}
-
-/// A host and a port, or nothing. Letters that could make a path or a list of it are refused.
-fn check_host(value: &[u8]) -> Result<(), Fault> {
-    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(byte);
-    value.iter().all(letter).then_some(()).ok_or(Fault::Malformed("the host is not the name of one"))
 }
 
 /// Whether the connection persists, after one more `Connection` field. Once closing, always closing.

@@ -5,6 +5,7 @@
 //! **Nothing ambiguous is accepted**, and whatever is refused ends its connection: where the next request begins can
 //! then no longer be known.
 
+mod authority;
 mod buffers;
 mod chunked;
 mod fault;
@@ -12,6 +13,7 @@ mod framing;
 mod head;
 mod target;
 
+pub use authority::check_authority;
 pub use buffers::{Inbox, keep_outbox, outbox};
 pub use chunked::Chunks;
 pub use fault::Fault;

@@ -1,6 +1,6 @@
 //! What a request line asks for (RFC 9112, section 3.2), and which forms of it are taken.
 
-use super::Fault;
+use super::{Fault, check_authority};
 
 /// A request target, by its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,14 +34,15 @@ impl<'a> Target<'a> {
         if target == "*" && method == "OPTIONS" {
             return Ok(Self::Asterisk);
         }
-        let scheme = |scheme: &str| {
-            let begin = target.as_bytes().get(..scheme.len());
-            begin.is_some_and(|begin| begin.eq_ignore_ascii_case(scheme.as_bytes()))
+        let of_scheme = |scheme: &str| {
+            let (begin, rest) = target.as_bytes().split_at_checked(scheme.len())?;
+            begin.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
         };
-        if scheme("http://") || scheme("https://") {
-            return Ok(Self::Absolute);
-        }
-        Err(Fault::Malformed("the request's target is neither a path nor a URI"))
+        let rest = of_scheme("http://").or_else(|| of_scheme("https://"));
+        let rest = rest.ok_or(Fault::Malformed("the request's target is neither a path nor a URI"))?;
+        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+        check_authority(&rest[..end])?;
+        Ok(Self::Absolute)
     }
 }
 
@@ -66,6 +67,10 @@ mod tests {
         check("GET", "http://edge/a", Some(Target::Absolute));
         check("GET", "HTTPS://edge", Some(Target::Absolute));
         check("GET", "ftp://edge/a", None);
+        check("GET", "http://edge?a", Some(Target::Absolute));
+        for authority in ["", "ada@edge", "edge:x", "edge:1,other.example", "edge;other", "edge%20"] {
+            check("GET", &format!("http://{authority}/a"), None);
+        }
     }
 
     #[test]

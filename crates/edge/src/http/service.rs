@@ -12,7 +12,7 @@ use bytes::Bytes;
 use front::{Admitted, Asker, Seen};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
-use http1::Fault;
+use http1::{Fault, check_authority};
 use hyper::body::Incoming;
 use problem::Problem;
 
@@ -61,9 +61,11 @@ impl EdgeService {
             let problem = Fault::Malformed("the request's target has letters that no URI has").into();
             return self.unheard(StatusCode::BAD_REQUEST, &problem);
         }
+        let host = match host(request) {
+            Ok(host) => host,
+            Err(fault) => return self.unheard(StatusCode::BAD_REQUEST, &fault.into()),
+        };
         let fields = Fields::from(request.headers());
-        let host = uri.authority().map(|authority| authority.as_str().as_bytes());
-        let host = host.or_else(|| fields.get(&header::HOST));
         let (method, path) = (request.method().as_str(), uri.path());
         let seen = Seen {
             method,
@@ -119,6 +121,20 @@ impl EdgeService {
         let future = self.port.onward.answer(Request::from_parts(request, body), admitted);
         Answering::Routed { future, busy: Some(busy), answered, port: self.port.clone(), asker }
     }
+}
+
+/// The host that a request is for, which it may name in two places (RFC 9113, section 8.3.1).
+fn host(request: &Request<Incoming>) -> Result<Option<&[u8]>, Fault> {
+    let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    let mut hosts = request.headers().get_all(header::HOST).iter().map(HeaderValue::as_bytes);
+    let host = hosts.next();
+    let differs = host.zip(authority).is_some_and(|(host, authority)| !host.eq_ignore_ascii_case(authority));
+    if differs || hosts.next().is_some() {
+        return Err(Fault::Malformed("a request names its host, and once"));
+    }
+    let named = authority.or(host);
+    named.map_or(Ok(()), check_authority)?;
+    Ok(named)
 }
 
 /// Has it no letters but those that are printed in ASCII, as over HTTP/1?

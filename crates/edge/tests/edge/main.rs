@@ -6,6 +6,7 @@ mod floods;
 mod forwarding;
 mod front;
 mod headers;
+mod hosts;
 mod http;
 mod limits;
 mod lives;

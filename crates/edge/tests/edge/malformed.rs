@@ -54,6 +54,8 @@ fn an_encoding_that_does_not_end_in_chunks_is_refused() {
 fn a_request_names_its_host_once() {
     check("GET /hello HTTP/1.1\r\n\r\n", 400, "edge/malformed-request");
     check("GET /hello HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400, "edge/malformed-request");
+    check("GET /hello HTTP/1.1\r\nhost: a:1;b.example\r\n\r\n", 400, "edge/malformed-request");
+    check("GET http://a:1,b.example/hello HTTP/1.1\r\nhost: a\r\n\r\n", 400, "edge/malformed-request");
     assert_eq!(start().say(b"GET /hello HTTP/1.0\r\n\r\n")[0].body, "hello");
 }
 

@@ -35,7 +35,7 @@ fn post(path: &str) -> Vec<u8> {
 }
 
 /// The next frame's kind, flags (of room, its stream) and payload; nothing at the end of the connection.
-fn next(stream: &mut TcpStream) -> Option<(u8, u8, Vec<u8>)> {
+pub(crate) fn next(stream: &mut TcpStream) -> Option<(u8, u8, Vec<u8>)> {
     let mut head = [0; 9];
     stream.read_exact(&mut head).ok()?;
     let [high, middle, low, kind, flags, .., stream_id] = head;

@@ -130,7 +130,7 @@ fn a_host_is_named_once_and_is_a_host() {
     malformed("GET /a HTTP/1.1\r\n\r\n");
     malformed("GET /a HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n");
     malformed("GET /a HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n");
-    for host in ["a, b", "a b", "a/b", "user@a", "a?b", "a#b", "http://a"] {
+    for host in ["a, b", "a b", "a/b", "user@a", "a?b", "a#b", "http://a", "a:1;b", "a:1,b", "a:b:c", "["] {
         malformed(format!("GET /a HTTP/1.1\r\nHost: {host}\r\n\r\n"));
     }
     for host in ["", "a", "a:80", "[::1]:80", "xn--nxasmq6b.example"] {

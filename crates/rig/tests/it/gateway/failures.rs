@@ -315,3 +315,28 @@ async fn what_comes_behind_an_answer_is_nobodys_answer() {
     let gateway = Gateway::start(&settings(&[&server], "")).expect("it starts");
     assert_eq!(bodies(&gateway.client(), 50).await["mine"], 50);
 }
+
+#[tokio::test]
+async fn nobody_leaves_http_for_anything_but_websocket() {
+    let server = Upstream::start(|asked, stream| {
+        if asked.path() == "/health" || !asked.head.contains("upgrade: ") {
+            return answer(stream, "", &asked.head);
+        }
+        stream
+            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n")
+            .is_ok()
+    });
+    let gateway = Gateway::start(&settings(&[&server], "")).expect("it starts");
+    let asks = |protocols: &str| {
+        let client = gateway.client().with_field("connection", "upgrade, http2-settings");
+        client.with_field("http2-settings", "AAMAAABkAAQAAP__").with_field("upgrade", protocols)
+    };
+    for protocols in ["h2c", "websocket, h2c", ",h2c", "\"h2c\"", "TLS/1.0"] {
+        let answered = asks(protocols).get("/").await.expect("an answer");
+        let head = String::from_utf8_lossy(&answered.bytes).into_owned();
+        assert_eq!(answered.status, 200, "{protocols}");
+        assert!(!head.contains("upgrade") && !head.contains("http2-settings"), "{protocols} in {head}");
+    }
+    let refused = asks("websocket").get("/").await.expect("an answer");
+    assert_eq!((refused.status, refused.problem().as_str()), (502, "gateway/bad-answer"));
+}
