@@ -6,18 +6,15 @@ use bytes::Bytes;
 use edge::Content;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
+use httpcache::{
+    CacheControl, Condition, Crowd, Joined, Kept, Lead, Plan, Varies, filling, has_it_already,
+    is_kept_for_nobody, keeping, tags, vary, whole_bytes,
+};
 
 use crate::{
-    CacheControl,
     config::millis,
     fields::{BELIEVED, Telling, target},
-    filling::{Plan, filling},
     gateway::{Gateway, Way, gathered},
-    has_it_already,
-    keeping::{is_kept_for_nobody, keeping, tags, vary},
-    kept::{Condition, Kept, Varies},
-    range::whole_bytes,
-    response_cache::{Crowd, Joined, Lead},
 };
 
 /// How often somebody waits for another's answer before they ask for themselves.

@@ -18,22 +18,21 @@ use bytes::Bytes;
 use clock::{Clock, Stopwatch};
 use edge::{Content, Forward, FromUpstream, Lines, Passed, Passing, Tunnel, refused};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use httpcache::{Coding, ResponseCache, coded};
 use overload::{Deadline, Seat};
 use problem::Code;
 use tokio::sync::watch;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    Asked, Balance, CacheConfig, Coding, HashBy, Protocol, RouteConfig, TableConfig, TableError,
+    Asked, Balance, CacheConfig, HashBy, Protocol, RouteConfig, TableConfig, TableError,
     answer_body::content,
     cached::{self, may_be_cached},
-    coded_body::coded,
     config,
     exchange::Outgoing,
     fault::Fault,
     fields::{Bearings, Telling, as_routed, asks_for_upgrade, is_ambiguous, request_head, takes_trailers},
     pool::Pool,
-    response_cache::ResponseCache,
     standing::RoutesStanding,
     streams,
     table::{Route, Table},

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
 
+use httpcache::CacheState;
 use serde::Serialize;
 
 use crate::{
-    Balance, CacheState, Gateway,
+    Balance, Gateway,
     gateway::millis,
     pool::{Member, Pool},
     table::Route,

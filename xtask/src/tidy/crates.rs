@@ -30,6 +30,7 @@ const ORDER: &[&str] = &[
     "front",
     "http1",
     "edge",
+    "httpcache",
     "gateway",
     "pages",
     "identity",

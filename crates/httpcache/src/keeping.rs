@@ -16,7 +16,7 @@ const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 const TAGS_MAX: usize = 128;
 const TAG_LENGTH_MAX: usize = 256;
 
-/// For how long an answer is kept, and as what. No time is longer than [`SECONDS_MAX`].
+/// For how long an answer is kept, and as what. No time is longer than 2^31 seconds (RFC 9111, section 1.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keeping {
     /// How old it was when it came.

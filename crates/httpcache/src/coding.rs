@@ -18,6 +18,7 @@ const BYTES_MIN: u64 = 1024;
 impl Coding {
     const ALL: [Self; 3] = [Self::Brotli, Self::Zstd, Self::Gzip];
 
+    /// As it stands in a field (RFC 9110, section 8.4.1).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -27,7 +28,9 @@ impl Coding {
         }
     }
 
-    pub(crate) const fn value(self) -> HeaderValue {
+    /// The same as a value.
+    #[must_use]
+    pub const fn value(self) -> HeaderValue {
         HeaderValue::from_static(self.name())
     }
 

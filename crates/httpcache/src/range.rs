@@ -57,7 +57,7 @@ fn position(digits: &str) -> Option<usize> {
 }
 
 /// How many bytes an answer has of which this is a part, if that is said.
-pub(crate) fn whole_bytes(part: &HeaderMap) -> Option<usize> {
+pub fn whole_bytes(part: &HeaderMap) -> Option<usize> {
     let range = part.get(header::CONTENT_RANGE)?.to_str().ok()?;
     position(range.trim().strip_prefix("bytes ")?.rsplit_once('/')?.1)
 }

@@ -17,20 +17,20 @@ const WHOLE_DIGESTS: [&str; 2] = ["content-digest", "content-md5"];
 
 /// An answer that is kept.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub struct Kept {
     /// What it varies on, as it was in the request it was made for.
-    pub(crate) varies: Varies,
-    pub(crate) status: StatusCode,
-    pub(crate) fields: HeaderMap,
-    pub(crate) body: Bytes,
-    pub(crate) keeping: Keeping,
-    pub(crate) tags: Vec<Box<str>>,
-    pub(crate) made_ms: u64,
+    pub varies: Varies,
+    pub status: StatusCode,
+    pub fields: HeaderMap,
+    pub body: Bytes,
+    pub keeping: Keeping,
+    pub tags: Vec<Box<str>>,
+    pub made_ms: u64,
 }
 
 /// In what condition an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Condition {
+pub enum Condition {
     Fresh,
     /// It may be given while it is asked for anew.
     Stale,
@@ -40,7 +40,7 @@ pub(crate) enum Condition {
 
 /// What of a request an answer varied on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Varies {
+pub struct Varies {
     fields: Vec<(HeaderName, Vec<u8>)>,
     /// The answer is coded as we would have coded it for such a request, or not at all: whoever wishes for the same
     /// coding in other words can read it too.
@@ -49,7 +49,7 @@ pub(crate) struct Varies {
 
 impl Varies {
     /// Of the request that an answer was made for.
-    pub(crate) fn of(names: &[HeaderName], request: &HeaderMap, answer: &HeaderMap) -> Self {
+    pub fn of(names: &[HeaderName], request: &HeaderMap, answer: &HeaderMap) -> Self {
         let coded = answer.get(header::CONTENT_ENCODING);
         let ours = Coding::of(request).map(|coding| coding.name().as_bytes());
         let by_coding = coded.is_none() || coded.map(HeaderValue::as_bytes) == ours;
@@ -74,7 +74,7 @@ fn value_of(request: &HeaderMap, name: &HeaderName, by_coding: bool) -> Vec<u8> 
 
 impl Kept {
     /// About what it takes of memory.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let fields = self.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + TEXT_BYTES);
         let varies =
             self.varies.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + TEXT_BYTES);
@@ -90,6 +90,7 @@ impl Kept {
         self.keeping.age + Duration::from_millis(now_ms.saturating_sub(self.made_ms))
     }
 
+    /// How good it still is; nothing if it is too old for anybody.
     pub(crate) fn condition(&self, now_ms: u64) -> Option<Condition> {
         let Keeping { fresh, stale_while_revalidate, stale_if_error, .. } = self.keeping;
         let late = self.age(now_ms).checked_sub(fresh);
@@ -102,12 +103,12 @@ impl Kept {
     }
 
     /// Was it made at this moment, or later?
-    pub(crate) fn is_made_since(&self, moment_ms: u64) -> bool {
+    pub fn is_made_since(&self, moment_ms: u64) -> bool {
         self.made_ms >= moment_ms
     }
 
     /// As it is given to somebody who asks now.
-    pub(crate) fn answer(&self, method: &Method, request: &HeaderMap, now_ms: u64) -> Response<Content> {
+    pub fn answer(&self, method: &Method, request: &HeaderMap, now_ms: u64) -> Response<Content> {
         let mut response = Response::new(Content::empty());
         *response.headers_mut() = self.fields.clone();
         let fields = response.headers_mut();
@@ -153,7 +154,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SECONDS_MAX;
+    use crate::cache_control::SECONDS_MAX;
     use http_body_util::BodyExt;
 
     fn kept(fields: &[(HeaderName, &'static str)]) -> Kept {

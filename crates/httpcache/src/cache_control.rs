@@ -4,7 +4,7 @@
 use http::{HeaderMap, header};
 
 /// The longest time that is told apart from for ever, in seconds (RFC 9111, section 1.2.2).
-pub const SECONDS_MAX: u64 = 1 << 31;
+pub(crate) const SECONDS_MAX: u64 = 1 << 31;
 
 /// What the directives say, as far as it matters here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -63,13 +63,15 @@ pub struct CacheState {
 /// Those who wait for one another: who wants what is at one address, with a name of their own or without. What is
 /// answered to somebody whom the upstream knows may be for nobody else, and says nothing of what it answers to strangers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Crowd {
-    pub(crate) key: Arc<str>,
+pub struct Crowd {
+    pub key: Arc<str>,
     is_known: bool,
 }
 
 impl Crowd {
-    pub(crate) fn of(key: &str, request: &HeaderMap) -> Self {
+    /// Those who ask this key as this request does: with a name, or without.
+    #[must_use]
+    pub fn of(key: &str, request: &HeaderMap) -> Self {
         let is_known = [header::AUTHORIZATION, header::COOKIE].iter().any(|name| request.contains_key(name));
         Self { key: key.into(), is_known }
     }
@@ -78,7 +80,7 @@ impl Crowd {
 type Variants = Arc<Vec<Arc<Kept>>>;
 
 /// The cache of a gateway.
-pub(crate) struct ResponseCache {
+pub struct ResponseCache {
     kept: Moka<Arc<str>, Variants>,
     passing: Moka<Crowd, ()>,
     flights: Mutex<HashMap<Crowd, watch::Receiver<()>>>,
@@ -88,7 +90,7 @@ pub(crate) struct ResponseCache {
     misses: AtomicU64,
     stale: AtomicU64,
     joined: AtomicU64,
-    pub(crate) answer_bytes_max: usize,
+    pub answer_bytes_max: usize,
     /// Bytes that may be read ahead of callers, of all answers together: as many as are kept.
     ahead: Arc<Semaphore>,
 }
@@ -100,7 +102,7 @@ impl fmt::Debug for ResponseCache {
 }
 
 /// Whoever asks for all. When it is dropped, those who wait look again.
-pub(crate) struct Lead {
+pub struct Lead {
     cache: Arc<ResponseCache>,
     crowd: Crowd,
     drops: u64,
@@ -109,7 +111,7 @@ pub(crate) struct Lead {
 
 impl Lead {
     /// Does nobody wait for it?
-    pub(crate) fn is_alone(&self) -> bool {
+    pub fn is_alone(&self) -> bool {
         // One is there for those who come.
         self.done.receiver_count() <= 1
     }
@@ -122,13 +124,15 @@ impl Drop for Lead {
 }
 
 /// Whether to ask or to wait.
-pub(crate) enum Joined {
+pub enum Joined {
     Lead(Lead),
     Wait(watch::Receiver<()>),
 }
 
 impl ResponseCache {
-    pub(crate) fn new(config: &CacheConfig) -> Arc<Self> {
+    /// A cache with nothing in it.
+    #[must_use]
+    pub fn new(config: &CacheConfig) -> Arc<Self> {
         let kept = Moka::builder()
             .max_capacity(config.bytes_max.get())
             .weigher(|key: &Arc<str>, variants: &Variants| {
@@ -154,14 +158,15 @@ impl ResponseCache {
     }
 
     /// What there is for this request, and how it may be given.
-    pub(crate) fn look(&self, key: &str, request: &HeaderMap, now_ms: u64) -> Option<(Arc<Kept>, Condition)> {
+    pub fn look(&self, key: &str, request: &HeaderMap, now_ms: u64) -> Option<(Arc<Kept>, Condition)> {
         let variants = self.kept.get(key)?;
         // The last that came goes before others that are for the same request (RFC 9111, section 4.1).
         let kept = variants.iter().rev().find(|kept| kept.is_for(request))?;
         Some((kept.clone(), kept.condition(now_ms)?))
     }
 
-    pub(crate) fn count(&self, condition: Option<Condition>) {
+    /// Counts an answer that was given from here, in what condition it was, or that none was there.
+    pub fn count(&self, condition: Option<Condition>) {
         let counter = match condition {
             Some(Condition::Fresh) => &self.hits,
             Some(Condition::Stale | Condition::StaleOnError) => &self.stale,
@@ -171,27 +176,27 @@ impl ResponseCache {
     }
 
     /// Somebody waits for another's answer.
-    pub(crate) fn count_joined(&self) {
+    pub fn count_joined(&self) {
         self.joined.fetch_add(1, Relaxed);
     }
 
     /// Is the last answer to this crowd known to be one that may not be kept?
-    pub(crate) fn passes(&self, crowd: &Crowd) -> bool {
+    pub fn passes(&self, crowd: &Crowd) -> bool {
         self.passing.contains_key(crowd)
     }
 
     /// Room for so much of an answer until its caller takes it; none if slow callers have it all.
-    pub(crate) fn room_ahead(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    pub fn room_ahead(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         self.ahead.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
     }
 
     /// Answers to this crowd may not be kept, until one of them is.
-    pub(crate) fn pass(&self, lead: &Lead) {
+    pub fn pass(&self, lead: &Lead) {
         self.passing.insert(lead.crowd.clone(), ());
     }
 
     /// Asks for all who want this, or waits for whoever does.
-    pub(crate) fn join(self: &Arc<Self>, crowd: &Crowd) -> Joined {
+    pub fn join(self: &Arc<Self>, crowd: &Crowd) -> Joined {
         let mut flights = self.flights();
         if let Some(waiting) = flights.get(crowd) {
             return Joined::Wait(waiting.clone());
@@ -203,7 +208,7 @@ impl ResponseCache {
     }
 
     /// Keeps an answer, unless something was dropped since it was asked for.
-    pub(crate) fn keep(&self, lead: &Lead, kept: Kept) {
+    pub fn keep(&self, lead: &Lead, kept: Kept) {
         let key = &lead.crowd.key;
         self.passing.invalidate(&lead.crowd);
         // Somebody of the other crowd may keep something here at the same time.
@@ -223,7 +228,7 @@ impl ResponseCache {
     }
 
     /// Drops what is kept for this address, and what is being asked for there.
-    pub(crate) fn drop_at(&self, key: &str) {
+    pub fn drop_at(&self, key: &str) {
         let crowds = [true, false].map(|is_known| Crowd { key: key.into(), is_known });
         if crowds.iter().any(|crowd| self.flights().contains_key(crowd)) {
             self.drops.fetch_add(1, Relaxed);
@@ -232,7 +237,7 @@ impl ResponseCache {
     }
 
     /// Drops every answer with one of these tags.
-    pub(crate) fn drop_tags(&self, tags: Vec<String>) {
+    pub fn drop_tags(&self, tags: Vec<String>) {
         self.drops.fetch_add(1, Relaxed);
         let has = move |_: &Arc<str>, variants: &Variants| {
             variants.iter().flat_map(|kept| &kept.tags).any(|tag| tags.iter().any(|gone| **gone == **tag))
@@ -241,12 +246,15 @@ impl ResponseCache {
         drop(self.kept.invalidate_entries_if(has));
     }
 
-    pub(crate) fn drop_all(&self) {
+    /// Forgets everything, and what is being asked for.
+    pub fn drop_all(&self) {
         self.drops.fetch_add(1, Relaxed);
         self.kept.invalidate_all();
     }
 
-    pub(crate) fn state(&self) -> CacheState {
+    /// How full it is, and what it was good for.
+    #[must_use]
+    pub fn state(&self) -> CacheState {
         self.kept.run_pending_tasks();
         CacheState {
             hits: self.hits.load(Relaxed),

@@ -21,11 +21,11 @@ use crate::{
 };
 
 /// What becomes of the answer when it has come whole.
-pub(crate) struct Plan {
-    pub(crate) cache: Arc<ResponseCache>,
-    pub(crate) lead: Lead,
+pub struct Plan {
+    pub cache: Arc<ResponseCache>,
+    pub lead: Lead,
     /// Without its body yet.
-    pub(crate) kept: Kept,
+    pub kept: Kept,
 }
 
 /// Of what is read ahead, shared by all who have the same piece.
@@ -63,7 +63,7 @@ struct First {
 }
 
 /// The same answer, and kept when it has come whole, whether its caller reads it or not.
-pub(crate) fn filling(body: Content, plan: Plan) -> Content {
+pub fn filling(body: Content, plan: Plan) -> Content {
     let (caller, pieces) = unbounded_channel();
     let left = body.size_hint();
     let mut filling = Filling { body, plan: Some(plan), came: Vec::new(), bytes: 0, caller };

@@ -39,7 +39,7 @@ struct Coded {
 }
 
 /// Compresses an answer, if the caller takes that and it is worth it.
-pub(crate) fn coded(mut response: Response<Content>, coding: Option<Coding>) -> Response<Content> {
+pub fn coded(mut response: Response<Content>, coding: Option<Coding>) -> Response<Content> {
     let bytes = response.body().size_hint().exact();
     if !is_worth_coding(response.status(), response.headers(), bytes) {
         return response;
