@@ -137,7 +137,7 @@ async fn nodes_give_out_together_what_one_could_and_go_on_alone_without_redis() 
     let url = redis.url();
     let settings = |share: &str| {
         let limit = limit_of(21).replace("by =", &format!("share = \"{share}\"\nby ="));
-        format!("{limit}[limits]\nnodes = 3\n[redis]\nurls = [\"{url}\"]\n")
+        format!("{limit}[limits]\nnodes = 3\n[redis]\nurls = [\"{url}\"]\ntimeout-ms = 10000\n")
     };
     let start_all = |share: &str| -> Vec<Server> {
         folders.iter().map(|folder| start(folder, &settings(share))).collect()

@@ -166,7 +166,7 @@ async fn a_person_has_one_place_however_often_they_come() {
 async fn two_nodes_keep_one_queue_and_go_on_alone_without_redis() {
     let mut redis = peers::Redis::start().expect("Redis starts");
     let (keys, folders) = (Folder::new(), [Folder::new(), Folder::new()]);
-    let more = format!("[redis]\nurls = [\"{}\"]\n", redis.url());
+    let more = format!("[redis]\nurls = [\"{}\"]\ntimeout-ms = 10000\n", redis.url());
     let options = ServerOptions {
         settings: settings("capacity = 5", &more),
         keys: Some(keys.data()),

@@ -32,7 +32,7 @@ async fn an_attack_is_not_passed_on_and_operators_see_and_block() {
 async fn gateways_with_one_redis_count_and_block_together() {
     let (server, redis) = (Upstream::named("town"), Redis::start().expect("it starts"));
     let text = format!(
-        "{BEHIND}[redis]\nurls = [{:?}]\n[[limits.rules]]\nname = \"all\"\nadapts = false\nby = [\"address\"]\nshare = \"fleet\"\n\
+        "{BEHIND}[redis]\nurls = [{:?}]\ntimeout-ms = 10000\n[[limits.rules]]\nname = \"all\"\nadapts = false\nby = [\"address\"]\nshare = \"fleet\"\n\
          quota = {{ algorithm = \"fixed-window\", limit = 100, window-ms = 36000000 }}\n{}",
         redis.url(),
         settings(&[&server], "")
