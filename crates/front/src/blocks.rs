@@ -119,6 +119,12 @@ impl Blocks {
         standing.tries.any(address, |block| now < block.until)
     }
 
+    /// Is nobody let in from there for as long anyway?
+    pub(crate) fn covers(&self, block: &Block) -> bool {
+        let standing = self.standing.read().unwrap_or_else(PoisonError::into_inner);
+        standing.tries.any_around(block.network.trunc(), |over| block.until <= over.until)
+    }
+
     /// At most so many of them.
     pub(crate) fn list(&self, most: usize) -> Vec<Block> {
         let standing = self.standing.read().unwrap_or_else(PoisonError::into_inner);
@@ -160,6 +166,16 @@ mod tests {
         assert!(blocks.has(seven) && !blocks.has(eight));
         blocks.sweep();
         assert_eq!(blocks.len(), 1);
+    }
+
+    #[test]
+    fn who_is_blocked_for_longer_by_a_wider_network_is_covered() {
+        let clock = Clock::manual(Timestamp::from_millis(1_000_000), 1);
+        let blocks = Blocks::new(clock.clone());
+        blocks.add(block("192.0.2.0/24", after(&clock, 600))).expect("there is room");
+        assert!(blocks.covers(&block("192.0.2.7/32", after(&clock, 600))));
+        assert!(!blocks.covers(&block("192.0.2.7/32", after(&clock, 601))), "it lasts longer");
+        assert!(!blocks.covers(&block("192.0.0.0/16", after(&clock, 60))), "it is wider");
     }
 
     #[test]

@@ -15,14 +15,14 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use clock::Clock;
 use http::{
     HeaderValue, StatusCode,
-    header::{ACCEPT, COOKIE, RETRY_AFTER, SET_COOKIE, USER_AGENT},
+    header::{ACCEPT, RETRY_AFTER, SET_COOKIE, USER_AGENT},
 };
 use limiter::{Algorithm, Limiter, QuotaConfig, Verdict};
 use problem::Problem;
 use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest, Sha256};
 
-use crate::{Answer, AttackMode, FloodsConfig, Seen, household, rule::Route};
+use crate::{Answer, AttackMode, FloodsConfig, Seen, cookies::values, household, rule::Route};
 
 /// Where the front answers itself.
 const OWN: &str = "/.holdfast/";
@@ -156,15 +156,17 @@ impl Challenges {
             return None;
         }
         let whom = Whom { client, browser: seen.fields.get(&USER_AGENT).unwrap_or_default() };
-        let held = cookie(seen, pass_name(seen.secure)).and_then(|text| self.open(Kind::Pass, whom, text));
         let at = self.clock.now().millis();
-        match held {
-            Some((from, until)) if (from..until).contains(&at) => return None,
-            // Whoever waits already goes on waiting, and does not begin again.
-            Some((from, until)) if at < from && at < until => {
-                return Some(self.ask(config, seen, whom, (from - at).div_ceil(1000), None));
-            }
-            Some(_) | None => {}
+        let passes = || {
+            let values = values(seen.fields, pass_name(seen.secure));
+            values.filter_map(|pass| self.open(Kind::Pass, whom, pass)).filter(|(_, until)| at < *until)
+        };
+        if passes().any(|(from, _)| from <= at) {
+            return None;
+        }
+        // Whoever waits already goes on waiting, and does not begin again.
+        if let Some((from, _)) = passes().next() {
+            return Some(self.ask(config, seen, whom, (from - at).div_ceil(1000), None));
         }
         let decision = patient.decide(&client.map(household), 1, now);
         let may_wait = decision.verdict == Verdict::Pass;
@@ -220,8 +222,8 @@ impl Challenges {
             .fields
             .get(&ACCEPT)
             .is_some_and(|accept| accept.windows(9).any(|part| part.eq_ignore_ascii_case(b"text/html")));
-        let answer = if seen.method == "GET" && reads_pages {
-            page::page(&puzzle)
+        let answer = if reads_pages {
+            page::page(&puzzle, seen.method == "GET")
         } else {
             let detail = "the service is under attack: send a valid token, or find a number so that the SHA-256 of seed, a \
                 colon and the number in decimal begins with so many zero bits, GET \
@@ -264,7 +266,7 @@ impl Challenges {
     }
 
     /// From when and until when a value holds, if it is one of ours, of this kind, and theirs.
-    fn open(&self, kind: Kind, whom: Whom<'_>, text: &str) -> Option<(u64, u64)> {
+    fn open(&self, kind: Kind, whom: Whom<'_>, text: impl AsRef<[u8]>) -> Option<(u64, u64)> {
         let mut bytes = [0; BODY_BYTES + TAG_BYTES];
         let read = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
         let (body, tag) = bytes.split_at(BODY_BYTES);
@@ -308,12 +310,6 @@ fn zero_bits(seed: &str, nonce: &str) -> u32 {
 
 const fn pass_name(secure: bool) -> &'static str {
     if secure { SECURE_PASS } else { PASS }
-}
-
-fn cookie<'a>(seen: &Seen<'a>, name: &str) -> Option<&'a str> {
-    let text = std::str::from_utf8(seen.fields.get(&COOKIE)?).ok()?;
-    let mut pairs = text.split(';').filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 fn set_cookie(pass: &str, config: &AttackConfig, secure: bool) -> HeaderValue {

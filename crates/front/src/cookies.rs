@@ -1,7 +1,20 @@
-//! The rules for every cookie that leaves (RFC 6265bis): never unencrypted where we are encrypted, not for scripts, not for
-//! other sites.
+//! Cookies that come, and the rules for every one that leaves (RFC 6265bis): never unencrypted where we are encrypted, not for
+//! scripts, not for other sites.
 
-use http::HeaderValue;
+use http::{HeaderValue, header::COOKIE};
+
+use crate::Fields;
+
+/// Cookie fields of one request that are looked at, the last first: over HTTP/2 each cookie may have one (RFC 9113, section
+/// 8.2.3).
+const FIELDS_MAX: usize = 32;
+
+/// The values of all cookies of this name. There may be several, and others beside them that are no text.
+pub(crate) fn values<'a>(fields: Fields<'a>, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let cookies = fields.last::<FIELDS_MAX>(&COOKIE).into_iter();
+    let pairs = cookies.flat_map(|cookies| cookies.split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
 
 /// The cookie as it may leave; nothing if it is so already, or is no text. `script_cookies` may be read by scripts.
 pub(crate) fn strict(cookie: &HeaderValue, secure: bool, script_cookies: &[String]) -> Option<HeaderValue> {

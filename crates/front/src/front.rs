@@ -13,7 +13,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -44,6 +44,7 @@ use crate::{
     rooms::Arrival,
     shared_blocks::SharedBlocks,
     signers::{Remembered, Signers, Whose},
+    turned_away::TurnedAwayCount,
 };
 
 /// How a proxy was spoken to.
@@ -168,8 +169,7 @@ struct Inner {
 struct Siege {
     /// Is it?
     lasts: AtomicBool,
-    /// Requests that were turned away, ever.
-    turned_away: AtomicU64,
+    turned_away: TurnedAwayCount,
     watch: Mutex<Watch>,
 }
 
@@ -178,9 +178,8 @@ struct Watch {
     alarm: Alarm,
     /// What an operator said; the settings count if nobody did.
     by_hand: Option<AttackMode>,
-    /// The counts when it was last looked.
+    /// How many had come when it was last looked.
     came: u64,
-    turned_away: u64,
 }
 
 /// What is replaced when the settings are.
@@ -254,7 +253,7 @@ impl Front {
             challenges,
             siege: Siege {
                 lasts: AtomicBool::new(false),
-                turned_away: AtomicU64::new(0),
+                turned_away: TurnedAwayCount::default(),
                 watch: Mutex::default(),
             },
             instruments,
@@ -322,10 +321,11 @@ impl Front {
         let mut watch = siege.watch.lock().unwrap_or_else(PoisonError::into_inner);
         let raised = match came {
             Some(came) => {
-                let turned_away = siege.turned_away.load(Relaxed);
-                let (new, turned) = (came.saturating_sub(watch.came), turned_away - watch.turned_away);
-                (watch.came, watch.turned_away) = (came, turned_away);
-                watch.alarm.second(new, turned)
+                let turned_away = siege.turned_away.second();
+                // What is not counted as turned away did not come either.
+                let new = came.saturating_sub(watch.came).saturating_sub(turned_away.repeated);
+                watch.came = came;
+                watch.alarm.second(new, turned_away.counted)
             }
             None => watch.alarm.is_raised(),
         };
@@ -462,9 +462,7 @@ impl Front {
             Standing::Unlisted => {}
         }
         let now = u64::try_from(self.0.since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let turned_away = || {
-            self.0.siege.turned_away.fetch_add(1, Relaxed);
-        };
+        let turned_away = || self.0.siege.turned_away.note(client);
         let mut admitted =
             table.limits.look(seen, client, &whose, preflight, now).inspect_err(|_| turned_away())?;
         // Browsers add nothing to a preflight that could prove anything.

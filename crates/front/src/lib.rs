@@ -29,6 +29,7 @@ mod rule;
 mod shared_blocks;
 mod signers;
 mod told;
+mod turned_away;
 
 pub use alarm::AttackMode;
 pub use answer::Answer;

@@ -83,14 +83,19 @@ impl<T> Tries<T> {
 
     /// Is there a network around this address whose value is such?
     pub(crate) fn any(&self, address: IpAddr, wanted: impl Fn(&T) -> bool) -> bool {
-        match address.to_canonical() {
-            IpAddr::V4(address) if !self.v4.is_empty() => {
-                self.v4.cover(&address.into()).any(|(_, value)| wanted(value))
+        self.any_around(address.to_canonical().into(), wanted)
+    }
+
+    /// Is there one around all of this network?
+    pub(crate) fn any_around(&self, network: IpNet, wanted: impl Fn(&T) -> bool) -> bool {
+        match network {
+            IpNet::V4(network) if !self.v4.is_empty() => {
+                self.v4.cover(&network).any(|(_, value)| wanted(value))
             }
-            IpAddr::V6(address) if !self.v6.is_empty() => {
-                self.v6.cover(&address.into()).any(|(_, value)| wanted(value))
+            IpNet::V6(network) if !self.v6.is_empty() => {
+                self.v6.cover(&network).any(|(_, value)| wanted(value))
             }
-            IpAddr::V4(_) | IpAddr::V6(_) => false,
+            IpNet::V4(_) | IpNet::V6(_) => false,
         }
     }
 

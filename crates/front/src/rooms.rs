@@ -22,11 +22,9 @@ use waiting::{Bearer, Keys, Reason, Room, RoomState, Standing, Step, Terms, Toke
 pub use config::{RoomConfig, RoomsConfig, RoomsError};
 use instruments::{Instruments, RoomInstruments};
 
-use crate::{Admitted, Answer, Fields, Seen, front::seconds, household, signers::Whose};
+use crate::{Admitted, Answer, Fields, Seen, cookies::values, front::seconds, household, signers::Whose};
 
 const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
-/// Fields of cookies that are looked at: HTTP/2 may send each apart.
-const COOKIES_MAX: usize = 32;
 /// How long a browser keeps a place.
 const KEPT_SECONDS: u32 = 24 * 60 * 60;
 /// When to ask again about a room that is closed.
@@ -309,13 +307,9 @@ impl Kept {
             .is_some_and(|accept| memchr::memmem::find(accept, b"text/html").is_some());
         let manner = |cookie| Manner { html, cookie, secure: seen.secure };
         let name = self.cookie(seen.secure);
-        let cookies = fields.last::<COOKIES_MAX>(&header::COOKIE);
-        for cookie in cookies.iter().flat_map(|value| value.split(|byte| *byte == b';')) {
-            let cookie = cookie.trim_ascii();
-            let value = cookie.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
-            if let Some(token) = value.and_then(|value| self.room.read(value, bearer)) {
-                return (Some(token), manner(true));
-            }
+        let mut kept = values(fields, &name);
+        if let Some(token) = kept.find_map(|value| self.room.read(value, bearer)) {
+            return (Some(token), manner(true));
         }
         let token = fields.get(&QUEUE_TOKEN).and_then(|value| self.room.read(value, bearer));
         (token, manner(html && token.is_none()))

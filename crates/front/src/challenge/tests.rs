@@ -2,7 +2,7 @@
 
 use super::*;
 use clock::Timestamp;
-use http::HeaderMap;
+use http::{HeaderMap, header::COOKIE};
 
 const NAME: &[u8] = b"Mozilla/5.0";
 
@@ -60,11 +60,22 @@ fn ask(
     patient: &Limiter,
     cookie: Option<&str>,
 ) -> Option<(u16, Option<String>)> {
+    let cookies: Vec<_> = cookie.into_iter().map(str::as_bytes).collect();
+    ask_with(challenges, config, patient, &cookies)
+}
+
+/// The same, with several fields of cookies, as HTTP/2 may have them.
+fn ask_with(
+    challenges: &Challenges,
+    config: &AttackConfig,
+    patient: &Limiter,
+    cookies: &[&[u8]],
+) -> Option<(u16, Option<String>)> {
     let mut fields = HeaderMap::new();
     fields.insert(USER_AGENT, HeaderValue::from_bytes(NAME).expect("a value"));
     fields.insert(ACCEPT, HeaderValue::from_static("text/html,*/*"));
-    if let Some(cookie) = cookie {
-        fields.insert(COOKIE, HeaderValue::from_str(cookie).expect("a value"));
+    for cookie in cookies {
+        fields.append(COOKIE, HeaderValue::from_bytes(cookie).expect("a value"));
     }
     let seen = Seen {
         method: "GET",
@@ -100,6 +111,24 @@ fn whoever_has_no_scripts_passes_by_patience() {
     assert_eq!(ask(&challenges, &config, &patient, Some(&format!("a=b; {pass}"))), None);
     clock.advance(std::time::Duration::from_secs(1800));
     assert!(ask(&challenges, &config, &patient, Some(&pass)).is_some(), "it is over");
+}
+
+#[test]
+fn a_pass_is_found_among_other_cookies_however_they_come() {
+    let (clock, config) = (clock(), AttackConfig::default());
+    let challenges = Challenges::new([7; 32], clock.clone());
+    let patient = config.patient();
+    let at = clock.now().millis();
+    let name = pass_name(true);
+    let pass =
+        |from, until| format!("{name}={}", challenges.sign(Kind::Pass, whom("192.0.2.7"), from, until));
+    let (old, good, later) = (pass(0, at), pass(at, at + 1000), pass(at + 500, at + 1000));
+    let lets_in = |cookies: &[&[u8]]| ask_with(&challenges, &config, &patient, cookies).is_none();
+    assert!(lets_in(&[b"theme=dark", good.as_bytes()]), "in a field of its own");
+    assert!(lets_in(&[good.as_bytes(), b"theme=dark"]));
+    assert!(lets_in(&[&[b"city=Z\xfcrich; ", good.as_bytes()].concat()]), "beside what is no text");
+    assert!(lets_in(&[format!("{old}; {name}=x; {later}; {good}").as_bytes()]), "behind others of its name");
+    assert!(!lets_in(&[format!("{old}; {later}").as_bytes()]));
 }
 
 #[test]

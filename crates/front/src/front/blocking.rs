@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use problem::Problem;
 
-use super::{Front, Relaxed};
+use super::Front;
 use crate::{
     Block, BlockError, Incident, IncidentKind, Incidents,
     inspection::{Attack, Inspection, refusal},
@@ -15,11 +15,14 @@ use crate::{
 };
 
 impl Front {
-    /// Lets nobody in from there for so long, as the front decided by itself.
+    /// Lets nobody in from there for so long, as the front decided by itself. What is blocked for longer already stays so, and why.
     ///
     /// # Errors
     /// When there are too many blocks.
     pub fn block(&self, block: Block) -> Result<(), BlockError> {
+        if self.0.blocks.covers(&block) {
+            return Ok(());
+        }
         self.block_by(block, None)
     }
 
@@ -119,7 +122,7 @@ impl Front {
         if !refused {
             return Ok(());
         }
-        self.0.siege.turned_away.fetch_add(1, Relaxed);
+        self.0.siege.turned_away.note(client);
         let network = client.map(network_of);
         self.0.incidents.count(IncidentKind::RequestInspected, network, attack.class.word());
         let now = u64::try_from(self.0.since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
