@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, ensure};
 use clock::Clock;
-use edge::{EdgeConfig, Route};
+use edge::{EdgeConfig, LimitsConfig, Part, Route};
 use gateway::{Balance, CacheConfig, Gateway, HashBy};
 
 use super::{front_of, ports, shared, unused};
@@ -36,6 +36,7 @@ fn without_effect(settings: &GatewaySettings) -> Vec<String> {
     unused::webhook(&mut unused, &settings.webhook);
     unused::traces(&mut unused, &settings.traces);
     of_the_edge(&mut unused, settings);
+    of_persons(&mut unused, limits);
     if settings.cache != CacheConfig::default() && !routes.iter().any(|route| route.cache) {
         unused.push("[cache] has settings and no route has `cache = true`: they have no effect".to_owned());
     }
@@ -52,6 +53,23 @@ fn without_effect(settings: &GatewaySettings) -> Vec<String> {
     let is_served = |asked: &Route| routes.iter().any(|route| asked.covers_below(&route.path));
     unused::routes(&mut unused, limits, &settings.waiting_rooms, is_served);
     unused
+}
+
+/// A gateway knows nobody: whoever is behind it does.
+fn of_persons(unused: &mut Vec<String>, limits: &LimitsConfig) {
+    for rule in &limits.rules {
+        let name = &rule.name;
+        if !rule.kinds.is_empty() || rule.by.iter().any(|part| matches!(part, Part::Person | Part::Kind)) {
+            unused.push(format!(
+                "the rule `{name}` of [limits] counts nobody: who a person is, and of which kind, a gateway does not know"
+            ));
+        }
+        if !rule.more.is_empty() {
+            unused.push(format!(
+                "`more` of the rule `{name}` has no effect: a gateway does not know who a person is"
+            ));
+        }
+    }
 }
 
 /// Bodies stream through, and pools have times of their own.
@@ -109,6 +127,16 @@ mod tests {
             ("[edge]\nbody-bytes-max = 7", "`body-bytes-max` beside the tables"),
             ("[edge]\nanswer-ms-max = 70000", "`times` of the pools"),
             ("[redis]\nprefix = \"x\"", "[redis]"),
+            (
+                "[[limits.rules]]\nname = \"mine\"\nby = [\"person\"]\n\
+                 quota = { algorithm = \"sliding-window\", limit = 2, window-ms = 1000 }",
+                "the rule `mine` of [limits] counts nobody",
+            ),
+            (
+                "[[limits.rules]]\nname = \"mine\"\nby = [\"address\"]\nmore = [{ kind = \"government\", times = 9 }]\n\
+                 quota = { algorithm = \"sliding-window\", limit = 2, window-ms = 1000 }",
+                "`more` of the rule `mine`",
+            ),
         ] {
             let settings: GatewaySettings = toml::from_str(&format!("{GOOD}{more}")).expect(more);
             let unused = check(&settings).expect("they can be used");
