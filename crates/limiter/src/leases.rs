@@ -43,6 +43,9 @@ const FIRST_PARTS: u32 = 20;
 /// What keys nobody has room for share.
 const CROWD: u128 = 0;
 
+/// How often a part that is full is looked through for room: a flood of new keys must not cost a search for each.
+const SWEEP_EVERY: u64 = SECOND / 4;
+
 /// Where all nodes count: a value is replaced by another if it still is what it was thought to be.
 #[derive(Clone)]
 pub struct Shared {
@@ -99,7 +102,13 @@ pub struct Leases {
     parts: Box<[Mutex<Part>]>,
 }
 
-type Part = HashMap<u128, Arc<AsyncMutex<Held>>>;
+/// A part of the keys.
+#[derive(Debug, Default)]
+struct Part {
+    held: HashMap<u128, Arc<AsyncMutex<Held>>>,
+    /// When it was last looked for keys that hold nothing any more.
+    swept: u64,
+}
 
 /// What is held of one key.
 #[derive(Debug, Default)]
@@ -238,16 +247,19 @@ impl Leases {
     fn held(&self, key: u128) -> Arc<AsyncMutex<Held>> {
         let part = usize::try_from(key >> 64 & 0xFFFF).unwrap_or_default() % PARTS;
         let mut part = self.parts[part].lock().unwrap_or_else(PoisonError::into_inner);
-        if part.len() >= self.keys_max && !part.contains_key(&key) {
+        if part.held.len() >= self.keys_max && !part.held.contains_key(&key) {
             let now = self.now();
-            part.retain(|_, held| {
-                Arc::strong_count(held) > 1 || held.try_lock().is_ok_and(|held| held.counts(now))
-            });
-            if part.len() >= self.keys_max {
-                return part.entry(CROWD).or_default().clone();
+            if part.swept == 0 || now >= part.swept + SWEEP_EVERY {
+                part.swept = now.max(1);
+                part.held.retain(|_, held| {
+                    Arc::strong_count(held) > 1 || held.try_lock().is_ok_and(|held| held.counts(now))
+                });
+            }
+            if part.held.len() >= self.keys_max {
+                return part.held.entry(CROWD).or_default().clone();
             }
         }
-        part.entry(key).or_default().clone()
+        part.held.entry(key).or_default().clone()
     }
 
     fn now(&self) -> u64 {
