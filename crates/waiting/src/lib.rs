@@ -6,6 +6,7 @@
 
 mod desk;
 mod lots;
+mod persons;
 mod room;
 mod serving;
 mod token;

@@ -1,11 +1,8 @@
 //! A waiting room: the shell around its arithmetic.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use clock::{Clock, Timestamp};
@@ -16,6 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::{
     Bearer, Keys, Lots, Reason, Serving, Standing, Token, Word,
     desk::{Desk, Key},
+    persons::Persons,
     view::{STRETCHES, View, Worth, pass_ends},
 };
 
@@ -25,8 +23,6 @@ const BLOCK_MS: u64 = 50;
 const BLOCK_MAX: u64 = 1024;
 /// How much larger a block may be than what was drawn of the one before.
 const GROWTH: u64 = 4;
-/// Persons whose numbers a node remembers without asking.
-const PERSONS_MAX: usize = 100_000;
 
 /// How a room is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +126,7 @@ pub struct Room {
     desk: Desk,
     view: Mutex<View>,
     block: Mutex<Block>,
-    persons: Mutex<HashMap<u128, u64>>,
+    persons: Mutex<Persons>,
     /// Whoever leases a block does so for all who wait for one.
     leasing: AsyncMutex<()>,
     queueing: AtomicU64,
@@ -309,8 +305,9 @@ impl Room {
     }
 
     async fn number_of(&self, person: u128) -> u64 {
-        if let Some(number) = self.persons.lock().unwrap_or_else(PoisonError::into_inner).get(&person) {
-            return *number;
+        let known = self.persons.lock().unwrap_or_else(PoisonError::into_inner).number_of(person);
+        if let Some(number) = known {
+            return number;
         }
         let drawn = self.draw().await;
         self.settle_on(person, drawn, u64::MAX).await
@@ -328,12 +325,7 @@ impl Room {
     }
 
     fn remember(&self, person: u128, number: u64) {
-        let mut persons = self.persons.lock().unwrap_or_else(PoisonError::into_inner);
-        if persons.len() >= PERSONS_MAX {
-            // What all nodes share still knows them.
-            persons.clear();
-        }
-        persons.insert(person, number);
+        self.persons.lock().unwrap_or_else(PoisonError::into_inner).remember(person, number);
     }
 
     /// A number that nobody else has.

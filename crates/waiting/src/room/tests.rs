@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64},
