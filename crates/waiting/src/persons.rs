@@ -47,10 +47,10 @@ mod tests {
     #[test]
     fn nobody_is_forgotten_for_as_long_as_a_generation_takes_to_come() {
         let mut persons = Persons::default();
-        for person in 0..25 {
-            persons.remember_among(10, person, person as u64);
-            let last = person.saturating_sub(9)..=person;
-            assert!(last.clone().all(|one| persons.number_of(one) == Some(one as u64)), "{last:?}");
+        for number in 0..25_u64 {
+            persons.remember_among(10, number.into(), number);
+            let last = number.saturating_sub(9)..=number;
+            assert!(last.clone().all(|one| persons.number_of(one.into()) == Some(one)), "{last:?}");
         }
         assert!(persons.len() <= 25);
         assert_eq!(persons.number_of(99), None);
