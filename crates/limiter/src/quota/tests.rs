@@ -165,6 +165,19 @@ proptest! {
     }
 
     #[test]
+    fn a_key_that_used_nothing_always_gets_a_lease_of_one(
+        now in 0..u64::MAX >> 8, limit in 1..4096u32, burst in 1..4096u32, permille in 0..=1000u32, window in 10..100_000u64
+    ) {
+        for algorithm in ALL {
+            let config = QuotaConfig { burst: burst.try_into().ok(), ..config(algorithm, limit, window) };
+            let quota = config.quota().expect("it can be counted").scaled(permille);
+            let (_, leased) = quota.lease(0, now, 1);
+            let got = matches!(leased, Leased::Granted { tokens: 1, .. });
+            prop_assert!(got, "{quota:?}: {leased:?}");
+        }
+    }
+
+    #[test]
     fn no_numbers_make_it_panic(used: u64, now in 0..u64::MAX >> 8, cost: u32, limit in 1..4096u32, window in 1..YEAR) {
         for algorithm in ALL {
             if let Ok(quota) = config(algorithm, limit, window).quota() {
