@@ -158,6 +158,13 @@ impl Quota {
         self.block > 0
     }
 
+    /// What was used of it counts for no longer than so.
+    pub(crate) fn life(&self) -> Duration {
+        // A second more than it takes: clocks and journeys are not exact.
+        let longest = self.window.saturating_mul(2).max(self.block);
+        Duration::from_nanos(longest).saturating_add(Duration::from_secs(1))
+    }
+
     /// So many thousandths of it, at least one a window.
     pub(crate) fn scaled(self, permille: u32) -> Self {
         let scale = |count: u32| {
