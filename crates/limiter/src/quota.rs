@@ -2,6 +2,7 @@
 
 mod even_spacing;
 mod fixed_window;
+mod give_back;
 mod lease;
 mod sliding_window;
 mod sub_buckets;
@@ -163,6 +164,11 @@ impl Quota {
         // A second more than it takes: clocks and journeys are not exact.
         let longest = self.window.saturating_mul(2).max(self.block);
         Duration::from_nanos(longest).saturating_add(Duration::from_secs(1))
+    }
+
+    /// The same, which blocks nobody.
+    pub(crate) const fn unblocking(self) -> Self {
+        Self { block: 0, ..self }
     }
 
     /// So many thousandths of it, at least one a window.

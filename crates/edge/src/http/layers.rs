@@ -108,17 +108,20 @@ pub(super) async fn take_turn(
     mut request: Request,
     next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
-    let kept = match request.extensions_mut().remove::<Turn>() {
-        Some(turn) => match edge.front().take(turn).await {
-            Ok(kept) => kept,
-            Err(TurnedAway::Limited(refusal)) => return refusal.into_response(),
-            Err(TurnedAway::Waits(answer)) => return answer.written(None, edge.clock()).map(Body::from),
-        },
-        None => None,
+    let (turn, told) = (request.extensions_mut().remove::<Turn>(), request.extensions_mut().remove::<Told>());
+    let taken = match turn {
+        Some(turn) => edge.front().take(turn).await,
+        None => Ok(None),
     };
-    let told = request.extensions_mut().remove::<Told>();
-    let mut response = next(request).await;
-    response.headers_mut().extend(kept);
+    let mut response = match taken {
+        Ok(kept) => {
+            let mut response = next(request).await;
+            response.headers_mut().extend(kept);
+            response
+        }
+        Err(TurnedAway::Limited(refusal)) => refusal.into_response(),
+        Err(TurnedAway::Waits(answer)) => answer.written(None, edge.clock()).map(Body::from),
+    };
     if let Some(told) = told {
         response.headers_mut().extend(told.fields());
     }
