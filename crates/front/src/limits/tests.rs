@@ -152,3 +152,14 @@ async fn a_strict_limit_leaves_a_node_its_part_less_what_it_gave_when_nobody_can
     }
     assert_eq!(passed, 1, "two of three were given");
 }
+
+#[test]
+fn a_limit_by_tenant_is_not_avoided_by_the_spelling_of_the_host() {
+    let (front, _) =
+        front(&rule("tenant", "algorithm = \"fixed-window\", limit = 2", "by = [\"tenant\"]"), None);
+    let passes = |host| ask(&front, host, &HeaderMap::new()).is_ok();
+    assert!(passes(Some("ex.com")) && passes(Some("Ex.com:80")));
+    assert!(["ex.com.", "ex.com:080", "EX.COM"].into_iter().all(|host| !passes(Some(host))));
+    assert!(passes(Some("ex.org")), "another tenant");
+    assert!(passes(None) && passes(None) && !passes(None), "whoever names none is counted");
+}
