@@ -108,23 +108,29 @@ pub(super) async fn take_turn(
     mut request: Request,
     next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
-    let (turn, told) = (request.extensions_mut().remove::<Turn>(), request.extensions_mut().remove::<Told>());
-    let taken = match turn {
-        Some(turn) => edge.front().take(turn).await,
-        None => Ok(None),
+    let kept = match request.extensions_mut().remove::<Turn>() {
+        Some(turn) => match edge.front().take(turn).await {
+            Ok(kept) => kept,
+            Err(turned_away) => return refused(edge, turned_away, request.extensions().get()),
+        },
+        None => None,
     };
-    let mut response = match taken {
-        Ok(kept) => {
-            let mut response = next(request).await;
-            response.headers_mut().extend(kept);
-            response
-        }
-        Err(TurnedAway::Limited(refusal)) => refusal.into_response(),
-        Err(TurnedAway::Waits(answer)) => answer.written(None, edge.clock()).map(Body::from),
-    };
+    let told = request.extensions_mut().remove::<Told>();
+    let mut response = next(request).await;
+    response.headers_mut().extend(kept);
     if let Some(told) = told {
         response.headers_mut().extend(told.fields());
     }
+    response
+}
+
+/// What is said to a request whose turn does not come.
+fn refused(edge: &Edge, turned_away: TurnedAway, told: Option<&Told>) -> Response {
+    let mut response = match turned_away {
+        TurnedAway::Limited(refusal) => refusal.into_response(),
+        TurnedAway::Waits(answer) => answer.written(None, edge.clock()).map(Body::from),
+    };
+    response.headers_mut().extend(told.into_iter().flat_map(Told::fields));
     response
 }
 
