@@ -163,3 +163,13 @@ fn a_limit_by_tenant_is_not_avoided_by_the_spelling_of_the_host() {
     assert!(passes(Some("ex.org")), "another tenant");
     assert!(passes(None) && passes(None) && !passes(None), "whoever names none is counted");
 }
+
+#[test]
+fn callers_are_told_of_a_limit_as_it_is_given_while_the_machine_is_busy() {
+    let (front, _) =
+        front(&rule("ten", "algorithm = \"fixed-window\", limit = 100", "by = [\"address\"]"), None);
+    (0..30).for_each(|_| front.tend(0.95, 0, 0));
+    let told = ask(&front, None, &HeaderMap::new()).expect("it passes").told.expect("it is told");
+    let (_, policy) = told.fields().next().expect("the policy");
+    assert_eq!(policy, "\"ten\";q=10;w=3600");
+}
