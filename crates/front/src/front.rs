@@ -39,7 +39,7 @@ use crate::{
     floods::Floods,
     inspection::{BodyInspection, Inspection, InspectionConfig, InspectionError, InspectionState, Teller},
     instruments::Instruments,
-    limits::{Limits, Making, Owed},
+    limits::{Limits, Making, Owing},
     networks::{Networks, Standing},
     rooms::Arrival,
     shared_blocks::SharedBlocks,
@@ -104,7 +104,7 @@ pub struct Admitted {
     /// How long until its turn comes.
     pub(crate) wait: Duration,
     /// What has to be asked of others before it may go on.
-    pub(crate) owed: Vec<Owed>,
+    pub(crate) owing: Option<Arc<Owing>>,
     /// The room before which a number has to be drawn.
     pub(crate) arrival: Option<Arc<Arrival>>,
 }
@@ -112,7 +112,7 @@ pub struct Admitted {
 impl Admitted {
     /// Is nothing to be waited for?
     pub const fn is_settled(&self) -> bool {
-        self.wait.is_zero() && self.owed.is_empty() && self.arrival.is_none()
+        self.wait.is_zero() && self.owing.is_none() && self.arrival.is_none()
     }
 
     /// What is to be waited for, if anything is.
@@ -120,7 +120,7 @@ impl Admitted {
     pub fn turn(&mut self) -> Option<Turn> {
         let turn = (!self.is_settled()).then(|| Turn {
             wait: self.wait,
-            owed: std::mem::take(&mut self.owed).into(),
+            owing: self.owing.take(),
             arrival: self.arrival.take(),
         });
         self.wait = Duration::ZERO;
@@ -132,7 +132,7 @@ impl Admitted {
 #[derive(Debug, Clone)]
 pub struct Turn {
     wait: Duration,
-    owed: Arc<[Owed]>,
+    owing: Option<Arc<Owing>>,
     arrival: Option<Arc<Arrival>>,
 }
 
@@ -391,9 +391,9 @@ impl Front {
     /// # Errors
     /// When it does not come.
     pub async fn take(&self, turn: Turn) -> Result<Option<(HeaderName, HeaderValue)>, TurnedAway> {
-        for owed in &*turn.owed {
+        if let Some(owing) = &turn.owing {
             let limited = |wait| TurnedAway::Limited(too_many_problem(wait));
-            owed.settle(&self.0.since_start).await.map_err(limited)?;
+            owing.settle(&self.0.since_start).await.map_err(limited)?;
         }
         if !turn.wait.is_zero() {
             tokio::time::sleep(turn.wait).await;

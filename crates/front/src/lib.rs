@@ -28,6 +28,7 @@ mod rooms;
 mod rule;
 mod shared_blocks;
 mod signers;
+mod tenant;
 mod told;
 mod turned_away;
 

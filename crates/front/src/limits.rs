@@ -1,5 +1,8 @@
 //! The limits of a port: every rule that a request is counted in, decided together.
 
+mod counted;
+mod owing;
+
 use std::{
     net::IpAddr,
     num::{NonZeroU32, NonZeroU64},
@@ -11,12 +14,15 @@ use std::{
 };
 
 use arrayvec::ArrayVec;
-use authz::PersonKind;
+use authz::{Actor, PersonKind};
 use clock::Stopwatch;
+use counted::Counted;
 use limiter::{
-    AdaptiveConfig, Algorithm, Decision, Leases, Limiter, Quota, QuotaConfig, QuotaError, Shared,
-    TOGETHER_MAX, Taken, Verdict, WHOLE_PERMILLE, decide_together,
+    AdaptiveConfig, Algorithm, Leases, Limiter, Quota, QuotaConfig, QuotaError, Shared, TOGETHER_MAX, Taken,
+    Verdict, WHOLE_PERMILLE,
 };
+use owing::Owed;
+pub(crate) use owing::Owing;
 use serde::{Deserialize, Serialize};
 use telemetry::instruments::{counter::Counter, gauge::Gauge};
 
@@ -232,44 +238,48 @@ impl Limits {
         if self.rules.is_empty() {
             return Ok(admitted);
         }
-        let mut counted: ArrayVec<(&Arc<Rule>, usize), TOGETHER_MAX> = ArrayVec::new();
+        let mut shared: ArrayVec<(&Arc<Rule>, usize), TOGETHER_MAX> = ArrayVec::new();
+        let mut counted: ArrayVec<Counted<'_>, TOGETHER_MAX> = ArrayVec::new();
         for rule in &self.rules {
             let Some(route) = rule.config.route(seen.method, seen.path) else { continue };
-            // What a browser asks before it asks is no use of the route.
-            if preflight && !rule.config.routes.is_empty() {
+            // What a browser asks before it asks is no use of the route. And whoever writes more rules than that for one
+            // route is held to the first of them.
+            if (preflight && !rule.config.routes.is_empty()) || shared.len() + counted.len() == TOGETHER_MAX {
                 continue;
             }
             if rule.config.asks_who() && admitted.actor.is_none() {
                 // Nobody if they cannot prove it, which they are told later.
                 admitted.actor = whose.actor(seen).ok();
             }
-            let whole = rule.key(seen, &admitted, route).is_whole();
-            if whole && rule.config.counts(admitted.actor.as_ref()) {
-                // Whoever writes more rules than that for one route is held to the first of them.
-                let _full = counted.try_push((rule, route));
+            let key = rule.key(seen, &admitted, route);
+            if !key.is_whole() || !rule.config.counts(admitted.actor.as_ref()) {
+                continue;
+            }
+            if rule.leases.is_some() {
+                shared.push((rule, route));
+            } else {
+                counted.push(Counted { rule, limiter: &rule.limiter, ticket: rule.limiter.ticket(&key) });
             }
         }
-        let shared: ArrayVec<_, TOGETHER_MAX> =
-            counted.iter().copied().filter(|(rule, _)| rule.leases.is_some()).collect();
-        counted.retain(|(rule, _)| rule.leases.is_none());
-        let decisions = {
-            let tickets =
-                counted.iter().map(|(rule, route)| rule.limiter.ticket(&rule.key(seen, &admitted, *route)));
-            let tickets: ArrayVec<_, TOGETHER_MAX> = tickets.collect();
-            decide_together(&tickets, 1, now)
-        };
+        let decisions = counted::decide(
+            &mut counted,
+            |rule, limiter| {
+                if !rule.more.is_empty() && admitted.actor.is_none() {
+                    admitted.actor = whose.actor(seen).ok();
+                }
+                rule.larger(limiter, admitted.actor.as_ref()?)
+            },
+            now,
+        );
         let mut told = Told::default();
-        let (mut refused, mut wait) = (None, Duration::ZERO);
-        for ((rule, _), decision) in counted.iter().zip(&decisions) {
-            let Some((limiter, decision)) = rule.best(seen, &mut admitted, whose, decision, now) else {
-                continue;
-            };
+        let mut refused = None;
+        for (Counted { rule, limiter, .. }, decision) in counted.iter().zip(&decisions) {
             if rule.config.announced {
-                told.add(&rule.config.name, limiter.given_of(limiter.quota()), &decision);
+                told.add(&rule.config.name, limiter.quota(), decision);
             }
             match decision.verdict {
                 Verdict::Pass => {}
-                Verdict::PassAfter(turn) => wait = wait.max(turn),
+                Verdict::PassAfter(turn) => admitted.wait = admitted.wait.max(turn),
                 Verdict::Refuse { retry_after } => {
                     refused = refused.max(Some(rule.refuse(retry_after)));
                     rule.tell(client);
@@ -277,56 +287,46 @@ impl Limits {
             }
         }
         // What is shared is taken last: what is refused here must cost the fleet nothing.
-        for (rule, route) in &shared {
-            if refused.is_some() {
-                break;
-            }
-            let key = rule.key(seen, &admitted, *route).everywhere();
-            match rule.leases.as_ref().and_then(|leases| leases.take_at_once(key)) {
-                Some(Taken::Passed) => {}
-                Some(Taken::Refused { retry_after }) => {
-                    refused = Some(rule.refuse(retry_after));
-                    rule.tell(client);
-                }
-                Some(Taken::Away) | None => admitted.owed.push(Owed { rule: Arc::clone(rule), key }),
-            }
-        }
-        if let Some(retry_after) = refused {
-            return Err(too_many(retry_after, &told));
-        }
+        let taken = refused.map_or_else(
+            || {
+                let shared = shared.iter().map(|(rule, route)| {
+                    let key = rule.key(seen, &admitted, *route).everywhere();
+                    Owed { rule: Arc::clone(rule), key }
+                });
+                take_shared(shared, &counted, client, now)
+            },
+            Err,
+        );
+        admitted.owing = taken.map_err(|retry_after| too_many(retry_after, &told))?;
         admitted.told = (!told.is_empty()).then_some(told);
-        admitted.wait = wait;
         Ok(admitted)
     }
 }
 
-/// A decision that takes a journey: what all nodes share, and this one has none of.
-#[derive(Debug, Clone)]
-pub(crate) struct Owed {
-    rule: Arc<Rule>,
-    key: u128,
-}
-
-impl Owed {
-    /// May the request go on? If not, how long it has to wait.
-    pub(crate) async fn settle(&self, since_start: &Stopwatch) -> Result<(), Duration> {
-        let Self { rule, key } = self;
-        let taken = match &rule.leases {
-            Some(leases) => leases.take(&rule.quota_now(), *key).await,
-            None => Taken::Away,
-        };
-        match taken {
-            Taken::Passed => Ok(()),
-            Taken::Refused { retry_after } => Err(rule.refuse(retry_after)),
-            Taken::Away => {
-                let now = u64::try_from(since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                match rule.limiter.decide(key, 1, now).verdict {
-                    Verdict::Refuse { retry_after } => Err(rule.refuse(retry_after)),
-                    Verdict::Pass | Verdict::PassAfter(_) => Ok(()),
-                }
+/// Takes what all nodes share of what this one has leased; tells what has to be asked of others, or for how long nothing
+/// will pass. Then what was counted here is given back.
+fn take_shared(
+    shared: impl Iterator<Item = Owed>,
+    counted: &[Counted<'_>],
+    client: Option<IpAddr>,
+    now: u64,
+) -> Result<Option<Arc<Owing>>, Duration> {
+    let mut owing: Option<Owing> = None;
+    for owed in shared {
+        match owed.take_at_once(now) {
+            Some(Taken::Passed) => {}
+            Some(Taken::Refused { retry_after }) => {
+                counted.iter().for_each(|counted| counted.give_back(now));
+                owed.rule.tell(client);
+                return Err(owed.rule.refuse(retry_after));
             }
+            Some(Taken::Away) | None => owing.get_or_insert_default().owed.push(owed),
         }
     }
+    Ok(owing.map(|owing| {
+        let booked = counted.iter().map(|counted| counted.booked(now)).collect();
+        Arc::new(Owing { booked, ..owing })
+    }))
 }
 
 /// What rules are made with.
@@ -408,27 +408,11 @@ impl Rule {
         Key { by: &self.config.by, seen, client, actor, route }
     }
 
-    /// The decision that counts: of this quota, or of the larger one of a person who has one.
-    fn best(
-        &self,
-        seen: &Seen<'_>,
-        admitted: &mut Admitted,
-        whose: &Whose<'_>,
-        decision: &Decision,
-        now: u64,
-    ) -> Option<(&Limiter, Decision)> {
-        let own = Some((&*self.limiter, *decision));
-        if self.more.is_empty() || !matches!(decision.verdict, Verdict::Refuse { .. }) {
-            return own;
-        }
-        if admitted.actor.is_none() {
-            admitted.actor = whose.actor(seen).ok();
-        }
-        let larger = admitted.actor.as_ref().and_then(|actor| {
-            let (_, limiter) = self.more.iter().find(|(kind_of, _)| Some(*kind_of) == kind(actor))?;
-            Some((&**limiter, limiter.decide(&(actor.by().person(), actor.by().signer()), 1, now)))
-        });
-        larger.or(own)
+    /// Where this person is counted beyond `limiter`, if they have more.
+    fn larger(&self, limiter: &Arc<Limiter>, actor: &Actor) -> Option<Counted<'_>> {
+        let (_, larger) = self.more.iter().find(|(kind_of, _)| Some(*kind_of) == kind(actor))?;
+        let ticket = larger.ticket(&(actor.by().person(), actor.by().signer()));
+        (!Arc::ptr_eq(larger, limiter)).then_some(Counted { rule: self, limiter: larger, ticket })
     }
 
     /// All of it as it is given at present.
@@ -463,3 +447,6 @@ impl Rule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 use limiter::QuotaConfig;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::Seen;
+use crate::{Seen, tenant::Tenant};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -81,7 +81,7 @@ pub enum Part {
     Person,
     /// What kind of person is signed in.
     Kind,
-    /// The host that was asked for.
+    /// The host that was asked for, however it is spelled; whoever names none is one tenant more.
     Tenant,
     /// Which of the rule's routes it is.
     Route,
@@ -323,8 +323,7 @@ impl Key<'_> {
         self.by.iter().all(|part| match part {
             Part::Address => self.client.is_some(),
             Part::Person | Part::Kind => self.actor.and_then(kind).is_some(),
-            Part::Tenant => self.seen.host.is_some(),
-            Part::Route => true,
+            Part::Tenant | Part::Route => true,
             Part::ApiKey => self.seen.fields.get(&X_API_KEY).is_some(),
             Part::Field(name) => self.seen.fields.get(name).is_some(),
         })
@@ -365,7 +364,7 @@ impl Hash for Key<'_> {
                     by.and_then(By::signer).hash(state);
                 }
                 Part::Kind => self.actor.and_then(kind).hash(state),
-                Part::Tenant => self.seen.host.hash(state),
+                Part::Tenant => Tenant::of(self.seen.host, self.seen.secure).hash(state),
                 Part::Route => self.route.hash(state),
                 Part::ApiKey => self.seen.fields.get(&X_API_KEY).hash(state),
                 Part::Field(name) => self.seen.fields.get(name).hash(state),

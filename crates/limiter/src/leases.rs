@@ -216,7 +216,7 @@ impl Leases {
             let (began, at) = (self.now(), self.shared_now());
             let want = held.size.max(u32::try_from(waiting()).unwrap_or(u32::MAX)).min(most(quota));
             let (used, leased) = quota.lease(known, at.unwrap_or_default(), want);
-            let life = quota.window().saturating_mul(2).max(Duration::from_secs(1));
+            let life = quota.life();
             let key = format!("{}:{key:032x}", self.name);
             // Without the time of all nodes nothing can be counted: then this only looks.
             let new = if at.is_some() { used } else { known };

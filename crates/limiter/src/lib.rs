@@ -13,5 +13,5 @@ mod table;
 
 pub use adaptive::AdaptiveConfig;
 pub use leases::{Ask, Leases, Shared, Taken, Told};
-pub use limiter::{Limiter, TOGETHER_MAX, Ticket, WHOLE_PERMILLE, decide_together};
+pub use limiter::{Booking, Limiter, TOGETHER_MAX, Ticket, WHOLE_PERMILLE, decide_together};
 pub use quota::{Algorithm, Decision, Leased, Quota, QuotaConfig, QuotaError, Used, Verdict};

@@ -19,6 +19,8 @@ use crate::{
 
 /// Parts of a table that are locked one by one; more than there are threads, so that they hardly ever meet.
 const PARTS: usize = 256;
+/// What chooses the part is turned to the key's lower end, where the table does not look first.
+const KEY_TURN: u32 = 8;
 
 /// The whole of a quota, in thousandths.
 pub const WHOLE_PERMILLE: u32 = 1000;
@@ -48,6 +50,22 @@ pub struct Ticket<'a> {
     quota: Quota,
     part: &'a Part,
     key: u64,
+}
+
+/// What a request was counted as, so that it can be given back.
+#[derive(Debug, Clone, Copy)]
+pub struct Booking {
+    quota: Quota,
+    key: u64,
+    at: u64,
+}
+
+impl Ticket<'_> {
+    /// One request that was let pass at `at`.
+    #[must_use]
+    pub const fn booking(&self, at: u64) -> Booking {
+        Booking { quota: self.quota, key: self.key, at }
+    }
 }
 
 impl Limiter {
@@ -80,9 +98,33 @@ impl Limiter {
     /// The key's place, for [`decide_together`].
     pub fn ticket(&self, key: &impl Hash) -> Ticket<'_> {
         let hash = self.hasher.hash_one(key);
-        let (part, key) = (&self.parts[(hash >> 56) as usize % PARTS], hash.rotate_left(8));
+        let key = hash.rotate_left(KEY_TURN);
+        let part = self.part(key);
         part.whereabouts.ask_for(key);
         Ticket { quota: self.quota(), part, key }
+    }
+
+    fn part(&self, key: u64) -> &Part {
+        &self.parts[(key & 0xFF) as usize % PARTS]
+    }
+
+    /// Gives back what a request was counted as that did not pass after all.
+    pub fn give_back(&self, Booking { quota, key, at }: &Booking, now: u64) {
+        let mut table = self.part(*key).lock();
+        if let Some(used) = table.kept(*key) {
+            *used = quota.give_back(*used, *at, now);
+        }
+    }
+
+    /// Counts one request of `key` that others have let pass: as long as there is any left, and it blocks nobody.
+    pub fn count(&self, key: &impl Hash, now: u64) {
+        let Ticket { quota, part, key } = self.ticket(key);
+        let quota = quota.unblocking();
+        let mut table = part.lock();
+        let spot = table.spot(key, |used| quota.is_idle(used, now));
+        part.whereabouts.follow(&table);
+        let used = table.at(spot);
+        (*used, _) = quota.decide(*used, now, 1);
     }
 
     /// The quota as it is given at present.

@@ -2,6 +2,7 @@
 
 mod even_spacing;
 mod fixed_window;
+mod give_back;
 mod lease;
 mod sliding_window;
 mod sub_buckets;
@@ -156,6 +157,18 @@ impl Quota {
     /// Does it block whoever asks for more?
     pub(crate) const fn blocks(&self) -> bool {
         self.block > 0
+    }
+
+    /// What was used of it counts for no longer than so.
+    pub(crate) fn life(&self) -> Duration {
+        // A second more than it takes: clocks and journeys are not exact.
+        let longest = self.window.saturating_mul(2).max(self.block);
+        Duration::from_nanos(longest).saturating_add(Duration::from_secs(1))
+    }
+
+    /// The same, which blocks nobody.
+    pub(crate) const fn unblocking(self) -> Self {
+        Self { block: 0, ..self }
     }
 
     /// So many thousandths of it, at least one a window.

@@ -69,6 +69,12 @@ impl Table {
         }
     }
 
+    /// What is kept of the key, to be changed, if it has a place of its own.
+    pub(crate) fn kept(&mut self, key: u64) -> Option<&mut u64> {
+        let (set, way) = self.find(key.max(1))?;
+        Some(&mut self.sets[set].0[way].used)
+    }
+
     /// What is kept there, to be changed.
     pub(crate) fn at(&mut self, spot: Spot) -> &mut u64 {
         match spot {

@@ -111,8 +111,7 @@ pub(super) async fn take_turn(
     let kept = match request.extensions_mut().remove::<Turn>() {
         Some(turn) => match edge.front().take(turn).await {
             Ok(kept) => kept,
-            Err(TurnedAway::Limited(refusal)) => return refusal.into_response(),
-            Err(TurnedAway::Waits(answer)) => return answer.written(None, edge.clock()).map(Body::from),
+            Err(turned_away) => return refused(edge, turned_away, request.extensions().get()),
         },
         None => None,
     };
@@ -122,6 +121,16 @@ pub(super) async fn take_turn(
     if let Some(told) = told {
         response.headers_mut().extend(told.fields());
     }
+    response
+}
+
+/// What is said to a request whose turn does not come.
+fn refused(edge: &Edge, turned_away: TurnedAway, told: Option<&Told>) -> Response {
+    let mut response = match turned_away {
+        TurnedAway::Limited(refusal) => refusal.into_response(),
+        TurnedAway::Waits(answer) => answer.written(None, edge.clock()).map(Body::from),
+    };
+    response.headers_mut().extend(told.into_iter().flat_map(Told::fields));
     response
 }
 

@@ -2,14 +2,16 @@
 
 use std::{
     io::{Read, Write},
+    sync::Mutex,
     time::Duration,
 };
 
 use clock::{Clock, Timestamp};
 use edge::{AttackMode, Block, FrontConfig};
+use limiter::{Shared, Told};
 
 use crate::{
-    rig::{Rig, hear_one, nonzero, serve_with, start_behind},
+    rig::{Rig, hear_one, nonzero, serve_with, start_behind, start_sharing},
     versions::{get, plain_http2},
 };
 
@@ -131,6 +133,33 @@ fn requests_that_are_spaced_evenly_wait_for_their_turn() {
     let running = Clock::System.stopwatch();
     assert!((0..4).all(|_| rig.get("/hello").status == 200));
     assert!(running.elapsed() >= Duration::from_millis(300), "three of them waited");
+}
+
+#[test]
+fn whoever_the_fleet_refuses_is_told_what_this_node_has_left() {
+    let rule = |name, limit, more| {
+        format!(
+            "[[limits.rules]]\nname = \"{name}\"\nby = [\"address\"]\n{more}\n\
+             quota = {{ algorithm = \"fixed-window\", limit = {limit}, window-ms = 3600000 }}\n"
+        )
+    };
+    let rules = rule("node", 50, "") + &rule("fleet", 1, "share = \"fleet\"\nannounced = false");
+    let kept = Mutex::new(0);
+    let shared = Shared::by(move |ask| {
+        let mut kept = kept.lock().expect("nobody panicked");
+        let (found, replaced) = (*kept, *kept == ask.known);
+        *kept = if replaced { ask.new } else { found };
+        std::future::ready(Some(Told { replaced, found, now_us: 1_700_000_000_000_000 }))
+    });
+    let rig = start_sharing(&front(&rules), shared);
+    assert_eq!(rig.get("/hello").body, "hello");
+    // The first of them is refused after a journey, the others at once.
+    for _ in 0..3 {
+        let reply = rig.get("/hello");
+        reply.refuses(429, "edge/too-many-requests");
+        let told = reply.field("ratelimit").expect("what is left is told");
+        assert!(told.starts_with("\"node\";r=48;"), "those before it used nothing: {told}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use edge::{
 };
 use http::{Method, header::AUTHORIZATION};
 use ids::Id;
+use limiter::Shared;
 use overload::Overload;
 use problem::Problem;
 use telemetry::Metrics;
@@ -84,18 +85,24 @@ fn person(token: &[u8]) -> Actor {
 
 /// Serves on sockets that listen already.
 pub(crate) fn start_on(sockets: Vec<TcpListener>) -> Rig {
-    serve_all(sockets, |_, _| (), &open_front())
+    serve_all(sockets, |_, _| (), &open_front(), None)
 }
 
 /// Serves with all that can be set.
 pub(crate) fn serve_with(set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig), front: &FrontConfig) -> Rig {
-    serve_all(Vec::new(), set, front)
+    serve_all(Vec::new(), set, front, None)
+}
+
+/// Serves behind a front of the test's that counts with others.
+pub(crate) fn start_sharing(front: &FrontConfig, shared: Shared) -> Rig {
+    serve_all(Vec::new(), |_, _| (), front, Some(shared))
 }
 
 fn serve_all(
     sockets: Vec<TcpListener>,
     set: impl FnOnce(&mut EdgeConfig, &mut ListenConfig),
     front: &FrontConfig,
+    shared: Option<Shared>,
 ) -> Rig {
     let mut limits = EdgeConfig::default();
     let mut listen = ListenConfig {
@@ -114,7 +121,7 @@ fn serve_all(
         Some(_) => Err(Problem::unauthorized("test/bad-token", "the token does not hold", "Bearer")),
     });
     let front =
-        Front::new(front, &Clock::System, &metrics, None, [7; 32]).expect("limits that can be held to");
+        Front::new(front, &Clock::System, &metrics, shared, [7; 32]).expect("limits that can be held to");
     let overload = Overload::new(limits.overload.clone());
     overload.register(&metrics);
     let traffic = Traffic::new(&metrics);

@@ -17,6 +17,9 @@ const NODES: usize = 7;
 /// How often everybody who can go on does so before time goes on.
 const ROUNDS: usize = 50;
 
+/// What is counted, and until which millisecond it is kept.
+type Kept = HashMap<String, (Used, u64)>;
+
 /// Where seven nodes count, on a clock that the test turns.
 struct Fleet {
     clock: Clock,
@@ -38,7 +41,7 @@ impl Fleet {
             block_ms: None,
         };
         let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000), 1);
-        let kept: Arc<Mutex<HashMap<String, Used>>> = Arc::default();
+        let kept: Arc<Mutex<Kept>> = Arc::default();
         let (trips, away) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (there, asked, gone) = (clock.clone(), trips.clone(), away.clone());
         let shared = Shared::by(move |ask: Ask| {
@@ -105,14 +108,16 @@ impl Fleet {
     }
 }
 
-fn exchange(kept: &Mutex<HashMap<String, Used>>, ask: &Ask, clock: &Clock) -> Told {
+fn exchange(kept: &Mutex<Kept>, ask: &Ask, clock: &Clock) -> Told {
     let mut kept = kept.lock().expect("nobody panicked");
-    let found = kept.get(&ask.key).copied().unwrap_or_default();
+    let now = clock.now().millis();
+    let found = kept.get(&ask.key).filter(|(_, until)| now < *until).map_or(0, |(used, _)| *used);
     let replaced = found == ask.known;
     if replaced {
-        kept.insert(ask.key.clone(), ask.new);
+        let life = u64::try_from(ask.life.as_millis()).expect("a short life");
+        kept.insert(ask.key.clone(), (ask.new, now + life));
     }
-    Told { replaced, found, now_us: clock.now().millis() * 1000 }
+    Told { replaced, found, now_us: now * 1000 }
 }
 
 /// When requests passed, in milliseconds, if every node is asked so often each millisecond.
@@ -219,4 +224,24 @@ async fn a_node_that_can_ask_nobody_says_so_and_gives_out_what_it_has() {
     fleet.away.store(false, Relaxed);
     fleet.clock.advance(Duration::from_secs(1));
     assert_eq!(fleet.ask_alone(0, 1).await, Taken::Passed);
+}
+
+#[tokio::test]
+async fn whoever_one_node_blocks_is_blocked_by_all_until_it_is_over() {
+    let mut fleet = Fleet::new(Algorithm::FixedWindow, 2, 1000);
+    let config = QuotaConfig {
+        algorithm: Algorithm::FixedWindow,
+        limit: NonZeroU32::new(2).expect("positive"),
+        window_ms: NonZeroU64::new(1000).expect("positive"),
+        burst: None,
+        block_ms: NonZeroU64::new(60_000),
+    };
+    fleet.quota = config.quota().expect("it can be counted");
+    while fleet.ask_alone(0, 1).await == Taken::Passed {}
+    for node in 1..4 {
+        fleet.clock.advance(Duration::from_secs(15));
+        assert!(matches!(fleet.ask_alone(node, 1).await, Taken::Refused { .. }), "at {node}");
+    }
+    fleet.clock.advance(Duration::from_secs(15));
+    assert_eq!(fleet.ask_alone(4, 1).await, Taken::Passed);
 }

@@ -45,7 +45,9 @@ impl Quota {
             }
             return (one.used, Leased::Refused { retry_after });
         }
-        let tokens = u64::from(want.max(1)).min(one.remaining + 1);
+        // What ends at once leaves no time to give out a second one.
+        let want = if lasts == 0 { 1 } else { want.max(1) };
+        let tokens = u64::from(want).min(one.remaining + 1);
         let found = self.find(used, now, tokens);
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
         (found.used, Leased::Granted { tokens, lasts: Duration::from_nanos(lasts) })
@@ -60,8 +62,10 @@ impl Quota {
                 third - now % third
             }
             Algorithm::TokenBucket => {
-                let depth = u64::from(self.burst) * token_bucket::distance(self);
-                (depth / BUCKET_PARTS).min(LASTS_MAX)
+                let distance = token_bucket::distance(self);
+                let depth = u64::from(self.burst) * distance;
+                // Room for one stays, or a full bucket would be taken as one that has not even that.
+                (depth / BUCKET_PARTS).min(depth - distance).min(LASTS_MAX)
             }
             Algorithm::EvenSpacing => 0,
         }

@@ -47,3 +47,14 @@ fn wait(quota: &Quota, before: u64, room: u64, left: u64) -> u64 {
     let weighs = u128::from(room) * u128::from(quota.window) / u128::from(before.max(1));
     left.saturating_sub(u64::try_from(weighs).unwrap_or(u64::MAX)).max(1)
 }
+
+/// What is used without one of the window of `then`, which is this one or the last.
+pub(super) const fn give_back(quota: &Quota, used: Used, then: u64) -> Used {
+    let window = (then / quota.window) % WINDOWS;
+    let shift = match ((used >> (2 * COUNT_BITS)) + WINDOWS - window) % WINDOWS {
+        0 => 0,
+        1 => COUNT_BITS,
+        _ => return used,
+    };
+    if used >> shift & COUNT_MASK > 0 { used - (1 << shift) } else { used }
+}

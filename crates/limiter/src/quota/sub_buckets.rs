@@ -46,3 +46,11 @@ pub(super) fn find(quota: &Quota, used: Used, now: u64, cost: u64) -> Finding {
         resets: resets(counts),
     }
 }
+
+/// What is used without one of the third of `then`.
+pub(super) fn give_back(quota: &Quota, used: Used, then: u64) -> Used {
+    let number = (then / quota.window.div_ceil(PARTS)) % NUMBERS;
+    let age = ((used >> NUMBER_SHIFT) + NUMBERS - number) % NUMBERS;
+    let shift = age * u64::from(COUNT_BITS);
+    if age <= PARTS && used >> shift & COUNT_MASK > 0 { used - (1 << shift) } else { used }
+}

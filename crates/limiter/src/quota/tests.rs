@@ -44,6 +44,27 @@ fn passes(quota: &Quota, times: &[u64]) -> Vec<u64> {
     passed
 }
 
+/// The same, if every second one that passes is given back when the fifth after it comes.
+fn passes_but_every_second(quota: &Quota, times: &[u64]) -> Vec<u64> {
+    let (mut used, mut passed, mut returns) = (0, Vec::new(), Vec::new());
+    for (number, now) in times.iter().enumerate() {
+        returns.retain(|(due, then)| {
+            if *due == number {
+                used = quota.give_back(used, *then, *now);
+            }
+            *due != number
+        });
+        let (after, decision) = quota.decide(used, *now, 1);
+        used = after;
+        match decision.verdict {
+            Verdict::Pass if number % 2 == 0 => returns.push((number + 5, *now)),
+            Verdict::Pass => passed.push(*now),
+            Verdict::PassAfter(_) | Verdict::Refuse { .. } => {}
+        }
+    }
+    passed
+}
+
 fn nanos(duration: Duration) -> u64 {
     duration.as_nanos().try_into().expect("a test is short")
 }
@@ -161,6 +182,46 @@ proptest! {
         for Decided { quota, used, now, decision } in decided_by_all(&times, limit) {
             let more = passes_from(&quota, used, now);
             prop_assert_eq!(more, decision.remaining, "{:?} at {}: {:?}", quota, now, decision);
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_at_once_is_there_again(times in any_times(), limit in 1..50u32) {
+        for algorithm in ALL.into_iter().filter(|algorithm| *algorithm != Algorithm::EvenSpacing) {
+            let (quota, mut used) = (quota(algorithm, limit, 1000), 0);
+            for now in &times {
+                let (after, decision) = quota.decide(used, *now, 1);
+                if decision.verdict == Verdict::Pass {
+                    let again = quota.decide(quota.give_back(after, *now, *now), *now, 1).1;
+                    prop_assert_eq!(again, decision, "{:?} at {}", quota, now);
+                }
+                used = after;
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_late_lets_through_no_more_than_the_quota(
+        times in any_times(), limit in 1..50u32, burst in 1..50u32
+    ) {
+        for (algorithm, most) in [(Algorithm::SubBuckets, limit), (Algorithm::TokenBucket, limit + burst.min(limit))] {
+            let config = QuotaConfig { burst: burst.try_into().ok(), ..config(algorithm, limit, 1000) };
+            let passed = passes_but_every_second(&config.quota().expect("it can be counted"), &times);
+            let in_a_window = most_in_a_window(&passed, SECOND);
+            prop_assert!(in_a_window <= most as usize, "{algorithm:?}: {in_a_window} and not {most}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_used_nothing_always_gets_a_lease_of_one(
+        now in 0..u64::MAX >> 8, limit in 1..4096u32, burst in 1..4096u32, permille in 0..=1000u32, window in 10..100_000u64
+    ) {
+        for algorithm in ALL {
+            let config = QuotaConfig { burst: burst.try_into().ok(), ..config(algorithm, limit, window) };
+            let quota = config.quota().expect("it can be counted").scaled(permille);
+            let (_, leased) = quota.lease(0, now, 1);
+            let got = matches!(leased, Leased::Granted { tokens: 1, .. });
+            prop_assert!(got, "{quota:?}: {leased:?}");
         }
     }
 

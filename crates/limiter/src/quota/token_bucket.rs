@@ -13,6 +13,11 @@ pub(super) fn find(quota: &Quota, used: Used, now: u64, cost: u64) -> Finding {
     Finding { verdict: Verdict::Pass, used: full_at, remaining: (depth - taken) / distance, resets: taken }
 }
 
+/// What is used without one that was taken at `then`. What has flowed in since may have filled its place already.
+pub(super) fn give_back(quota: &Quota, used: Used, then: u64, now: u64) -> Used {
+    used.saturating_sub(distance(quota).saturating_sub(now.saturating_sub(then)))
+}
+
 /// Between two of an even stream; rounded up, so that never more than the limit passes in a window.
 pub(super) fn distance(quota: &Quota) -> u64 {
     quota.window.div_ceil(u64::from(quota.limit))

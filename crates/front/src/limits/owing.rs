@@ -1,0 +1,77 @@
+//! Decisions that take a journey: what all nodes share, and this one has none of.
+
+use std::{sync::Arc, time::Duration};
+
+use clock::Stopwatch;
+use limiter::{Taken, Verdict};
+
+use super::{Rule, counted::Booked};
+use crate::rule::Share;
+
+/// What of a request has to be asked of others before it may go on.
+#[derive(Debug, Default)]
+pub(crate) struct Owing {
+    pub(super) owed: Vec<Owed>,
+    /// What this node has let pass, and takes back if another does not.
+    pub(super) booked: Vec<Booked>,
+}
+
+/// One rule that others have to be asked about.
+#[derive(Debug)]
+pub(super) struct Owed {
+    pub(super) rule: Arc<Rule>,
+    pub(super) key: u128,
+}
+
+impl Owing {
+    /// May the request go on? If not, how long it has to wait.
+    pub(crate) async fn settle(&self, since_start: &Stopwatch) -> Result<(), Duration> {
+        let now = || u64::try_from(since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        for owed in &self.owed {
+            if let Err(retry_after) = owed.settle(now).await {
+                let now = now();
+                self.booked.iter().for_each(|booked| booked.give_back(now));
+                return Err(retry_after);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Owed {
+    /// Decides without asking, if that can be done.
+    pub(super) fn take_at_once(&self, now: u64) -> Option<Taken> {
+        let taken = self.rule.leases.as_ref()?.take_at_once(self.key);
+        if taken == Some(Taken::Passed) {
+            self.note(now);
+        }
+        taken
+    }
+
+    /// What passes of a strict limit is counted here too: of this node's part only the rest is left when nobody can be
+    /// asked.
+    fn note(&self, now: u64) {
+        if self.rule.config.share == Share::Strict {
+            self.rule.limiter.count(&self.key, now);
+        }
+    }
+
+    async fn settle(&self, now: impl Fn() -> u64) -> Result<(), Duration> {
+        let Self { rule, key } = self;
+        let taken = match &rule.leases {
+            Some(leases) => leases.take(&rule.quota_now(), *key).await,
+            None => Taken::Away,
+        };
+        match taken {
+            Taken::Passed => {
+                self.note(now());
+                Ok(())
+            }
+            Taken::Refused { retry_after } => Err(rule.refuse(retry_after)),
+            Taken::Away => match rule.limiter.decide(key, 1, now()).verdict {
+                Verdict::Refuse { retry_after } => Err(rule.refuse(retry_after)),
+                Verdict::Pass | Verdict::PassAfter(_) => Ok(()),
+            },
+        }
+    }
+}
