@@ -1,13 +1,14 @@
 //! Requests that carry an attack: told of, or refused, and whoever sends many of them is kept out for a while.
 
+mod config;
+
 use std::{
     cell::RefCell,
     fs,
     hash::{BuildHasher, RandomState},
     io,
     net::IpAddr,
-    num::{NonZeroU32, NonZeroU64},
-    path::PathBuf,
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -17,10 +18,14 @@ use std::{
 
 use clock::Clock;
 use http::{HeaderName, header};
-use inspection::{Bounds, Class, Classes, Exempt, Inspector, Place, RulesError, Suspicion, Tally, Written};
+use inspection::{
+    Bound, Bounds, Class, Classes, Exempt, Inspector, Place, RulesError, Suspicion, Tally, Written,
+};
 use limiter::{Algorithm, Limiter, QuotaConfig, QuotaError, Verdict};
 use problem::Problem;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+pub use config::{Beyond, ExceptionConfig, InspectionConfig, InspectionMode, SendersConfig};
 
 use crate::{Fields, Route, Seen, household, instruments::Instruments};
 
@@ -32,100 +37,6 @@ const AGENTS_KNOWN: usize = 512;
 
 /// Lines of the log in a second about requests that carry an attack.
 const TOLD_PER_SECOND_MAX: u64 = 10;
-
-/// What becomes of a request that carries an attack.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InspectionMode {
-    /// Nothing is looked for.
-    Off,
-    /// It is told of, and passes.
-    #[default]
-    Detect,
-    /// It is refused.
-    Block,
-}
-
-/// How requests are inspected.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct InspectionConfig {
-    pub mode: InspectionMode,
-    /// From this score on a request carries an attack. A rule that is sure gives five.
-    pub threshold: NonZeroU32,
-    pub bounds: Bounds,
-    /// A file of rules (TOML), beside those that are built in.
-    pub rules_file: Option<PathBuf>,
-    /// Are the built-in rules looked for too?
-    pub built_in: bool,
-    /// Names of parameters, fields and members whose values are never looked at, in any letters.
-    pub private: Vec<String>,
-    /// What is let through on some routes. The first that fits a request counts.
-    pub exceptions: Vec<ExceptionConfig>,
-    /// How many attacks a sender may send in how long until its network is kept out. Counts where attacks are refused.
-    pub senders: SendersConfig,
-}
-
-/// What is let through on some routes.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ExceptionConfig {
-    pub routes: Vec<Route>,
-    /// What is not looked for; all of it if neither classes nor names are given.
-    #[serde(default)]
-    pub classes: Vec<Class>,
-    /// Names whose values are not looked at, beside the private ones.
-    #[serde(default)]
-    pub names: Vec<String>,
-}
-
-/// From when on the network of a sender is kept out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SendersConfig {
-    /// Attacks within the window that only cost their request.
-    pub attacks_max: NonZeroU32,
-    pub window_ms: NonZeroU64,
-    pub block_ms: NonZeroU64,
-}
-
-impl Default for InspectionConfig {
-    fn default() -> Self {
-        // Whatever a password or a proof is called here, and in the standards.
-        let private = [
-            "password",
-            "newPassword",
-            "oldPassword",
-            "currentPassword",
-            "passphrase",
-            "credentials",
-            "proof",
-            "current",
-            "new",
-            "client_secret",
-        ];
-        Self {
-            mode: InspectionMode::default(),
-            threshold: NonZeroU32::new(5).expect("a positive constant"),
-            bounds: Bounds::default(),
-            rules_file: None,
-            built_in: true,
-            private: private.map(str::to_owned).into(),
-            exceptions: Vec::new(),
-            senders: SendersConfig::default(),
-        }
-    }
-}
-
-impl Default for SendersConfig {
-    fn default() -> Self {
-        Self {
-            attacks_max: NonZeroU32::new(20).expect("a positive constant"),
-            window_ms: NonZeroU64::new(60_000).expect("a positive constant"),
-            block_ms: NonZeroU64::new(600_000).expect("a positive constant"),
-        }
-    }
-}
 
 /// Settings by which nothing can be inspected.
 #[derive(Debug, thiserror::Error)]
@@ -174,6 +85,14 @@ pub(crate) struct Attack {
     score: u32,
 }
 
+/// What speaks against a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    Attack(Attack),
+    /// There is more of it than this bound has anybody look at.
+    Beyond(Bound),
+}
+
 /// How a body is to be inspected once it is there.
 #[derive(Debug, Clone)]
 pub struct BodyInspection {
@@ -185,10 +104,10 @@ pub struct BodyInspection {
 }
 
 impl BodyInspection {
-    /// As much of the body as is looked at, in bytes.
+    /// As much of the body as is needed, in bytes: what is looked at, and one that tells that there is more.
     #[must_use]
     pub fn bytes_max(&self) -> usize {
-        self.inspection.config.bounds.bytes_max.get()
+        self.inspection.config.bounds.bytes_max.get().saturating_add(1)
     }
 
     /// Must the body wait until it has been looked at? Where attacks are only told of, it need not.
@@ -197,11 +116,12 @@ impl BodyInspection {
         self.inspection.refuses()
     }
 
-    pub(crate) fn look(&self, body: &[u8]) -> Option<Attack> {
+    pub(crate) fn look(&self, body: &[u8]) -> Option<Found> {
         let exempt = self.inspection.exempt(self.exception)?;
         let mut tally = self.inspection.inspector.as_ref()?.tally(exempt);
-        tally.body(&self.written, &body[..body.len().min(self.bytes_max())]);
-        self.inspection.judge(&tally)
+        tally.body(&self.written, body);
+        let beyond = || tally.beyond().map(Found::Beyond);
+        self.inspection.judge(&tally).map(Found::Attack).or_else(beyond)
     }
 
     pub(crate) fn inspection(&self) -> &Inspection {
@@ -254,6 +174,26 @@ impl Inspection {
 
     pub(crate) const fn refuses(&self) -> bool {
         matches!(self.config.mode, InspectionMode::Block)
+    }
+
+    /// Is a body of which there is more than is looked at refused?
+    pub(crate) const fn refuses_beyond(&self) -> bool {
+        self.refuses() && matches!(self.config.beyond, Beyond::Refuse)
+    }
+
+    /// What the sender of such a body is told.
+    pub(crate) fn beyond(&self, bound: Bound) -> Problem {
+        let Bounds { bytes_max, values_max } = self.config.bounds;
+        let (max, what) = match bound {
+            Bound::Bytes => (bytes_max, "bytes"),
+            Bound::Values => (values_max, "names and values that have to be"),
+        };
+        let detail = format!(
+            "the body has more than the {max} {what} that are looked at here, and nothing was done: send less at once"
+        );
+        Problem::content_too_large("edge/not-inspected", detail)
+            .with("bound", bound.word())
+            .with("max", max.get())
     }
 
     /// The exception that fits a request.
@@ -478,6 +418,50 @@ mod tests {
         }
         let agent = field("User-Agent", b"sqlmap/1.8 (https://sqlmap.org)");
         assert_eq!(class(&all, &seen("/a", None, &agent)), Some(Class::Scanner));
+    }
+
+    #[test]
+    fn nothing_that_stands_before_it_hides_an_attack_in_a_head() {
+        let all = inspection("mode = \"block\"");
+        let union = "q=1 UNION SELECT password FROM users";
+        for before in ["&", "a&", "a=%20&", "=&"] {
+            let (some, many) = (before.repeat(600), before.repeat(2000));
+            for before in [some, many] {
+                let query = format!("{before}{union}");
+                assert_eq!(class(&all, &seen("/", Some(&query), &[])), Some(Class::Sql));
+                let fields = [Header { name: "X-Own", value: b"1 or 1=1" }];
+                assert_eq!(class(&all, &seen("/", Some(&before), &fields)), Some(Class::Sql));
+                let fields = [Header { name: "Cookie", value: b"a=1; b=1 or 1=1" }];
+                assert_eq!(class(&all, &seen("/", Some(&before), &fields)), Some(Class::Sql));
+            }
+        }
+        let cookies = format!("{}b=1 or 1=1", "a=(;".repeat(2000));
+        let fields = [Header { name: "Cookie", value: cookies.as_bytes() }];
+        assert_eq!(class(&all, &seen("/", None, &fields)), Some(Class::Sql));
+    }
+
+    #[test]
+    fn a_body_with_more_than_is_looked_at_is_refused_unless_it_is_to_pass() {
+        let found = |settings: &str, body: &str| {
+            let fields = [Header { name: "Content-Type", value: b"application/json" }];
+            let inspection = inspection(settings);
+            let how = inspection.body("POST", "/", Fields::read(&fields), None).expect("it is looked at");
+            assert!(how.bytes_max() > 40, "one that tells of more is asked for too");
+            (how.look(body.as_bytes()), inspection.refuses_beyond())
+        };
+        let few = "bounds = { bytes-max = 40, values-max = 2 }\n";
+        let block = format!("mode = \"block\"\n{few}");
+        let (many, long) = (r#"["a b", "c d", "e f"]"#, r#"["plain"]                                   "#);
+        assert_eq!(found(&block, many), (Some(Found::Beyond(Bound::Values)), true));
+        assert_eq!(found(&block, long), (Some(Found::Beyond(Bound::Bytes)), true));
+        assert_eq!(found(&block, r#"["a b", "c d", "plain", ""]"#), (None, true));
+        assert!(matches!(found(&block, r#"["a b", "1 or 1=1", "e f"]"#).0, Some(Found::Attack(_))));
+        for passes in [format!("{block}beyond = \"pass\""), few.to_owned()] {
+            assert_eq!(found(&passes, many), (Some(Found::Beyond(Bound::Values)), false), "{passes}");
+        }
+        let problem = inspection(&block).beyond(Bound::Values);
+        assert_eq!((problem.status(), problem.code()), (413, "edge/not-inspected"));
+        assert!(problem.detail().contains("more than the 2 names and values"), "{}", problem.detail());
     }
 
     #[test]

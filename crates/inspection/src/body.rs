@@ -5,7 +5,7 @@ use std::fmt;
 use memchr::{memchr, memmem};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::{Place, Tally};
+use crate::{Bound, Place, Tally};
 
 /// Longest boundary between the parts of a form (RFC 2046, section 5.1.1), and its two hyphens.
 const BOUNDARY_BYTES_MAX: usize = 72;
@@ -75,6 +75,10 @@ fn parameter<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 impl Tally<'_> {
     /// Looks at a body, or at its beginning if that is all there is room for.
     pub fn body(&mut self, written: &Written, bytes: &[u8]) {
+        let (bytes, rest) = bytes.split_at(bytes.len().min(self.inspector.bounds.bytes_max.get()));
+        if !rest.is_empty() {
+            self.beyond = Some(Bound::Bytes);
+        }
         match written {
             Written::Json => self.json(bytes),
             Written::Form => self.pairs(Place::Body, bytes),
@@ -88,7 +92,7 @@ impl Tally<'_> {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let read = Walk { tally: self, private: false }.deserialize(&mut reader);
         if let Err(error) = read.and_then(|()| reader.end()) {
-            let cut = error.is_eof() && bytes.len() >= self.inspector.bounds.bytes_max.get();
+            let cut = error.is_eof() && self.beyond == Some(Bound::Bytes);
             if !cut {
                 // What a more lenient reader makes of it is not known.
                 self.value(Place::Body, bytes, false);
@@ -131,10 +135,13 @@ impl Tally<'_> {
             // Outside entities read files of the server: no honest sender declares them.
             self.value(Place::Body, b"<!entity ", false);
         }
-        for section in memmem::find_iter(bytes, b"<![CDATA[") {
-            let text = &bytes[section + 9..];
-            let end = memmem::find(text, b"]]>").unwrap_or(text.len());
-            self.value(Place::Body, &text[..end], false);
+        let mut rest = bytes;
+        while let Some(at) = memmem::find(rest, b"<![CDATA[") {
+            // One that begins inside of another is text of that one.
+            let section = &rest[at + 9..];
+            let (text, behind) = section.split_at(memmem::find(section, b"]]>").unwrap_or(section.len()));
+            self.value(Place::Body, text, false);
+            rest = behind;
         }
         for piece in bytes.split(|byte| *byte == b'<') {
             let end = memchr(b'>', piece).unwrap_or(piece.len());
@@ -248,6 +255,39 @@ mod tests {
         }
         assert!(!found("application/json", r#"{"a": [1, 2.5, true, null, "b"], "or": "1", "c": "=1"}"#));
         assert!(!found("application/json", r#"{"password": "' or 1=1 --"}"#), "it is private");
+    }
+
+    /// What is found, and beyond which bound there was more.
+    fn beyond(kind: &str, body: &str) -> (bool, Option<Bound>) {
+        let inspector = Inspector::standard();
+        let mut tally = inspector.tally(Exempt::default());
+        tally.body(&Written::by(Some(kind.as_bytes())).expect("it is looked at"), body.as_bytes());
+        (tally.suspicion().is_some_and(|found| found.score >= 5), tally.beyond())
+    }
+
+    #[test]
+    fn values_that_are_empty_or_plain_leave_room_for_others() {
+        let (json, form) = ("application/json", "application/x-www-form-urlencoded");
+        for dull in ["\"\",", "\"plain\",", "\"1,5\","] {
+            let body = format!("{{\"p\": [{}\"\"], \"q\": \"1 or 1=1\"}}", dull.repeat(5000));
+            assert_eq!(beyond(json, &body), (true, None), "{dull}");
+        }
+        assert_eq!(beyond(form, &format!("{}q=1+or+1%3D1", "&".repeat(5000))), (true, None));
+        assert_eq!(beyond(form, &format!("{}q=1+or+1%3D1", "a=&".repeat(5000))), (true, None));
+    }
+
+    #[test]
+    fn what_is_beyond_a_bound_is_told_of() {
+        let json = "application/json";
+        let lines = |count: usize| format!("[{}\"1 or 1=1\"]", "\"so many\",".repeat(count));
+        assert_eq!(beyond(json, &lines(511)), (true, None));
+        assert_eq!(beyond(json, &lines(512)), (false, Some(Bound::Values)));
+        let long = |spaces: usize| format!("{}[\"1 or 1=1\"]", " ".repeat(spaces));
+        let room = Inspector::standard().bounds.bytes_max.get() - long(0).len();
+        assert_eq!(beyond(json, &long(room)), (true, None));
+        assert_eq!(beyond(json, &long(room + 5)), (false, Some(Bound::Bytes)));
+        let sections = "<![CDATA[".repeat(7000);
+        assert_eq!(beyond("application/xml", &sections), (false, None));
     }
 
     #[test]

@@ -103,7 +103,7 @@ async fn rules_of_a_file_and_exceptions_are_read_again_while_it_serves() {
 #[tokio::test]
 async fn a_large_body_arrives_whole_behind_what_was_looked_at() {
     let folder = Folder::new();
-    let server = start(&folder, "[inspection]\nmode = \"block\"\n");
+    let server = start(&folder, "[inspection]\nmode = \"block\"\nbeyond = \"pass\"\n");
     let client = from(&server, "192.0.2.1");
     let body = format!("{{\"userId\": \"ada\", {} \"password\": \"{PASSWORD}\"}}", " ".repeat(200_000));
     let answer = client.send(Method::POST, "/api/v1/persons", "application/json", body.into()).await;
