@@ -16,8 +16,12 @@ pub enum Written {
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
-    /// `multipart/form-data`, with what stands between its parts.
-    Parts(Vec<u8>),
+    /// `multipart/…`, with what stands between its parts.
+    Parts {
+        boundary: Vec<u8>,
+        /// Is each of them a field of a form, or those only that have a name?
+        form: bool,
+    },
     Markup,
     Text,
 }
@@ -32,7 +36,13 @@ impl Written {
         let essence = essence.trim_ascii().to_ascii_lowercase();
         match &*essence {
             b"application/x-www-form-urlencoded" => Some(Self::Form),
-            b"multipart/form-data" => boundary(content_type).map(Self::Parts),
+            // What has no boundary, or two, each reader takes apart where it likes.
+            kind if kind.starts_with(b"multipart/") => {
+                Some(boundary(content_type).map_or(Self::Text, |boundary| Self::Parts {
+                    boundary,
+                    form: kind == b"multipart/form-data",
+                }))
+            }
             kind if kind.ends_with(b"json") => Some(Self::Json),
             kind if kind.ends_with(b"xml") || kind == b"text/html" => Some(Self::Markup),
             kind if kind.starts_with(b"text/") || kind == b"application/graphql" || kind.is_empty() => {
@@ -47,7 +57,7 @@ impl Written {
 
 /// What stands between parts, with its hyphens.
 fn boundary(content_type: &[u8]) -> Option<Vec<u8>> {
-    let value = parameter(content_type, b"boundary")?;
+    let value = only(parameters(content_type, b"boundary"))?;
     let boundary = [b"--", value].concat();
     (3..=BOUNDARY_BYTES_MAX).contains(&boundary.len()).then_some(boundary)
 }
@@ -61,15 +71,20 @@ fn parts_of(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The value of a parameter of a field, without the quotes it may stand in.
-fn parameter<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    parts_of(field).skip(1).find_map(|part| {
+/// The values of the parameters of this name in a field, without the quotes they may stand in.
+fn parameters<'a>(field: &'a [u8], name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    parts_of(field).skip(1).filter_map(move |part| {
         let part = part.trim_ascii();
         let (own, value) = part.split_at(memchr(b'=', part)?);
         let value = value[1..].trim_ascii();
         let bare = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
         own.trim_ascii().eq_ignore_ascii_case(name).then_some(bare)
     })
+}
+
+/// What stands there once; of two each reader takes the one it likes.
+fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    items.next().filter(|_| items.next().is_none())
 }
 
 impl Tally<'_> {
@@ -82,7 +97,7 @@ impl Tally<'_> {
         match written {
             Written::Json => self.json(bytes),
             Written::Form => self.pairs(Place::Body, bytes),
-            Written::Parts(boundary) => self.parts(boundary, bytes),
+            Written::Parts { boundary, form } => self.parts(boundary, *form, bytes),
             Written::Markup => self.markup(bytes),
             Written::Text => self.value(Place::Body, bytes, false),
         }
@@ -100,27 +115,38 @@ impl Tally<'_> {
         }
     }
 
-    /// What files hold is not looked at: it is not for anybody's database or page.
-    fn parts(&mut self, boundary: &[u8], bytes: &[u8]) {
+    fn parts(&mut self, boundary: &[u8], form: bool, bytes: &[u8]) {
         let mut starts = memmem::find_iter(bytes, boundary).map(|at| at + boundary.len()).peekable();
+        if starts.peek().is_none() {
+            self.value(Place::Body, bytes, false);
+        }
         while let Some(start) = starts.next() {
             let end = starts.peek().map_or(bytes.len(), |next| next - boundary.len());
-            let part = &bytes[start..end.max(start)];
-            // Some readers take lines that end in LF alone.
-            let ends = [(b"\r\n\r\n".as_slice(), 4), (b"\n\n", 2)];
-            let found = ends.iter().filter_map(|(end, length)| Some((memmem::find(part, end)?, *length)));
-            let Some((at, length)) = found.min() else { continue };
-            let (head, content) = (&part[..at], &part[at + length..]);
-            let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-            let disposition = lines.find(|line| {
-                line.get(..20).is_some_and(|name| name.eq_ignore_ascii_case(b"content-disposition:"))
-            });
-            let of = |name| disposition.and_then(|line| parameter(line, name));
-            let name = of(b"name").unwrap_or_default();
-            match of(b"filename") {
-                Some(file) => self.pair(Place::Body, name, file, false),
-                None => self.pair(Place::Body, name, content.trim_ascii_end(), false),
-            }
+            self.part(form, &bytes[start..end.max(start)]);
+        }
+    }
+
+    /// What files hold is not looked at: it is not for anybody's database or page.
+    fn part(&mut self, form: bool, part: &[u8]) {
+        // Some readers take lines that end in LF alone.
+        let ends = [(b"\r\n\r\n".as_slice(), 4), (b"\n\n", 2)];
+        let found = ends.iter().filter_map(|(end, length)| Some((memmem::find(part, end)?, *length)));
+        let Some((at, length)) = found.min() else { return };
+        let (head, content) = (&part[..at], &part[at + length..]);
+        let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let disposition = lines.find(|line| {
+            line.get(..20).is_some_and(|name| name.eq_ignore_ascii_case(b"content-disposition:"))
+        });
+        let disposition = disposition.unwrap_or_default();
+        let named = parameters(disposition, b"name").next().is_some();
+        let name = only(parameters(disposition, b"name")).unwrap_or_default();
+        for file in parameters(disposition, b"filename") {
+            self.pair(Place::Body, name, file, false);
+        }
+        // A file without a name is a field to many readers.
+        let is_file = only(parameters(disposition, b"filename")).is_some_and(|file| !file.is_empty());
+        if !is_file && (form || named) {
+            self.pair(Place::Body, name, content.trim_ascii_end(), false);
         }
     }
 
@@ -314,6 +340,36 @@ mod tests {
     }
 
     #[test]
+    fn whatever_a_reader_may_take_for_a_field_of_a_form_is_looked_at() {
+        let part = |head: &str| format!("--x\r\n{head}\r\n\r\n1 or 1=1\r\n--x--");
+        let q = part("content-disposition: form-data; name=q");
+        for kind in [
+            "multipart/form-data; boundary=x",
+            "multipart/form-data; boundary=y; boundary=x",
+            "multipart/form-data; boundary=x; Boundary=y",
+            "multipart/form-data; boundary=y",
+            "multipart/form-data",
+            "multipart/mixed; boundary=x",
+            "Multipart/Related; boundary=y; boundary=x",
+        ] {
+            assert!(found(kind, &q), "{kind}");
+        }
+        let form = "multipart/form-data; boundary=x";
+        let disposed = |rest: &str| part(&format!("content-disposition: form-data; {rest}"));
+        for rest in [
+            "name=q; filename=\"\"",
+            "name=q; filename=a.txt; filename=\"\"",
+            "name=password; name=q",
+            "filename=",
+        ] {
+            assert!(found(form, &disposed(rest)), "{rest}");
+        }
+        assert!(!found(form, &disposed("name=q; filename=a.txt")));
+        let attached = part("content-type: image/png\r\ncontent-disposition: attachment");
+        assert!(!found("multipart/mixed; boundary=x", &attached), "it is no field of anybody's form");
+    }
+
+    #[test]
     fn markup_is_no_attack_and_what_stands_in_it_may_be_one() {
         let xml = "application/xml";
         assert!(!found(xml, "<a><object id=\"7\">it's <b>here</b></object></a>"));
@@ -329,7 +385,7 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_as_text_is_not_looked_at() {
-        for kind in ["image/png", "application/octet-stream", "application/pdf", "multipart/form-data"] {
+        for kind in ["image/png", "application/octet-stream", "application/pdf"] {
             assert!(Written::by(Some(kind.as_bytes())).is_none(), "{kind}");
         }
         assert!(found("text/plain", "1 or 1=1") && found("", "1 or 1=1"));
