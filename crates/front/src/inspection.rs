@@ -25,7 +25,7 @@ use limiter::{Algorithm, Limiter, QuotaConfig, QuotaError, Verdict};
 use problem::Problem;
 use serde::Serialize;
 
-pub use config::{Beyond, ExceptionConfig, InspectionConfig, InspectionMode, SendersConfig};
+pub use config::{Beyond, ExceptionConfig, InspectionConfig, InspectionMode, PrivateConfig, SendersConfig};
 
 use crate::{Fields, Route, Seen, household, instruments::Instruments};
 
@@ -93,12 +93,18 @@ pub(crate) enum Found {
     Beyond(Bound),
 }
 
+/// Which settings fit the route of a request, by their numbers.
+#[derive(Debug, Clone, Copy)]
+struct Fits {
+    exception: Option<usize>,
+    private: Option<usize>,
+}
+
 /// How a body is to be inspected once it is there.
 #[derive(Debug, Clone)]
 pub struct BodyInspection {
     inspection: Arc<Inspection>,
-    /// Which exception fits its route.
-    exception: Option<usize>,
+    fits: Fits,
     written: Written,
     pub(crate) client: Option<IpAddr>,
 }
@@ -117,7 +123,7 @@ impl BodyInspection {
     }
 
     pub(crate) fn look(&self, body: &[u8]) -> Option<Found> {
-        let exempt = self.inspection.exempt(self.exception)?;
+        let exempt = self.inspection.exempt(self.fits)?;
         let mut tally = self.inspection.inspector.as_ref()?.tally(exempt);
         tally.body(&self.written, body);
         let beyond = || tally.beyond().map(Found::Beyond);
@@ -196,18 +202,23 @@ impl Inspection {
             .with("max", max.get())
     }
 
-    /// The exception that fits a request.
-    fn exception(&self, method: &str, path: &str) -> Option<usize> {
-        let fits = |exception: &Exception| exception.routes.iter().any(|route| route.matches(method, path));
-        self.exceptions.iter().position(fits)
+    fn fits(&self, method: &str, path: &str) -> Fits {
+        let fit = |routes: &[Route]| routes.iter().any(|route| route.matches(method, path));
+        Fits {
+            exception: self.exceptions.iter().position(|exception| fit(&exception.routes)),
+            private: self.config.private_on.iter().position(|private| fit(&private.routes)),
+        }
     }
 
     /// What is not looked for; nothing if nothing is.
-    fn exempt(&self, exception: Option<usize>) -> Option<Exempt<'_>> {
-        match exception.and_then(|exception| self.exceptions.get(exception)) {
-            None => Some(Exempt { classes: Classes::default(), names: &self.config.private }),
+    fn exempt(&self, fits: Fits) -> Option<Exempt<'_>> {
+        let private = fits.private.and_then(|at| self.config.private_on.get(at));
+        let names_here = private.map_or(&[][..], |private| &private.names);
+        match fits.exception.and_then(|at| self.exceptions.get(at)) {
+            None => Some(Exempt { classes: Classes::default(), names: &self.config.private, names_here }),
             Some(exception) => {
-                exception.exempt.as_ref().map(|(classes, names)| Exempt { classes: *classes, names })
+                let (classes, names) = exception.exempt.as_ref()?;
+                Some(Exempt { classes: *classes, names, names_here })
             }
         }
     }
@@ -215,7 +226,7 @@ impl Inspection {
     /// Does the head of a request carry an attack?
     pub(crate) fn look(&self, seen: &Seen<'_>) -> Option<Attack> {
         let inspector = self.inspector.as_deref()?;
-        let exempt = self.exempt(self.exception(seen.method, seen.path))?;
+        let exempt = self.exempt(self.fits(seen.method, seen.path))?;
         let mut tally = inspector.begin(seen.path, seen.query, exempt);
         for (name, value) in seen.fields.all() {
             let Some(place) = place(name) else { continue };
@@ -228,7 +239,7 @@ impl Inspection {
                 continue;
             }
             let tally = tally.get_or_insert_with(|| inspector.tally(exempt));
-            if exempt.names.iter().any(|private| private.eq_ignore_ascii_case(name)) {
+            if exempt.has(name.as_bytes()) {
                 continue;
             }
             if name.eq_ignore_ascii_case(header::COOKIE.as_str()) {
@@ -269,12 +280,12 @@ impl Inspection {
         client: Option<IpAddr>,
     ) -> Option<BodyInspection> {
         self.inspector.as_ref()?;
-        let exception = self.exception(method, path);
-        self.exempt(exception)?;
+        let fits = self.fits(method, path);
+        self.exempt(fits)?;
         let types = fields.last::<2>(&header::CONTENT_TYPE);
         // Of two types each reader takes the one it likes.
         let written = if types.len() > 1 { Written::Text } else { Written::by(types.first().copied())? };
-        Some(BodyInspection { inspection: self.clone(), exception, written, client })
+        Some(BodyInspection { inspection: self.clone(), fits, written, client })
     }
 
     fn judge(&self, tally: &Tally<'_>) -> Option<Attack> {
@@ -505,6 +516,28 @@ mod tests {
         }
         let body = some.body("POST", "/raw", Fields::read(&[]), None);
         assert!(body.is_none(), "bodies of exempt routes are not even read");
+    }
+
+    #[test]
+    fn what_passwords_are_called_is_private_everywhere_and_other_words_where_they_are_passwords() {
+        let union = |name: &str| format!("{name}=1 UNION SELECT password FROM users");
+        let mut config: InspectionConfig =
+            toml::from_str("exceptions = [{ routes = [\"/own\"], names = [\"text\"] }]").expect("settings");
+        let names = vec!["new".to_owned()];
+        config.private_on.push(PrivateConfig { routes: vec!["GET /own".parse().expect("a route")], names });
+        let inspection = Inspection::new(&config, None).expect("rules");
+        for (path, name, expected) in [
+            ("/", "newPassword", None),
+            ("/", "new", Some(Class::Sql)),
+            ("/", "current", Some(Class::Sql)),
+            ("/", "proof", Some(Class::Sql)),
+            ("/own", "New", None),
+            ("/own", "text", None),
+            ("/own", "password", None),
+            ("/own", "current", Some(Class::Sql)),
+        ] {
+            assert_eq!(class(&inspection, &seen(path, Some(&union(name)), &[])), expected, "{path} {name}");
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub use identify::Identify;
 pub use incidents::{Incident, IncidentKind, Incidents};
 pub use inspection::{
     Beyond, BodyInspection, ExceptionConfig, InspectionConfig, InspectionError, InspectionMode,
-    InspectionState, SendersConfig,
+    InspectionState, PrivateConfig, SendersConfig,
 };
 pub use limits::{LimitsConfig, LimitsError, RuleState};
 pub use networks::NetworksConfig;

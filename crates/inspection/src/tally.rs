@@ -8,6 +8,17 @@ pub struct Exempt<'a> {
     pub classes: Classes,
     /// Names of fields, parameters and members whose values are never looked at, in any letters.
     pub names: &'a [String],
+    /// More of them.
+    pub names_here: &'a [String],
+}
+
+impl Exempt<'_> {
+    /// Are values of this name nobody's to look at?
+    #[must_use]
+    pub fn has(&self, name: &[u8]) -> bool {
+        let is = |private: &String| private.as_bytes().eq_ignore_ascii_case(name);
+        self.names.iter().any(is) || self.names_here.iter().any(is)
+    }
 }
 
 /// A request that carries an attack, as far as rules can tell.
@@ -67,7 +78,7 @@ impl<'a> Tally<'a> {
 
     /// Are values of this name nobody's to look at?
     pub(crate) fn is_private(&self, name: &[u8]) -> bool {
-        self.exempt.names.iter().any(|private| private.as_bytes().eq_ignore_ascii_case(name))
+        self.exempt.has(name)
     }
 
     /// Looks at a value. One that is plain, or has nothing in it, is seen through at once: only others count.

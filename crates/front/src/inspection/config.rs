@@ -50,6 +50,9 @@ pub struct InspectionConfig {
     pub built_in: bool,
     /// Names of parameters, fields and members whose values are never looked at, in any letters.
     pub private: Vec<String>,
+    /// More such names, of a service whose own passwords have others on some of its routes. Settings do not say them.
+    #[serde(skip)]
+    pub private_on: Vec<PrivateConfig>,
     /// What is let through on some routes. The first that fits a request counts.
     pub exceptions: Vec<ExceptionConfig>,
     /// How many attacks a sender may send in how long until its network is kept out. Counts where attacks are refused.
@@ -69,6 +72,13 @@ pub struct ExceptionConfig {
     pub names: Vec<String>,
 }
 
+/// Names that are private on some routes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivateConfig {
+    pub routes: Vec<Route>,
+    pub names: Vec<String>,
+}
+
 /// From when on the network of a sender is kept out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -81,7 +91,7 @@ pub struct SendersConfig {
 
 impl Default for InspectionConfig {
     fn default() -> Self {
-        // Whatever a password or a proof is called here, and in the standards.
+        // Whatever a password is called in the standards and elsewhere, and nothing that much else is called too.
         let private = [
             "password",
             "newPassword",
@@ -89,9 +99,6 @@ impl Default for InspectionConfig {
             "currentPassword",
             "passphrase",
             "credentials",
-            "proof",
-            "current",
-            "new",
             "client_secret",
         ];
         Self {
@@ -102,6 +109,7 @@ impl Default for InspectionConfig {
             rules_file: None,
             built_in: true,
             private: private.map(str::to_owned).into(),
+            private_on: Vec::new(),
             exceptions: Vec::new(),
             senders: SendersConfig::default(),
         }
