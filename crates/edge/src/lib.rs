@@ -33,8 +33,8 @@ pub use forward::{Forward, Passed, Passing, refused};
 pub use front::{
     Answer, AttackConfig, AttackMode, Block, BlockChange, ClientsConfig, Cors, Fields, FromUpstream, Front,
     FrontConfig, FrontError, FrontKnown, FrontState, Headers, Identify, Incident, IncidentKind, Incidents,
-    InspectionConfig, InspectionMode, LimitsConfig, LimitsError, NetworksConfig, Part, REQUEST_ID, RequestId,
-    RoomStateNamed, Rooms, RoomsConfig, RoomsError, Route, Share, SignaturesConfig,
+    InspectionConfig, InspectionMode, LimitsConfig, LimitsError, NetworksConfig, Part, PrivateConfig,
+    REQUEST_ID, RequestId, RoomStateNamed, Rooms, RoomsConfig, RoomsError, Route, Share, SignaturesConfig,
 };
 pub use h1::Tunnel;
 pub use http::{

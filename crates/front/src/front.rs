@@ -37,7 +37,9 @@ use crate::{
     blocks::Blocks,
     challenge::Challenges,
     floods::Floods,
-    inspection::{BodyInspection, Inspection, InspectionConfig, InspectionError, InspectionState, Teller},
+    inspection::{
+        BodyInspection, Found, Inspection, InspectionConfig, InspectionError, InspectionState, Teller,
+    },
     instruments::Instruments,
     limits::{Limits, Making, Owing},
     networks::{Networks, Standing},
@@ -422,9 +424,18 @@ impl Front {
     /// May a request with this body, of which this is at least the beginning, go on?
     ///
     /// # Errors
-    /// When it carries an attack.
+    /// When it carries an attack, or more than is looked at.
     pub fn inspect(&self, how: &BodyInspection, body: &[u8]) -> Result<(), Problem> {
-        how.look(body).map_or(Ok(()), |attack| self.tell(&attack, how.inspection(), how.client))
+        let inspection = how.inspection();
+        match how.look(body) {
+            None => Ok(()),
+            Some(Found::Attack(attack)) => self.tell(&attack, inspection, how.client),
+            Some(Found::Beyond(bound)) => {
+                let refused = inspection.refuses_beyond();
+                self.0.instruments.body_beyond(bound.word(), refused);
+                if refused { Err(inspection.beyond(bound)) } else { Ok(()) }
+            }
+        }
     }
 
     /// May this request go on?

@@ -1,13 +1,14 @@
 //! Requests that carry an attack: told of, or refused, and whoever sends many of them is kept out for a while.
 
+mod config;
+
 use std::{
     cell::RefCell,
     fs,
     hash::{BuildHasher, RandomState},
     io,
     net::IpAddr,
-    num::{NonZeroU32, NonZeroU64},
-    path::PathBuf,
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -17,10 +18,14 @@ use std::{
 
 use clock::Clock;
 use http::{HeaderName, header};
-use inspection::{Bounds, Class, Classes, Exempt, Inspector, Place, RulesError, Suspicion, Tally, Written};
+use inspection::{
+    Bound, Bounds, Class, Classes, Exempt, Inspector, Place, RulesError, Suspicion, Tally, Written,
+};
 use limiter::{Algorithm, Limiter, QuotaConfig, QuotaError, Verdict};
 use problem::Problem;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+pub use config::{Beyond, ExceptionConfig, InspectionConfig, InspectionMode, PrivateConfig, SendersConfig};
 
 use crate::{Fields, Route, Seen, household, instruments::Instruments};
 
@@ -32,100 +37,6 @@ const AGENTS_KNOWN: usize = 512;
 
 /// Lines of the log in a second about requests that carry an attack.
 const TOLD_PER_SECOND_MAX: u64 = 10;
-
-/// What becomes of a request that carries an attack.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InspectionMode {
-    /// Nothing is looked for.
-    Off,
-    /// It is told of, and passes.
-    #[default]
-    Detect,
-    /// It is refused.
-    Block,
-}
-
-/// How requests are inspected.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct InspectionConfig {
-    pub mode: InspectionMode,
-    /// From this score on a request carries an attack. A rule that is sure gives five.
-    pub threshold: NonZeroU32,
-    pub bounds: Bounds,
-    /// A file of rules (TOML), beside those that are built in.
-    pub rules_file: Option<PathBuf>,
-    /// Are the built-in rules looked for too?
-    pub built_in: bool,
-    /// Names of parameters, fields and members whose values are never looked at, in any letters.
-    pub private: Vec<String>,
-    /// What is let through on some routes. The first that fits a request counts.
-    pub exceptions: Vec<ExceptionConfig>,
-    /// How many attacks a sender may send in how long until its network is kept out. Counts where attacks are refused.
-    pub senders: SendersConfig,
-}
-
-/// What is let through on some routes.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ExceptionConfig {
-    pub routes: Vec<Route>,
-    /// What is not looked for; all of it if neither classes nor names are given.
-    #[serde(default)]
-    pub classes: Vec<Class>,
-    /// Names whose values are not looked at, beside the private ones.
-    #[serde(default)]
-    pub names: Vec<String>,
-}
-
-/// From when on the network of a sender is kept out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SendersConfig {
-    /// Attacks within the window that only cost their request.
-    pub attacks_max: NonZeroU32,
-    pub window_ms: NonZeroU64,
-    pub block_ms: NonZeroU64,
-}
-
-impl Default for InspectionConfig {
-    fn default() -> Self {
-        // Whatever a password or a proof is called here, and in the standards.
-        let private = [
-            "password",
-            "newPassword",
-            "oldPassword",
-            "currentPassword",
-            "passphrase",
-            "credentials",
-            "proof",
-            "current",
-            "new",
-            "client_secret",
-        ];
-        Self {
-            mode: InspectionMode::default(),
-            threshold: NonZeroU32::new(5).expect("a positive constant"),
-            bounds: Bounds::default(),
-            rules_file: None,
-            built_in: true,
-            private: private.map(str::to_owned).into(),
-            exceptions: Vec::new(),
-            senders: SendersConfig::default(),
-        }
-    }
-}
-
-impl Default for SendersConfig {
-    fn default() -> Self {
-        Self {
-            attacks_max: NonZeroU32::new(20).expect("a positive constant"),
-            window_ms: NonZeroU64::new(60_000).expect("a positive constant"),
-            block_ms: NonZeroU64::new(600_000).expect("a positive constant"),
-        }
-    }
-}
 
 /// Settings by which nothing can be inspected.
 #[derive(Debug, thiserror::Error)]
@@ -174,21 +85,35 @@ pub(crate) struct Attack {
     score: u32,
 }
 
+/// What speaks against a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    Attack(Attack),
+    /// There is more of it than this bound has anybody look at.
+    Beyond(Bound),
+}
+
+/// Which settings fit the route of a request, by their numbers.
+#[derive(Debug, Clone, Copy)]
+struct Fits {
+    exception: Option<usize>,
+    private: Option<usize>,
+}
+
 /// How a body is to be inspected once it is there.
 #[derive(Debug, Clone)]
 pub struct BodyInspection {
     inspection: Arc<Inspection>,
-    /// Which exception fits its route.
-    exception: Option<usize>,
+    fits: Fits,
     written: Written,
     pub(crate) client: Option<IpAddr>,
 }
 
 impl BodyInspection {
-    /// As much of the body as is looked at, in bytes.
+    /// As much of the body as is needed, in bytes: what is looked at, and one that tells that there is more.
     #[must_use]
     pub fn bytes_max(&self) -> usize {
-        self.inspection.config.bounds.bytes_max.get()
+        self.inspection.config.bounds.bytes_max.get().saturating_add(1)
     }
 
     /// Must the body wait until it has been looked at? Where attacks are only told of, it need not.
@@ -197,11 +122,12 @@ impl BodyInspection {
         self.inspection.refuses()
     }
 
-    pub(crate) fn look(&self, body: &[u8]) -> Option<Attack> {
-        let exempt = self.inspection.exempt(self.exception)?;
+    pub(crate) fn look(&self, body: &[u8]) -> Option<Found> {
+        let exempt = self.inspection.exempt(self.fits)?;
         let mut tally = self.inspection.inspector.as_ref()?.tally(exempt);
-        tally.body(&self.written, &body[..body.len().min(self.bytes_max())]);
-        self.inspection.judge(&tally)
+        tally.body(&self.written, body);
+        let beyond = || tally.beyond().map(Found::Beyond);
+        self.inspection.judge(&tally).map(Found::Attack).or_else(beyond)
     }
 
     pub(crate) fn inspection(&self) -> &Inspection {
@@ -256,18 +182,43 @@ impl Inspection {
         matches!(self.config.mode, InspectionMode::Block)
     }
 
-    /// The exception that fits a request.
-    fn exception(&self, method: &str, path: &str) -> Option<usize> {
-        let fits = |exception: &Exception| exception.routes.iter().any(|route| route.matches(method, path));
-        self.exceptions.iter().position(fits)
+    /// Is a body of which there is more than is looked at refused?
+    pub(crate) const fn refuses_beyond(&self) -> bool {
+        self.refuses() && matches!(self.config.beyond, Beyond::Refuse)
+    }
+
+    /// What the sender of such a body is told.
+    pub(crate) fn beyond(&self, bound: Bound) -> Problem {
+        let Bounds { bytes_max, values_max } = self.config.bounds;
+        let (max, what) = match bound {
+            Bound::Bytes => (bytes_max, "bytes"),
+            Bound::Values => (values_max, "names and values that have to be"),
+        };
+        let detail = format!(
+            "the body has more than the {max} {what} that are looked at here, and nothing was done: send less at once"
+        );
+        Problem::content_too_large("edge/not-inspected", detail)
+            .with("bound", bound.word())
+            .with("max", max.get())
+    }
+
+    fn fits(&self, method: &str, path: &str) -> Fits {
+        let fit = |routes: &[Route]| routes.iter().any(|route| route.matches(method, path));
+        Fits {
+            exception: self.exceptions.iter().position(|exception| fit(&exception.routes)),
+            private: self.config.private_on.iter().position(|private| fit(&private.routes)),
+        }
     }
 
     /// What is not looked for; nothing if nothing is.
-    fn exempt(&self, exception: Option<usize>) -> Option<Exempt<'_>> {
-        match exception.and_then(|exception| self.exceptions.get(exception)) {
-            None => Some(Exempt { classes: Classes::default(), names: &self.config.private }),
+    fn exempt(&self, fits: Fits) -> Option<Exempt<'_>> {
+        let private = fits.private.and_then(|at| self.config.private_on.get(at));
+        let names_here = private.map_or(&[][..], |private| &private.names);
+        match fits.exception.and_then(|at| self.exceptions.get(at)) {
+            None => Some(Exempt { classes: Classes::default(), names: &self.config.private, names_here }),
             Some(exception) => {
-                exception.exempt.as_ref().map(|(classes, names)| Exempt { classes: *classes, names })
+                let (classes, names) = exception.exempt.as_ref()?;
+                Some(Exempt { classes: *classes, names, names_here })
             }
         }
     }
@@ -275,7 +226,7 @@ impl Inspection {
     /// Does the head of a request carry an attack?
     pub(crate) fn look(&self, seen: &Seen<'_>) -> Option<Attack> {
         let inspector = self.inspector.as_deref()?;
-        let exempt = self.exempt(self.exception(seen.method, seen.path))?;
+        let exempt = self.exempt(self.fits(seen.method, seen.path))?;
         let mut tally = inspector.begin(seen.path, seen.query, exempt);
         for (name, value) in seen.fields.all() {
             let Some(place) = place(name) else { continue };
@@ -288,7 +239,7 @@ impl Inspection {
                 continue;
             }
             let tally = tally.get_or_insert_with(|| inspector.tally(exempt));
-            if exempt.names.iter().any(|private| private.eq_ignore_ascii_case(name)) {
+            if exempt.has(name.as_bytes()) {
                 continue;
             }
             if name.eq_ignore_ascii_case(header::COOKIE.as_str()) {
@@ -329,12 +280,12 @@ impl Inspection {
         client: Option<IpAddr>,
     ) -> Option<BodyInspection> {
         self.inspector.as_ref()?;
-        let exception = self.exception(method, path);
-        self.exempt(exception)?;
+        let fits = self.fits(method, path);
+        self.exempt(fits)?;
         let types = fields.last::<2>(&header::CONTENT_TYPE);
         // Of two types each reader takes the one it likes.
         let written = if types.len() > 1 { Written::Text } else { Written::by(types.first().copied())? };
-        Some(BodyInspection { inspection: self.clone(), exception, written, client })
+        Some(BodyInspection { inspection: self.clone(), fits, written, client })
     }
 
     fn judge(&self, tally: &Tally<'_>) -> Option<Attack> {
@@ -481,6 +432,50 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_stands_before_it_hides_an_attack_in_a_head() {
+        let all = inspection("mode = \"block\"");
+        let union = "q=1 UNION SELECT password FROM users";
+        for before in ["&", "a&", "a=%20&", "=&"] {
+            let (some, many) = (before.repeat(600), before.repeat(2000));
+            for before in [some, many] {
+                let query = format!("{before}{union}");
+                assert_eq!(class(&all, &seen("/", Some(&query), &[])), Some(Class::Sql));
+                let fields = [Header { name: "X-Own", value: b"1 or 1=1" }];
+                assert_eq!(class(&all, &seen("/", Some(&before), &fields)), Some(Class::Sql));
+                let fields = [Header { name: "Cookie", value: b"a=1; b=1 or 1=1" }];
+                assert_eq!(class(&all, &seen("/", Some(&before), &fields)), Some(Class::Sql));
+            }
+        }
+        let cookies = format!("{}b=1 or 1=1", "a=(;".repeat(2000));
+        let fields = [Header { name: "Cookie", value: cookies.as_bytes() }];
+        assert_eq!(class(&all, &seen("/", None, &fields)), Some(Class::Sql));
+    }
+
+    #[test]
+    fn a_body_with_more_than_is_looked_at_is_refused_unless_it_is_to_pass() {
+        let found = |settings: &str, body: &str| {
+            let fields = [Header { name: "Content-Type", value: b"application/json" }];
+            let inspection = inspection(settings);
+            let how = inspection.body("POST", "/", Fields::read(&fields), None).expect("it is looked at");
+            assert!(how.bytes_max() > 40, "one that tells of more is asked for too");
+            (how.look(body.as_bytes()), inspection.refuses_beyond())
+        };
+        let few = "bounds = { bytes-max = 40, values-max = 2 }\n";
+        let block = format!("mode = \"block\"\n{few}");
+        let (many, long) = (r#"["a b", "c d", "e f"]"#, r#"["plain"]                                   "#);
+        assert_eq!(found(&block, many), (Some(Found::Beyond(Bound::Values)), true));
+        assert_eq!(found(&block, long), (Some(Found::Beyond(Bound::Bytes)), true));
+        assert_eq!(found(&block, r#"["a b", "c d", "plain", ""]"#), (None, true));
+        assert!(matches!(found(&block, r#"["a b", "1 or 1=1", "e f"]"#).0, Some(Found::Attack(_))));
+        for passes in [format!("{block}beyond = \"pass\""), few.to_owned()] {
+            assert_eq!(found(&passes, many), (Some(Found::Beyond(Bound::Values)), false), "{passes}");
+        }
+        let problem = inspection(&block).beyond(Bound::Values);
+        assert_eq!((problem.status(), problem.code()), (413, "edge/not-inspected"));
+        assert!(problem.detail().contains("more than the 2 names and values"), "{}", problem.detail());
+    }
+
+    #[test]
     fn what_browsers_send_is_no_attack() {
         let all = inspection("");
         let fields = [
@@ -521,6 +516,28 @@ mod tests {
         }
         let body = some.body("POST", "/raw", Fields::read(&[]), None);
         assert!(body.is_none(), "bodies of exempt routes are not even read");
+    }
+
+    #[test]
+    fn what_passwords_are_called_is_private_everywhere_and_other_words_where_they_are_passwords() {
+        let union = |name: &str| format!("{name}=1 UNION SELECT password FROM users");
+        let mut config: InspectionConfig =
+            toml::from_str("exceptions = [{ routes = [\"/own\"], names = [\"text\"] }]").expect("settings");
+        let names = vec!["new".to_owned()];
+        config.private_on.push(PrivateConfig { routes: vec!["GET /own".parse().expect("a route")], names });
+        let inspection = Inspection::new(&config, None).expect("rules");
+        for (path, name, expected) in [
+            ("/", "newPassword", None),
+            ("/", "new", Some(Class::Sql)),
+            ("/", "current", Some(Class::Sql)),
+            ("/", "proof", Some(Class::Sql)),
+            ("/own", "New", None),
+            ("/own", "text", None),
+            ("/own", "password", None),
+            ("/own", "current", Some(Class::Sql)),
+        ] {
+            assert_eq!(class(&inspection, &seen(path, Some(&union(name)), &[])), expected, "{path} {name}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is counted of requests that were not let in.
 
 use telemetry::{
-    EncodeLabelSet, Metrics,
+    EncodeLabelSet, Metrics, Registry,
     instruments::{counter::Counter, family::Family, gauge::Gauge},
 };
 
@@ -21,6 +21,7 @@ pub(crate) struct Instruments {
     pub(crate) connections_refused: Counter,
     pub(crate) connections_flooded: Counter,
     attacks_seen: Family<AttackLabel, Counter>,
+    bodies_beyond: Family<BoundLabel, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,8 +36,18 @@ struct AttackLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BoundLabel {
+    bound: &'static str,
+    refused: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
+}
+
+const fn said(refused: bool) -> &'static str {
+    if refused { "true" } else { "false" }
 }
 
 impl Instruments {
@@ -102,18 +113,32 @@ impl Instruments {
                 "Connections that were ended because their callers flooded them",
                 this.connections_flooded.clone(),
             );
-            registry.register(
-                "attacks_seen",
-                "Requests that carried an attack, by its class",
-                this.attacks_seen.clone(),
-            );
+            this.register_inspected(registry);
         });
         this
     }
 
+    fn register_inspected(&self, registry: &mut Registry) {
+        registry.register(
+            "attacks_seen",
+            "Requests that carried an attack, by its class",
+            self.attacks_seen.clone(),
+        );
+        registry.register(
+            "bodies_beyond",
+            "Bodies of which there was more than is inspected, by the bound",
+            self.bodies_beyond.clone(),
+        );
+    }
+
     pub(crate) fn attack_seen(&self, class: &'static str, refused: bool) {
-        let refused = if refused { "true" } else { "false" };
+        let refused = said(refused);
         self.attacks_seen.get_or_create_owned(&AttackLabel { class, refused }).inc();
+    }
+
+    pub(crate) fn body_beyond(&self, bound: &'static str, refused: bool) {
+        let refused = said(refused);
+        self.bodies_beyond.get_or_create_owned(&BoundLabel { bound, refused }).inc();
     }
 
     /// Counts a signature; the outcomes are a closed set.

@@ -48,8 +48,8 @@ pub use headers::{FromUpstream, Headers, HeadersConfig, HeadersError};
 pub use identify::Identify;
 pub use incidents::{Incident, IncidentKind, Incidents};
 pub use inspection::{
-    BodyInspection, ExceptionConfig, InspectionConfig, InspectionError, InspectionMode, InspectionState,
-    SendersConfig,
+    Beyond, BodyInspection, ExceptionConfig, InspectionConfig, InspectionError, InspectionMode,
+    InspectionState, PrivateConfig, SendersConfig,
 };
 pub use limits::{LimitsConfig, LimitsError, RuleState};
 pub use networks::NetworksConfig;

@@ -6,7 +6,12 @@ mod instruments;
 mod page;
 mod words;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use clock::Clock;
@@ -48,8 +53,8 @@ struct Inner {
 struct Kept {
     config: RoomConfig,
     room: Arc<Room>,
-    /// Places by address.
-    places: Arc<Limiter>,
+    /// Places by address, of people who are not signed in and of those who are.
+    places: Arc<[Limiter; 2]>,
     addresses_max: usize,
     instruments: RoomInstruments,
 }
@@ -196,9 +201,9 @@ impl Rooms {
                     admitted.actor = whose.actor(seen).ok();
                 }
                 let person = admitted.actor.as_ref().and_then(|actor| actor.by().person());
-                if let (None, Some(client)) = (person, admitted.client)
-                    && let Verdict::Refuse { retry_after } =
-                        kept.places.decide(&household(client), 1, now).verdict
+                let places = &kept.places[usize::from(person.is_some())];
+                if let Some(client) = admitted.client
+                    && let Verdict::Refuse { retry_after } = places.decide(&household(client), 1, now).verdict
                 {
                     kept.instruments.refused.inc();
                     return Err(too_many_places(retry_after));
@@ -254,21 +259,10 @@ impl Inner {
         );
         room.set(terms);
         let alike = |same: &&Kept| {
-            same.config.places_per_minute_max == config.places_per_minute_max
-                && same.addresses_max == addresses_max
+            same.config.places_max() == config.places_max() && same.addresses_max == addresses_max
         };
         let places = same.filter(alike).map_or_else(
-            || {
-                let quota = QuotaConfig {
-                    algorithm: Algorithm::TokenBucket,
-                    limit: config.places_per_minute_max,
-                    window_ms: std::num::NonZeroU64::new(60_000).expect("a minute"),
-                    burst: None,
-                    block_ms: None,
-                };
-                let quota = quota.quota().expect("any number a minute can be counted");
-                Arc::new(Limiter::new(quota, addresses_max))
-            },
+            || Arc::new(config.places_max().map(|places_max| counting(places_max, addresses_max))),
             |same| Arc::clone(&same.places),
         );
         let instruments = self.instruments.of(&config.name);
@@ -416,9 +410,21 @@ fn bearer<'a>(fields: Fields<'a>) -> Bearer<'a> {
     Bearer { agent: fields.get(&header::USER_AGENT).unwrap_or_default() }
 }
 
+/// Counts the places of addresses.
+fn counting(places_max: NonZeroU32, addresses_max: usize) -> Limiter {
+    let quota = QuotaConfig {
+        algorithm: Algorithm::TokenBucket,
+        limit: places_max,
+        window_ms: NonZeroU64::new(60_000).expect("a minute"),
+        burst: None,
+        block_ms: None,
+    };
+    Limiter::new(quota.quota().expect("any number a minute can be counted"), addresses_max)
+}
+
 fn too_many_places(wait: Duration) -> Answer {
-    let detail =
-        "this address has taken many places in a short time: wait as long as Retry-After says, or sign in";
+    let detail = "this address has taken many places in a short time: wait as long as Retry-After says; people who are signed in have \
+         room for more";
     let problem = Problem::too_many_requests("edge/too-many-places", detail, wait);
     Answer::refusing(&problem).with_field(header::RETRY_AFTER, seconds(wait))
 }

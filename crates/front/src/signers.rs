@@ -26,7 +26,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 
-/// Signatures that are tagged for something else are passed over.
+/// Signatures that are tagged for something else are passed over, and those that are tagged so go before others.
 const TAG: &str = "holdfast";
 /// Lines of a field that are looked at.
 const LINES_MAX: usize = 8;
@@ -124,6 +124,16 @@ impl Signers {
         let policy =
             Policy { age_s_max: config.age_s_max.get().into(), ahead_s_max: config.ahead_s_max.into() };
         Ok(Self { known, policy })
+    }
+
+    /// The one of these that is for us. Proxies on the way may have added theirs, before it or behind (RFC 9421, section
+    /// 4.3).
+    fn ours<'s>(&self, signatures: &'s [Signature]) -> Option<&'s Signature> {
+        let ours = signatures.iter().filter(|one| one.params.tag.as_deref().is_none_or(|tag| tag == TAG));
+        let is_known =
+            |one: &Signature| one.params.key_id.as_deref().is_some_and(|id| self.find(id).is_some());
+        // Of those that are alike in this, the first.
+        ours.min_by_key(|one| (one.params.tag.is_none(), !is_known(one)))
     }
 
     fn find(&self, key_id: &str) -> Option<(&VerifyingKey, &Actor)> {
@@ -224,8 +234,7 @@ impl Whose<'_> {
             lines
         };
         let signatures = signatures::read(lines(&SIGNATURE_INPUT), lines(&SIGNATURE))?;
-        let ours = |signature: &&Signature| signature.params.tag.as_deref().is_none_or(|tag| tag == TAG);
-        let Some(signature) = signatures.iter().find(ours) else { return Ok(None) };
+        let Some(signature) = self.signers.ours(&signatures) else { return Ok(None) };
         let now = self.clock.now().millis() / 1000;
         let required: &[&'static str] =
             if may_have_body(seen) { &["@method", "content-digest"] } else { &["@method"] };

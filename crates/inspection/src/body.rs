@@ -5,7 +5,7 @@ use std::fmt;
 use memchr::{memchr, memmem};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::{Place, Tally};
+use crate::{Bound, Place, Tally};
 
 /// Longest boundary between the parts of a form (RFC 2046, section 5.1.1), and its two hyphens.
 const BOUNDARY_BYTES_MAX: usize = 72;
@@ -16,8 +16,12 @@ pub enum Written {
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
-    /// `multipart/form-data`, with what stands between its parts.
-    Parts(Vec<u8>),
+    /// `multipart/…`, with what stands between its parts.
+    Parts {
+        boundary: Vec<u8>,
+        /// Is each of them a field of a form, or those only that have a name?
+        form: bool,
+    },
     Markup,
     Text,
 }
@@ -32,7 +36,13 @@ impl Written {
         let essence = essence.trim_ascii().to_ascii_lowercase();
         match &*essence {
             b"application/x-www-form-urlencoded" => Some(Self::Form),
-            b"multipart/form-data" => boundary(content_type).map(Self::Parts),
+            // What has no boundary, or two, each reader takes apart where it likes.
+            kind if kind.starts_with(b"multipart/") => {
+                Some(boundary(content_type).map_or(Self::Text, |boundary| Self::Parts {
+                    boundary,
+                    form: kind == b"multipart/form-data",
+                }))
+            }
             kind if kind.ends_with(b"json") => Some(Self::Json),
             kind if kind.ends_with(b"xml") || kind == b"text/html" => Some(Self::Markup),
             kind if kind.starts_with(b"text/") || kind == b"application/graphql" || kind.is_empty() => {
@@ -47,7 +57,7 @@ impl Written {
 
 /// What stands between parts, with its hyphens.
 fn boundary(content_type: &[u8]) -> Option<Vec<u8>> {
-    let value = parameter(content_type, b"boundary")?;
+    let value = only(parameters(content_type, b"boundary"))?;
     let boundary = [b"--", value].concat();
     (3..=BOUNDARY_BYTES_MAX).contains(&boundary.len()).then_some(boundary)
 }
@@ -61,9 +71,9 @@ fn parts_of(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The value of a parameter of a field, without the quotes it may stand in.
-fn parameter<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    parts_of(field).skip(1).find_map(|part| {
+/// The values of the parameters of this name in a field, without the quotes they may stand in.
+fn parameters<'a>(field: &'a [u8], name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    parts_of(field).skip(1).filter_map(move |part| {
         let part = part.trim_ascii();
         let (own, value) = part.split_at(memchr(b'=', part)?);
         let value = value[1..].trim_ascii();
@@ -72,13 +82,22 @@ fn parameter<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     })
 }
 
+/// What stands there once; of two each reader takes the one it likes.
+fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    items.next().filter(|_| items.next().is_none())
+}
+
 impl Tally<'_> {
     /// Looks at a body, or at its beginning if that is all there is room for.
     pub fn body(&mut self, written: &Written, bytes: &[u8]) {
+        let (bytes, rest) = bytes.split_at(bytes.len().min(self.inspector.bounds.bytes_max.get()));
+        if !rest.is_empty() {
+            self.beyond = Some(Bound::Bytes);
+        }
         match written {
             Written::Json => self.json(bytes),
             Written::Form => self.pairs(Place::Body, bytes),
-            Written::Parts(boundary) => self.parts(boundary, bytes),
+            Written::Parts { boundary, form } => self.parts(boundary, *form, bytes),
             Written::Markup => self.markup(bytes),
             Written::Text => self.value(Place::Body, bytes, false),
         }
@@ -88,7 +107,7 @@ impl Tally<'_> {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let read = Walk { tally: self, private: false }.deserialize(&mut reader);
         if let Err(error) = read.and_then(|()| reader.end()) {
-            let cut = error.is_eof() && bytes.len() >= self.inspector.bounds.bytes_max.get();
+            let cut = error.is_eof() && self.beyond == Some(Bound::Bytes);
             if !cut {
                 // What a more lenient reader makes of it is not known.
                 self.value(Place::Body, bytes, false);
@@ -96,27 +115,38 @@ impl Tally<'_> {
         }
     }
 
-    /// What files hold is not looked at: it is not for anybody's database or page.
-    fn parts(&mut self, boundary: &[u8], bytes: &[u8]) {
+    fn parts(&mut self, boundary: &[u8], form: bool, bytes: &[u8]) {
         let mut starts = memmem::find_iter(bytes, boundary).map(|at| at + boundary.len()).peekable();
+        if starts.peek().is_none() {
+            self.value(Place::Body, bytes, false);
+        }
         while let Some(start) = starts.next() {
             let end = starts.peek().map_or(bytes.len(), |next| next - boundary.len());
-            let part = &bytes[start..end.max(start)];
-            // Some readers take lines that end in LF alone.
-            let ends = [(b"\r\n\r\n".as_slice(), 4), (b"\n\n", 2)];
-            let found = ends.iter().filter_map(|(end, length)| Some((memmem::find(part, end)?, *length)));
-            let Some((at, length)) = found.min() else { continue };
-            let (head, content) = (&part[..at], &part[at + length..]);
-            let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-            let disposition = lines.find(|line| {
-                line.get(..20).is_some_and(|name| name.eq_ignore_ascii_case(b"content-disposition:"))
-            });
-            let of = |name| disposition.and_then(|line| parameter(line, name));
-            let name = of(b"name").unwrap_or_default();
-            match of(b"filename") {
-                Some(file) => self.pair(Place::Body, name, file, false),
-                None => self.pair(Place::Body, name, content.trim_ascii_end(), false),
-            }
+            self.part(form, &bytes[start..end.max(start)]);
+        }
+    }
+
+    /// What files hold is not looked at: it is not for anybody's database or page.
+    fn part(&mut self, form: bool, part: &[u8]) {
+        // Some readers take lines that end in LF alone.
+        let ends = [(b"\r\n\r\n".as_slice(), 4), (b"\n\n", 2)];
+        let found = ends.iter().filter_map(|(end, length)| Some((memmem::find(part, end)?, *length)));
+        let Some((at, length)) = found.min() else { return };
+        let (head, content) = (&part[..at], &part[at + length..]);
+        let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let disposition = lines.find(|line| {
+            line.get(..20).is_some_and(|name| name.eq_ignore_ascii_case(b"content-disposition:"))
+        });
+        let disposition = disposition.unwrap_or_default();
+        let named = parameters(disposition, b"name").next().is_some();
+        let name = only(parameters(disposition, b"name")).unwrap_or_default();
+        for file in parameters(disposition, b"filename") {
+            self.pair(Place::Body, name, file, false);
+        }
+        // A file without a name is a field to many readers.
+        let is_file = only(parameters(disposition, b"filename")).is_some_and(|file| !file.is_empty());
+        if !is_file && (form || named) {
+            self.pair(Place::Body, name, content.trim_ascii_end(), false);
         }
     }
 
@@ -131,10 +161,13 @@ impl Tally<'_> {
             // Outside entities read files of the server: no honest sender declares them.
             self.value(Place::Body, b"<!entity ", false);
         }
-        for section in memmem::find_iter(bytes, b"<![CDATA[") {
-            let text = &bytes[section + 9..];
-            let end = memmem::find(text, b"]]>").unwrap_or(text.len());
-            self.value(Place::Body, &text[..end], false);
+        let mut rest = bytes;
+        while let Some(at) = memmem::find(rest, b"<![CDATA[") {
+            // One that begins inside of another is text of that one.
+            let section = &rest[at + 9..];
+            let (text, behind) = section.split_at(memmem::find(section, b"]]>").unwrap_or(section.len()));
+            self.value(Place::Body, text, false);
+            rest = behind;
         }
         for piece in bytes.split(|byte| *byte == b'<') {
             let end = memchr(b'>', piece).unwrap_or(piece.len());
@@ -250,6 +283,39 @@ mod tests {
         assert!(!found("application/json", r#"{"password": "' or 1=1 --"}"#), "it is private");
     }
 
+    /// What is found, and beyond which bound there was more.
+    fn beyond(kind: &str, body: &str) -> (bool, Option<Bound>) {
+        let inspector = Inspector::standard();
+        let mut tally = inspector.tally(Exempt::default());
+        tally.body(&Written::by(Some(kind.as_bytes())).expect("it is looked at"), body.as_bytes());
+        (tally.suspicion().is_some_and(|found| found.score >= 5), tally.beyond())
+    }
+
+    #[test]
+    fn values_that_are_empty_or_plain_leave_room_for_others() {
+        let (json, form) = ("application/json", "application/x-www-form-urlencoded");
+        for dull in ["\"\",", "\"plain\",", "\"1,5\","] {
+            let body = format!("{{\"p\": [{}\"\"], \"q\": \"1 or 1=1\"}}", dull.repeat(5000));
+            assert_eq!(beyond(json, &body), (true, None), "{dull}");
+        }
+        assert_eq!(beyond(form, &format!("{}q=1+or+1%3D1", "&".repeat(5000))), (true, None));
+        assert_eq!(beyond(form, &format!("{}q=1+or+1%3D1", "a=&".repeat(5000))), (true, None));
+    }
+
+    #[test]
+    fn what_is_beyond_a_bound_is_told_of() {
+        let json = "application/json";
+        let lines = |count: usize| format!("[{}\"1 or 1=1\"]", "\"so many\",".repeat(count));
+        assert_eq!(beyond(json, &lines(511)), (true, None));
+        assert_eq!(beyond(json, &lines(512)), (false, Some(Bound::Values)));
+        let long = |spaces: usize| format!("{}[\"1 or 1=1\"]", " ".repeat(spaces));
+        let room = Inspector::standard().bounds.bytes_max.get() - long(0).len();
+        assert_eq!(beyond(json, &long(room)), (true, None));
+        assert_eq!(beyond(json, &long(room + 5)), (false, Some(Bound::Bytes)));
+        let sections = "<![CDATA[".repeat(7000);
+        assert_eq!(beyond("application/xml", &sections), (false, None));
+    }
+
     #[test]
     fn forms_are_looked_at_field_by_field() {
         let form = "application/x-www-form-urlencoded";
@@ -274,6 +340,36 @@ mod tests {
     }
 
     #[test]
+    fn whatever_a_reader_may_take_for_a_field_of_a_form_is_looked_at() {
+        let part = |head: &str| format!("--x\r\n{head}\r\n\r\n1 or 1=1\r\n--x--");
+        let q = part("content-disposition: form-data; name=q");
+        for kind in [
+            "multipart/form-data; boundary=x",
+            "multipart/form-data; boundary=y; boundary=x",
+            "multipart/form-data; boundary=x; Boundary=y",
+            "multipart/form-data; boundary=y",
+            "multipart/form-data",
+            "multipart/mixed; boundary=x",
+            "Multipart/Related; boundary=y; boundary=x",
+        ] {
+            assert!(found(kind, &q), "{kind}");
+        }
+        let form = "multipart/form-data; boundary=x";
+        let disposed = |rest: &str| part(&format!("content-disposition: form-data; {rest}"));
+        for rest in [
+            "name=q; filename=\"\"",
+            "name=q; filename=a.txt; filename=\"\"",
+            "name=password; name=q",
+            "filename=",
+        ] {
+            assert!(found(form, &disposed(rest)), "{rest}");
+        }
+        assert!(!found(form, &disposed("name=q; filename=a.txt")));
+        let attached = part("content-type: image/png\r\ncontent-disposition: attachment");
+        assert!(!found("multipart/mixed; boundary=x", &attached), "it is no field of anybody's form");
+    }
+
+    #[test]
     fn markup_is_no_attack_and_what_stands_in_it_may_be_one() {
         let xml = "application/xml";
         assert!(!found(xml, "<a><object id=\"7\">it's <b>here</b></object></a>"));
@@ -289,7 +385,7 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_as_text_is_not_looked_at() {
-        for kind in ["image/png", "application/octet-stream", "application/pdf", "multipart/form-data"] {
+        for kind in ["image/png", "application/octet-stream", "application/pdf"] {
             assert!(Written::by(Some(kind.as_bytes())).is_none(), "{kind}");
         }
         assert!(found("text/plain", "1 or 1=1") && found("", "1 or 1=1"));

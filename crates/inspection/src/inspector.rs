@@ -24,19 +24,37 @@ const PATTERNS_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a value that are read as SQL or HTML: an injection stands where a value begins.
 const TOKENS_BYTES_MAX: usize = 4096;
 
-/// How much of a request is looked at.
+/// How much of a body is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Bounds {
     pub bytes_max: NonZeroUsize,
-    /// Names and values together.
+    /// Names and values together, without those that are plain.
     pub values_max: NonZeroUsize,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    Bytes,
+    Values,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
         let positive = |number| NonZeroUsize::new(number).expect("a positive constant");
         Self { bytes_max: positive(64 << 10), values_max: positive(512) }
+    }
+}
+
+impl Bound {
+    /// As it stands in the settings.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes-max",
+            Self::Values => "values-max",
+        }
     }
 }
 

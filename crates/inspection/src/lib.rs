@@ -14,7 +14,7 @@ mod rules;
 mod tally;
 
 pub use body::Written;
-pub use inspector::{Bounds, Inspector};
+pub use inspector::{Bound, Bounds, Inspector};
 pub use plain::is_plain_field;
 pub use rules::{Class, Classes, Place, RulesError};
 pub use tally::{Exempt, Suspicion, Tally};

@@ -1,6 +1,6 @@
 //! What was found in one request so far.
 
-use crate::{Class, Classes, Inspector, Place, normal::normal, plain};
+use crate::{Bound, Class, Classes, Inspector, Place, normal::normal, plain};
 
 /// What is not looked for, or not looked at, in a request.
 #[derive(Debug, Clone, Copy, Default)]
@@ -8,6 +8,17 @@ pub struct Exempt<'a> {
     pub classes: Classes,
     /// Names of fields, parameters and members whose values are never looked at, in any letters.
     pub names: &'a [String],
+    /// More of them.
+    pub names_here: &'a [String],
+}
+
+impl Exempt<'_> {
+    /// Are values of this name nobody's to look at?
+    #[must_use]
+    pub fn has(&self, name: &[u8]) -> bool {
+        let is = |private: &String| private.as_bytes().eq_ignore_ascii_case(name);
+        self.names.iter().any(is) || self.names_here.iter().any(is)
+    }
 }
 
 /// A request that carries an attack, as far as rules can tell.
@@ -37,8 +48,10 @@ pub struct Tally<'a> {
     first: Option<usize>,
     /// Of the value that most spoke against.
     worst: Option<Suspicion<'a>>,
+    /// Of a body: heads are bounded by whoever reads them.
     values_left: usize,
-    bytes_left: usize,
+    /// Beyond which there was more that nobody looked at.
+    pub(crate) beyond: Option<Bound>,
 }
 
 impl<'a> Tally<'a> {
@@ -51,7 +64,7 @@ impl<'a> Tally<'a> {
             first: None,
             worst: None,
             values_left: inspector.bounds.values_max.get(),
-            bytes_left: inspector.bounds.bytes_max.get(),
+            beyond: None,
         }
     }
 
@@ -65,18 +78,22 @@ impl<'a> Tally<'a> {
 
     /// Are values of this name nobody's to look at?
     pub(crate) fn is_private(&self, name: &[u8]) -> bool {
-        self.exempt.names.iter().any(|private| private.as_bytes().eq_ignore_ascii_case(name))
+        self.exempt.has(name)
     }
 
-    /// Looks at a value, as far as there is room.
+    /// Looks at a value. One that is plain, or has nothing in it, is seen through at once: only others count.
     pub fn value(&mut self, place: Place, value: &[u8], form: bool) {
-        let Some(values_left) = self.values_left.checked_sub(1) else { return };
-        let seen = &value[..value.len().min(self.bytes_left)];
-        (self.values_left, self.bytes_left) = (values_left, self.bytes_left - seen.len());
-        if place != Place::Path && place != Place::Agent && plain::is_plain_value(seen) {
+        if place != Place::Path && place != Place::Agent && plain::is_plain_value(value) {
             return;
         }
-        let normal = normal(seen, form);
+        if place == Place::Body {
+            let Some(values_left) = self.values_left.checked_sub(1) else {
+                self.beyond.get_or_insert(Bound::Values);
+                return;
+            };
+            self.values_left = values_left;
+        }
+        let normal = normal(value, form);
         let inspector = self.inspector;
         self.counted.fill(false);
         (self.scores, self.first) = ([0; Class::ALL.len()], None);
@@ -124,6 +141,12 @@ impl<'a> Tally<'a> {
     #[must_use]
     pub const fn suspicion(&self) -> Option<Suspicion<'a>> {
         self.worst
+    }
+
+    /// What kept it from looking at all of a body, if anything did.
+    #[must_use]
+    pub const fn beyond(&self) -> Option<Bound> {
+        self.beyond
     }
 
     fn of_value(&self) -> Option<Suspicion<'a>> {

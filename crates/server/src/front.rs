@@ -35,11 +35,25 @@ pub(crate) fn config(settings: &Settings) -> FrontConfig {
         networks: settings.networks.clone(),
         limits: settings.limits.clone(),
         attack: settings.attack.clone(),
-        inspection: settings.inspection.clone(),
+        inspection: edge::InspectionConfig { private_on: private(), ..settings.inspection.clone() },
         headers: settings.headers.clone(),
         cors: settings.cors.clone(),
         signatures: settings.signatures.clone(),
     }
+}
+
+/// Where passwords have names that much else has elsewhere.
+fn private() -> Vec<edge::PrivateConfig> {
+    const PRIVATE: [(&str, &[&str]); 3] = [
+        ("PUT /api/v1/persons/{id}/password", &["current", "new", "proof"]),
+        ("DELETE /api/v1/persons/{id}", &["proof"]),
+        ("POST /api/v1/persons/{id}/device-keys", &["proof"]),
+    ];
+    let private = PRIVATE.map(|(route, names)| edge::PrivateConfig {
+        routes: vec![route.parse().expect("a test asks for each of them")],
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+    });
+    private.into()
 }
 
 /// Where the nodes of a fleet count together.

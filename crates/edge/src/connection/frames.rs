@@ -2,8 +2,9 @@
 //!
 //! Many frames are cheap to send and make work: a request that is taken back as soon as it was sent (CVE-2023-44487),
 //! pings and settings of which each wants an answer (CVE-2019-9512 and 9515), pieces of a body or of a header section
-//! without a byte (CVE-2019-9518 and 9516). Honest callers send them too, beside what they came for. So a connection has
-//! an allowance: such frames use it up, and requests, answers, bytes of bodies either way, and time fill it again.
+//! without a byte (CVE-2019-9518 and 9516), ends of what has ended. Honest callers send some of them too, beside what they
+//! came for. So a connection has an allowance: such frames use it up, and requests, answers, bytes of bodies either way,
+//! and time fill it again.
 
 /// What every HTTP/2 connection begins with (section 3.4).
 const PREFACE_BYTES: usize = 24;
@@ -36,7 +37,7 @@ mod kind {
 }
 /// `ACK` of settings and pings.
 const ACK: u8 = 1;
-/// `END_STREAM` and `PADDED` of data.
+/// `END_STREAM` of header sections and data, and `PADDED` of data.
 const END_STREAM: u8 = 1;
 const PADDED: u8 = 8;
 /// The length of padding, and the longest there is (section 6.1): a piece that is no larger may be nothing else.
@@ -72,6 +73,8 @@ pub(super) struct Frames {
     went: Finder,
     /// The highest stream that a request came on.
     last_stream: u32,
+    /// Requests that said that more of them would come, and whose ends have not come yet.
+    open: u32,
     allowance: u32,
     /// Bytes that were written and have not earned anything yet.
     written: usize,
@@ -109,6 +112,7 @@ impl Frames {
             came: Finder::new(PREFACE_BYTES),
             went: Finder::new(0),
             last_stream: 0,
+            open: 0,
             allowance: ALLOWANCE_MAX,
             written: 0,
             paid_ms: now_ms,
@@ -141,14 +145,18 @@ impl Frames {
 
     /// A frame begins with the header that has come.
     fn begin(&mut self, Header { bytes, kind, flags, stream }: Header) -> Result<(), Flooded> {
+        let ends = flags & END_STREAM > 0;
         match kind {
-            // Those behind a body are no other request.
             kind::HEADERS if stream > self.last_stream => {
                 self.last_stream = stream;
+                self.open = self.open.saturating_add(u32::from(!ends));
                 self.earn(REQUEST_EARNS);
             }
-            kind::HEADERS => {}
-            kind::DATA if brings_something(bytes, flags) => {
+            // The fields behind a body end it, once.
+            kind::HEADERS if ends && self.end() => {}
+            kind::HEADERS => self.spend(NOTICE_COSTS)?,
+            kind::DATA if ends && !self.end() => self.spend(IDLE_COSTS)?,
+            kind::DATA if ends || brings_something(bytes, flags) => {
                 self.earn(u32::try_from(bytes / EARNING_BYTES).unwrap_or(u32::MAX));
             }
             kind::CONTINUATION if bytes > 0 => {}
@@ -158,6 +166,13 @@ impl Frames {
             _ => self.spend(NOTICE_COSTS)?,
         }
         Ok(())
+    }
+
+    /// Is there a request that this may be the end of? Each has one.
+    const fn end(&mut self) -> bool {
+        let is_open = self.open > 0;
+        self.open = self.open.saturating_sub(1);
+        is_open
     }
 
     fn pay(&mut self, now_ms: u64) {
@@ -178,10 +193,10 @@ impl Frames {
     }
 }
 
-/// Is there more than padding in a piece of a body, or its end?
+/// Is there more than padding in a piece of a body?
 const fn brings_something(bytes: usize, flags: u8) -> bool {
     let idle_bytes_max = if flags & PADDED > 0 { PADDING_BYTES_MAX } else { 0 };
-    flags & END_STREAM > 0 || bytes > idle_bytes_max
+    bytes > idle_bytes_max
 }
 
 #[cfg(test)]
@@ -244,6 +259,36 @@ mod tests {
         assert_eq!(after(&requests(1100, reset)).1, Err(Flooded));
         let trailers = |stream| [on(stream, kind::HEADERS, 5, b"\x82"), reset(stream)].concat();
         assert_eq!(after(&requests(1100, trailers)).1, Err(Flooded));
+    }
+
+    #[test]
+    fn whoever_ends_what_has_ended_is_one() {
+        let ended = frame(kind::HEADERS, 5, b"\x82");
+        for again in [
+            frame(kind::DATA, END_STREAM, b""),
+            frame(kind::DATA, END_STREAM, b"x"),
+            frame(kind::DATA, END_STREAM | PADDED, &[1, 0]),
+            frame(kind::HEADERS, 5, b"\x82"),
+            frame(kind::HEADERS, 4, b"\x82"),
+        ] {
+            let said = |times: usize| after(&[ended.clone(), again.repeat(times)]).1;
+            assert!(said(100).is_ok());
+            assert_eq!(said(1100), Err(Flooded), "{again:?}");
+        }
+        let open = frame(kind::HEADERS, 4, b"\x82");
+        let said = [open, frame(kind::DATA, END_STREAM, b"").repeat(1100)];
+        assert_eq!(after(&said).1, Err(Flooded), "an end is one, however often it is said");
+    }
+
+    #[test]
+    fn requests_that_end_in_a_frame_of_its_own_are_none_however_many() {
+        let data = |stream| on(stream, kind::DATA, 0, b"body");
+        for end in [(kind::DATA, END_STREAM, b"".as_slice()), (kind::HEADERS, 5, b"\x82")] {
+            let (kind, flags, payload) = end;
+            let (_, began) =
+                after(&requests(50_000, |stream| [data(stream), on(stream, kind, flags, payload)].concat()));
+            assert_eq!(began, Ok(150_000));
+        }
     }
 
     #[test]

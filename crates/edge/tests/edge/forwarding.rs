@@ -116,6 +116,29 @@ fn a_body_that_is_refused_is_counted_under_the_route_it_was_for() {
 }
 
 #[test]
+fn a_body_with_more_than_is_looked_at_is_refused_where_attacks_are() {
+    let rig = |settings: &str| {
+        let config = format!("[limits]\nrules = []\n[inspection]\n{settings}");
+        let config = toml::from_str(&config).expect("settings");
+        start_forwarding_behind(&Forward::named(pass_on, |_, _| None), &config)
+    };
+    let kind = "content-type: application/json\r\n";
+    let (many, long) = (format!("[{}1]", "\"a b\",".repeat(600)), format!("[{}1]", " ".repeat(70_000)));
+    let empty = format!("[{}\"1 or 1=1\"]", "\"\",".repeat(600));
+    let block = rig("mode = \"block\"");
+    for (body, bound, max) in [(&many, "values-max", 512), (&long, "bytes-max", 65_536)] {
+        let problem = block.ask("POST", "/a", kind, body).refuses(413, "edge/not-inspected");
+        assert_eq!((&problem["bound"], &problem["max"]), (&bound.into(), &max.into()));
+    }
+    block.ask("POST", "/a", kind, &empty).refuses(403, "edge/inspected");
+    let passes = rig("mode = \"block\"\nbeyond = \"pass\"");
+    assert_eq!(passes.ask("POST", "/a", kind, &many).status, 200);
+    let counted = "front_bodies_beyond_total{bound=\"values-max\",refused=\"false\"} 1";
+    let metrics = passes.metrics.encode();
+    assert!(metrics.contains(counted), "{metrics}");
+}
+
+#[test]
 fn a_connection_that_left_http_carries_bytes_both_ways_until_both_have_ended() {
     let rig = start();
     // What comes right behind the request belongs to the other protocol already.

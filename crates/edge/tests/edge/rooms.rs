@@ -193,6 +193,24 @@ fn an_address_takes_so_many_places_and_a_person_one_wherever_they_come_from() {
 }
 
 #[test]
+fn an_address_takes_no_more_places_by_having_many_accounts() {
+    let taken = |settings: &str| {
+        let hall = hall(&format!("capacity = 1\nplaces-per-minute-max = 2\n{settings}"));
+        let from = |person: char| {
+            let fields = format!("x-forwarded-for: 192.0.2.1\r\nauthorization: Bearer person-{person}\r\n");
+            hall.ask("/hello", &fields)
+        };
+        let replies: Vec<Reply> = ('a'..='z').chain('A'..='Z').map(from).collect();
+        let refused: Vec<_> = replies.iter().filter(|reply| reply.status == 429).collect();
+        refused[0].refuses(429, "edge/too-many-places");
+        replies.len() - refused.len()
+    };
+    // While they ask, time may give them one more.
+    assert!((20..=23).contains(&taken("")), "ten times as many as strangers");
+    assert!((5..=8).contains(&taken("places-per-minute-signed-in-max = 5")));
+}
+
+#[test]
 fn all_who_wait_hear_that_there_is_nothing_left_and_those_inside_stay() {
     let hall = hall("capacity = 1");
     let (inside, waits) = (hall.ask("/hello", PROGRAM), hall.ask("/hello", BROWSER));

@@ -126,6 +126,28 @@ fn a_signature_must_be_fresh_say_its_nonce_and_be_readable() {
 }
 
 #[test]
+fn signatures_of_others_count_for_nothing_before_ours_and_behind() {
+    let rig = behind("rules = []", "");
+    let others =
+        ["a=(\"@method\");keyid=\"proxy\"", "a=(\"@method\")", "a=(\"@method\");keyid=\"billing\";tag=\"x\""];
+    for input in others {
+        let other = format!("signature-input: {input}\r\nsignature: a=:AA==:\r\n");
+        for before in [true, false] {
+            let own = draft("GET", "/whoami").signed();
+            let fields = if before { format!("{other}{own}") } else { format!("{own}{other}") };
+            assert_eq!(rig.ask("GET", "/whoami", &fields, "").body, "signer/billing/4", "{fields}");
+        }
+    }
+    let mut tagged = draft("GET", "/whoami");
+    tagged.params.tag = Some("holdfast".to_owned());
+    let forged = "signature-input: a=(\"@method\");keyid=\"billing\"\r\nsignature: a=:AA==:\r\n";
+    let fields = format!("{forged}{}", tagged.signed());
+    assert_eq!(rig.ask("GET", "/whoami", &fields, "").body, "signer/billing/4");
+    let alone = "signature-input: a=(\"@method\");keyid=\"proxy\"\r\nsignature: a=:AA==:\r\n";
+    rig.ask("GET", "/whoami", alone, "").refuses(401, "edge/signature-refused");
+}
+
+#[test]
 fn a_body_is_signed_by_its_digest_and_compared_with_it() {
     let rig = behind("rules = []", "");
     let mut with_body = draft("POST", "/echo");

@@ -30,7 +30,7 @@ pub struct RoomsConfig {
     pub rooms: Vec<RoomConfig>,
     /// Passes of each room that a node knows of, at some 40 bytes each.
     pub passes_max: NonZeroU32,
-    /// Addresses (of IPv6, networks of 64 bits) whose places are counted, at 16 bytes each.
+    /// Addresses (of IPv6, networks of 64 bits) whose places are counted, at 32 bytes each.
     pub addresses_max: NonZeroU32,
     /// About how many nodes share a room. While Redis is away, each lets in its part of the rate.
     pub nodes: NonZeroU32,
@@ -82,6 +82,10 @@ pub struct RoomConfig {
     /// Places that one address may take in a minute, by people who are not signed in.
     #[serde(default = "sixty")]
     pub places_per_minute_max: NonZeroU32,
+    /// The same, by people who are signed in: whoever makes many accounts at once has no more places. Ten times as many
+    /// if absent.
+    #[serde(default)]
+    pub places_per_minute_signed_in_max: Option<NonZeroU32>,
 }
 
 /// Settings of rooms that cannot be kept.
@@ -188,6 +192,13 @@ impl RoomConfig {
             passes_max: size(all.passes_max),
             nodes: all.nodes.get(),
         })
+    }
+
+    /// Places that one address may take in a minute, by people who are not signed in, and by those who are.
+    pub(super) fn places_max(&self) -> [NonZeroU32; 2] {
+        let (strangers, ten) =
+            (self.places_per_minute_max, NonZeroU32::new(10).expect("a positive constant"));
+        [strangers, self.places_per_minute_signed_in_max.unwrap_or(strangers.saturating_mul(ten))]
     }
 
     /// Is a request for it?

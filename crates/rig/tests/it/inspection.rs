@@ -37,6 +37,14 @@ async fn an_attack_is_refused_wherever_it_stands_and_honest_requests_pass() {
     // What is honest passes, a password whatever it is.
     let person = client.register("ada", "' or 1=1 -- holds fast").await.expect("an answer");
     assert_eq!(person.status, 201, "{person:?}");
+    let ada = client.sign_in("ada", "' or 1=1 -- holds fast").await.expect("an answer");
+    let path = format!("/api/v1/persons/{}", ada.person.as_deref().unwrap_or_default());
+    let new = json!({"userId": "ada", "current": "' or 1=1 -- holds fast", "new": "' or 2=2 -- holds fast"});
+    let changed = ada.put(&format!("{path}/password"), &new).await.expect("an answer");
+    assert_eq!(changed.status, 204, "{changed:?}");
+    let ada = client.sign_in("ada", "' or 2=2 -- holds fast").await.expect("an answer");
+    let proof = json!({"proof": "' or 2=2 -- holds fast"});
+    assert_eq!(ada.delete_with(&path, &proof).await.expect("an answer").status, 204);
     let state = server.operator().get("/front").await.expect("an answer").json();
     assert_eq!(state["inspection"], json!({"mode": "block", "threshold": 5, "seen": 5}), "{state}");
     let metrics = server.operator().get("/metrics").await.expect("an answer");
@@ -103,7 +111,7 @@ async fn rules_of_a_file_and_exceptions_are_read_again_while_it_serves() {
 #[tokio::test]
 async fn a_large_body_arrives_whole_behind_what_was_looked_at() {
     let folder = Folder::new();
-    let server = start(&folder, "[inspection]\nmode = \"block\"\n");
+    let server = start(&folder, "[inspection]\nmode = \"block\"\nbeyond = \"pass\"\n");
     let client = from(&server, "192.0.2.1");
     let body = format!("{{\"userId\": \"ada\", {} \"password\": \"{PASSWORD}\"}}", " ".repeat(200_000));
     let answer = client.send(Method::POST, "/api/v1/persons", "application/json", body.into()).await;
