@@ -367,21 +367,27 @@ fn under_attack_whoever_has_a_good_token_is_not_asked() {
 }
 
 #[test]
-fn an_attack_is_noticed_and_its_end_too() {
-    let rig = start_behind(&two_an_hour("[\"address\"]", ""));
+fn an_attack_of_many_is_noticed_and_its_end_too_and_one_who_goes_on_alone_is_none() {
+    let mut config = two_an_hour("[\"address\"]", "");
+    config.clients = front("[clients]\ntrusted-proxies = [\"127.0.0.1/32\"]").clients;
+    let rig = start_behind(&config);
     let mut stream = rig.connect();
     let mut came = 0;
-    let mut second = |requests: u64| {
-        for _ in 0..requests {
-            stream.write_all(b"GET /hello HTTP/1.1\r\nhost: edge\r\n\r\n").expect("it listens");
+    let mut second = |requests: u64, addresses: u64| {
+        for number in 0..requests {
+            let from = number % addresses;
+            let head =
+                format!("GET /hello HTTP/1.1\r\nhost: edge\r\nx-forwarded-for: 192.0.2.{from}\r\n\r\n");
+            stream.write_all(head.as_bytes()).expect("it listens");
             hear_one(&mut stream);
         }
         came += requests;
         rig.front.tend(0.1, 0, came);
         rig.front.state(0).attack.lasts
     };
-    assert!(!second(0));
-    assert_eq!([(); 5].map(|()| second(510)), [false, false, false, false, true]);
-    assert!((0..59).all(|_| second(0)));
-    assert!(!second(0));
+    assert!(!second(0, 1));
+    assert_eq!([(); 5].map(|()| second(510, 1)), [false; 5], "one address");
+    assert_eq!([(); 5].map(|()| second(850, 170)), [false, false, false, false, true]);
+    assert!((0..59).all(|_| second(0, 1)));
+    assert!(!second(0, 1));
 }
