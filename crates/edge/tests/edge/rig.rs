@@ -219,15 +219,17 @@ pub(crate) fn listen(stream: &mut TcpStream) -> Vec<u8> {
 
 /// Reads one answer from a connection that stays open.
 pub(crate) fn hear_one(stream: &mut TcpStream) -> Reply {
-    let mut heard = Vec::new();
-    let mut byte = [0];
-    loop {
+    let (mut heard, mut byte) = (Vec::new(), [0]);
+    while !heard.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte).expect("an answer comes");
         heard.push(byte[0]);
-        if let Some(reply) = replies(&heard).pop() {
-            return reply;
-        }
     }
+    let head = String::from_utf8_lossy(&heard).to_ascii_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next());
+    let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a length"))];
+    stream.read_exact(&mut body).expect("its body comes");
+    heard.extend(body);
+    replies(&heard).pop().expect("a whole answer")
 }
 
 /// All whole answers in these bytes.
