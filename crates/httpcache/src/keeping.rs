@@ -122,14 +122,8 @@ pub fn has_it_already(request: &HeaderMap, answer: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::fields;
     use proptest::prelude::*;
-
-    fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
-        let field = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a value"))
-        };
-        fields.iter().map(field).collect()
-    }
 
     fn kept(request: &[(&'static str, &str)], answer: &[(&'static str, &str)]) -> Option<u64> {
         let now = Timestamp::from_millis(1_772_357_400_000);

@@ -5,6 +5,8 @@ mod cache_control;
 mod coded_body;
 mod coding;
 mod filling;
+#[cfg(test)]
+mod fixture;
 mod keeping;
 mod kept;
 mod range;

@@ -65,15 +65,8 @@ pub fn whole_bytes(part: &HeaderMap) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use crate::fixture::fields;
     use proptest::prelude::*;
-
-    fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
-        let field = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a value"))
-        };
-        fields.iter().map(field).collect()
-    }
 
     #[track_caller]
     fn check(range: &str, expected: &Part) {
