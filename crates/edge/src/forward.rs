@@ -2,29 +2,22 @@
 //! passes them on. What is passed on keeps the name, the counting and the net under panics; limits of its own it
 //! must bring along, because bodies that stream through have no size that could be kept in memory.
 
-use std::{
-    convert::Infallible,
-    fmt,
-    net::IpAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-};
+mod observed;
 
-use bytes::Bytes;
-use front::{Admitted, Asker, FromUpstream, Front, TurnedAway, page_of, wants_page};
+use std::{convert::Infallible, fmt, net::IpAddr, pin::Pin, sync::Arc};
+
+use front::{Admitted, Asker, FromUpstream, Front};
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::CONTENT_TYPE};
-use http_body::Body as _;
+use http::{HeaderMap, Request, Response, Uri};
 use overload::Seat;
 use problem::Problem;
 use tower_service::Service as _;
 
+use observed::observed;
+
 use crate::{
-    Edge, Fields, Lines, REQUEST_ID, RequestId,
-    http::{
-        Content, Refused, Routes, TRACEPARENT, describe, enter, inspected, panicked, survived, trace, written,
-    },
-    traffic::UNMATCHED,
+    Edge, Lines, REQUEST_ID, RequestId,
+    http::{Content, Routes, enter, written},
 };
 
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Answered, Infallible>> + Send>>;
@@ -159,99 +152,6 @@ impl Onward {
             Self::Forward(forward, edge, seat) => (forward.0)(request, admitted, edge.clone(), seat.clone()),
         }
     }
-}
-
-/// Passes a request on, named, counted and survived.
-async fn observed<R, N, F>(
-    onwards: Arc<Onwards<R, N>>,
-    mut request: Request<Content>,
-    mut admitted: Admitted,
-    edge: Edge,
-    seat: Option<Seat>,
-) -> Result<Answered, Infallible>
-where
-    R: Fn(Request<Content>, Passing) -> F,
-    N: Fn(&Uri, &HeaderMap) -> Option<Arc<str>>,
-    F: Future<Output = Passed>,
-{
-    let stopwatch = edge.clock().stopwatch();
-    let in_flight = edge.traffic().enter();
-    let id = RequestId::of(request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes), edge.clock());
-    let method = request.method().clone();
-    let wants_page = wants_page(Fields::from(request.headers()));
-    let (turn, told) = (admitted.turn(), admitted.told.take());
-    let passing = Passing { client: admitted.client, id: id.clone(), seat };
-    drop(admitted);
-    let mut span = trace(&edge, request.headers());
-    if let Some(span) = &span
-        && let Ok(traceparent) = HeaderValue::try_from(span.traceparent())
-    {
-        // Whoever it is passed on to does a part of it.
-        request.headers_mut().insert(TRACEPARENT, traceparent);
-    }
-    let refusing = |problem, uri: &Uri, fields: &HeaderMap| Passed {
-        counted_as: (onwards.naming)(uri, fields),
-        ..Passed::ours(refused(problem))
-    };
-    let answering = pin!(async {
-        let kept = match turn {
-            Some(turn) => match Box::pin(edge.front().take(turn)).await {
-                Ok(kept) => kept,
-                Err(TurnedAway::Limited(refusal)) => {
-                    return refusing(refusal, request.uri(), request.headers());
-                }
-                Err(TurnedAway::Waits(answer)) => {
-                    return Passed::ours(answer.written(None, edge.clock()).map(Content::from));
-                }
-            },
-            None => None,
-        };
-        if !request.body().is_end_stream() {
-            request = match Box::pin(inspected(&edge, request, passing.client)).await {
-                Ok(request) => request,
-                Err(refusal) => {
-                    let Refused { problem, head } = *refusal;
-                    return refusing(problem, &head.uri, &head.headers);
-                }
-            };
-        }
-        let mut passed = (onwards.rule)(request, passing).await;
-        if kept.is_some() {
-            std::mem::take(&mut passed.lines).gather(passed.response.headers_mut());
-            passed.response.headers_mut().extend(kept);
-        }
-        passed
-    });
-    let passed = survived(answering).await.unwrap_or_else(|panic| Passed::ours(refused(panicked(&*panic))));
-    let Passed { mut response, mut lines, whose, counted_as } = passed;
-    show(&mut response, wants_page);
-    if let Some(told) = told {
-        std::mem::take(&mut lines).gather(response.headers_mut());
-        response.headers_mut().extend(told.fields());
-    }
-    // The edge says it itself.
-    response.headers_mut().remove(REQUEST_ID);
-    drop(in_flight);
-    let status = response.status();
-    let name = counted_as.as_deref().unwrap_or(UNMATCHED);
-    edge.traffic().count(name, &method, status, stopwatch.elapsed());
-    if let Some(span) = &mut span {
-        describe(span, &method, name, &response);
-    }
-    if status == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::debug!(request.id = id.as_str(), %method, route = name, "{method} {name}: {status}");
-    }
-    Ok(Answered { response, lines, whose, id: Some(id) })
-}
-
-/// Says a refusal as a page to whoever wants one; any other answer stays as it is.
-fn show(response: &mut Response<Content>, wants_page: bool) {
-    let problem = response.extensions_mut().remove::<Problem>();
-    let Some(problem) = problem.filter(|_| wants_page) else { return };
-    let page = page_of(&problem);
-    *response.body_mut() = Bytes::from(page.body.into_owned()).into();
-    response.headers_mut().insert(CONTENT_TYPE, page.content_type);
-    response.headers_mut().extend(page.fields);
 }
 
 /// A refusal as whoever passes requests on gives it.

@@ -31,7 +31,7 @@ pub(crate) use extract::enter;
 pub use extract::{Caller, Params, Peer, Query, RawBody};
 pub(crate) use inspecting::{Refused, inspected};
 pub use json::{Body, Exact, read_json};
-pub(crate) use layers::{TRACEPARENT, describe, panicked, survived, trace};
+pub(crate) use layers::{TRACEPARENT, describe, panicked, trace};
 pub use problem_document::{ProblemDocument, Refusals};
 pub use schemas::{SchemaError, check_bodies};
 pub(crate) use service::EdgeService;

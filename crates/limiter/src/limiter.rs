@@ -1,13 +1,14 @@
 //! A quota for each of many keys.
 
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
 };
 
+use ahash::RandomState;
 use arrayvec::ArrayVec;
 
 use crate::{
@@ -31,7 +32,8 @@ pub struct Limiter {
     quota: Quota,
     /// How much of the quota is given at present.
     permille: AtomicU32,
-    /// Keyed at random, so that nobody can choose keys that lie in each other's way.
+    /// Keyed at random, so that nobody can choose keys that lie in each other's way, and quicker than the standard library's: a
+    /// request is hashed for each of its quotas.
     hasher: RandomState,
     parts: Box<[Part]>,
 }

@@ -173,6 +173,9 @@ impl Quota {
 
     /// So many thousandths of it, at least one a window.
     pub(crate) fn scaled(self, permille: u32) -> Self {
+        if permille == crate::WHOLE_PERMILLE {
+            return self;
+        }
         let scale = |count: u32| {
             let scaled = u64::from(count) * u64::from(permille) / u64::from(crate::WHOLE_PERMILLE);
             u32::try_from(scaled).unwrap_or(u32::MAX).max(1)

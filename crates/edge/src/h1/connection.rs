@@ -126,7 +126,7 @@ impl Connection {
                         Came::TooLate => break self.refuse(Fault::TooSlow),
                     }
                 }
-                Step::Route(routed) => match self.route(*routed).await? {
+                Step::Route(routed) => match self.route(routed).await? {
                     Onward::Persists => {}
                     end @ (Onward::Closes | Onward::Lingers) => break end,
                 },
@@ -239,8 +239,8 @@ impl Connection {
     }
 
     /// Takes a request through the router, its body in and its answer out.
-    async fn route(&mut self, routed: Routed) -> io::Result<Onward> {
-        let Routed { request, mut intake, mut manner } = routed;
+    async fn route(&mut self, routed: Box<Routed>) -> io::Result<Onward> {
+        let Routed { request, mut intake, mut manner } = *routed;
         let _busy = self.watch.begin();
         let mut answered = match request {
             Ok((request, admitted)) => {

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::pin,
     task::Poll,
     time::Duration,
 };
@@ -136,15 +136,11 @@ fn refused(edge: &Edge, turned_away: TurnedAway, told: Option<&Told>) -> Respons
 
 /// Turns a panic into an answer.
 pub(super) async fn survive(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    let answered = survived(pin!(next(request))).await;
-    answered.unwrap_or_else(|panic| panicked(&*panic).into_response())
-}
-
-/// Runs it to its end or its panic, where it lies: a wrapper of its own would be a copy of all of it.
-pub(crate) async fn survived<F: Future>(mut running: Pin<&mut F>) -> std::thread::Result<F::Output> {
+    // It runs where it lies: a wrapper of its own would be a copy of all of it.
+    let mut running = pin!(next(request));
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
-        Ok(polled) => polled.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
+        Ok(polled) => polled,
+        Err(panic) => Poll::Ready(panicked(&*panic).into_response()),
     })
     .await
 }
