@@ -220,6 +220,22 @@ fn names_fields(fields: &HeaderMap) -> bool {
     })
 }
 
+/// Takes away what `Connection` names and no upstream is told, so that nothing is decided by what nobody behind us sees.
+pub(crate) fn take_named(fields: &mut HeaderMap) {
+    if !fields.contains_key(header::CONNECTION) || !names_fields(fields) {
+        return;
+    }
+    let stays = |name: &HeaderName| {
+        let name = name.as_str();
+        is_of_the_hop(name)
+            || is_end_to_end(name)
+            || [FORWARDED_PROTO, FORWARDED_HOST].iter().any(|told| told == name)
+    };
+    let named: Vec<_> =
+        fields.keys().filter(|name| !stays(name) && is_named(fields, name)).cloned().collect();
+    named.iter().for_each(|name| drop(fields.remove(name)));
+}
+
 fn is_named(fields: &HeaderMap, name: &HeaderName) -> bool {
     let options = fields.get_all(header::CONNECTION).iter();
     options
@@ -420,6 +436,28 @@ mod tests {
         ] {
             assert!(!head.contains(gone), "{gone} in {head}");
         }
+    }
+
+    #[test]
+    fn what_connection_names_is_taken_away_but_what_upstreams_are_told_all_the_same() {
+        let line = |name: &'static str, value: &'static str| {
+            (HeaderName::from_static(name), http::HeaderValue::from_static(value))
+        };
+        let mut fields = HeaderMap::from_iter([
+            line("connection", "X-Lang, cookie, upgrade"),
+            line("connection", "x-forwarded-proto, x-forwarded-prefix"),
+            line("x-lang", "de"),
+            line("x-lang", "en"),
+            line("cookie", "a=b"),
+            line("upgrade", "websocket"),
+            line("x-forwarded-proto", "https"),
+            line("x-forwarded-prefix", "/shop"),
+            line("accept", "*/*"),
+        ]);
+        take_named(&mut fields);
+        let mut left: Vec<_> = fields.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "connection", "cookie", "upgrade", "x-forwarded-proto"]);
     }
 
     #[test]

@@ -31,7 +31,10 @@ use crate::{
     config,
     exchange::Outgoing,
     fault::Fault,
-    fields::{Bearings, Telling, as_routed, asks_for_upgrade, is_ambiguous, request_head, takes_trailers},
+    fields::{
+        Bearings, Telling, as_routed, asks_for_upgrade, is_ambiguous, request_head, take_named,
+        takes_trailers,
+    },
     pool::Pool,
     standing::RoutesStanding,
     streams,
@@ -198,7 +201,7 @@ impl Gateway {
         self.0.refused.load(Relaxed)
     }
 
-    pub(crate) async fn handle(self, request: Request<Content>, mut passing: Passing) -> Passed {
+    pub(crate) async fn handle(self, mut request: Request<Content>, mut passing: Passing) -> Passed {
         let table = self.0.table.load();
         let host: Box<str> = host(request.uri(), request.headers()).into();
         let path = request.uri().path();
@@ -225,6 +228,10 @@ impl Gateway {
         };
         let name = way.route.name.clone();
         let RouteConfig { complete: completed, strict_cookies, .. } = way.route.config;
+        if way.route.config.cache {
+            // What is kept must not depend on what its upstream was not told.
+            take_named(request.headers_mut());
+        }
         let cached = way.route.config.cache && may_be_cached(&request);
         // Apart, so that requests of other routes do not carry the state of these.
         let (response, lines) = match (seat, cached) {

@@ -126,6 +126,21 @@ async fn what_is_for_one_caller_is_given_to_no_other() {
 }
 
 #[tokio::test]
+async fn nobody_has_an_answer_kept_for_a_field_that_the_server_behind_was_not_told() {
+    let server = Upstream::start(|asked, stream| {
+        let language = asked.head.lines().find_map(|line| line.strip_prefix("x-language: "));
+        answer(stream, "cache-control: max-age=60\r\nvary: x-language\r\n", language.unwrap_or("none"))
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    let german = gateway.client().with_field("x-language", "de");
+    let hidden = german.clone().with_field("connection", "x-language");
+    assert_eq!(hidden.get("/").await.expect("an answer").bytes, "none");
+    assert_eq!(german.get("/").await.expect("an answer").bytes, "de");
+    assert_eq!(gateway.client().get("/").await.expect("an answer").bytes, "none");
+    assert_eq!(server.asked(), 2, "who hides it is who does not say it");
+}
+
+#[tokio::test]
 async fn a_crowd_that_wants_the_same_is_one_request() {
     let (go, waits) = mpsc::channel::<()>();
     let waits = std::sync::Mutex::new(waits);
