@@ -3,17 +3,18 @@
 use std::{future::poll_fn, pin::Pin};
 
 use bytes::Bytes;
+use clock::Timestamp;
 use edge::Content;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
 use httpcache::{
     CacheControl, Condition, Crowd, Joined, Kept, Lead, Plan, Varies, filling, has_it_already,
-    is_kept_for_nobody, keeping, tags, vary, whole_bytes,
+    is_kept_for_nobody, keeping, tags, whole_bytes,
 };
 
 use crate::{
     config::millis,
-    fields::{BELIEVED, Telling, target},
+    fields::{BELIEVED, Telling, target, varies_on},
     gateway::{Gateway, Way, gathered},
 };
 
@@ -72,6 +73,11 @@ async fn read_through(mut body: Content, bytes_max: usize) {
     {
         bytes += frame.data_ref().map_or(0, Bytes::len);
     }
+}
+
+/// Is no such answer kept, whoever asks?
+fn is_for_nobody_else(status: StatusCode, answer: &HeaderMap, now: Timestamp) -> bool {
+    is_kept_for_nobody(status, answer, now) || (status.is_success() && varies_on(answer).is_none())
 }
 
 /// Where the answers to this address lie: whatever an upstream is told of the address is a part of it, so that a page for
@@ -178,8 +184,8 @@ impl Gateway {
     fn kept(&self, lead: Lead, asked: &HeaderMap, response: Response<Content>) -> Response<Content> {
         let (status, fields) = (response.status(), response.headers());
         let now = self.clock().now();
-        let Some((keeping, names)) = keeping(asked, status, fields, now).zip(vary(fields)) else {
-            if is_kept_for_nobody(status, fields, now) {
+        let Some((keeping, names)) = keeping(asked, status, fields, now).zip(varies_on(fields)) else {
+            if is_for_nobody_else(status, fields, now) {
                 self.cache().pass(&lead);
             }
             return response;
@@ -206,9 +212,11 @@ impl Gateway {
     fn keep_whole(&self, lead: Lead, way: Way, whole: Request<Content>, part: &HeaderMap) {
         let (cache, now) = (self.cache(), self.clock().now());
         let fits = whole_bytes(part).is_some_and(|bytes| bytes <= cache.answer_bytes_max);
-        if fits && keeping(whole.headers(), StatusCode::OK, part, now).is_some() {
+        let may_be_kept =
+            keeping(whole.headers(), StatusCode::OK, part, now).is_some() && varies_on(part).is_some();
+        if fits && may_be_kept {
             self.fill(lead, way, whole);
-        } else if !fits || is_kept_for_nobody(StatusCode::OK, part, now) {
+        } else if !fits || is_for_nobody_else(StatusCode::OK, part, now) {
             cache.pass(&lead);
         }
     }

@@ -56,6 +56,10 @@ const END_TO_END: [&str; 12] = [
     "vary",
 ];
 
+/// What the server behind is told of each request in words of ours, or in ours where the caller says nothing.
+const TOLD_ANEW: [HeaderName; 4] =
+    [header::VIA, edge::REQUEST_ID, edge::REQUEST_TIMEOUT_MS, HeaderName::from_static("traceparent")];
+
 /// Is a field of this name for one connection alone (RFC 9110, section 7.6.1)?
 pub(crate) fn is_of_the_hop(name: &str) -> bool {
     // By length first, because almost every field is none of these.
@@ -178,6 +182,15 @@ pub(crate) fn target(uri: &Uri) -> Cow<'_, str> {
         query if query.starts_with('?') => Cow::Owned(format!("/{query}")),
         target => Cow::Borrowed(target),
     }
+}
+
+/// The fields of a request that an answer depends on, beside where it lies; nothing if it depends on what callers do not say
+/// themselves, so that what two of them say does not tell what is for which.
+pub(crate) fn varies_on(answer: &HeaderMap) -> Option<Vec<HeaderName>> {
+    let mut names = httpcache::vary(answer)?;
+    names.retain(|name| *name != header::HOST && !BELIEVED.contains(name));
+    let of_callers = |name: &HeaderName| !is_claim(name, true) && !TOLD_ANEW.contains(name);
+    names.iter().all(of_callers).then_some(names)
 }
 
 /// The caller's own fields, but those that are for their connection alone or that we write ourselves.

@@ -141,6 +141,35 @@ async fn nobody_has_an_answer_kept_for_a_field_that_the_server_behind_was_not_to
 }
 
 #[tokio::test]
+async fn what_depends_on_what_we_say_ourselves_of_each_request_is_kept_for_nobody() {
+    let server = Upstream::start(|asked, stream| {
+        let vary = asked.path().trim_start_matches('/');
+        answer(stream, &format!("cache-control: max-age=60\r\nvary: accept, {vary}\r\n"), "for one")
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    // By what it varies on, and how often it is asked for when two ask.
+    for (vary, times) in [
+        ("X-Forwarded-For", 2),
+        ("Forwarded", 2),
+        ("via", 2),
+        ("x-request-id", 2),
+        ("traceparent", 2),
+        ("request-timeout-ms", 2),
+        ("x-real-ip", 2),
+        ("x-forwarded-proto", 1),
+        ("host", 1),
+        ("x-other", 1),
+    ] {
+        let before = server.asked();
+        for claimed in ["http", "https"] {
+            let caller = gateway.client().with_field("x-forwarded-proto", claimed);
+            assert_eq!(caller.get(&format!("/{vary}")).await.expect("an answer").bytes, "for one");
+        }
+        assert_eq!(server.asked() - before, times, "{vary}");
+    }
+}
+
+#[tokio::test]
 async fn a_crowd_that_wants_the_same_is_one_request() {
     let (go, waits) = mpsc::channel::<()>();
     let waits = std::sync::Mutex::new(waits);
