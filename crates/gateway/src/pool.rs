@@ -167,9 +167,16 @@ impl Pool {
         let turn = if balance == Balance::RoundRobin { self.turn.fetch_add(1, Relaxed) } else { dice >> 7 };
         let draw = Draw { dice, turn, key };
         let place = CANDIDATES.with_borrow_mut(|candidates| {
-            self.gather(candidates, now_ms, tried);
+            let is_available = |upstream: &Upstream| upstream.is_available(now_ms);
+            self.gather(candidates, now_ms, |upstream| {
+                !tried.contains(&upstream.number) && is_available(upstream)
+            });
             if candidates.is_empty() && !tried.is_empty() {
-                self.gather(candidates, now_ms, &[]);
+                self.gather(candidates, now_ms, is_available);
+            }
+            if candidates.is_empty() {
+                // Whoever else was there went after these were ejected: what is left is asked however it fails.
+                self.gather(candidates, now_ms, Upstream::is_well);
             }
             balance.choose(candidates, draw).map(|chosen| candidates[chosen].place)
         });
@@ -183,13 +190,12 @@ impl Pool {
     }
 
     /// Those who may take a request: of the gateway's own region, or of all others where there is none.
-    fn gather(&self, candidates: &mut Vec<Candidate>, now_ms: u64, tried: &[u64]) {
+    fn gather(&self, candidates: &mut Vec<Candidate>, now_ms: u64, may: impl Fn(&Upstream) -> bool) {
         candidates.clear();
         for near in [true, false] {
             for (place, member) in self.members.iter().enumerate() {
                 let upstream = &member.upstream;
-                let fits = member.is_near == near && member.weight > 0;
-                if fits && !tried.contains(&upstream.number) && upstream.is_available(now_ms) {
+                if member.is_near == near && member.weight > 0 && may(upstream) {
                     candidates.push(Candidate {
                         place,
                         identity: upstream.identity,
@@ -246,7 +252,7 @@ impl Pool {
     /// Would it take a request now? Asking changes nothing.
     pub(crate) fn is_there(&self, now_ms: u64) -> bool {
         let rests = self.is_tripped.load(Relaxed) && self.open_for(now_ms).is_some();
-        let takes = |member: &Member| member.weight > 0 && member.upstream.is_available(now_ms);
+        let takes = |member: &Member| member.weight > 0 && member.upstream.is_well();
         !rests && self.members.iter().any(takes)
     }
 
@@ -282,9 +288,7 @@ impl Pool {
 
     /// One of its upstreams failed: it counts against it, and, if `it_was_away`, against the pool.
     pub(crate) fn failed(&self, place: usize, now_ms: u64, it_was_away: bool) {
-        let ejected = |member: &&Member| member.upstream.ejected_for_ms(now_ms).is_some();
-        let ejected = self.members.iter().filter(ejected).count();
-        let may_eject = may_eject(ejected, self.members.len(), &self.config.ejection);
+        let may_eject = self.may_eject(place, now_ms);
         let upstream = &self.members[place].upstream;
         if upstream.has_failed(now_ms, &self.config.ejection, may_eject, self.measures()) {
             let (pool, address) = (&*self.name, &*upstream.address);
@@ -300,6 +304,15 @@ impl Pool {
         } else {
             self.heard_of(now_ms);
         }
+    }
+
+    /// May this one be left alone? Only who takes requests is a part of the pool for that, and somebody has to be left.
+    fn may_eject(&self, place: usize, now_ms: u64) -> bool {
+        let takers = || self.members.iter().enumerate().filter(|(_, member)| member.weight > 0);
+        let ejected = takers().filter(|(_, member)| member.upstream.ejected_for_ms(now_ms).is_some());
+        let mut others = takers().filter(|(other, _)| *other != place);
+        others.any(|(_, member)| member.upstream.is_available(now_ms))
+            && may_eject(ejected.count(), takers().count(), &self.config.ejection)
     }
 
     /// Tells the breaker what it has not heard of yet, and how the last request went.
@@ -401,6 +414,29 @@ mod tests {
         assert!(
             (0..10).any(|dice| pool.choose(11_001, dice << 7, 0, &[]).is_ok_and(|chosen| chosen.place == 0))
         );
+    }
+
+    #[test]
+    fn the_last_that_is_left_is_asked_however_it_fails() {
+        let unwell = |pool: &Pool, place: usize| {
+            (0..3).for_each(|_| {
+                pool.members[place].upstream.probed(Some("no answer"), &pool.config.health);
+            });
+        };
+        let before = pool(&[("a:1", ""), ("b:1", "")]);
+        unwell(&before, 1);
+        fail(&before, 0, 50);
+        assert_eq!(chosen(&before, 1_001, &[]), Some(0), "the other is not well");
+        let after = pool(&[("a:1", ""), ("b:1", "")]);
+        fail(&after, 0, 5);
+        unwell(&after, 1);
+        assert_eq!(chosen(&after, 1_001, &[]), Some(0), "it was left alone while the other was well");
+        assert!(after.is_there(1_001));
+        let mut alone = pool(&[("a:1", ""), ("b:1", "")]);
+        alone.members[1].weight = 0;
+        fail(&alone, 0, 50);
+        assert_eq!(alone.members[0].upstream.ejections(), 0, "the other takes nothing");
+        assert_eq!(chosen(&alone, 1_001, &[]), Some(0));
     }
 
     #[test]
