@@ -15,7 +15,7 @@ use httpcache::{
 use crate::{
     config::millis,
     fields::{BELIEVED, Telling, target, varies_on},
-    gateway::{Gateway, Way, gathered},
+    gateway::{Gateway, Way},
 };
 
 /// How often somebody waits for another's answer before they ask for themselves.
@@ -162,7 +162,7 @@ impl Gateway {
         if lead.is_some() && whole.is_none() && !cache.passes(crowd) {
             want_whole(request.headers_mut());
         }
-        let response = gathered(self.answer_anew(&way, request).await);
+        let response = self.answer_in_turn(&way, request).await;
         if response.status().is_server_error()
             && !asks_anew(CacheControl::of(&asked))
             && let Some((kept, condition)) = cache.look(&crowd.key, &asked, self.now_ms())
@@ -226,7 +226,7 @@ impl Gateway {
         let gateway = self.clone();
         tokio::spawn(async move {
             let asked = request.headers().clone();
-            let response = gathered(gateway.answer_anew(&way, request).await);
+            let response = gateway.answer_in_turn(&way, request).await;
             let body = gateway.kept(lead, &asked, response).into_body();
             read_through(body, gateway.cache().answer_bytes_max).await;
         });

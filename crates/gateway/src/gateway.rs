@@ -216,10 +216,10 @@ impl Gateway {
         };
         let trusts_forwarded = table.config.trusts_forwarded;
         drop(table);
-        let (way, seat) = match found {
+        let way = match found {
             Ok((route, pool)) => {
                 let seat = passing.seat.take().filter(|_| route.config.overload);
-                (Way { route, pool, host, trusts_forwarded, passing }, seat)
+                Way { route, pool, host, trusts_forwarded, passing, seat }
             }
             Err(fault) => {
                 self.0.refused.fetch_add(1, Relaxed);
@@ -234,12 +234,12 @@ impl Gateway {
         }
         let cached = way.route.config.cache && may_be_cached(&request);
         // Apart, so that requests of other routes do not carry the state of these.
-        let (response, lines) = match (seat, cached) {
-            (Some(seat), _) => {
-                (Box::pin(self.answer_in_turn(&seat, way, request, cached)).await, Lines::default())
-            }
-            (None, true) => (Box::pin(self.answer_cached(way, request)).await, Lines::default()),
-            (None, false) => self.answer_anew(&way, request).await,
+        let (response, lines) = if cached {
+            (Box::pin(self.answer_cached(way, request)).await, Lines::default())
+        } else if way.seat.is_some() {
+            (Box::pin(self.answer_in_turn(&way, request)).await, Lines::default())
+        } else {
+            self.answer_anew(&way, request).await
         };
         // A refusal is ours.
         let theirs = response.extensions().get::<Code>().is_none();
@@ -247,27 +247,18 @@ impl Gateway {
         Passed { response, lines, whose, counted_as: Some(name) }
     }
 
-    /// Answers a request when its turn comes, or refuses it.
-    async fn answer_in_turn(
-        &self,
-        seat: &Seat,
-        way: Way,
-        request: Request<Content>,
-        cached: bool,
-    ) -> Response<Content> {
-        let route = way.route.name.clone();
-        edge::admit_passing(seat, &route, &self.0.clock, request, async |mut request| {
+    /// Passes a request on when its turn comes, or refuses it. What is given from the cache needs no turn: it costs the pools
+    /// nothing, and who waits for another's answer keeps nobody else from them.
+    pub(crate) async fn answer_in_turn(&self, way: &Way, request: Request<Content>) -> Response<Content> {
+        let Some(seat) = &way.seat else { return gathered(self.answer_anew(way, request).await) };
+        edge::admit_passing(seat, &way.route.name, &self.0.clock, request, async |mut request| {
             let asks = request.headers().contains_key(edge::REQUEST_TIMEOUT_MS);
             if let Some(deadline) = request.extensions().get::<Deadline>().filter(|_| asks) {
                 // Whoever it is passed on to has what is left of the time.
                 let left = HeaderValue::from(millis(deadline.remaining()));
                 request.headers_mut().insert(edge::REQUEST_TIMEOUT_MS, left);
             }
-            if cached {
-                self.answer_cached(way, request).await
-            } else {
-                gathered(self.answer_anew(&way, request).await)
-            }
+            gathered(self.answer_anew(way, request).await)
         })
         .await
     }
@@ -342,6 +333,8 @@ pub(crate) struct Way {
     pub(crate) host: Box<str>,
     pub(crate) trusts_forwarded: bool,
     passing: Passing,
+    /// Where the route lets requests in by turns.
+    seat: Option<Seat>,
 }
 
 /// With all fields in one map.
