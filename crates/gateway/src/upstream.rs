@@ -179,6 +179,12 @@ impl Upstream {
         well != was_well
     }
 
+    /// Nobody asks it any more whether it is well: it is taken to be, for nobody would find out that it is again.
+    pub(crate) fn is_asked_no_more(&self) {
+        self.mind(|mind| (mind.health, mind.why_not) = (Health::default(), None));
+        self.is_well.store(true, Relaxed);
+    }
+
     fn mind<T>(&self, think: impl FnOnce(&mut Mind) -> T) -> T {
         // Arithmetic that does not panic half way.
         think(&mut self.mind.lock().unwrap_or_else(PoisonError::into_inner))

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rig::Gateway;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     bodies, settings, until,
@@ -83,6 +83,22 @@ async fn bad_settings_are_refused_and_the_old_ones_stay() {
         let refused = operator.put("/gateway/table", &incomplete).await.expect("an answer");
         assert_eq!(refused.problem(), "edge/wrong-shape", "{incomplete}");
     }
+    assert_eq!(bodies(&gateway.client(), 3).await["here"], 3);
+}
+
+#[tokio::test]
+async fn who_was_not_well_is_asked_again_when_health_checks_are_turned_off() {
+    let server = Upstream::start(|asked, stream| match asked.path() {
+        "/health" => status(stream, "500 Broken"),
+        _ => answer(stream, "", "here"),
+    });
+    let text = settings(&[&server], "");
+    let gateway = Gateway::start(&text).expect("it starts");
+    let well = |well: bool| move |state: &Value| state["pools"][0]["upstreams"][0]["well"] == well;
+    until(&gateway, "that it is not well", well(false)).await;
+    assert_eq!(gateway.client().get("/").await.expect("an answer").problem(), "gateway/nobody-well");
+    gateway.reload(&text.replace("health = { ", "health = { active = false, ")).expect("it is told");
+    until(&gateway, "that it is taken to be well", well(true)).await;
     assert_eq!(bodies(&gateway.client(), 3).await["here"], 3);
 }
 
