@@ -87,7 +87,7 @@ impl Gateway {
     /// # Errors
     /// When the configuration cannot be used.
     pub fn new(config: TableConfig, terms: Terms, clock: Clock) -> Result<Self, TableError> {
-        let table = ArcSwap::from_pointee(Table::new(config, None)?);
+        let table = ArcSwap::from_pointee(Table::new(config, None, 0)?);
         let (pace, changing, changed) = (clock.stopwatch(), Mutex::default(), watch::Sender::new(0));
         let (cache, refused) = (ResponseCache::new(&terms.cache), AtomicU64::new(0));
         Ok(Self(Arc::new(Inner { table, terms, pace, clock, changing, changed, cache, refused })))
@@ -101,7 +101,7 @@ impl Gateway {
     pub fn change(&self, config: TableConfig) -> Result<(), TableError> {
         let _alone = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.0.table.load_full();
-        self.0.table.store(Arc::new(Table::new(config, Some(&before))?));
+        self.0.table.store(Arc::new(Table::new(config, Some(&before), self.now_ms())?));
         self.0.changed.send_modify(|number| *number += 1);
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Gateway {
             }
         }
         // A split may have been moved to a pool that there is none of here.
-        table.mend_splits();
+        table.mend_splits(now_ms);
     }
 
     /// How requests come in.

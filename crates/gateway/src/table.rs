@@ -64,7 +64,7 @@ pub(crate) struct Route {
 
 impl Table {
     /// A table of this configuration. What stays the same keeps its state from the table before.
-    pub(crate) fn new(config: TableConfig, before: Option<&Self>) -> Result<Self, TableError> {
+    pub(crate) fn new(config: TableConfig, before: Option<&Self>, now_ms: u64) -> Result<Self, TableError> {
         let mut pools = BTreeMap::new();
         for (name, known) in &config.pools {
             check_pool(name, known)?;
@@ -101,17 +101,25 @@ impl Table {
             });
         }
         let table = Self { config, routes, pools, find };
-        table.mend_splits();
+        table.mend_splits(now_ms);
         Ok(table)
     }
 
     /// Whoever's split was moved to a pool that there is none of has the one that is configured.
-    pub(crate) fn mend_splits(&self) {
+    pub(crate) fn mend_splits(&self, now_ms: u64) {
         for route in &self.routes {
             let weights = route.standing.weights.load();
-            if weights.pools().any(|pool| !self.pools.contains_key(pool)) {
-                route.standing.weights.store(Arc::new(Weights::fixed(&route.config.pools)));
-            }
+            let Some(pool) = weights.pools(now_ms).find(|pool| !self.pools.contains_key(*pool)) else {
+                continue;
+            };
+            let route_name = &*route.name;
+            tracing::warn!(
+                code = "gateway/split-lost",
+                route = route_name,
+                pool,
+                "the split of {route_name} was moved to {pool}, which there is none of: it is as configured again"
+            );
+            route.standing.weights.store(Arc::new(Weights::fixed(&route.config.pools)));
         }
     }
 
@@ -138,7 +146,7 @@ impl Table {
         }
         let weights = route.standing.weights.load();
         let chosen = self.pools.get(weights.choose(now_ms, dice / 100)?)?;
-        if weights.pools().nth(1).is_none() || chosen.is_there(now_ms) {
+        if weights.pools(now_ms).nth(1).is_none() || chosen.is_there(now_ms) {
             return Some(chosen);
         }
         let shares = weights.at(now_ms).into_iter().filter(|(_, weight)| *weight > 0);
@@ -252,7 +260,7 @@ mod tests {
                         [[routes]]\nname = \"all\"\npools = { a = 1 }\ncanary = { pool = \"b\", percent = 10 }\n";
 
     fn table(text: &str, before: Option<&Table>) -> Result<Table, TableError> {
-        Table::new(toml::from_str(text).expect("it is a table"), before)
+        Table::new(toml::from_str(text).expect("it is a table"), before, 0)
     }
 
     #[test]
@@ -343,6 +351,23 @@ mod tests {
         let other = GOOD.replace("a = 1 }", "a = 2 }");
         let third = table(&other, Some(&second)).expect("it is good");
         assert_eq!(third.routes[0].standing.weights.load().choose(0, 0), Some("a"), "it is said anew");
+    }
+
+    #[test]
+    fn a_split_that_was_moved_stays_moved_when_a_pool_goes_that_it_has_left() {
+        let with_c = format!("[pools.c]\nupstreams = [{{ address = \"c:1\" }}]\n{GOOD}");
+        let first = table(&with_c, None).expect("it is good");
+        let standing = &first.routes[0].standing;
+        for pool in ["c", "b"] {
+            let moved = standing.weights.load().moved(&BTreeMap::from([(pool.to_owned(), 1)]), 0, 0);
+            standing.weights.store(Arc::new(moved));
+        }
+        let second = table(GOOD, Some(&first)).expect("it is good");
+        assert_eq!(second.routes[0].standing.weights.load().choose(0, 0), Some("b"));
+        let moved = standing.weights.load().moved(&BTreeMap::from([("c".to_owned(), 1)]), 0, 0);
+        standing.weights.store(Arc::new(moved));
+        let third = table(GOOD, Some(&second)).expect("it is good");
+        assert_eq!(third.routes[0].standing.weights.load().choose(0, 0), Some("a"), "there is no c");
     }
 
     #[test]
