@@ -38,7 +38,7 @@ use crate::{
     pool::Pool,
     standing::RoutesStanding,
     streams,
-    table::{Route, Table},
+    table::{Drawn, Route, Table},
     trip::{Arrived, Rest, Told, Trip},
     tunnel::Behind,
 };
@@ -209,17 +209,19 @@ impl Gateway {
             _ if is_ambiguous(path) => Err(Fault::AmbiguousPath),
             None => Err(Fault::NoSuchHost),
             Some(route) => {
-                let pool = table.pool(route, self.now_ms(), dice_of(&self.0.clock));
+                let drawn = table.pool(route, self.now_ms(), dice_of(&self.0.clock));
                 // Every table is checked for routes that lead nowhere.
-                pool.map(|pool| (route.clone(), pool.clone())).ok_or(Fault::NoSuchHost)
+                drawn
+                    .map(|Drawn { pool, for_canary }| (route.clone(), pool.clone(), for_canary))
+                    .ok_or(Fault::NoSuchHost)
             }
         };
         let trusts_forwarded = table.config.trusts_forwarded;
         drop(table);
         let way = match found {
-            Ok((route, pool)) => {
+            Ok((route, pool, for_canary)) => {
                 let seat = passing.seat.take().filter(|_| route.config.overload);
-                Way { route, pool, host, trusts_forwarded, passing, seat }
+                Way { route, pool, for_canary, host, trusts_forwarded, passing, seat }
             }
             Err(fault) => {
                 self.0.refused.fetch_add(1, Relaxed);
@@ -318,7 +320,9 @@ impl Gateway {
         let outgoing = (telling != Telling::Nothing).then_some(Outgoing { body, telling, left_bytes });
         let pool = pool.clone();
         let arrived = Trip { gateway: self, pool, told, asked, key, idempotent }.make(outgoing).await;
-        if way.route.tries(&way.pool) {
+        if way.for_canary {
+            way.route.standing.canary_answered(false);
+        } else if way.route.tries(&way.pool) {
             way.route.standing.tell(&arrived);
         }
         arrived
@@ -329,6 +333,8 @@ impl Gateway {
 pub(crate) struct Way {
     pub(crate) route: Arc<Route>,
     pub(crate) pool: Arc<Pool>,
+    /// The pool stands in for the canary of the route.
+    for_canary: bool,
     /// That was asked for.
     pub(crate) host: Box<str>,
     pub(crate) trusts_forwarded: bool,

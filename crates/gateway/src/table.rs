@@ -62,6 +62,14 @@ pub(crate) struct Route {
     pub(crate) standing: Arc<Standing>,
 }
 
+/// The pool that takes a request.
+#[derive(Debug)]
+pub(crate) struct Drawn<'t> {
+    pub(crate) pool: &'t Arc<Pool>,
+    /// It stands in for the canary of the route, whose request it was.
+    pub(crate) for_canary: bool,
+}
+
 impl Table {
     /// A table of this configuration. What stays the same keeps its state from the table before.
     pub(crate) fn new(config: TableConfig, before: Option<&Self>, now_ms: u64) -> Result<Self, TableError> {
@@ -133,25 +141,27 @@ impl Table {
 
     /// The pool that takes a request of this route. Where there is another, one that takes no requests now costs nobody an
     /// answer.
-    pub(crate) fn pool(&self, route: &Route, now_ms: u64, dice: u64) -> Option<&Arc<Pool>> {
+    pub(crate) fn pool(&self, route: &Route, now_ms: u64, dice: u64) -> Option<Drawn<'_>> {
+        let mut for_canary = false;
         if let Some(canary) = &route.config.canary
             && !route.standing.has_fallen()
             && dice % 100 < u64::from(canary.percent)
             && let Some(pool) = self.pools.get(&canary.pool)
         {
             if pool.is_there(now_ms) {
-                return Some(pool);
+                return Some(Drawn { pool, for_canary });
             }
-            route.standing.canary_answered(false);
+            for_canary = true;
         }
         let weights = route.standing.weights.load();
         let chosen = self.pools.get(weights.choose(now_ms, dice / 100)?)?;
         if weights.pools(now_ms).nth(1).is_none() || chosen.is_there(now_ms) {
-            return Some(chosen);
+            return Some(Drawn { pool: chosen, for_canary });
         }
         let shares = weights.at(now_ms).into_iter().filter(|(_, weight)| *weight > 0);
         let mut others = shares.filter_map(|(pool, _)| self.pools.get(pool));
-        others.find(|pool| pool.is_there(now_ms)).or(Some(chosen))
+        let pool = others.find(|pool| pool.is_there(now_ms)).unwrap_or(chosen);
+        Some(Drawn { pool, for_canary })
     }
 
     /// Looks after what changes with time.
@@ -298,8 +308,8 @@ mod tests {
     fn a_canary_takes_its_share_until_it_falls() {
         let table = table(GOOD, None).expect("it is good");
         let to_canary = || {
-            let chosen = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 0, dice));
-            chosen.filter(|pool| *pool.name == *"b").count()
+            let drawn = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 0, dice));
+            drawn.filter(|drawn| *drawn.pool.name == *"b").count()
         };
         assert_eq!(to_canary(), 100);
         table.sweep(1_000);
@@ -313,14 +323,19 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_that_is_away_costs_nobody_an_answer_and_falls() {
+    fn a_canary_that_is_away_is_stood_in_for_and_falls_by_what_is_passed_on() {
         let table = table(GOOD, None).expect("it is good");
         table.sweep(1_000);
         (0..10).for_each(|_| table.pools["b"].failed(0, 1_000, true));
-        let chosen = || (0..1000).filter_map(|dice| table.pool(&table.routes[0], 2_000, dice));
-        assert!(chosen().all(|pool| *pool.name == *"a"));
+        let drawn: Vec<_> = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 2_000, dice)).collect();
+        assert!(drawn.iter().all(|drawn| *drawn.pool.name == *"a"));
+        let standing = &table.routes[0].standing;
         table.sweep(2_000);
-        assert!(table.routes[0].standing.has_fallen());
+        assert!(!standing.has_fallen(), "nothing was passed on yet");
+        let missed = drawn.iter().filter(|drawn| drawn.for_canary);
+        assert_eq!(missed.map(|_| standing.canary_answered(false)).count(), 100);
+        table.sweep(3_000);
+        assert!(standing.has_fallen());
     }
 
     #[test]
@@ -331,8 +346,8 @@ mod tests {
         );
         let table = table(&split, None).expect("it is good");
         let to_b = || {
-            let chosen = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 2_000, dice * 100));
-            chosen.filter(|pool| *pool.name == *"b").count()
+            let drawn = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 2_000, dice * 100));
+            drawn.filter(|drawn| *drawn.pool.name == *"b").count()
         };
         assert_eq!(to_b(), 500);
         (0..10).for_each(|_| table.pools["b"].failed(0, 1_000, true));

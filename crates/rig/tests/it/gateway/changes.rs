@@ -161,6 +161,38 @@ async fn a_canary_that_is_not_there_costs_nobody_an_answer_and_is_given_up() {
 }
 
 #[tokio::test]
+async fn what_is_given_from_the_cache_says_nothing_of_a_canary() {
+    let (old, new) = (Upstream::start(|_, stream| kept(stream)), Upstream::named("new"));
+    let text = format!(
+        "{}cache = true\ncanary = {{ pool = \"new\", percent = 100 }}\n\
+         [pools.new]\nupstreams = [{{ address = \"{}\" }}]\nhealth = {{ interval-ms = 50 }}\n",
+        settings(&[&old], ""),
+        new.address
+    );
+    drop(new);
+    let gateway = Gateway::start(&text).expect("it starts");
+    until(&gateway, "that the canary is not well", |state| {
+        state["pools"][1]["upstreams"][0]["well"] == false
+    })
+    .await;
+    for _ in 0..100 {
+        assert_eq!(gateway.client().get("/").await.expect("an answer").bytes, "old");
+    }
+    assert_eq!(old.asked(), 1);
+    // Longer than it takes until it is looked at.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let state = gateway.operator().get("/gateway").await.expect("an answer").json();
+    assert_eq!(state["routes"][0]["canary"]["fallen"], false, "it missed one request");
+    bodies(&gateway.client(), 30).await;
+    until(&gateway, "that it has fallen", |state| state["routes"][0]["canary"]["fallen"] == true).await;
+}
+
+/// An answer that is kept.
+fn kept(stream: &mut TcpStream) -> bool {
+    answer(stream, "cache-control: max-age=600\r\n", "old")
+}
+
+#[tokio::test]
 async fn a_canary_that_fails_falls_back_by_itself() {
     let old = Upstream::named("old");
     let new = Upstream::start(|asked, stream| match asked.path() {
