@@ -14,6 +14,7 @@ use store::{Breaker, Verdict};
 use crate::{
     Balance, Candidate, Draw, PoolConfig, RetryBudget, UpstreamTlsError,
     ewma::until_served,
+    gateway::millis,
     may_eject,
     secure::Secure,
     upstream::{InFlight, Upstream},
@@ -281,6 +282,31 @@ impl Pool {
         }
     }
 
+    /// Is there anybody who takes requests beside those who were `tried`?
+    pub(crate) fn has_other(&self, now_ms: u64, tried: &[u64]) -> bool {
+        self.members.iter().any(|Member { upstream, weight, .. }| {
+            *weight > 0 && !tried.contains(&upstream.number) && upstream.is_available(now_ms)
+        })
+    }
+
+    /// Another answered while one of its upstreams, of this number, was asked too, and it is heard no longer. Whoever had more
+    /// than `patience` for it counts as one who fails, or nobody would ever notice that it hangs; the breaker hears nothing
+    /// of it, because the request was served.
+    pub(crate) fn overtaken(&self, number: u64, took: Duration, now: Duration, patience: Duration) {
+        let now_ms = millis(now);
+        let Some(place) = self.members.iter().position(|member| member.upstream.number == number) else {
+            return;
+        };
+        let upstream = &self.members[place].upstream;
+        if self.measures() {
+            upstream.costs(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), now_ms);
+        }
+        if took >= patience && upstream.has_lost(now_ms, &self.config.ejection, self.may_eject(place, now_ms))
+        {
+            self.tell_ejected(upstream);
+        }
+    }
+
     /// How many upstreams it has.
     pub(crate) const fn upstreams(&self) -> usize {
         self.members.len()
@@ -291,19 +317,23 @@ impl Pool {
         let may_eject = self.may_eject(place, now_ms);
         let upstream = &self.members[place].upstream;
         if upstream.has_failed(now_ms, &self.config.ejection, may_eject, self.measures()) {
-            let (pool, address) = (&*self.name, &*upstream.address);
-            tracing::warn!(
-                code = "gateway/ejected",
-                pool,
-                upstream = address,
-                "{address} fails, and is left alone"
-            );
+            self.tell_ejected(upstream);
         }
         if it_was_away {
             self.tell_breaker(now_ms, Some(false));
         } else {
             self.heard_of(now_ms);
         }
+    }
+
+    fn tell_ejected(&self, upstream: &Upstream) {
+        let (pool, address) = (&*self.name, &*upstream.address);
+        tracing::warn!(
+            code = "gateway/ejected",
+            pool,
+            upstream = address,
+            "{address} fails, and is left alone"
+        );
     }
 
     /// May this one be left alone? Only who takes requests is a part of the pool for that, and somebody has to be left.
@@ -437,6 +467,22 @@ mod tests {
         fail(&alone, 0, 50);
         assert_eq!(alone.members[0].upstream.ejections(), 0, "the other takes nothing");
         assert_eq!(chosen(&alone, 1_001, &[]), Some(0));
+    }
+
+    #[test]
+    fn who_is_overtaken_again_and_again_is_left_alone_and_the_breaker_hears_nothing() {
+        let mut pool = pool(&[("a:1", ""), ("b:1", "")]);
+        pool.config.balance = Balance::PeakEwma;
+        let (slow, patience) = (pool.members[0].upstream.number, Duration::from_millis(50));
+        let overtaken = |took_ms| {
+            pool.overtaken(slow, Duration::from_millis(took_ms), Duration::from_secs(1), patience);
+        };
+        (0..50).for_each(|_| overtaken(49));
+        assert!(pool.members[0].upstream.is_available(1_001), "it had no time to answer");
+        (0..5).for_each(|_| overtaken(80));
+        assert!(!pool.members[0].upstream.is_available(1_001));
+        assert!(pool.members[0].upstream.cost_us(1_000) >= 80_000);
+        assert_eq!((pool.counts(), pool.open_for(1_001)), ((0, 0), None));
     }
 
     #[test]
