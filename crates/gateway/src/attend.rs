@@ -117,7 +117,7 @@ async fn ask(
         let answered = streams::converse_anew(pool, upstream, &head, times.connect_ms_max).await;
         return answered.map(|head| head.status);
     }
-    let line = Line::open(upstream.number, &upstream.address, pool.secure.as_ref(), &times).await?;
+    let line = Line::open(upstream.number, &upstream.address, pool.secure().as_deref(), &times).await?;
     let mut exchange = Exchange::new(line, pool.clone(), head, None);
     let asked = Asked { head_only: false, upgrade: false };
     let answered = poll_fn(|cx| exchange.poll_answer(cx, asked)).await;

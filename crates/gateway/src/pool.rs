@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use store::{Breaker, Verdict};
 
 use crate::{
@@ -30,7 +31,8 @@ pub(crate) struct Pool {
     pub(crate) name: Box<str>,
     pub(crate) config: PoolConfig,
     pub(crate) members: Vec<Member>,
-    pub(crate) secure: Option<Secure>,
+    /// What its servers are spoken to with in TLS. Their certificates and ours are renewed in their files.
+    secure: ArcSwapOption<Secure>,
     /// Only taken by those who take turns.
     turn: AtomicU64,
     /// Is the breaker anything but closed? Then, and only then, every request asks it.
@@ -111,7 +113,7 @@ impl Pool {
         region: &str,
         before: Option<&Self>,
     ) -> Result<Self, UpstreamTlsError> {
-        let secure = config.tls.as_ref().map(|tls| Secure::new(tls, config.protocol)).transpose()?;
+        let secure = ArcSwapOption::new(Secure::of(&config)?.map(Arc::new));
         // Idle connections stay with their upstream, which must go on in what they were opened in.
         let spoken = |config: &PoolConfig| (config.protocol, config.tls.clone());
         let before = before.filter(|before| spoken(&before.config) == spoken(&config));
@@ -145,6 +147,16 @@ impl Pool {
         let told = pool.counts();
         pool.mind.get_mut().unwrap_or_else(PoisonError::into_inner).told = told;
         Ok(pool)
+    }
+
+    /// What a new connection is to speak TLS with; nothing if it is not to.
+    pub(crate) fn secure(&self) -> Option<Arc<Secure>> {
+        self.secure.load_full()
+    }
+
+    /// New connections speak TLS with what was read of its files just now.
+    pub(crate) fn renew(&self, secure: Option<Secure>) {
+        self.secure.store(secure.map(Arc::new));
     }
 
     /// Requests in all, and those that failed.

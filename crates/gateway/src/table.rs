@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     HostPattern, HostPatternError, RouteConfig, RouteTable, SameRoute, TableConfig, UpstreamTlsError,
-    Weights, pool::Pool, standing::Standing,
+    Weights, pool::Pool, secure::Secure, standing::Standing,
 };
 
 /// Why a configuration cannot be used.
@@ -73,18 +73,23 @@ pub(crate) struct Drawn<'t> {
 impl Table {
     /// A table of this configuration. What stays the same keeps its state from the table before.
     pub(crate) fn new(config: TableConfig, before: Option<&Self>, now_ms: u64) -> Result<Self, TableError> {
-        let mut pools = BTreeMap::new();
+        let (mut pools, mut renewed) = (BTreeMap::new(), Vec::new());
         for (name, known) in &config.pools {
             check_pool(name, known)?;
+            let unfit = |error| TableError::Tls { pool: name.clone(), error };
             let same_region = before.filter(|before| before.config.region == config.region);
             let pool_before = before.and_then(|before| before.pools.get(name));
             let unchanged = pool_before.filter(|pool| same_region.is_some() && pool.config == *known);
             let pool = match unchanged {
-                Some(pool) => pool.clone(),
+                Some(pool) => {
+                    // The same files may hold other certificates by now.
+                    renewed.push((pool.clone(), Secure::of(known).map_err(unfit)?));
+                    pool.clone()
+                }
                 None => {
                     let pool_before = pool_before.map(|pool| &**pool);
                     let pool = Pool::new(name, known.clone(), &config.region, pool_before);
-                    Arc::new(pool.map_err(|error| TableError::Tls { pool: name.clone(), error })?)
+                    Arc::new(pool.map_err(unfit)?)
                 }
             };
             pools.insert(name.clone(), pool);
@@ -110,6 +115,8 @@ impl Table {
         }
         let table = Self { config, routes, pools, find };
         table.mend_splits(now_ms);
+        // Nothing is refused any more, so that none of it is in force while the rest is not.
+        renewed.into_iter().for_each(|(pool, secure)| pool.renew(secure));
         Ok(table)
     }
 

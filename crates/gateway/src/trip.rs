@@ -185,7 +185,7 @@ impl Trip<'_> {
         let line = Box::pin(Line::open(
             upstream.number,
             &upstream.address,
-            self.pool.secure.as_ref(),
+            self.pool.secure().as_deref(),
             &self.pool.config.times,
         ))
         .await?;
