@@ -99,8 +99,17 @@ impl Gateway {
     /// # Errors
     /// When the configuration cannot be used: then everything stays as it is.
     pub fn change(&self, config: TableConfig) -> Result<(), TableError> {
+        self.change_from(|_| config)
+    }
+
+    /// The same with a table that is made from the one there is.
+    pub(crate) fn change_from(
+        &self,
+        make: impl FnOnce(&TableConfig) -> TableConfig,
+    ) -> Result<(), TableError> {
         let _alone = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.0.table.load_full();
+        let config = make(&before.config);
         self.0.table.store(Arc::new(Table::new(config, Some(&before), self.now_ms())?));
         self.0.changed.send_modify(|number| *number += 1);
         Ok(())

@@ -128,6 +128,26 @@ async fn an_operator_changes_the_table_and_moves_a_split() {
 }
 
 #[tokio::test]
+async fn a_table_that_does_not_say_who_is_believed_changes_nothing_of_it() {
+    let server = Upstream::named("here");
+    let text = format!("region = \"north\"\ntrusts-forwarded = true\n{}", settings(&[&server], ""));
+    let gateway = Gateway::start(&text).expect("it starts");
+    let operator = gateway.operator();
+    let mut table = operator.get("/gateway/table").await.expect("an answer").json();
+    let said = |table: &Value| (table["region"].clone(), table["trusts-forwarded"].clone());
+    let members = table.as_object_mut().expect("it has members");
+    members.remove("region").and(members.remove("trusts-forwarded")).expect("both are shown");
+    assert_eq!(operator.put("/gateway/table", &table).await.expect("an answer").status, 204);
+    let stays = operator.get("/gateway/table").await.expect("an answer").json();
+    assert_eq!(said(&stays), (json!("north"), json!(true)));
+    table["trusts-forwarded"] = json!(false);
+    table["region"] = json!("");
+    assert_eq!(operator.put("/gateway/table", &table).await.expect("an answer").status, 204);
+    let changed = operator.get("/gateway/table").await.expect("an answer").json();
+    assert_eq!(said(&changed), (json!(""), json!(false)));
+}
+
+#[tokio::test]
 async fn a_split_that_was_moved_stays_so_over_a_reload_and_a_new_process() {
     let (blue, green) = (Upstream::named("blue"), Upstream::named("green"));
     let more = format!("[pools.green]\nupstreams = [{{ address = \"{}\" }}]\n", green.address);
