@@ -105,6 +105,8 @@ impl Gateway {
         let mut lead = None;
         // However often somebody else begins, nobody waits for others longer than for an upstream.
         let mut patience = None;
+        // Whoever was waited for failed, or took too long: an old answer is better than to wait once more.
+        let (mut has_failed, mut is_over) = (false, false);
         for waits in 0..=WAITS_MAX {
             match cache.look(&crowd.key, request.headers(), self.now_ms()) {
                 Some((kept, Condition::Fresh))
@@ -122,9 +124,13 @@ impl Gateway {
                     }
                     return kept.answer(request.method(), request.headers(), self.now_ms());
                 }
+                Some((kept, condition @ Condition::StaleOnError)) if has_failed && since_ms.is_none() => {
+                    cache.count(Some(condition));
+                    return kept.answer(request.method(), request.headers(), self.now_ms());
+                }
                 Some(_) | None => {}
             }
-            if lead.is_some() || !may_lead {
+            if lead.is_some() || !may_lead || is_over {
                 break;
             }
             match cache.join(&crowd) {
@@ -135,10 +141,9 @@ impl Gateway {
                     cache.count_joined();
                     let limit = millis(way.pool.config.times.first_byte_ms_max);
                     let over = patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-                    // It never changes: it ends, and then there may be an answer.
                     tokio::select! {
-                        _ended = waiting.changed() => {}
-                        () = over => break,
+                        failed = waiting.end() => has_failed = failed,
+                        () = over => (has_failed, is_over) = (true, true),
                     }
                 }
             }
@@ -163,6 +168,9 @@ impl Gateway {
             want_whole(request.headers_mut());
         }
         let response = self.answer_in_turn(&way, request).await;
+        if response.status().is_server_error() {
+            lead.iter().for_each(Lead::failed);
+        }
         if response.status().is_server_error()
             && !asks_anew(CacheControl::of(&asked))
             && let Some((kept, condition)) = cache.look(&crowd.key, &asked, self.now_ms())
@@ -187,6 +195,9 @@ impl Gateway {
         let Some((keeping, names)) = keeping(asked, status, fields, now).zip(varies_on(fields)) else {
             if is_for_nobody_else(status, fields, now) {
                 self.cache().pass(&lead);
+            }
+            if status.is_server_error() {
+                lead.failed();
             }
             return response;
         };

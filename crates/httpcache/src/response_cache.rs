@@ -103,7 +103,7 @@ impl fmt::Debug for ResponseCache {
 
 /// What is being asked for.
 struct Flight {
-    waiting: watch::Receiver<()>,
+    waiting: Waiting,
     /// What it asks for was changed meanwhile.
     is_late: Arc<AtomicBool>,
 }
@@ -114,7 +114,7 @@ pub struct Lead {
     crowd: Crowd,
     drops: u64,
     is_late: Arc<AtomicBool>,
-    done: watch::Sender<()>,
+    done: watch::Sender<bool>,
 }
 
 impl Lead {
@@ -122,6 +122,15 @@ impl Lead {
     pub fn is_alone(&self) -> bool {
         // One is there for those who come.
         self.done.receiver_count() <= 1
+    }
+
+    /// It got an answer that is none, as those who wait are told when it is dropped.
+    pub fn failed(&self) {
+        self.done.send_if_modified(|failed| {
+            *failed = true;
+            // Nobody looks again before it is gone: they would find it still asking.
+            false
+        });
     }
 }
 
@@ -131,10 +140,23 @@ impl Drop for Lead {
     }
 }
 
+/// The end of another's asking.
+#[derive(Clone)]
+pub struct Waiting(watch::Receiver<bool>);
+
+impl Waiting {
+    /// Waits for it. Did whoever asked fail?
+    pub async fn end(&mut self) -> bool {
+        // It is never told of a change: it ends, and what was said last stays.
+        let _ended = self.0.changed().await;
+        *self.0.borrow()
+    }
+}
+
 /// Whether to ask or to wait.
 pub enum Joined {
     Lead(Lead),
-    Wait(watch::Receiver<()>),
+    Wait(Waiting),
 }
 
 impl ResponseCache {
@@ -209,9 +231,9 @@ impl ResponseCache {
         if let Some(flight) = flights.get(crowd) {
             return Joined::Wait(flight.waiting.clone());
         }
-        let (done, waiting) = watch::channel(());
+        let (done, waiting) = watch::channel(false);
         let is_late = Arc::<AtomicBool>::default();
-        flights.insert(crowd.clone(), Flight { waiting, is_late: is_late.clone() });
+        flights.insert(crowd.clone(), Flight { waiting: Waiting(waiting), is_late: is_late.clone() });
         let drops = self.drops.load(Relaxed);
         Joined::Lead(Lead { cache: self.clone(), crowd: crowd.clone(), drops, is_late, done })
     }
@@ -382,6 +404,22 @@ mod tests {
         assert!(matches!(cache.join(&crowd("b")), Joined::Lead(_)));
         drop(first);
         assert!(matches!(cache.join(&crowd("a")), Joined::Lead(_)));
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_learn_at_the_end_whether_it_failed() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        for fails in [true, false] {
+            let lead = lead(&cache, "a");
+            let Joined::Wait(mut waiting) = cache.join(&crowd("a")) else { panic!("somebody asks") };
+            if fails {
+                lead.failed();
+            }
+            let ended = tokio::time::timeout(Duration::from_millis(10), waiting.end()).await;
+            assert!(ended.is_err(), "it still asks");
+            drop(lead);
+            assert_eq!(waiting.end().await, fails);
+        }
     }
 
     #[test]

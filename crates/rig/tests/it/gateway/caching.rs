@@ -274,6 +274,32 @@ async fn an_old_answer_is_better_than_none() {
 }
 
 #[tokio::test]
+async fn of_a_server_that_hangs_everybody_gets_the_old_answer_at_once_when_one_has_waited() {
+    let server = Upstream::start(|asked, stream| match asked.path() {
+        "/health" => answer(stream, "", "well"),
+        _ if asked.head.contains("x-hang") => {
+            std::thread::park();
+            false
+        }
+        _ => answer(stream, "cache-control: max-age=1, stale-if-error=600\r\n", "kept"),
+    });
+    let text = format!("{}cache = true\n", settings(&[&server], "times = { first-byte-ms-max = 1500 }"));
+    let gateway = Gateway::start(&text).expect("it starts");
+    assert_eq!(gateway.client().get("/").await.expect("an answer").bytes, "kept");
+    tokio::time::sleep(A_WHILE).await;
+    let crowd: Vec<_> = (0..10)
+        .map(|_| {
+            let client = gateway.client().with_field("x-hang", "1");
+            tokio::spawn(async move { client.get("/").await.expect("an answer") })
+        })
+        .collect();
+    for caller in crowd {
+        assert_eq!(caller.await.expect("it is answered").bytes, "kept");
+    }
+    assert_eq!(server.asked(), 2, "one waited for it in the place of all");
+}
+
+#[tokio::test]
 async fn text_is_made_smaller_once_for_those_who_take_it() {
     let text = "kelp holds fast in winter storms\n".repeat(200);
     let sent = text.clone();
