@@ -173,6 +173,8 @@ impl Trip<'_> {
                 return Ok(Arrived { head, rest: Rest::Stream(body), in_flight });
             }
         };
+        // Before a line is taken: between the look at whether it still stands and the first byte nobody else has a turn.
+        edge::others_first().await;
         if let Some(line) = Line::idle(upstream.number) {
             let had_body = outgoing.is_some();
             match self.ask(line, head, outgoing.take()).await {
@@ -199,7 +201,6 @@ impl Trip<'_> {
         outgoing: Option<Outgoing>,
     ) -> Result<(AnswerHead, Exchange), Fault> {
         let mut exchange = Exchange::new(line, self.pool.clone(), head, outgoing);
-        edge::others_first().await;
         let head = poll_fn(|cx| exchange.poll_answer(cx, self.asked)).await?;
         Ok((head, exchange))
     }
