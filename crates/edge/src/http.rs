@@ -26,7 +26,7 @@ use overload::Overload;
 use problem::Problem;
 
 use admit::Admission;
-pub use admit::{REQUEST_TIMEOUT_MS, RETRY_ATTEMPT, admit_passing};
+pub use admit::{NoPlace, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT, admit_passing};
 pub(crate) use extract::enter;
 pub use extract::{Caller, Params, Peer, Query, RawBody};
 pub(crate) use inspecting::{Refused, inspected};

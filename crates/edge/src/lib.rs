@@ -38,8 +38,8 @@ pub use front::{
 };
 pub use h1::Tunnel;
 pub use http::{
-    Body, Caller, Content, Exact, Params, Peer, ProblemDocument, Query, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT,
-    RawBody, Refusals, SchemaError, admit_passing, check_bodies, protect, read_json,
+    Body, Caller, Content, Exact, NoPlace, Params, Peer, ProblemDocument, Query, REQUEST_TIMEOUT_MS,
+    RETRY_ATTEMPT, RawBody, Refusals, SchemaError, admit_passing, check_bodies, protect, read_json,
 };
 pub use lines::Lines;
 pub use policy::Edge;

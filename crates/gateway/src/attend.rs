@@ -7,8 +7,14 @@ use http::StatusCode;
 use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
-    Asked, Gateway, HealthConfig, Protocol, config::millis, exchange::Exchange, fault::Fault, line::Line,
-    pool::Pool, streams, upstream::Upstream,
+    Asked, Gateway, HealthConfig, Protocol,
+    config::millis,
+    exchange::Exchange,
+    fault::Fault,
+    line::Line,
+    pool::{Member, Pool},
+    streams,
+    upstream::Upstream,
 };
 
 /// How often breakers, budgets and canaries are told what happened.
@@ -37,12 +43,16 @@ impl Gateway {
         }
     }
 
-    /// Begins to ask every upstream of the table that there is now.
+    /// Begins to ask every upstream of the table that there is now, but those that nobody wants asked.
     fn check_all(&self) -> JoinSet<()> {
         let mut checks = JoinSet::new();
-        for pool in self.table().pools.values().filter(|pool| pool.config.health.active) {
-            for member in &pool.members {
-                checks.spawn(check(self.clone(), pool.clone(), member.upstream.clone()));
+        for pool in self.table().pools.values() {
+            for Member { upstream, .. } in &pool.members {
+                if pool.config.health.active {
+                    checks.spawn(check(self.clone(), pool.clone(), upstream.clone()));
+                } else {
+                    upstream.is_asked_no_more();
+                }
             }
         }
         checks
@@ -107,7 +117,7 @@ async fn ask(
         let answered = streams::converse_anew(pool, upstream, &head, times.connect_ms_max).await;
         return answered.map(|head| head.status);
     }
-    let line = Line::open(upstream.number, &upstream.address, pool.secure.as_ref(), &times).await?;
+    let line = Line::open(upstream.number, &upstream.address, pool.secure().as_deref(), &times).await?;
     let mut exchange = Exchange::new(line, pool.clone(), head, None);
     let asked = Asked { head_only: false, upgrade: false };
     let answered = poll_fn(|cx| exchange.poll_answer(cx, asked)).await;

@@ -3,18 +3,19 @@
 use std::{future::poll_fn, pin::Pin};
 
 use bytes::Bytes;
+use clock::Timestamp;
 use edge::Content;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
 use httpcache::{
     CacheControl, Condition, Crowd, Joined, Kept, Lead, Plan, Varies, filling, has_it_already,
-    is_kept_for_nobody, keeping, tags, vary, whole_bytes,
+    is_kept_for_nobody, keeping, tags, whole_bytes,
 };
 
 use crate::{
     config::millis,
-    fields::{BELIEVED, Telling, target},
-    gateway::{Gateway, Way, gathered},
+    fields::{BELIEVED, Telling, target, varies_on},
+    gateway::{Gateway, Way},
 };
 
 /// How often somebody waits for another's answer before they ask for themselves.
@@ -74,6 +75,11 @@ async fn read_through(mut body: Content, bytes_max: usize) {
     }
 }
 
+/// Is no such answer kept, whoever asks?
+fn is_for_nobody_else(status: StatusCode, answer: &HeaderMap, now: Timestamp) -> bool {
+    is_kept_for_nobody(status, answer, now) || (status.is_success() && varies_on(answer).is_none())
+}
+
 /// Where the answers to this address lie: whatever an upstream is told of the address is a part of it, so that a page for
 /// one scheme, host or prefix is nobody's page at another.
 pub(crate) fn key(way: &Way, uri: &Uri, fields: &HeaderMap) -> String {
@@ -99,6 +105,8 @@ impl Gateway {
         let mut lead = None;
         // However often somebody else begins, nobody waits for others longer than for an upstream.
         let mut patience = None;
+        // Whoever was waited for failed, or took too long: an old answer is better than to wait once more.
+        let (mut has_failed, mut is_over) = (false, false);
         for waits in 0..=WAITS_MAX {
             match cache.look(&crowd.key, request.headers(), self.now_ms()) {
                 Some((kept, Condition::Fresh))
@@ -116,9 +124,13 @@ impl Gateway {
                     }
                     return kept.answer(request.method(), request.headers(), self.now_ms());
                 }
+                Some((kept, condition @ Condition::StaleOnError)) if has_failed && since_ms.is_none() => {
+                    cache.count(Some(condition));
+                    return kept.answer(request.method(), request.headers(), self.now_ms());
+                }
                 Some(_) | None => {}
             }
-            if lead.is_some() || !may_lead {
+            if lead.is_some() || !may_lead || is_over {
                 break;
             }
             match cache.join(&crowd) {
@@ -129,10 +141,9 @@ impl Gateway {
                     cache.count_joined();
                     let limit = millis(way.pool.config.times.first_byte_ms_max);
                     let over = patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-                    // It never changes: it ends, and then there may be an answer.
                     tokio::select! {
-                        _ended = waiting.changed() => {}
-                        () = over => break,
+                        failed = waiting.end() => has_failed = failed,
+                        () = over => (has_failed, is_over) = (true, true),
                     }
                 }
             }
@@ -156,7 +167,10 @@ impl Gateway {
         if lead.is_some() && whole.is_none() && !cache.passes(crowd) {
             want_whole(request.headers_mut());
         }
-        let response = gathered(self.answer_anew(&way, request).await);
+        let response = self.answer_in_turn(&way, request).await;
+        if response.status().is_server_error() {
+            lead.iter().for_each(Lead::failed);
+        }
         if response.status().is_server_error()
             && !asks_anew(CacheControl::of(&asked))
             && let Some((kept, condition)) = cache.look(&crowd.key, &asked, self.now_ms())
@@ -178,9 +192,12 @@ impl Gateway {
     fn kept(&self, lead: Lead, asked: &HeaderMap, response: Response<Content>) -> Response<Content> {
         let (status, fields) = (response.status(), response.headers());
         let now = self.clock().now();
-        let Some((keeping, names)) = keeping(asked, status, fields, now).zip(vary(fields)) else {
-            if is_kept_for_nobody(status, fields, now) {
+        let Some((keeping, names)) = keeping(asked, status, fields, now).zip(varies_on(fields)) else {
+            if is_for_nobody_else(status, fields, now) {
                 self.cache().pass(&lead);
+            }
+            if status.is_server_error() {
+                lead.failed();
             }
             return response;
         };
@@ -206,9 +223,11 @@ impl Gateway {
     fn keep_whole(&self, lead: Lead, way: Way, whole: Request<Content>, part: &HeaderMap) {
         let (cache, now) = (self.cache(), self.clock().now());
         let fits = whole_bytes(part).is_some_and(|bytes| bytes <= cache.answer_bytes_max);
-        if fits && keeping(whole.headers(), StatusCode::OK, part, now).is_some() {
+        let may_be_kept =
+            keeping(whole.headers(), StatusCode::OK, part, now).is_some() && varies_on(part).is_some();
+        if fits && may_be_kept {
             self.fill(lead, way, whole);
-        } else if !fits || is_kept_for_nobody(StatusCode::OK, part, now) {
+        } else if !fits || is_for_nobody_else(StatusCode::OK, part, now) {
             cache.pass(&lead);
         }
     }
@@ -218,7 +237,7 @@ impl Gateway {
         let gateway = self.clone();
         tokio::spawn(async move {
             let asked = request.headers().clone();
-            let response = gathered(gateway.answer_anew(&way, request).await);
+            let response = gateway.answer_in_turn(&way, request).await;
             let body = gateway.kept(lead, &asked, response).into_body();
             read_through(body, gateway.cache().answer_bytes_max).await;
         });

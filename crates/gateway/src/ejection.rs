@@ -13,7 +13,8 @@ pub struct EjectionConfig {
     /// The first time it is left alone for so long, the second twice that, and so on.
     pub base_ms: NonZeroU32,
     pub ejected_ms_max: NonZeroU32,
-    /// Never more than this share of a pool; what is left then is asked however it fails.
+    /// Never more than this share of those who take requests, nor the last who is well; what is left then is asked however it
+    /// fails.
     pub pool_percent_max: u32,
 }
 

@@ -138,7 +138,7 @@ impl Exchange {
             let chunked = outgoing.telling == Telling::Chunked;
             match Pin::new(&mut outgoing.body).poll_frame(cx) {
                 Poll::Pending => break,
-                Poll::Ready(Some(Err(_))) => return Err(Fault::BodyLost),
+                Poll::Ready(Some(Err(error))) => return Err(Fault::of_body(&error)),
                 Poll::Ready(None) => {
                     self.outgoing = None;
                     if chunked {

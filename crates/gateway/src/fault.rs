@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use edge::{Content, NoPlace};
+use http_body::Body;
 use problem::Problem;
 
 use crate::pool::Nobody;
@@ -26,6 +28,8 @@ pub(crate) enum Fault {
     /// The caller's body is too large, or did not come whole.
     BodyTooLarge,
     BodyLost,
+    /// There was no place for it any more when its body went on.
+    NoPlace(NoPlace),
     /// It cannot be said in what the upstream speaks.
     Unfit,
     /// All connections to the upstream have as many requests on them as they take: nothing was sent.
@@ -37,6 +41,11 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// Why a body ended before it was whole.
+    pub(crate) fn of_body(error: &<Content as Body>::Error) -> Self {
+        NoPlace::why(error).map_or(Self::BodyLost, Self::NoPlace)
+    }
+
     /// What a health check says of an upstream that this became of.
     pub(crate) const fn in_words(self) -> &'static str {
         match self {
@@ -48,6 +57,7 @@ impl Fault {
             Self::BadAnswer(what) => what,
             Self::BodyTooLarge
             | Self::BodyLost
+            | Self::NoPlace(_)
             | Self::Unfit
             | Self::Full
             | Self::Nobody(_)
@@ -67,6 +77,7 @@ impl Fault {
             Self::Untouched
             | Self::BodyTooLarge
             | Self::BodyLost
+            | Self::NoPlace(_)
             | Self::Unfit
             | Self::Full
             | Self::Nobody(_)
@@ -90,6 +101,7 @@ impl Fault {
             Self::BadAnswer(_) => idempotent,
             Self::BodyTooLarge
             | Self::BodyLost
+            | Self::NoPlace(_)
             | Self::Unfit
             | Self::Nobody(_)
             | Self::NoSuchHost
@@ -127,6 +139,8 @@ impl From<Fault> for Problem {
                 let detail = "the body did not arrive whole, so that it was not passed on whole";
                 Self::bad_request("gateway/broken-body", detail)
             }
+            // It says when to come again, and is nobody's fault who asked.
+            Fault::NoPlace(no_place) => no_place.into(),
             Fault::Unfit => {
                 let detail = "what is asked cannot be said in HTTP/2, which the server behind this one speaks: its host \
                               is empty, or its fields are too many";

@@ -56,6 +56,10 @@ const END_TO_END: [&str; 12] = [
     "vary",
 ];
 
+/// What the server behind is told of each request in words of ours, or in ours where the caller says nothing.
+const TOLD_ANEW: [HeaderName; 4] =
+    [header::VIA, edge::REQUEST_ID, edge::REQUEST_TIMEOUT_MS, HeaderName::from_static("traceparent")];
+
 /// Is a field of this name for one connection alone (RFC 9110, section 7.6.1)?
 pub(crate) fn is_of_the_hop(name: &str) -> bool {
     // By length first, because almost every field is none of these.
@@ -180,6 +184,15 @@ pub(crate) fn target(uri: &Uri) -> Cow<'_, str> {
     }
 }
 
+/// The fields of a request that an answer depends on, beside where it lies; nothing if it depends on what callers do not say
+/// themselves, so that what two of them say does not tell what is for which.
+pub(crate) fn varies_on(answer: &HeaderMap) -> Option<Vec<HeaderName>> {
+    let mut names = httpcache::vary(answer)?;
+    names.retain(|name| *name != header::HOST && !BELIEVED.contains(name));
+    let of_callers = |name: &HeaderName| !is_claim(name, true) && !TOLD_ANEW.contains(name);
+    names.iter().all(of_callers).then_some(names)
+}
+
 /// The caller's own fields, but those that are for their connection alone or that we write ourselves.
 fn write_fields(head: &mut Vec<u8>, fields: &HeaderMap, trusts_forwarded: bool) {
     let named = names_fields(fields);
@@ -218,6 +231,22 @@ fn names_fields(fields: &HeaderMap) -> bool {
         let option = option.trim_ascii();
         !option.eq_ignore_ascii_case(b"close") && !option.eq_ignore_ascii_case(b"keep-alive")
     })
+}
+
+/// Takes away what `Connection` names and no upstream is told, so that nothing is decided by what nobody behind us sees.
+pub(crate) fn take_named(fields: &mut HeaderMap) {
+    if !fields.contains_key(header::CONNECTION) || !names_fields(fields) {
+        return;
+    }
+    let stays = |name: &HeaderName| {
+        let name = name.as_str();
+        is_of_the_hop(name)
+            || is_end_to_end(name)
+            || [FORWARDED_PROTO, FORWARDED_HOST].iter().any(|told| told == name)
+    };
+    let named: Vec<_> =
+        fields.keys().filter(|name| !stays(name) && is_named(fields, name)).cloned().collect();
+    named.iter().for_each(|name| drop(fields.remove(name)));
 }
 
 fn is_named(fields: &HeaderMap, name: &HeaderName) -> bool {
@@ -420,6 +449,28 @@ mod tests {
         ] {
             assert!(!head.contains(gone), "{gone} in {head}");
         }
+    }
+
+    #[test]
+    fn what_connection_names_is_taken_away_but_what_upstreams_are_told_all_the_same() {
+        let line = |name: &'static str, value: &'static str| {
+            (HeaderName::from_static(name), http::HeaderValue::from_static(value))
+        };
+        let mut fields = HeaderMap::from_iter([
+            line("connection", "X-Lang, cookie, upgrade"),
+            line("connection", "x-forwarded-proto, x-forwarded-prefix"),
+            line("x-lang", "de"),
+            line("x-lang", "en"),
+            line("cookie", "a=b"),
+            line("upgrade", "websocket"),
+            line("x-forwarded-proto", "https"),
+            line("x-forwarded-prefix", "/shop"),
+            line("accept", "*/*"),
+        ]);
+        take_named(&mut fields);
+        let mut left: Vec<_> = fields.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "connection", "cookie", "upgrade", "x-forwarded-proto"]);
     }
 
     #[test]

@@ -31,11 +31,14 @@ use crate::{
     config,
     exchange::Outgoing,
     fault::Fault,
-    fields::{Bearings, Telling, as_routed, asks_for_upgrade, is_ambiguous, request_head, takes_trailers},
+    fields::{
+        Bearings, Telling, as_routed, asks_for_upgrade, is_ambiguous, request_head, take_named,
+        takes_trailers,
+    },
     pool::Pool,
     standing::RoutesStanding,
     streams,
-    table::{Route, Table},
+    table::{Drawn, Route, Table},
     trip::{Arrived, Rest, Told, Trip},
     tunnel::Behind,
 };
@@ -84,7 +87,7 @@ impl Gateway {
     /// # Errors
     /// When the configuration cannot be used.
     pub fn new(config: TableConfig, terms: Terms, clock: Clock) -> Result<Self, TableError> {
-        let table = ArcSwap::from_pointee(Table::new(config, None)?);
+        let table = ArcSwap::from_pointee(Table::new(config, None, 0)?);
         let (pace, changing, changed) = (clock.stopwatch(), Mutex::default(), watch::Sender::new(0));
         let (cache, refused) = (ResponseCache::new(&terms.cache), AtomicU64::new(0));
         Ok(Self(Arc::new(Inner { table, terms, pace, clock, changing, changed, cache, refused })))
@@ -96,9 +99,18 @@ impl Gateway {
     /// # Errors
     /// When the configuration cannot be used: then everything stays as it is.
     pub fn change(&self, config: TableConfig) -> Result<(), TableError> {
+        self.change_from(|_| config)
+    }
+
+    /// The same with a table that is made from the one there is.
+    pub(crate) fn change_from(
+        &self,
+        make: impl FnOnce(&TableConfig) -> TableConfig,
+    ) -> Result<(), TableError> {
         let _alone = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.0.table.load_full();
-        self.0.table.store(Arc::new(Table::new(config, Some(&before))?));
+        let config = make(&before.config);
+        self.0.table.store(Arc::new(Table::new(config, Some(&before), self.now_ms())?));
         self.0.changed.send_modify(|number| *number += 1);
         Ok(())
     }
@@ -154,7 +166,7 @@ impl Gateway {
             }
         }
         // A split may have been moved to a pool that there is none of here.
-        table.mend_splits();
+        table.mend_splits(now_ms);
     }
 
     /// How requests come in.
@@ -198,7 +210,7 @@ impl Gateway {
         self.0.refused.load(Relaxed)
     }
 
-    pub(crate) async fn handle(self, request: Request<Content>, mut passing: Passing) -> Passed {
+    pub(crate) async fn handle(self, mut request: Request<Content>, mut passing: Passing) -> Passed {
         let table = self.0.table.load();
         let host: Box<str> = host(request.uri(), request.headers()).into();
         let path = request.uri().path();
@@ -206,17 +218,19 @@ impl Gateway {
             _ if is_ambiguous(path) => Err(Fault::AmbiguousPath),
             None => Err(Fault::NoSuchHost),
             Some(route) => {
-                let pool = table.pool(route, self.now_ms(), dice_of(&self.0.clock));
+                let drawn = table.pool(route, self.now_ms(), dice_of(&self.0.clock));
                 // Every table is checked for routes that lead nowhere.
-                pool.map(|pool| (route.clone(), pool.clone())).ok_or(Fault::NoSuchHost)
+                drawn
+                    .map(|Drawn { pool, for_canary }| (route.clone(), pool.clone(), for_canary))
+                    .ok_or(Fault::NoSuchHost)
             }
         };
         let trusts_forwarded = table.config.trusts_forwarded;
         drop(table);
-        let (way, seat) = match found {
-            Ok((route, pool)) => {
+        let way = match found {
+            Ok((route, pool, for_canary)) => {
                 let seat = passing.seat.take().filter(|_| route.config.overload);
-                (Way { route, pool, host, trusts_forwarded, passing }, seat)
+                Way { route, pool, for_canary, host, trusts_forwarded, passing, seat }
             }
             Err(fault) => {
                 self.0.refused.fetch_add(1, Relaxed);
@@ -225,14 +239,18 @@ impl Gateway {
         };
         let name = way.route.name.clone();
         let RouteConfig { complete: completed, strict_cookies, .. } = way.route.config;
+        if way.route.config.cache {
+            // What is kept must not depend on what its upstream was not told.
+            take_named(request.headers_mut());
+        }
         let cached = way.route.config.cache && may_be_cached(&request);
         // Apart, so that requests of other routes do not carry the state of these.
-        let (response, lines) = match (seat, cached) {
-            (Some(seat), _) => {
-                (Box::pin(self.answer_in_turn(&seat, way, request, cached)).await, Lines::default())
-            }
-            (None, true) => (Box::pin(self.answer_cached(way, request)).await, Lines::default()),
-            (None, false) => self.answer_anew(&way, request).await,
+        let (response, lines) = if cached {
+            (Box::pin(self.answer_cached(way, request)).await, Lines::default())
+        } else if way.seat.is_some() {
+            (Box::pin(self.answer_in_turn(&way, request)).await, Lines::default())
+        } else {
+            self.answer_anew(&way, request).await
         };
         // A refusal is ours.
         let theirs = response.extensions().get::<Code>().is_none();
@@ -240,27 +258,18 @@ impl Gateway {
         Passed { response, lines, whose, counted_as: Some(name) }
     }
 
-    /// Answers a request when its turn comes, or refuses it.
-    async fn answer_in_turn(
-        &self,
-        seat: &Seat,
-        way: Way,
-        request: Request<Content>,
-        cached: bool,
-    ) -> Response<Content> {
-        let route = way.route.name.clone();
-        edge::admit_passing(seat, &route, &self.0.clock, request, async |mut request| {
+    /// Passes a request on when its turn comes, or refuses it. What is given from the cache needs no turn: it costs the pools
+    /// nothing, and who waits for another's answer keeps nobody else from them.
+    pub(crate) async fn answer_in_turn(&self, way: &Way, request: Request<Content>) -> Response<Content> {
+        let Some(seat) = &way.seat else { return gathered(self.answer_anew(way, request).await) };
+        edge::admit_passing(seat, &way.route.name, &self.0.clock, request, async |mut request| {
             let asks = request.headers().contains_key(edge::REQUEST_TIMEOUT_MS);
             if let Some(deadline) = request.extensions().get::<Deadline>().filter(|_| asks) {
                 // Whoever it is passed on to has what is left of the time.
                 let left = HeaderValue::from(millis(deadline.remaining()));
                 request.headers_mut().insert(edge::REQUEST_TIMEOUT_MS, left);
             }
-            if cached {
-                self.answer_cached(way, request).await
-            } else {
-                gathered(self.answer_anew(&way, request).await)
-            }
+            gathered(self.answer_anew(way, request).await)
         })
         .await
     }
@@ -320,7 +329,9 @@ impl Gateway {
         let outgoing = (telling != Telling::Nothing).then_some(Outgoing { body, telling, left_bytes });
         let pool = pool.clone();
         let arrived = Trip { gateway: self, pool, told, asked, key, idempotent }.make(outgoing).await;
-        if way.route.tries(&way.pool) {
+        if way.for_canary {
+            way.route.standing.canary_answered(false);
+        } else if way.route.tries(&way.pool) {
             way.route.standing.tell(&arrived);
         }
         arrived
@@ -331,10 +342,14 @@ impl Gateway {
 pub(crate) struct Way {
     pub(crate) route: Arc<Route>,
     pub(crate) pool: Arc<Pool>,
+    /// The pool stands in for the canary of the route.
+    for_canary: bool,
     /// That was asked for.
     pub(crate) host: Box<str>,
     pub(crate) trusts_forwarded: bool,
     passing: Passing,
+    /// Where the route lets requests in by turns.
+    seat: Option<Seat>,
 }
 
 /// With all fields in one map.

@@ -32,22 +32,27 @@ struct Move {
     over_ms: u32,
 }
 
-/// A whole table: one without pools or routes has to say so, because `{}` is sent by mistake.
+/// A whole table: one without pools or routes has to say so, because `{}` is sent by mistake. Where the gateway stands, and
+/// whom it believes, stays as it is unless something is said.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct WholeTable {
-    #[serde(default)]
-    region: String,
-    #[serde(default)]
-    trusts_forwarded: bool,
+    region: Option<String>,
+    trusts_forwarded: Option<bool>,
     pools: BTreeMap<String, PoolConfig>,
     routes: Vec<RouteConfig>,
 }
 
-impl From<WholeTable> for TableConfig {
-    fn from(whole: WholeTable) -> Self {
-        let WholeTable { region, trusts_forwarded, pools, routes } = whole;
-        Self { region, trusts_forwarded, pools, routes }
+impl WholeTable {
+    /// In the place of the table there is.
+    fn after(self, before: &TableConfig) -> TableConfig {
+        let Self { region, trusts_forwarded, pools, routes } = self;
+        TableConfig {
+            region: region.unwrap_or_else(|| before.region.clone()),
+            trusts_forwarded: trusts_forwarded.unwrap_or(before.trusts_forwarded),
+            pools,
+            routes,
+        }
     }
 }
 
@@ -87,7 +92,7 @@ async fn change(
     Held(operated): Held<Operated>,
     Body(whole): Body<WholeTable>,
 ) -> Result<StatusCode, Problem> {
-    operated.gateway.change(whole.into())?;
+    operated.gateway.change_from(|before| whole.after(before))?;
     tracing::info!(code = "gateway/changed", "an operator changed the table");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,11 +9,13 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use store::{Breaker, Verdict};
 
 use crate::{
     Balance, Candidate, Draw, PoolConfig, RetryBudget, UpstreamTlsError,
     ewma::until_served,
+    gateway::millis,
     may_eject,
     secure::Secure,
     upstream::{InFlight, Upstream},
@@ -29,7 +31,8 @@ pub(crate) struct Pool {
     pub(crate) name: Box<str>,
     pub(crate) config: PoolConfig,
     pub(crate) members: Vec<Member>,
-    pub(crate) secure: Option<Secure>,
+    /// What its servers are spoken to with in TLS. Their certificates and ours are renewed in their files.
+    secure: ArcSwapOption<Secure>,
     /// Only taken by those who take turns.
     turn: AtomicU64,
     /// Is the breaker anything but closed? Then, and only then, every request asks it.
@@ -110,7 +113,7 @@ impl Pool {
         region: &str,
         before: Option<&Self>,
     ) -> Result<Self, UpstreamTlsError> {
-        let secure = config.tls.as_ref().map(|tls| Secure::new(tls, config.protocol)).transpose()?;
+        let secure = ArcSwapOption::new(Secure::of(&config)?.map(Arc::new));
         // Idle connections stay with their upstream, which must go on in what they were opened in.
         let spoken = |config: &PoolConfig| (config.protocol, config.tls.clone());
         let before = before.filter(|before| spoken(&before.config) == spoken(&config));
@@ -146,6 +149,16 @@ impl Pool {
         Ok(pool)
     }
 
+    /// What a new connection is to speak TLS with; nothing if it is not to.
+    pub(crate) fn secure(&self) -> Option<Arc<Secure>> {
+        self.secure.load_full()
+    }
+
+    /// New connections speak TLS with what was read of its files just now.
+    pub(crate) fn renew(&self, secure: Option<Secure>) {
+        self.secure.store(secure.map(Arc::new));
+    }
+
     /// Requests in all, and those that failed.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let upstreams = self.members.iter().map(|member| &member.upstream);
@@ -167,9 +180,16 @@ impl Pool {
         let turn = if balance == Balance::RoundRobin { self.turn.fetch_add(1, Relaxed) } else { dice >> 7 };
         let draw = Draw { dice, turn, key };
         let place = CANDIDATES.with_borrow_mut(|candidates| {
-            self.gather(candidates, now_ms, tried);
+            let is_available = |upstream: &Upstream| upstream.is_available(now_ms);
+            self.gather(candidates, now_ms, |upstream| {
+                !tried.contains(&upstream.number) && is_available(upstream)
+            });
             if candidates.is_empty() && !tried.is_empty() {
-                self.gather(candidates, now_ms, &[]);
+                self.gather(candidates, now_ms, is_available);
+            }
+            if candidates.is_empty() {
+                // Whoever else was there went after these were ejected: what is left is asked however it fails.
+                self.gather(candidates, now_ms, Upstream::is_well);
             }
             balance.choose(candidates, draw).map(|chosen| candidates[chosen].place)
         });
@@ -183,13 +203,12 @@ impl Pool {
     }
 
     /// Those who may take a request: of the gateway's own region, or of all others where there is none.
-    fn gather(&self, candidates: &mut Vec<Candidate>, now_ms: u64, tried: &[u64]) {
+    fn gather(&self, candidates: &mut Vec<Candidate>, now_ms: u64, may: impl Fn(&Upstream) -> bool) {
         candidates.clear();
         for near in [true, false] {
             for (place, member) in self.members.iter().enumerate() {
                 let upstream = &member.upstream;
-                let fits = member.is_near == near && member.weight > 0;
-                if fits && !tried.contains(&upstream.number) && upstream.is_available(now_ms) {
+                if member.is_near == near && member.weight > 0 && may(upstream) {
                     candidates.push(Candidate {
                         place,
                         identity: upstream.identity,
@@ -246,7 +265,7 @@ impl Pool {
     /// Would it take a request now? Asking changes nothing.
     pub(crate) fn is_there(&self, now_ms: u64) -> bool {
         let rests = self.is_tripped.load(Relaxed) && self.open_for(now_ms).is_some();
-        let takes = |member: &Member| member.weight > 0 && member.upstream.is_available(now_ms);
+        let takes = |member: &Member| member.weight > 0 && member.upstream.is_well();
         !rests && self.members.iter().any(takes)
     }
 
@@ -275,6 +294,31 @@ impl Pool {
         }
     }
 
+    /// Is there anybody who takes requests beside those who were `tried`?
+    pub(crate) fn has_other(&self, now_ms: u64, tried: &[u64]) -> bool {
+        self.members.iter().any(|Member { upstream, weight, .. }| {
+            *weight > 0 && !tried.contains(&upstream.number) && upstream.is_available(now_ms)
+        })
+    }
+
+    /// Another answered while one of its upstreams, of this number, was asked too, and it is heard no longer. Whoever had more
+    /// than `patience` for it counts as one who fails, or nobody would ever notice that it hangs; the breaker hears nothing
+    /// of it, because the request was served.
+    pub(crate) fn overtaken(&self, number: u64, took: Duration, now: Duration, patience: Duration) {
+        let now_ms = millis(now);
+        let Some(place) = self.members.iter().position(|member| member.upstream.number == number) else {
+            return;
+        };
+        let upstream = &self.members[place].upstream;
+        if self.measures() {
+            upstream.costs(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), now_ms);
+        }
+        if took >= patience && upstream.has_lost(now_ms, &self.config.ejection, self.may_eject(place, now_ms))
+        {
+            self.tell_ejected(upstream);
+        }
+    }
+
     /// How many upstreams it has.
     pub(crate) const fn upstreams(&self) -> usize {
         self.members.len()
@@ -282,24 +326,35 @@ impl Pool {
 
     /// One of its upstreams failed: it counts against it, and, if `it_was_away`, against the pool.
     pub(crate) fn failed(&self, place: usize, now_ms: u64, it_was_away: bool) {
-        let ejected = |member: &&Member| member.upstream.ejected_for_ms(now_ms).is_some();
-        let ejected = self.members.iter().filter(ejected).count();
-        let may_eject = may_eject(ejected, self.members.len(), &self.config.ejection);
+        let may_eject = self.may_eject(place, now_ms);
         let upstream = &self.members[place].upstream;
         if upstream.has_failed(now_ms, &self.config.ejection, may_eject, self.measures()) {
-            let (pool, address) = (&*self.name, &*upstream.address);
-            tracing::warn!(
-                code = "gateway/ejected",
-                pool,
-                upstream = address,
-                "{address} fails, and is left alone"
-            );
+            self.tell_ejected(upstream);
         }
         if it_was_away {
             self.tell_breaker(now_ms, Some(false));
         } else {
             self.heard_of(now_ms);
         }
+    }
+
+    fn tell_ejected(&self, upstream: &Upstream) {
+        let (pool, address) = (&*self.name, &*upstream.address);
+        tracing::warn!(
+            code = "gateway/ejected",
+            pool,
+            upstream = address,
+            "{address} fails, and is left alone"
+        );
+    }
+
+    /// May this one be left alone? Only who takes requests is a part of the pool for that, and somebody has to be left.
+    fn may_eject(&self, place: usize, now_ms: u64) -> bool {
+        let takers = || self.members.iter().enumerate().filter(|(_, member)| member.weight > 0);
+        let ejected = takers().filter(|(_, member)| member.upstream.ejected_for_ms(now_ms).is_some());
+        let mut others = takers().filter(|(other, _)| *other != place);
+        others.any(|(_, member)| member.upstream.is_available(now_ms))
+            && may_eject(ejected.count(), takers().count(), &self.config.ejection)
     }
 
     /// Tells the breaker what it has not heard of yet, and how the last request went.
@@ -401,6 +456,45 @@ mod tests {
         assert!(
             (0..10).any(|dice| pool.choose(11_001, dice << 7, 0, &[]).is_ok_and(|chosen| chosen.place == 0))
         );
+    }
+
+    #[test]
+    fn the_last_that_is_left_is_asked_however_it_fails() {
+        let unwell = |pool: &Pool, place: usize| {
+            (0..3).for_each(|_| {
+                pool.members[place].upstream.probed(Some("no answer"), &pool.config.health);
+            });
+        };
+        let before = pool(&[("a:1", ""), ("b:1", "")]);
+        unwell(&before, 1);
+        fail(&before, 0, 50);
+        assert_eq!(chosen(&before, 1_001, &[]), Some(0), "the other is not well");
+        let after = pool(&[("a:1", ""), ("b:1", "")]);
+        fail(&after, 0, 5);
+        unwell(&after, 1);
+        assert_eq!(chosen(&after, 1_001, &[]), Some(0), "it was left alone while the other was well");
+        assert!(after.is_there(1_001));
+        let mut alone = pool(&[("a:1", ""), ("b:1", "")]);
+        alone.members[1].weight = 0;
+        fail(&alone, 0, 50);
+        assert_eq!(alone.members[0].upstream.ejections(), 0, "the other takes nothing");
+        assert_eq!(chosen(&alone, 1_001, &[]), Some(0));
+    }
+
+    #[test]
+    fn who_is_overtaken_again_and_again_is_left_alone_and_the_breaker_hears_nothing() {
+        let mut pool = pool(&[("a:1", ""), ("b:1", "")]);
+        pool.config.balance = Balance::PeakEwma;
+        let (slow, patience) = (pool.members[0].upstream.number, Duration::from_millis(50));
+        let overtaken = |took_ms| {
+            pool.overtaken(slow, Duration::from_millis(took_ms), Duration::from_secs(1), patience);
+        };
+        (0..50).for_each(|_| overtaken(49));
+        assert!(pool.members[0].upstream.is_available(1_001), "it had no time to answer");
+        (0..5).for_each(|_| overtaken(80));
+        assert!(!pool.members[0].upstream.is_available(1_001));
+        assert!(pool.members[0].upstream.cost_us(1_000) >= 80_000);
+        assert_eq!((pool.counts(), pool.open_for(1_001)), ((0, 0), None));
     }
 
     #[test]

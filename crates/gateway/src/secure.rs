@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{io, net::TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::Protocol;
+use crate::{PoolConfig, Protocol};
 
 /// A version of TLS.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -76,7 +76,12 @@ impl std::fmt::Debug for Secure {
 }
 
 impl Secure {
-    pub(crate) fn new(config: &UpstreamTlsConfig, protocol: Protocol) -> Result<Self, UpstreamTlsError> {
+    /// For the servers of this pool, if they are spoken to in TLS, with what its files hold now.
+    pub(crate) fn of(pool: &PoolConfig) -> Result<Option<Self>, UpstreamTlsError> {
+        pool.tls.as_ref().map(|tls| Self::new(tls, pool.protocol)).transpose()
+    }
+
+    fn new(config: &UpstreamTlsConfig, protocol: Protocol) -> Result<Self, UpstreamTlsError> {
         let name = config.name.as_deref().map(server_name).transpose()?;
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(config.oldest.and_newer())?

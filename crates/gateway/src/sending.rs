@@ -148,7 +148,7 @@ impl Parts {
             return Poll::Pending;
         };
         let frame = frame.map(|frame| {
-            let frame = frame.map_err(|_| Fault::BodyLost)?;
+            let frame = frame.map_err(|error| Fault::of_body(&error))?;
             let bytes = frame.data_ref().map_or(0, count);
             outgoing.left_bytes = outgoing.left_bytes.checked_sub(bytes).ok_or(Fault::BodyTooLarge)?;
             self.sent = self.sent.take().and_then(|sent| sent.with(&frame));

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     HostPattern, HostPatternError, RouteConfig, RouteTable, SameRoute, TableConfig, UpstreamTlsError,
-    Weights, pool::Pool, standing::Standing,
+    Weights, pool::Pool, secure::Secure, standing::Standing,
 };
 
 /// Why a configuration cannot be used.
@@ -62,21 +62,34 @@ pub(crate) struct Route {
     pub(crate) standing: Arc<Standing>,
 }
 
+/// The pool that takes a request.
+#[derive(Debug)]
+pub(crate) struct Drawn<'t> {
+    pub(crate) pool: &'t Arc<Pool>,
+    /// It stands in for the canary of the route, whose request it was.
+    pub(crate) for_canary: bool,
+}
+
 impl Table {
     /// A table of this configuration. What stays the same keeps its state from the table before.
-    pub(crate) fn new(config: TableConfig, before: Option<&Self>) -> Result<Self, TableError> {
-        let mut pools = BTreeMap::new();
+    pub(crate) fn new(config: TableConfig, before: Option<&Self>, now_ms: u64) -> Result<Self, TableError> {
+        let (mut pools, mut renewed) = (BTreeMap::new(), Vec::new());
         for (name, known) in &config.pools {
             check_pool(name, known)?;
+            let unfit = |error| TableError::Tls { pool: name.clone(), error };
             let same_region = before.filter(|before| before.config.region == config.region);
             let pool_before = before.and_then(|before| before.pools.get(name));
             let unchanged = pool_before.filter(|pool| same_region.is_some() && pool.config == *known);
             let pool = match unchanged {
-                Some(pool) => pool.clone(),
+                Some(pool) => {
+                    // The same files may hold other certificates by now.
+                    renewed.push((pool.clone(), Secure::of(known).map_err(unfit)?));
+                    pool.clone()
+                }
                 None => {
                     let pool_before = pool_before.map(|pool| &**pool);
                     let pool = Pool::new(name, known.clone(), &config.region, pool_before);
-                    Arc::new(pool.map_err(|error| TableError::Tls { pool: name.clone(), error })?)
+                    Arc::new(pool.map_err(unfit)?)
                 }
             };
             pools.insert(name.clone(), pool);
@@ -101,17 +114,27 @@ impl Table {
             });
         }
         let table = Self { config, routes, pools, find };
-        table.mend_splits();
+        table.mend_splits(now_ms);
+        // Nothing is refused any more, so that none of it is in force while the rest is not.
+        renewed.into_iter().for_each(|(pool, secure)| pool.renew(secure));
         Ok(table)
     }
 
     /// Whoever's split was moved to a pool that there is none of has the one that is configured.
-    pub(crate) fn mend_splits(&self) {
+    pub(crate) fn mend_splits(&self, now_ms: u64) {
         for route in &self.routes {
             let weights = route.standing.weights.load();
-            if weights.pools().any(|pool| !self.pools.contains_key(pool)) {
-                route.standing.weights.store(Arc::new(Weights::fixed(&route.config.pools)));
-            }
+            let Some(pool) = weights.pools(now_ms).find(|pool| !self.pools.contains_key(*pool)) else {
+                continue;
+            };
+            let route_name = &*route.name;
+            tracing::warn!(
+                code = "gateway/split-lost",
+                route = route_name,
+                pool,
+                "the split of {route_name} was moved to {pool}, which there is none of: it is as configured again"
+            );
+            route.standing.weights.store(Arc::new(Weights::fixed(&route.config.pools)));
         }
     }
 
@@ -125,25 +148,27 @@ impl Table {
 
     /// The pool that takes a request of this route. Where there is another, one that takes no requests now costs nobody an
     /// answer.
-    pub(crate) fn pool(&self, route: &Route, now_ms: u64, dice: u64) -> Option<&Arc<Pool>> {
+    pub(crate) fn pool(&self, route: &Route, now_ms: u64, dice: u64) -> Option<Drawn<'_>> {
+        let mut for_canary = false;
         if let Some(canary) = &route.config.canary
             && !route.standing.has_fallen()
             && dice % 100 < u64::from(canary.percent)
             && let Some(pool) = self.pools.get(&canary.pool)
         {
             if pool.is_there(now_ms) {
-                return Some(pool);
+                return Some(Drawn { pool, for_canary });
             }
-            route.standing.canary_answered(false);
+            for_canary = true;
         }
         let weights = route.standing.weights.load();
         let chosen = self.pools.get(weights.choose(now_ms, dice / 100)?)?;
-        if weights.pools().nth(1).is_none() || chosen.is_there(now_ms) {
-            return Some(chosen);
+        if weights.pools(now_ms).nth(1).is_none() || chosen.is_there(now_ms) {
+            return Some(Drawn { pool: chosen, for_canary });
         }
         let shares = weights.at(now_ms).into_iter().filter(|(_, weight)| *weight > 0);
         let mut others = shares.filter_map(|(pool, _)| self.pools.get(pool));
-        others.find(|pool| pool.is_there(now_ms)).or(Some(chosen))
+        let pool = others.find(|pool| pool.is_there(now_ms)).unwrap_or(chosen);
+        Some(Drawn { pool, for_canary })
     }
 
     /// Looks after what changes with time.
@@ -252,7 +277,7 @@ mod tests {
                         [[routes]]\nname = \"all\"\npools = { a = 1 }\ncanary = { pool = \"b\", percent = 10 }\n";
 
     fn table(text: &str, before: Option<&Table>) -> Result<Table, TableError> {
-        Table::new(toml::from_str(text).expect("it is a table"), before)
+        Table::new(toml::from_str(text).expect("it is a table"), before, 0)
     }
 
     #[test]
@@ -290,8 +315,8 @@ mod tests {
     fn a_canary_takes_its_share_until_it_falls() {
         let table = table(GOOD, None).expect("it is good");
         let to_canary = || {
-            let chosen = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 0, dice));
-            chosen.filter(|pool| *pool.name == *"b").count()
+            let drawn = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 0, dice));
+            drawn.filter(|drawn| *drawn.pool.name == *"b").count()
         };
         assert_eq!(to_canary(), 100);
         table.sweep(1_000);
@@ -305,14 +330,19 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_that_is_away_costs_nobody_an_answer_and_falls() {
+    fn a_canary_that_is_away_is_stood_in_for_and_falls_by_what_is_passed_on() {
         let table = table(GOOD, None).expect("it is good");
         table.sweep(1_000);
         (0..10).for_each(|_| table.pools["b"].failed(0, 1_000, true));
-        let chosen = || (0..1000).filter_map(|dice| table.pool(&table.routes[0], 2_000, dice));
-        assert!(chosen().all(|pool| *pool.name == *"a"));
+        let drawn: Vec<_> = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 2_000, dice)).collect();
+        assert!(drawn.iter().all(|drawn| *drawn.pool.name == *"a"));
+        let standing = &table.routes[0].standing;
         table.sweep(2_000);
-        assert!(table.routes[0].standing.has_fallen());
+        assert!(!standing.has_fallen(), "nothing was passed on yet");
+        let missed = drawn.iter().filter(|drawn| drawn.for_canary);
+        assert_eq!(missed.map(|_| standing.canary_answered(false)).count(), 100);
+        table.sweep(3_000);
+        assert!(standing.has_fallen());
     }
 
     #[test]
@@ -323,8 +353,8 @@ mod tests {
         );
         let table = table(&split, None).expect("it is good");
         let to_b = || {
-            let chosen = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 2_000, dice * 100));
-            chosen.filter(|pool| *pool.name == *"b").count()
+            let drawn = (0..1000).filter_map(|dice| table.pool(&table.routes[0], 2_000, dice * 100));
+            drawn.filter(|drawn| *drawn.pool.name == *"b").count()
         };
         assert_eq!(to_b(), 500);
         (0..10).for_each(|_| table.pools["b"].failed(0, 1_000, true));
@@ -343,6 +373,23 @@ mod tests {
         let other = GOOD.replace("a = 1 }", "a = 2 }");
         let third = table(&other, Some(&second)).expect("it is good");
         assert_eq!(third.routes[0].standing.weights.load().choose(0, 0), Some("a"), "it is said anew");
+    }
+
+    #[test]
+    fn a_split_that_was_moved_stays_moved_when_a_pool_goes_that_it_has_left() {
+        let with_c = format!("[pools.c]\nupstreams = [{{ address = \"c:1\" }}]\n{GOOD}");
+        let first = table(&with_c, None).expect("it is good");
+        let standing = &first.routes[0].standing;
+        for pool in ["c", "b"] {
+            let moved = standing.weights.load().moved(&BTreeMap::from([(pool.to_owned(), 1)]), 0, 0);
+            standing.weights.store(Arc::new(moved));
+        }
+        let second = table(GOOD, Some(&first)).expect("it is good");
+        assert_eq!(second.routes[0].standing.weights.load().choose(0, 0), Some("b"));
+        let moved = standing.weights.load().moved(&BTreeMap::from([("c".to_owned(), 1)]), 0, 0);
+        standing.weights.store(Arc::new(moved));
+        let third = table(GOOD, Some(&second)).expect("it is good");
+        assert_eq!(third.routes[0].standing.weights.load().choose(0, 0), Some("a"), "there is no c");
     }
 
     #[test]

@@ -65,13 +65,14 @@ impl Trip<'_> {
         loop {
             attempts_left -= 1;
             let had_body = outgoing.is_some();
-            let chosen = AtomicU64::new(0);
+            let chosen = [AtomicU64::new(0), AtomicU64::new(0)];
             let arrived = match retries.hedge_after_ms.filter(|_| self.idempotent && !had_body) {
                 // Apart, so that requests without it do not carry the state of two attempts.
                 Some(after_ms) => Box::pin(self.attempt_twice(&tried, &chosen, after_ms)).await,
-                None => self.attempt(&tried, &chosen, &mut outgoing).await,
+                None => self.attempt(&tried, &chosen[0], &mut outgoing).await,
             };
-            let elsewhere = tried.len() + 1 < self.pool.upstreams();
+            tried.extend(chosen.map(AtomicU64::into_inner).into_iter().filter(|number| *number > 0));
+            let elsewhere = tried.len() < self.pool.upstreams();
             let may = match &arrived {
                 // A body that an upstream was sent any of is gone.
                 Err(fault) => {
@@ -85,35 +86,43 @@ impl Trip<'_> {
             if !may || attempts_left == 0 || !self.pool.may_retry(self.gateway.now_ms()) {
                 return arrived;
             }
-            tried.push(chosen.load(Relaxed));
         }
     }
 
-    /// A second attempt begins elsewhere when the first takes long; whichever answers first is heard.
+    /// A second attempt begins elsewhere, if there is anybody else, when the first takes long; whichever answers first is
+    /// heard.
     async fn attempt_twice(
         &self,
         tried: &[u64],
-        chosen: &AtomicU64,
+        [one, other]: &[AtomicU64; 2],
         after_ms: u32,
     ) -> Result<Arrived, Fault> {
-        let mut first = Box::pin(async { self.attempt(tried, chosen, &mut None).await });
+        let begun = self.gateway.now();
+        let mut first = Box::pin(async { self.attempt(tried, one, &mut None).await });
         let after = Duration::from_millis(after_ms.into());
         if let Ok(arrived) = tokio::time::timeout(after, first.as_mut()).await {
             return arrived;
         }
-        if !self.pool.may_retry(self.gateway.now_ms()) {
+        let others: Vec<_> = tried.iter().copied().chain([one.load(Relaxed)]).collect();
+        let now_ms = self.gateway.now_ms();
+        if !self.pool.has_other(now_ms, &others) || !self.pool.may_retry(now_ms) {
             return first.await;
         }
         self.pool.hedges.fetch_add(1, Relaxed);
-        let others: Vec<_> = tried.iter().copied().chain([chosen.load(Relaxed)]).collect();
-        let other = AtomicU64::new(0);
+        let hedged = self.gateway.now();
         let mut none = None;
-        let second = pin!(self.attempt(&others, &other, &mut none));
-        match select(first, second).await {
-            Either::Left((Err(_), second)) => second.await,
-            Either::Right((Err(_), first)) => first.await,
-            Either::Left((arrived, _)) | Either::Right((arrived, _)) => arrived,
+        let second = pin!(self.attempt(&others, other, &mut none));
+        let (arrived, late, since) = match select(first, second).await {
+            Either::Left((Err(_), second)) => return second.await,
+            Either::Right((Err(_), first)) => return first.await,
+            Either::Left((arrived, _)) => (arrived, other, hedged),
+            Either::Right((arrived, _)) => (arrived, one, begun),
+        };
+        if arrived.as_ref().is_ok_and(|arrived| !arrived.head.status.is_server_error()) {
+            let now = self.gateway.now();
+            self.pool.overtaken(late.load(Relaxed), now.saturating_sub(since), now, after);
         }
+        arrived
     }
 
     /// Sends the request to one upstream, and tells what it did.
@@ -164,6 +173,8 @@ impl Trip<'_> {
                 return Ok(Arrived { head, rest: Rest::Stream(body), in_flight });
             }
         };
+        // Before a line is taken: between the look at whether it still stands and the first byte nobody else has a turn.
+        edge::others_first().await;
         if let Some(line) = Line::idle(upstream.number) {
             let had_body = outgoing.is_some();
             match self.ask(line, head, outgoing.take()).await {
@@ -176,7 +187,7 @@ impl Trip<'_> {
         let line = Box::pin(Line::open(
             upstream.number,
             &upstream.address,
-            self.pool.secure.as_ref(),
+            self.pool.secure().as_deref(),
             &self.pool.config.times,
         ))
         .await?;
@@ -190,7 +201,6 @@ impl Trip<'_> {
         outgoing: Option<Outgoing>,
     ) -> Result<(AnswerHead, Exchange), Fault> {
         let mut exchange = Exchange::new(line, self.pool.clone(), head, outgoing);
-        edge::others_first().await;
         let head = poll_fn(|cx| exchange.poll_answer(cx, self.asked)).await?;
         Ok((head, exchange))
     }

@@ -137,6 +137,11 @@ impl Upstream {
         }
     }
 
+    /// It was asked for so long, and did not answer.
+    pub(crate) fn costs(&self, took_us: u64, now_ms: u64) {
+        self.cost.tell(Some(took_us), now_ms, EWMA_DECAY_MS);
+    }
+
     /// It failed. Is it ejected for that?
     pub(crate) fn has_failed(
         &self,
@@ -149,6 +154,11 @@ impl Upstream {
             self.cost.tell(None, now_ms, EWMA_DECAY_MS);
         }
         self.failed.fetch_add(1, Relaxed);
+        self.has_lost(now_ms, config, may_eject)
+    }
+
+    /// It did not serve a request that another one served. Is it ejected for that?
+    pub(crate) fn has_lost(&self, now_ms: u64, config: &EjectionConfig, may_eject: bool) -> bool {
         self.failed_in_a_row.fetch_add(1, Relaxed);
         let until_ms = self.mind(|mind| mind.ejection.failed(now_ms, config, may_eject));
         if let Some(until_ms) = until_ms {
@@ -177,6 +187,12 @@ impl Upstream {
             self.ejected_until_ms.store(0, Relaxed);
         }
         well != was_well
+    }
+
+    /// Nobody asks it any more whether it is well: it is taken to be, for nobody would find out that it is again.
+    pub(crate) fn is_asked_no_more(&self) {
+        self.mind(|mind| (mind.health, mind.why_not) = (Health::default(), None));
+        self.is_well.store(true, Relaxed);
     }
 
     fn mind<T>(&self, think: impl FnOnce(&mut Mind) -> T) -> T {

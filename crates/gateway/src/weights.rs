@@ -48,7 +48,9 @@ impl Weights {
             from: u32::try_from(from).unwrap_or(u32::MAX),
             to: u32::try_from(to).unwrap_or(u32::MAX),
         };
-        Self { pools: pools.into_iter().map(share).collect(), begun_ms: now_ms, over_ms }
+        // Who neither has a share nor gets one is no part of it any more.
+        let pools = pools.into_iter().filter(|(_, way)| *way != (0, 0)).map(share).collect();
+        Self { pools, begun_ms: now_ms, over_ms }
     }
 
     /// What is left of the way: the weights now, those at its end, and how long it takes until then.
@@ -61,9 +63,10 @@ impl Weights {
         (from, to, left_ms)
     }
 
-    /// The pools that have, had or will have a share.
-    pub fn pools(&self) -> impl Iterator<Item = &str> {
-        self.pools.iter().map(|share| &*share.pool)
+    /// The pools that have or will have a share.
+    pub fn pools(&self, now_ms: u64) -> impl Iterator<Item = &str> {
+        let has = move |share: &&Share| share.to > 0 || self.weight(share, now_ms) > 0;
+        self.pools.iter().filter(has).map(|share| &*share.pool)
     }
 
     /// The weights of all pools now.
@@ -148,6 +151,14 @@ mod tests {
     fn a_pool_may_join_on_the_way() {
         let joined = Weights::fixed(&BTreeMap::from([("old".to_owned(), 3)])).moved(&split(1, 1), 0, 0);
         assert_eq!(joined.at(0), BTreeMap::from([("blue", 500_000), ("green", 500_000), ("old", 0)]));
+    }
+
+    #[test]
+    fn a_pool_that_has_had_its_share_is_named_no_more() {
+        let moved = Weights::fixed(&split(1, 0)).moved(&split(0, 1), 0, 1_000);
+        assert!(moved.pools(500).eq(["blue", "green"]) && moved.pools(1_000).eq(["green"]));
+        let on = moved.moved(&BTreeMap::from([("teal".to_owned(), 1)]), 2_000, 0);
+        assert_eq!(on.at(2_000), BTreeMap::from([("green", 0), ("teal", 1_000_000)]), "blue is forgotten");
     }
 
     proptest! {

@@ -41,7 +41,8 @@ pub enum Condition {
 /// What of a request an answer varied on.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Varies {
-    fields: Vec<(HeaderName, Vec<u8>)>,
+    /// The lines of each field, apart: a server may answer an empty field otherwise than none, which has no line.
+    fields: Vec<(HeaderName, Vec<Box<[u8]>>)>,
     /// The answer is coded as we would have coded it for such a request, or not at all: whoever wishes for the same
     /// coding in other words can read it too.
     by_coding: bool,
@@ -53,31 +54,31 @@ impl Varies {
         let coded = answer.get(header::CONTENT_ENCODING);
         let ours = Coding::of(request).map(|coding| coding.name().as_bytes());
         let by_coding = coded.is_none() || coded.map(HeaderValue::as_bytes) == ours;
-        let fields = names.iter().map(|name| (name.clone(), value_of(request, name, by_coding))).collect();
+        let fields = names.iter().map(|name| (name.clone(), lines_of(request, name, by_coding))).collect();
         Self { fields, by_coding }
     }
 
     fn are_so_in(&self, request: &HeaderMap) -> bool {
-        self.fields.iter().all(|(name, value)| value_of(request, name, self.by_coding) == *value)
+        self.fields.iter().all(|(name, lines)| lines_of(request, name, self.by_coding) == *lines)
     }
 }
 
-/// The value of a field as far as it can make a difference.
-fn value_of(request: &HeaderMap, name: &HeaderName, by_coding: bool) -> Vec<u8> {
+/// The lines of a field as far as they can make a difference.
+fn lines_of(request: &HeaderMap, name: &HeaderName, by_coding: bool) -> Vec<Box<[u8]>> {
     if *name == header::ACCEPT_ENCODING && by_coding {
         // Browsers write the same wish in many ways.
-        return Coding::of(request).map_or_else(Vec::new, |coding| coding.name().into());
+        return Coding::of(request).map(|coding| coding.name().as_bytes().into()).into_iter().collect();
     }
-    let values: Vec<_> = request.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-    values.join(&b", "[..])
+    request.get_all(name).iter().map(|line| line.as_bytes().into()).collect()
 }
 
 impl Kept {
     /// About what it takes of memory.
     pub fn bytes(&self) -> usize {
         let fields = self.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + TEXT_BYTES);
-        let varies =
-            self.varies.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + TEXT_BYTES);
+        let lines = |lines: &[Box<[u8]>]| lines.iter().map(|line| line.len() + TEXT_BYTES).sum::<usize>();
+        let varied = self.varies.fields.iter();
+        let varies = varied.map(|(name, said)| name.as_str().len() + TEXT_BYTES + lines(said));
         let tags = self.tags.iter().map(|tag| tag.len() + TEXT_BYTES);
         ENTRY_BYTES + self.body.len() + fields.chain(varies).chain(tags).sum::<usize>()
     }
@@ -228,6 +229,28 @@ mod tests {
         let answer = HeaderMap::from_iter(coded.map(|coded| (header::CONTENT_ENCODING, coded)));
         let varies = Varies::of(&[header::ACCEPT_ENCODING], &wish(asked), &answer);
         assert_eq!(varies.are_so_in(&wish(other)), is_for_them, "{asked:?} gave {came:?}, now {other:?}");
+    }
+
+    /// Is what was made for a request with these lines of a field for whoever says those?
+    fn is_shared(asked: &[&'static str], other: &[&'static str]) -> bool {
+        let request = |lines: &[&'static str]| {
+            let line = |line: &&'static str| (header::ACCEPT_LANGUAGE, HeaderValue::from_static(line));
+            lines.iter().map(line).collect::<HeaderMap>()
+        };
+        let varies = Varies::of(&[header::ACCEPT_LANGUAGE], &request(asked), &HeaderMap::new());
+        varies.are_so_in(&request(other))
+    }
+
+    #[test]
+    fn a_field_that_is_empty_is_not_one_that_is_absent() {
+        assert!(!is_shared(&[""], &[]) && !is_shared(&[], &[""]));
+        assert!(is_shared(&[""], &[""]) && is_shared(&[], &[]));
+    }
+
+    #[test]
+    fn lines_that_came_apart_are_not_one_line() {
+        assert!(!is_shared(&["de", "en"], &["de, en"]) && !is_shared(&["de", "en"], &["en", "de"]));
+        assert!(is_shared(&["de", "en"], &["de", "en"]));
     }
 
     #[test]

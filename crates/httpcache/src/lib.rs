@@ -19,4 +19,4 @@ pub use filling::{Plan, filling};
 pub use keeping::{Keeping, has_it_already, is_kept_for_nobody, keeping, tags, vary};
 pub use kept::{Condition, Kept, Varies};
 pub use range::whole_bytes;
-pub use response_cache::{CacheConfig, CacheState, Crowd, Joined, Lead, ResponseCache};
+pub use response_cache::{CacheConfig, CacheState, Crowd, Joined, Lead, ResponseCache, Waiting};

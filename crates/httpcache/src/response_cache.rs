@@ -10,13 +10,13 @@ use std::{
     num::{NonZeroU32, NonZeroU64},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use http::{HeaderMap, header};
-use moka::sync::Cache as Moka;
+use moka::{ops::compute::Op, sync::Cache as Moka};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -83,8 +83,8 @@ type Variants = Arc<Vec<Arc<Kept>>>;
 pub struct ResponseCache {
     kept: Moka<Arc<str>, Variants>,
     passing: Moka<Crowd, ()>,
-    flights: Mutex<HashMap<Crowd, watch::Receiver<()>>>,
-    /// Times that something was dropped: what was asked for before may be what was dropped.
+    flights: Mutex<HashMap<Crowd, Flight>>,
+    /// Times that something was dropped wherever it lies: what was asked for before may be what was dropped.
     drops: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -101,12 +101,20 @@ impl fmt::Debug for ResponseCache {
     }
 }
 
+/// What is being asked for.
+struct Flight {
+    waiting: Waiting,
+    /// What it asks for was changed meanwhile.
+    is_late: Arc<AtomicBool>,
+}
+
 /// Whoever asks for all. When it is dropped, those who wait look again.
 pub struct Lead {
     cache: Arc<ResponseCache>,
     crowd: Crowd,
     drops: u64,
-    done: watch::Sender<()>,
+    is_late: Arc<AtomicBool>,
+    done: watch::Sender<bool>,
 }
 
 impl Lead {
@@ -114,6 +122,15 @@ impl Lead {
     pub fn is_alone(&self) -> bool {
         // One is there for those who come.
         self.done.receiver_count() <= 1
+    }
+
+    /// It got an answer that is none, as those who wait are told when it is dropped.
+    pub fn failed(&self) {
+        self.done.send_if_modified(|failed| {
+            *failed = true;
+            // Nobody looks again before it is gone: they would find it still asking.
+            false
+        });
     }
 }
 
@@ -123,10 +140,23 @@ impl Drop for Lead {
     }
 }
 
+/// The end of another's asking.
+#[derive(Clone)]
+pub struct Waiting(watch::Receiver<bool>);
+
+impl Waiting {
+    /// Waits for it. Did whoever asked fail?
+    pub async fn end(&mut self) -> bool {
+        // It is never told of a change: it ends, and what was said last stays.
+        let _ended = self.0.changed().await;
+        *self.0.borrow()
+    }
+}
+
 /// Whether to ask or to wait.
 pub enum Joined {
     Lead(Lead),
-    Wait(watch::Receiver<()>),
+    Wait(Waiting),
 }
 
 impl ResponseCache {
@@ -198,19 +228,25 @@ impl ResponseCache {
     /// Asks for all who want this, or waits for whoever does.
     pub fn join(self: &Arc<Self>, crowd: &Crowd) -> Joined {
         let mut flights = self.flights();
-        if let Some(waiting) = flights.get(crowd) {
-            return Joined::Wait(waiting.clone());
+        if let Some(flight) = flights.get(crowd) {
+            return Joined::Wait(flight.waiting.clone());
         }
-        let (done, waiting) = watch::channel(());
-        flights.insert(crowd.clone(), waiting);
+        let (done, waiting) = watch::channel(false);
+        let is_late = Arc::<AtomicBool>::default();
+        flights.insert(crowd.clone(), Flight { waiting: Waiting(waiting), is_late: is_late.clone() });
         let drops = self.drops.load(Relaxed);
-        Joined::Lead(Lead { cache: self.clone(), crowd: crowd.clone(), drops, done })
+        Joined::Lead(Lead { cache: self.clone(), crowd: crowd.clone(), drops, is_late, done })
     }
 
-    /// Keeps an answer, unless something was dropped since it was asked for.
+    /// Keeps an answer, unless it may be one that was dropped since it was asked for. Others there are left alone then: they
+    /// may have come afterwards.
     pub fn keep(&self, lead: &Lead, kept: Kept) {
         let key = &lead.crowd.key;
         self.passing.invalidate(&lead.crowd);
+        if self.is_late(lead) {
+            return;
+        }
+        let kept = Arc::new(kept);
         // Somebody of the other crowd may keep something here at the same time.
         self.kept.entry(key.clone()).and_upsert_with(|known| {
             let mut variants = known.map_or_else(Vec::new, |known| known.into_value().to_vec());
@@ -218,21 +254,37 @@ impl ResponseCache {
             if variants.len() >= VARIANTS_MAX {
                 variants.remove(0);
             }
-            variants.push(Arc::new(kept));
+            variants.push(kept.clone());
             Arc::new(variants)
         });
-        // Looked at last: whoever drops counts first, and looks for what is there afterwards.
-        if self.drops.load(Relaxed) != lead.drops {
-            self.kept.invalidate(key);
+        // Looked at again: whoever drops says so first, and looks for what is there afterwards.
+        if self.is_late(lead) {
+            self.take_out(key, &kept);
         }
+    }
+
+    /// Was something dropped that may be what is asked for here?
+    fn is_late(&self, lead: &Lead) -> bool {
+        self.drops.load(Relaxed) != lead.drops || lead.is_late.load(Relaxed)
+    }
+
+    fn take_out(&self, key: &Arc<str>, kept: &Arc<Kept>) {
+        self.kept.entry(key.clone()).and_compute_with(|known| {
+            let Some(known) = known else { return Op::Nop };
+            let others: Vec<_> =
+                known.value().iter().filter(|known| !Arc::ptr_eq(known, kept)).cloned().collect();
+            if others.is_empty() { Op::Remove } else { Op::Put(Arc::new(others)) }
+        });
     }
 
     /// Drops what is kept for this address, and what is being asked for there.
     pub fn drop_at(&self, key: &str) {
         let crowds = [true, false].map(|is_known| Crowd { key: key.into(), is_known });
-        if crowds.iter().any(|crowd| self.flights().contains_key(crowd)) {
-            self.drops.fetch_add(1, Relaxed);
+        let flights = self.flights();
+        for flight in crowds.iter().filter_map(|crowd| flights.get(crowd)) {
+            flight.is_late.store(true, Relaxed);
         }
+        drop(flights);
         self.kept.invalidate(key);
     }
 
@@ -266,7 +318,7 @@ impl ResponseCache {
         }
     }
 
-    fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Crowd, watch::Receiver<()>>> {
+    fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Crowd, Flight>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -354,6 +406,22 @@ mod tests {
         assert!(matches!(cache.join(&crowd("a")), Joined::Lead(_)));
     }
 
+    #[tokio::test]
+    async fn those_who_wait_learn_at_the_end_whether_it_failed() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        for fails in [true, false] {
+            let lead = lead(&cache, "a");
+            let Joined::Wait(mut waiting) = cache.join(&crowd("a")) else { panic!("somebody asks") };
+            if fails {
+                lead.failed();
+            }
+            let ended = tokio::time::timeout(Duration::from_millis(10), waiting.end()).await;
+            assert!(ended.is_err(), "it still asks");
+            drop(lead);
+            assert_eq!(waiting.end().await, fails);
+        }
+    }
+
     #[test]
     fn nobody_waits_for_what_somebody_with_a_name_is_told() {
         let cache = ResponseCache::new(&CacheConfig::default());
@@ -384,6 +452,35 @@ mod tests {
             cache.keep(&lead, kept(10, &[], nothing()));
             assert_eq!(has(&cache, "a", 0), None, "{request:?}");
         }
+    }
+
+    #[test]
+    fn a_change_drops_nothing_that_is_asked_for_elsewhere() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        let (here, elsewhere) = (lead(&cache, "a"), lead(&cache, "b"));
+        cache.drop_at("a");
+        cache.keep(&here, kept(10, &[], nothing()));
+        cache.keep(&elsewhere, kept(10, &[], nothing()));
+        assert_eq!((has(&cache, "a", 0), has(&cache, "b", 0)), (None, Some(Condition::Fresh)));
+    }
+
+    #[test]
+    fn what_comes_too_late_takes_nothing_away_that_came_in_time() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        let named = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static("a=b"))]);
+        let late = lead(&cache, "a");
+        cache.drop_tags(vec!["x".to_owned()]);
+        let Joined::Lead(in_time) = cache.join(&Crowd::of("a", &named)) else { panic!("nobody asks yet") };
+        cache.keep(&in_time, kept(10, &["new"], Varies::of(&[header::COOKIE], &named, &HeaderMap::new())));
+        let old = Arc::new(kept(10, &["x"], nothing()));
+        cache.keep(&late, kept(10, &["x"], nothing()));
+        let (found, _) = cache.look("a", &named, 0).expect("it is kept");
+        assert_eq!((found.tags.as_slice(), has(&cache, "a", 0)), (&["new".into()][..], None));
+        // As if it had been kept while something was dropped.
+        cache.take_out(&"a".into(), &old);
+        assert!(cache.look("a", &named, 0).is_some());
+        cache.take_out(&"a".into(), &found);
+        assert!(cache.look("a", &named, 0).is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! It decides by the head of a request, before a byte of its body is read.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use authz::{Actor, By, Role};
 use axum::{
@@ -16,6 +16,7 @@ use overload::{Class, Deadline, Door, Outcome, Reason, Seat, field_number};
 use problem::Problem;
 
 use super::{
+    arriving::BodyError,
     extract::{Known, Unproven},
     parking::{Parking, ParkingBody},
 };
@@ -27,6 +28,13 @@ pub const REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("request-time
 
 /// Which attempt this is: nought, or no such field, for the first.
 pub const RETRY_ATTEMPT: HeaderName = HeaderName::from_static("retry-attempt");
+
+/// Why a request is not worked on now, and when another attempt may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoPlace {
+    reason: Reason,
+    wait: Duration,
+}
 
 /// One thread's layer; without a seat everything passes.
 pub(super) struct Admission {
@@ -82,11 +90,11 @@ async fn through(
     let class = class(&door, &mut parts);
     let asked = match door.knock(class, retry, time) {
         Ok(asked) => asked,
-        Err(reason) => return refused(reason, &door).into_response(),
+        Err(reason) => return refused(reason, &door),
     };
     let place = match door.enter(asked).await {
         Ok(place) => place,
-        Err(reason) => return refused(reason, &door).into_response(),
+        Err(reason) => return refused(reason, &door),
     };
     if body.is_end_stream() {
         let response = next(Request::from_parts(parts, body)).await;
@@ -164,24 +172,49 @@ fn class_of(actor: &Actor) -> Option<Class> {
     }
 }
 
-/// What a refused caller is told.
-pub(super) fn refused(reason: Reason, door: &Door) -> Problem {
-    let wait = door.retry_after();
-    match reason {
-        Reason::Threshold | Reason::QueueFull | Reason::WaitedTooLong | Reason::Memory => {
-            let detail = "more is asked of this server than it can do; nothing was done";
-            Problem::unavailable("edge/overloaded", detail, wait)
+impl NoPlace {
+    /// Behind this door, for this reason.
+    pub(super) fn behind(door: &Door, reason: Reason) -> Self {
+        Self { reason, wait: door.retry_after() }
+    }
+
+    /// Is it why a body did not arrive? A request gives its place back while its body is on its way.
+    #[must_use]
+    pub fn why(error: &(dyn Error + 'static)) -> Option<Self> {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(BodyError::Refused(no_place)) = error.downcast_ref() {
+                return Some(*no_place);
+            }
+            cause = error.source();
         }
-        Reason::Deadline => {
-            let detail =
-                "the time that the request was given was over before its work began; nothing was done";
-            Problem::unavailable("edge/deadline-passed", detail, wait)
-        }
-        Reason::Retries => {
-            let detail = "too many requests are retries; nothing was done";
-            Problem::unavailable("edge/too-many-retries", detail, wait)
+        None
+    }
+}
+
+impl From<NoPlace> for Problem {
+    fn from(NoPlace { reason, wait }: NoPlace) -> Self {
+        match reason {
+            Reason::Threshold | Reason::QueueFull | Reason::WaitedTooLong | Reason::Memory => {
+                let detail = "more is asked of this server than it can do; nothing was done";
+                Self::unavailable("edge/overloaded", detail, wait)
+            }
+            Reason::Deadline => {
+                let detail =
+                    "the time that the request was given was over before its work began; nothing was done";
+                Self::unavailable("edge/deadline-passed", detail, wait)
+            }
+            Reason::Retries => {
+                let detail = "too many requests are retries; nothing was done";
+                Self::unavailable("edge/too-many-retries", detail, wait)
+            }
         }
     }
+}
+
+/// What a refused caller is told.
+fn refused(reason: Reason, door: &Door) -> Response {
+    Problem::from(NoPlace::behind(door, reason)).into_response()
 }
 
 /// Does an answer of this status tell how long the work of the route takes? What was refused by its form, or because

@@ -9,9 +9,9 @@ use std::{
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use problem::Problem;
 use tokio::time::Sleep;
 
+use super::admit::NoPlace;
 use crate::{
     EdgeConfig,
     budget::{Budget, Share},
@@ -28,7 +28,7 @@ pub(super) enum BodyError {
     #[error("the body took too long")]
     TooSlow,
     #[error("there was no place when it had arrived")]
-    Refused(Problem),
+    Refused(NoPlace),
     #[error("it is not what Content-Digest says")]
     Altered,
     #[error("the connection was lost")]

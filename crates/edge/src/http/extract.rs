@@ -148,7 +148,7 @@ pub(super) fn unread(error: &axum::Error) -> Problem {
                 let detail = "the body did not arrive in time";
                 return Problem::request_timeout("edge/request-too-slow", detail);
             }
-            Some(BodyError::Refused(problem)) => return problem.clone(),
+            Some(BodyError::Refused(no_place)) => return (*no_place).into(),
             Some(BodyError::Altered) => {
                 let detail = "the body is not what Content-Digest says; nothing was done";
                 return Problem::bad_request("edge/body-altered", detail);

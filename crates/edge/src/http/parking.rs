@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use http_body::{Frame, SizeHint};
 use overload::{Door, Outcome, Place, Reason};
 
-use super::arriving::BodyError;
+use super::{admit::NoPlace, arriving::BodyError};
 
 /// The place of a request, which its body gives back and takes again.
 #[derive(Debug, Clone)]
@@ -118,8 +118,8 @@ impl HttpBody for ParkingBody {
                 kept
             }
             Err(reason) => {
-                let problem = super::admit::refused(reason, &this.door);
-                Some(Err(axum::Error::new(BodyError::Refused(problem))))
+                let no_place = NoPlace::behind(&this.door, reason);
+                Some(Err(axum::Error::new(BodyError::Refused(no_place))))
             }
         })
     }

@@ -28,7 +28,7 @@ pub(crate) fn request_parts(head: &[u8], pool: &Pool) -> Result<Parts, Fault> {
     let host = read.headers.iter().find(|field| field.name == "host").map(|field| field.value);
     let host = host.and_then(|host| std::str::from_utf8(host).ok()).ok_or(Fault::Unfit)?;
     let target = read.path.filter(|path| *path != "*").unwrap_or("/");
-    let scheme = if pool.secure.is_some() { "https" } else { "http" };
+    let scheme = if pool.config.tls.is_some() { "https" } else { "http" };
     let uri = format!("{scheme}://{host}{target}");
     let mut request = Request::builder().method(read.method.unwrap_or_default()).uri(uri);
     for Header { name, value } in read.headers.iter() {

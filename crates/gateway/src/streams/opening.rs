@@ -68,8 +68,9 @@ pub(super) async fn open(
 
 async fn greeted(pool: &Pool, upstream: &Upstream, time: Duration) -> Result<Opened, Fault> {
     const LOST: Fault = Fault::Lost { nothing_sent: true };
-    let wire = connect(&upstream.address, pool.secure.as_ref(), time).await?;
-    if pool.secure.is_some() && agreed(&wire) != Some(b"h2") {
+    let secure = pool.secure();
+    let wire = connect(&upstream.address, secure.as_deref(), time).await?;
+    if secure.is_some() && agreed(&wire) != Some(b"h2") {
         return Err(Fault::BadAnswer("it does not speak HTTP/2"));
     }
     let mut builder = http2::Builder::new(TokioExecutor::new());

@@ -126,6 +126,50 @@ async fn what_is_for_one_caller_is_given_to_no_other() {
 }
 
 #[tokio::test]
+async fn nobody_has_an_answer_kept_for_a_field_that_the_server_behind_was_not_told() {
+    let server = Upstream::start(|asked, stream| {
+        let language = asked.head.lines().find_map(|line| line.strip_prefix("x-language: "));
+        answer(stream, "cache-control: max-age=60\r\nvary: x-language\r\n", language.unwrap_or("none"))
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    let german = gateway.client().with_field("x-language", "de");
+    let hidden = german.clone().with_field("connection", "x-language");
+    assert_eq!(hidden.get("/").await.expect("an answer").bytes, "none");
+    assert_eq!(german.get("/").await.expect("an answer").bytes, "de");
+    assert_eq!(gateway.client().get("/").await.expect("an answer").bytes, "none");
+    assert_eq!(server.asked(), 2, "who hides it is who does not say it");
+}
+
+#[tokio::test]
+async fn what_depends_on_what_we_say_ourselves_of_each_request_is_kept_for_nobody() {
+    let server = Upstream::start(|asked, stream| {
+        let vary = asked.path().trim_start_matches('/');
+        answer(stream, &format!("cache-control: max-age=60\r\nvary: accept, {vary}\r\n"), "for one")
+    });
+    let gateway = Gateway::start(&cached(&server)).expect("it starts");
+    // By what it varies on, and how often it is asked for when two ask.
+    for (vary, times) in [
+        ("X-Forwarded-For", 2),
+        ("Forwarded", 2),
+        ("via", 2),
+        ("x-request-id", 2),
+        ("traceparent", 2),
+        ("request-timeout-ms", 2),
+        ("x-real-ip", 2),
+        ("x-forwarded-proto", 1),
+        ("host", 1),
+        ("x-other", 1),
+    ] {
+        let before = server.asked();
+        for claimed in ["http", "https"] {
+            let caller = gateway.client().with_field("x-forwarded-proto", claimed);
+            assert_eq!(caller.get(&format!("/{vary}")).await.expect("an answer").bytes, "for one");
+        }
+        assert_eq!(server.asked() - before, times, "{vary}");
+    }
+}
+
+#[tokio::test]
 async fn a_crowd_that_wants_the_same_is_one_request() {
     let (go, waits) = mpsc::channel::<()>();
     let waits = std::sync::Mutex::new(waits);
@@ -227,6 +271,32 @@ async fn an_old_answer_is_better_than_none() {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("it never grows old");
+}
+
+#[tokio::test]
+async fn of_a_server_that_hangs_everybody_gets_the_old_answer_at_once_when_one_has_waited() {
+    let server = Upstream::start(|asked, stream| match asked.path() {
+        "/health" => answer(stream, "", "well"),
+        _ if asked.head.contains("x-hang") => {
+            std::thread::park();
+            false
+        }
+        _ => answer(stream, "cache-control: max-age=1, stale-if-error=600\r\n", "kept"),
+    });
+    let text = format!("{}cache = true\n", settings(&[&server], "times = { first-byte-ms-max = 1500 }"));
+    let gateway = Gateway::start(&text).expect("it starts");
+    assert_eq!(gateway.client().get("/").await.expect("an answer").bytes, "kept");
+    tokio::time::sleep(A_WHILE).await;
+    let crowd: Vec<_> = (0..10)
+        .map(|_| {
+            let client = gateway.client().with_field("x-hang", "1");
+            tokio::spawn(async move { client.get("/").await.expect("an answer") })
+        })
+        .collect();
+    for caller in crowd {
+        assert_eq!(caller.await.expect("it is answered").bytes, "kept");
+    }
+    assert_eq!(server.asked(), 2, "one waited for it in the place of all");
 }
 
 #[tokio::test]

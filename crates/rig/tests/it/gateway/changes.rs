@@ -11,7 +11,7 @@ use std::{
 };
 
 use rig::Gateway;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     bodies, settings, until,
@@ -87,6 +87,22 @@ async fn bad_settings_are_refused_and_the_old_ones_stay() {
 }
 
 #[tokio::test]
+async fn who_was_not_well_is_asked_again_when_health_checks_are_turned_off() {
+    let server = Upstream::start(|asked, stream| match asked.path() {
+        "/health" => status(stream, "500 Broken"),
+        _ => answer(stream, "", "here"),
+    });
+    let text = settings(&[&server], "");
+    let gateway = Gateway::start(&text).expect("it starts");
+    let well = |well: bool| move |state: &Value| state["pools"][0]["upstreams"][0]["well"] == well;
+    until(&gateway, "that it is not well", well(false)).await;
+    assert_eq!(gateway.client().get("/").await.expect("an answer").problem(), "gateway/nobody-well");
+    gateway.reload(&text.replace("health = { ", "health = { active = false, ")).expect("it is told");
+    until(&gateway, "that it is taken to be well", well(true)).await;
+    assert_eq!(bodies(&gateway.client(), 3).await["here"], 3);
+}
+
+#[tokio::test]
 async fn an_operator_changes_the_table_and_moves_a_split() {
     let (blue, green) = (Upstream::named("blue"), Upstream::named("green"));
     let gateway = Gateway::start(&settings(&[&blue], "")).expect("it starts");
@@ -109,6 +125,26 @@ async fn an_operator_changes_the_table_and_moves_a_split() {
     assert_eq!(refused.expect("an answer").problem(), "gateway/bad-weights");
     let refused = operator.put("/gateway/routes/none/weights", &weights).await.expect("an answer");
     assert_eq!(refused.problem(), "gateway/no-such-route");
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_say_who_is_believed_changes_nothing_of_it() {
+    let server = Upstream::named("here");
+    let text = format!("region = \"north\"\ntrusts-forwarded = true\n{}", settings(&[&server], ""));
+    let gateway = Gateway::start(&text).expect("it starts");
+    let operator = gateway.operator();
+    let mut table = operator.get("/gateway/table").await.expect("an answer").json();
+    let said = |table: &Value| (table["region"].clone(), table["trusts-forwarded"].clone());
+    let members = table.as_object_mut().expect("it has members");
+    members.remove("region").and(members.remove("trusts-forwarded")).expect("both are shown");
+    assert_eq!(operator.put("/gateway/table", &table).await.expect("an answer").status, 204);
+    let stays = operator.get("/gateway/table").await.expect("an answer").json();
+    assert_eq!(said(&stays), (json!("north"), json!(true)));
+    table["trusts-forwarded"] = json!(false);
+    table["region"] = json!("");
+    assert_eq!(operator.put("/gateway/table", &table).await.expect("an answer").status, 204);
+    let changed = operator.get("/gateway/table").await.expect("an answer").json();
+    assert_eq!(said(&changed), (json!(""), json!(false)));
 }
 
 #[tokio::test]
@@ -142,6 +178,38 @@ async fn a_canary_that_is_not_there_costs_nobody_an_answer_and_is_given_up() {
     until(&gateway, "that it is not well", |state| state["pools"][1]["upstreams"][0]["well"] == false).await;
     assert_eq!(bodies(&gateway.client(), 100).await["old"], 100);
     until(&gateway, "that it is given up", |state| state["routes"][0]["canary"]["fallen"] == true).await;
+}
+
+#[tokio::test]
+async fn what_is_given_from_the_cache_says_nothing_of_a_canary() {
+    let (old, new) = (Upstream::start(|_, stream| kept(stream)), Upstream::named("new"));
+    let text = format!(
+        "{}cache = true\ncanary = {{ pool = \"new\", percent = 100 }}\n\
+         [pools.new]\nupstreams = [{{ address = \"{}\" }}]\nhealth = {{ interval-ms = 50 }}\n",
+        settings(&[&old], ""),
+        new.address
+    );
+    drop(new);
+    let gateway = Gateway::start(&text).expect("it starts");
+    until(&gateway, "that the canary is not well", |state| {
+        state["pools"][1]["upstreams"][0]["well"] == false
+    })
+    .await;
+    for _ in 0..100 {
+        assert_eq!(gateway.client().get("/").await.expect("an answer").bytes, "old");
+    }
+    assert_eq!(old.asked(), 1);
+    // Longer than it takes until it is looked at.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let state = gateway.operator().get("/gateway").await.expect("an answer").json();
+    assert_eq!(state["routes"][0]["canary"]["fallen"], false, "it missed one request");
+    bodies(&gateway.client(), 30).await;
+    until(&gateway, "that it has fallen", |state| state["routes"][0]["canary"]["fallen"] == true).await;
+}
+
+/// An answer that is kept.
+fn kept(stream: &mut TcpStream) -> bool {
+    answer(stream, "cache-control: max-age=600\r\n", "old")
 }
 
 #[tokio::test]

@@ -208,6 +208,28 @@ async fn nobody_is_asked_whom_nobody_vouches_for() {
 }
 
 #[tokio::test]
+async fn certificates_that_are_renewed_in_their_files_are_read_with_each_change() {
+    let (certificate, other) = (Certificate::new(), Certificate::new());
+    let address = serve(Some(&certificate)).await;
+    let file = other.file.clone();
+    let text = settings(address, &format!("tls = {{ ca-file = {file:?} }}\n"))
+        .replace("health = { ", "health = { active = false, ");
+    let gateway = Gateway::start(&text).expect("it starts");
+    let (client, operator) = (gateway.client(), gateway.operator());
+    assert_eq!(client.get("/").await.expect("an answer").status, 502);
+    let renew = async || operator.post("/gateway/reload", &serde_json::json!({})).await.expect("an answer");
+    std::fs::copy(&certificate.file, &file).expect("it can be written");
+    assert_eq!(renew().await.status, 204);
+    assert_eq!(client.get("/").await.expect("an answer").status, 200);
+    let state = operator.get("/gateway").await.expect("an answer").json();
+    assert_eq!(state["pools"][0]["upstreams"][0]["requests"], 2, "what is known of it stays");
+    std::fs::remove_file(&file).expect("it is there");
+    let refused = renew().await;
+    assert_eq!((refused.status, refused.problem().as_str()), (422, "gateway/bad-settings"));
+    assert_eq!(client.get("/").await.expect("an answer").status, 200);
+}
+
+#[tokio::test]
 async fn a_server_that_speaks_no_tls_1_3_is_asked_only_if_the_pool_says_so() {
     let certificate = Certificate::spoken_in(&rustls::version::TLS12);
     let address = serve(Some(&certificate)).await;

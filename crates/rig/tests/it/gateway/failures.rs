@@ -281,6 +281,30 @@ async fn a_slow_server_is_raced_where_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn who_loses_every_race_is_left_alone_and_nobody_races_alone() {
+    let hangs = || {
+        Upstream::start(|asked, stream| {
+            if asked.path() == "/health" {
+                return answer(stream, "", "well");
+            }
+            std::thread::park();
+            false
+        })
+    };
+    let (slow, fast) = (hangs(), Upstream::named("fast"));
+    let pool = "balance = \"round-robin\"\nretries = { hedge-after-ms = 50 }\nejection = { base-ms = 600000, ejected-ms-max = 600000 }";
+    let gateway = Gateway::start(&settings(&[&slow, &fast], pool)).expect("it starts");
+    assert_eq!(bodies(&gateway.client(), 40).await["fast"], 40);
+    assert_eq!(slow.asked(), 5, "five lost races in a row are five failures");
+    until(&gateway, "an ejection", |state| state["pools"][0]["upstreams"][0]["ejections"] == 1).await;
+    let alone = hangs();
+    let pool = "times = { first-byte-ms-max = 500 }\nretries = { hedge-after-ms = 50 }";
+    let gateway = Gateway::start(&settings(&[&alone], pool)).expect("it starts");
+    assert_eq!(gateway.client().get("/").await.expect("an answer").problem(), "gateway/too-slow");
+    assert_eq!(alone.asked(), 1, "there is nobody else to ask");
+}
+
+#[tokio::test]
 async fn answers_that_two_readers_could_cut_differently_are_refused() {
     const SHAPES: [&str; 7] = [
         "content-length: 5\r\ncontent-length: 5\r\n\r\nhello",
