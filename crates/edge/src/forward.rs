@@ -67,7 +67,7 @@ pub(crate) struct Answered {
 }
 
 impl Forward {
-    /// Passes on by this rule.
+    /// Passes on by this rule. A panic of the future that it gives costs one request, one of the rule itself a connection.
     pub fn by<F>(rule: impl Fn(Request<Content>, Passing) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Passed> + Send + 'static,

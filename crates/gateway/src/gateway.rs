@@ -210,52 +210,57 @@ impl Gateway {
         self.0.refused.load(Relaxed)
     }
 
-    pub(crate) async fn handle(self, mut request: Request<Content>, mut passing: Passing) -> Passed {
-        let table = self.0.table.load();
-        let host: Box<str> = host(request.uri(), request.headers()).into();
-        let path = request.uri().path();
-        let found = match table.route(&host, &as_routed(path)) {
-            _ if is_ambiguous(path) => Err(Fault::AmbiguousPath),
-            None => Err(Fault::NoSuchHost),
-            Some(route) => {
-                let drawn = table.pool(route, self.now_ms(), dice_of(&self.0.clock));
-                // Every table is checked for routes that lead nowhere.
-                drawn
-                    .map(|Drawn { pool, for_canary }| (route.clone(), pool.clone(), for_canary))
-                    .ok_or(Fault::NoSuchHost)
+    // Said with all it is, where `async fn` would hold the request twice.
+    pub(crate) fn handle(
+        self,
+        mut request: Request<Content>,
+        passing: Passing,
+    ) -> impl Future<Output = Passed> + Send {
+        async move {
+            let way = match self.way(&request, passing) {
+                Ok(way) => way,
+                Err(fault) => {
+                    self.0.refused.fetch_add(1, Relaxed);
+                    return Passed::ours(refused(fault.into()));
+                }
+            };
+            let name = way.route.name.clone();
+            let RouteConfig { complete: completed, strict_cookies, .. } = way.route.config;
+            if way.route.config.cache {
+                // What is kept must not depend on what its upstream was not told.
+                take_named(request.headers_mut());
             }
-        };
-        let trusts_forwarded = table.config.trusts_forwarded;
-        drop(table);
-        let way = match found {
-            Ok((route, pool, for_canary)) => {
-                let seat = passing.seat.take().filter(|_| route.config.overload);
-                Way { route, pool, for_canary, host, trusts_forwarded, passing, seat }
-            }
-            Err(fault) => {
-                self.0.refused.fetch_add(1, Relaxed);
-                return Passed::ours(refused(fault.into()));
-            }
-        };
-        let name = way.route.name.clone();
-        let RouteConfig { complete: completed, strict_cookies, .. } = way.route.config;
-        if way.route.config.cache {
-            // What is kept must not depend on what its upstream was not told.
-            take_named(request.headers_mut());
+            let cached = way.route.config.cache && may_be_cached(&request);
+            // Apart, so that requests of other routes do not carry the state of these.
+            let (response, lines) = if cached {
+                (Box::pin(self.answer_cached(way, request)).await, Lines::default())
+            } else if way.seat.is_some() {
+                (Box::pin(self.answer_in_turn(&way, request)).await, Lines::default())
+            } else {
+                self.answer_anew(&way, request).await
+            };
+            // A refusal is ours.
+            let theirs = response.extensions().get::<Code>().is_none();
+            let whose = theirs.then_some(FromUpstream { completed, strict_cookies });
+            Passed { response, lines, whose, counted_as: Some(name) }
         }
-        let cached = way.route.config.cache && may_be_cached(&request);
-        // Apart, so that requests of other routes do not carry the state of these.
-        let (response, lines) = if cached {
-            (Box::pin(self.answer_cached(way, request)).await, Lines::default())
-        } else if way.seat.is_some() {
-            (Box::pin(self.answer_in_turn(&way, request)).await, Lines::default())
-        } else {
-            self.answer_anew(&way, request).await
-        };
-        // A refusal is ours.
-        let theirs = response.extensions().get::<Code>().is_none();
-        let whose = theirs.then_some(FromUpstream { completed, strict_cookies });
-        Passed { response, lines, whose, counted_as: Some(name) }
+    }
+
+    /// Finds out where a request goes.
+    fn way(&self, request: &Request<Content>, mut passing: Passing) -> Result<Way, Fault> {
+        let table = self.0.table.load();
+        let (host, path) = (host(request.uri(), request.headers()), request.uri().path());
+        if is_ambiguous(path) {
+            return Err(Fault::AmbiguousPath);
+        }
+        let route = table.route(host, &as_routed(path)).ok_or(Fault::NoSuchHost)?;
+        // Every table is checked for routes that lead nowhere.
+        let drawn = table.pool(route, self.now_ms(), dice_of(&self.0.clock));
+        let Drawn { pool, for_canary } = drawn.ok_or(Fault::NoSuchHost)?;
+        let (route, pool, host) = (route.clone(), pool.clone(), host.into());
+        let seat = passing.seat.take().filter(|_| route.config.overload);
+        let trusts_forwarded = table.config.trusts_forwarded;
+        Ok(Way { route, pool, for_canary, host, trusts_forwarded, passing, seat })
     }
 
     /// Passes a request on when its turn comes, or refuses it. What is given from the cache needs no turn: it costs the pools
@@ -276,30 +281,45 @@ impl Gateway {
 
     /// Passes a request on, and compresses the answer where the route says so. Fields that nobody has looked at stand
     /// beside the answer.
-    pub(crate) async fn answer_anew(
-        &self,
-        way: &Way,
+    pub(crate) fn answer_anew<'w>(
+        &'w self,
+        way: &'w Way,
         request: Request<Content>,
-    ) -> (Response<Content>, Lines) {
+    ) -> impl Future<Output = (Response<Content>, Lines)> + Send + 'w {
         // Whatever changes an address makes what is kept of it old (RFC 9111, section 4.4).
         let changes = (way.route.config.cache && !request.method().is_safe())
             .then(|| cached::key(way, request.uri(), request.headers()));
         let codes = way.route.config.compress && *request.method() != Method::HEAD;
         let coding = codes.then(|| Coding::of(request.headers())).flatten();
-        let answer = match self.pass_on(way, request).await {
-            Ok(arrived) => {
-                let done = arrived.head.status.is_success() || arrived.head.status.is_redirection();
-                if let Some(key) = changes.filter(|_| done) {
-                    self.cache().drop_at(&key);
-                }
-                answer(arrived, &way.pool)
+        // What is sent is written before the first wait, so that the request is carried no further.
+        let trip = self.trip(way, request);
+        async move {
+            let (trip, outgoing) = match trip {
+                Ok(trip) => trip,
+                Err(fault) => return (refused(fault.into()), Lines::default()),
+            };
+            let arrived = trip.make(outgoing).await;
+            if way.for_canary {
+                way.route.standing.canary_answered(false);
+            } else if way.route.tries(&way.pool) {
+                way.route.standing.tell(&arrived);
             }
-            Err(fault) => return (refused(fault.into()), Lines::default()),
-        };
-        if codes { (coded(gathered(answer), coding), Lines::default()) } else { answer }
+            let answer = match arrived {
+                Ok(arrived) => {
+                    let done = arrived.head.status.is_success() || arrived.head.status.is_redirection();
+                    if let Some(key) = changes.filter(|_| done) {
+                        self.cache().drop_at(&key);
+                    }
+                    answer(arrived, &way.pool)
+                }
+                Err(fault) => return (refused(fault.into()), Lines::default()),
+            };
+            if codes { (coded(gathered(answer), coding), Lines::default()) } else { answer }
+        }
     }
 
-    async fn pass_on(&self, way: &Way, request: Request<Content>) -> Result<Arrived, Fault> {
+    /// A request as it is sent, and what of it is still to come.
+    fn trip(&self, way: &Way, request: Request<Content>) -> Result<(Trip<'_>, Option<Outgoing>), Fault> {
         let Way { pool, host, trusts_forwarded, passing, .. } = way;
         let trusts_forwarded = *trusts_forwarded;
         let telling = Telling::of(&request);
@@ -328,13 +348,7 @@ impl Gateway {
         let body = request.into_body();
         let outgoing = (telling != Telling::Nothing).then_some(Outgoing { body, telling, left_bytes });
         let pool = pool.clone();
-        let arrived = Trip { gateway: self, pool, told, asked, key, idempotent }.make(outgoing).await;
-        if way.for_canary {
-            way.route.standing.canary_answered(false);
-        } else if way.route.tries(&way.pool) {
-            way.route.standing.tell(&arrived);
-        }
-        arrived
+        Ok((Trip { gateway: self, pool, told, asked, key, idempotent }, outgoing))
     }
 }
 

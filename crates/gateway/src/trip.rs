@@ -71,8 +71,8 @@ impl Trip<'_> {
                 Some(after_ms) => Box::pin(self.attempt_twice(&tried, &chosen, after_ms)).await,
                 None => self.attempt(&tried, &chosen[0], &mut outgoing).await,
             };
-            tried.extend(chosen.map(AtomicU64::into_inner).into_iter().filter(|number| *number > 0));
-            let elsewhere = tried.len() < self.pool.upstreams();
+            let chosen = chosen.map(AtomicU64::into_inner).into_iter().filter(|number| *number > 0);
+            let elsewhere = tried.len() + chosen.clone().count() < self.pool.upstreams();
             let may = match &arrived {
                 // A body that an upstream was sent any of is gone.
                 Err(fault) => {
@@ -86,6 +86,7 @@ impl Trip<'_> {
             if !may || attempts_left == 0 || !self.pool.may_retry(self.gateway.now_ms()) {
                 return arrived;
             }
+            tried.extend(chosen);
         }
     }
 

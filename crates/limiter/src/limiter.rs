@@ -1,7 +1,7 @@
 //! A quota for each of many keys.
 
 use std::{
-    hash::{BuildHasher, Hash},
+    hash::Hash,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering::Relaxed},

@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -68,10 +67,7 @@ where
     let observing = Observing::begin(&mut request, admitted.told.take(), &edge);
     let passing = Passing { client: admitted.client, id: observing.id.clone(), seat };
     let passing = if turn.is_none() && request.body().is_end_stream() {
-        match catch_unwind(AssertUnwindSafe(|| (onwards.rule)(request, passing))) {
-            Ok(passing) => Either::Left(passing),
-            Err(panic) => Either::Right(Box::pin(ready(Passed::ours(refused(panicked(&*panic))))) as _),
-        }
+        Either::Left((onwards.rule)(request, passing))
     } else {
         // Apart, so that requests without it do not carry its state.
         Either::Right(Box::pin(looked_at_first(onwards, request, passing, edge, turn)) as _)
