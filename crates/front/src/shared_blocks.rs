@@ -17,7 +17,10 @@ const PENDING_MAX: usize = 100_000;
 /// A block that was made or taken back here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlockChange {
+    /// The front made it by itself: where others have one of its network that lasts longer, that stays.
     Made(Block),
+    /// An operator made it, longer or shorter than what there was.
+    Ordered(Block),
     TakenBack(IpNet),
 }
 
@@ -26,7 +29,7 @@ impl BlockChange {
     #[must_use]
     pub const fn network(&self) -> IpNet {
         match self {
-            Self::Made(block) => block.network,
+            Self::Made(block) | Self::Ordered(block) => block.network,
             Self::TakenBack(network) => *network,
         }
     }
@@ -86,8 +89,9 @@ impl SharedBlocks {
         view.iter().flat_map(|view| view.pending.values().take(most).cloned()).collect()
     }
 
-    /// The others know these, unless they were changed again since.
-    pub(crate) fn told(&self, changes: &[BlockChange]) {
+    /// The others know these, unless they were changed again since; but those of the networks `left` they have no room
+    /// for, and they stay with this node.
+    pub(crate) fn told(&self, changes: &[BlockChange], left: &HashSet<IpNet>) {
         let mut view = self.view();
         let Some(view) = view.as_mut() else { return };
         for change in changes {
@@ -95,8 +99,14 @@ impl SharedBlocks {
             if view.pending.get(&network) == Some(change) {
                 view.pending.remove(&network);
             }
-            if matches!(change, BlockChange::Made(_)) {
-                view.known.insert(network);
+            match change {
+                BlockChange::Made(_) | BlockChange::Ordered(_) if left.contains(&network) => {
+                    view.known.remove(&network);
+                }
+                BlockChange::Made(_) | BlockChange::Ordered(_) => {
+                    view.known.insert(network);
+                }
+                BlockChange::TakenBack(_) => {}
             }
         }
     }
@@ -178,10 +188,27 @@ mod tests {
         assert_eq!(shared.pending(10), std::slice::from_ref(&change));
         let again = BlockChange::Made(one);
         shared.note(again.clone());
-        shared.told(&[change]);
+        shared.told(&[change], &HashSet::new());
         assert_eq!(shared.pending(10), std::slice::from_ref(&again), "it was changed again meanwhile");
-        shared.told(&[again]);
+        shared.told(&[again], &HashSet::new());
         assert_eq!(shared.pending(10), []);
+    }
+
+    #[test]
+    fn what_the_others_have_no_room_for_stays_with_this_node() {
+        let (shared, blocks) = start();
+        let (one, other) = (block("192.0.2.1/32", 9000), block("192.0.2.2/32", 9000));
+        let changes = [BlockChange::Ordered(one.clone()), BlockChange::Made(other.clone())];
+        for (block, change) in [&one, &other].into_iter().zip(&changes) {
+            blocks.add(block.clone()).expect("there is room");
+            shared.note(change.clone());
+        }
+        shared.told(&changes, &HashSet::from([other.network]));
+        assert_eq!(shared.pending(10), [], "they are not asked again and again");
+        shared.see(vec![one], &blocks);
+        assert_eq!(networks(&blocks), ["192.0.2.1/32", "192.0.2.2/32"]);
+        shared.see(Vec::new(), &blocks);
+        assert_eq!(networks(&blocks), ["192.0.2.2/32"], "nobody else can take it back");
     }
 
     #[test]
