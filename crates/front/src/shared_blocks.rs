@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::Notify;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::{Block, blocks::Blocks};
 
@@ -15,7 +16,8 @@ use crate::{Block, blocks::Blocks};
 const PENDING_MAX: usize = 100_000;
 
 /// A block that was made or taken back here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BlockChange {
     /// The front made it by itself: where others have one of its network that lasts longer, that stays.
     Made(Block),
@@ -72,15 +74,37 @@ impl SharedBlocks {
         self.grown.notified().await;
     }
 
-    /// The others have forgotten everything: what this node knows is told again.
-    pub(crate) fn tell_again(&self, blocks: &Blocks) {
+    /// Networks that others may take back.
+    pub(crate) fn known(&self) -> Vec<IpNet> {
+        self.view().iter().flat_map(|view| view.known.iter().copied()).collect()
+    }
+
+    /// Begins with the blocks of a process before this one, of which the others know those of the networks `known` (all, if
+    /// it does not say), and with the changes of which it had not told them.
+    pub(crate) fn go_on(&self, blocks: &[Block], known: Option<Vec<IpNet>>, untold: Vec<BlockChange>) {
+        self.begin();
+        let known: HashSet<IpNet> =
+            known.unwrap_or_else(|| blocks.iter().map(|block| block.network).collect()).into_iter().collect();
+        for block in blocks.iter().filter(|block| !known.contains(&block.network)) {
+            self.note(BlockChange::Made(block.clone()));
+        }
+        if let Some(view) = self.view().as_mut() {
+            view.known = known;
+        }
+        untold.into_iter().for_each(|change| self.note(change));
+    }
+
+    /// The others have forgotten everything: what this node knows of them is told again. Was there anything?
+    pub(crate) fn tell_again(&self, blocks: &Blocks) -> bool {
         let mut view = self.view();
-        let Some(view) = view.as_mut() else { return };
+        let Some(view) = view.as_mut() else { return false };
+        let knew = !view.known.is_empty();
         for block in blocks.list(PENDING_MAX).into_iter().filter(|block| view.known.contains(&block.network))
         {
             view.pending.entry(block.network).or_insert(BlockChange::Made(block));
         }
         view.known.clear();
+        knew
     }
 
     /// At most so many changes that the others have not heard of.
@@ -216,10 +240,28 @@ mod tests {
         let (shared, blocks) = start();
         let one = block("192.0.2.1/32", 9000);
         shared.see(vec![one.clone()], &blocks);
-        shared.tell_again(&blocks);
+        assert!(shared.tell_again(&blocks), "it knew something");
+        assert!(!shared.tell_again(&blocks));
         assert_eq!(shared.pending(10), [BlockChange::Made(one)]);
         shared.see(Vec::new(), &blocks);
         assert_eq!(networks(&blocks), ["192.0.2.1/32"]);
+    }
+
+    #[test]
+    fn a_process_that_goes_on_tells_what_the_one_before_had_not_told() {
+        let (shared, blocks) = start();
+        let [known, own, new] =
+            ["192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"].map(|network| block(network, 9000));
+        let all = [known.clone(), own.clone(), new.clone()];
+        all.iter().for_each(|block| blocks.add(block.clone()).expect("there is room"));
+        let back = BlockChange::TakenBack("192.0.2.4/32".parse().expect("a network"));
+        let untold = vec![BlockChange::Ordered(new.clone()), back.clone()];
+        shared.go_on(&all, Some(vec![known.network]), untold);
+        let pending = [BlockChange::Made(own.clone()), BlockChange::Ordered(new), back];
+        assert_eq!(shared.pending(10), pending);
+        shared.told(&pending, &HashSet::from([own.network]));
+        shared.see(Vec::new(), &blocks);
+        assert_eq!(networks(&blocks), ["192.0.2.2/32"], "the others took the rest back");
     }
 
     #[test]

@@ -99,9 +99,9 @@ impl Front {
         self.0.shared_blocks.changed().await;
     }
 
-    /// Other nodes have forgotten everything, and are to be told again.
-    pub fn share_blocks_again(&self) {
-        self.0.shared_blocks.tell_again(&self.0.blocks);
+    /// Other nodes have forgotten everything, and are to be told again; tells whether there is anything to tell.
+    pub fn share_blocks_again(&self) -> bool {
+        self.0.shared_blocks.tell_again(&self.0.blocks)
     }
 
     /// Goes by the blocks that all nodes share; tells how many were new.

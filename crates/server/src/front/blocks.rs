@@ -90,14 +90,13 @@ async fn write(front: &Front, cache: &Cache, is_full: &mut bool) -> bool {
 async fn read(front: &Front, cache: &Cache, known: &mut String, instruments: &Instruments) -> bool {
     let Some(told) = cache.read_board(BOARD, known, ROOM.all()).await else { return false };
     let Some(Board { version, lines }) = told else { return true };
-    if version.is_empty() && !known.is_empty() {
+    if version.is_empty() && (front.share_blocks_again() || !known.is_empty()) {
         // Redis has lost what it knew: whoever still knows it writes it again.
         tracing::warn!(
             code = "server/blocks-lost",
             "Redis has lost the blocks: this node writes its own again"
         );
         known.clear();
-        front.share_blocks_again();
         return true;
     }
     instruments.shared.set(i64::try_from(lines.len()).unwrap_or(i64::MAX));
