@@ -100,6 +100,26 @@ async fn without_redis_a_node_goes_on_alone_and_tells_the_others_later() {
     }
 }
 
+#[tokio::test]
+async fn a_new_process_holds_to_what_redis_has_not_heard_of_and_tells_the_others() {
+    let mut redis = peers::Redis::start().expect("Redis starts");
+    let folders = [Folder::new(), Folder::new()];
+    let (mut one, other) = (start(&folders[0], &redis), start(&folders[1], &redis));
+    block(&one, NETWORK).await;
+    until_status(&inside(&other), 403).await;
+    redis.kill();
+    until_metric(&one, "front_blocks_together 0").await;
+    unblock(&one).await;
+    block(&one, "198.51.100.0/24").await;
+    one.hand_over().await.expect("another goes on");
+    let new = |server: &Server| server.client().with_field("x-forwarded-for", "198.51.100.7");
+    assert_eq!(new(&one).get("/health").await.expect("an answer").status, 403, "it holds on");
+    assert_eq!(inside(&one).get("/health").await.expect("an answer").status, 200, "it was taken back");
+    assert_eq!(new(&other).get("/health").await.expect("an answer").status, 200, "it has not heard of it");
+    redis.restart().expect("it starts again");
+    until_status(&new(&other), 403).await;
+}
+
 /// Has so many blocks stand there, as other nodes would have written them.
 fn fill(redis: &peers::Redis, from: u32, to: u32) {
     let fill = "for n = ARGV[1], ARGV[2] do \
