@@ -1,6 +1,7 @@
 //! What all rooms of a node share: the drops, the clock, and a thread for work that nobody waits for.
 
 use std::{
+    collections::HashSet,
     fmt,
     future::Future,
     io,
@@ -20,7 +21,7 @@ use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
     entry::Moment,
-    shared::{Board, Exchanged, Line, Redis, RedisConfig},
+    shared::{Board, BoardRoom, Exchanged, LineChange, Redis, RedisConfig},
     tag::{Drops, Tag},
 };
 
@@ -121,13 +122,15 @@ impl Cache {
         self.0.redis.as_ref()?.exchange(key, known, new, life).await
     }
 
-    /// Writes lines on a board that all nodes share, and takes those of these names away; it has room for so many. Tells
-    /// whether it was done.
-    pub async fn write_board(&self, name: &str, lines: &[Line], gone: &[String], most: usize) -> bool {
-        match &self.0.redis {
-            Some(redis) => redis.write_board(name, lines, gone, most).await,
-            None => false,
-        }
+    /// Changes a board that all nodes share, of each line once, and tells the names of lines for which it has no room;
+    /// nothing if Redis cannot be asked.
+    pub async fn write_board(
+        &self,
+        name: &str,
+        changes: &[LineChange],
+        room: BoardRoom,
+    ) -> Option<HashSet<String>> {
+        self.0.redis.as_ref()?.write_board(name, changes, room).await
     }
 
     /// What stands on a board: nothing if Redis cannot be asked, and no board if it has the version that is known.

@@ -21,5 +21,5 @@ pub use entry::{Found, How};
 pub use fallback::{Fallback, FallbackConfig};
 pub use public::{Keep, SURROGATE_KEY, public, tell_age, told_if_old};
 pub use room::{Room, Unloaded, Warmed};
-pub use shared::{Board, Exchanged, Line, RedisConfig, RedisUrl, RedisUrlError};
+pub use shared::{Board, BoardRoom, Exchanged, Line, LineChange, RedisConfig, RedisUrl, RedisUrlError};
 pub use tag::Tag;

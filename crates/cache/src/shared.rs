@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-pub use board::{Board, Line};
+pub use board::{Board, BoardRoom, Line, LineChange};
 use clock::{Clock, Stopwatch};
 pub use config::{RedisConfig, RedisUrl, RedisUrlError};
 pub use exchange::Exchanged;

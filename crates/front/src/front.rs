@@ -388,13 +388,22 @@ impl Front {
         self.0.instruments.connections_refused.inc();
     }
 
+    /// How many were turned away in the second that is over now.
+    #[cfg(test)]
+    pub(crate) fn turned_away(&self) -> u64 {
+        self.0.siege.turned_away.second().counted
+    }
+
     /// Waits until the request's turn comes; tells what its sender is to keep then.
     ///
     /// # Errors
     /// When it does not come.
     pub async fn take(&self, turn: Turn) -> Result<Option<(HeaderName, HeaderValue)>, TurnedAway> {
         if let Some(owing) = &turn.owing {
-            let limited = |wait| TurnedAway::Limited(too_many_problem(wait));
+            let limited = |wait| {
+                self.0.siege.turned_away.note(owing.client);
+                TurnedAway::Limited(too_many_problem(wait))
+            };
             owing.settle(&self.0.since_start).await.map_err(limited)?;
         }
         if !turn.wait.is_zero() {

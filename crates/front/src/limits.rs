@@ -46,7 +46,8 @@ pub struct LimitsConfig {
     /// Every rule, instead of those that hold by default. A request is counted in all that it falls under, and
     /// passes if all let it pass.
     pub rules: Vec<RuleConfig>,
-    /// Callers that each rule can tell apart at once, at 16 bytes each; newcomers beyond them share one quota.
+    /// Callers that each rule can tell apart at once, at 16 bytes each, and of a shared rule some 200 while they come;
+    /// newcomers beyond them share one quota.
     pub keys_max: NonZeroU32,
     /// About how many nodes share what is shared.
     pub nodes: NonZeroU32,
@@ -66,6 +67,10 @@ pub enum LimitsError {
     ByNothing(String),
     #[error("the limit `{0}` is shared by nodes: it can be neither spaced evenly nor larger for some")]
     Shared(String),
+    #[error(
+        "the limit `{0}` is shared by nodes: its `burst` must be what comes in an eighth of a second or more"
+    )]
+    Burst(String),
     #[error("there are more than {RULES_MAX} limits")]
     TooMany,
 }
@@ -207,6 +212,7 @@ impl Limits {
         self.give(given);
         for rule in &self.rules {
             rule.crowded.set(i64::try_from(rule.limiter.crowded()).unwrap_or(i64::MAX));
+            rule.leases.iter().for_each(|leases| leases.sweep());
         }
         given
     }
@@ -325,7 +331,7 @@ fn take_shared(
     }
     Ok(owing.map(|owing| {
         let booked = counted.iter().map(|counted| counted.booked(now)).collect();
-        Arc::new(Owing { booked, ..owing })
+        Arc::new(Owing { booked, client, ..owing })
     }))
 }
 
@@ -345,6 +351,9 @@ fn check(rule: &RuleConfig) -> Result<(), LimitsError> {
     let spaced = rule.quota.algorithm == Algorithm::EvenSpacing;
     if rule.share != Share::Node && (spaced || !rule.more.is_empty()) {
         return Err(LimitsError::Shared(rule.name.clone()));
+    }
+    if rule.share != Share::Node && !rule.quota.can_be_leased() {
+        return Err(LimitsError::Burst(rule.name.clone()));
     }
     if rule.by.is_empty() {
         return Err(LimitsError::ByNothing(rule.name.clone()));
@@ -443,7 +452,9 @@ impl Rule {
             window_ms: u64::try_from(quota.window().as_millis()).unwrap_or(u64::MAX),
             refused: self.refused.get(),
             crowded: self.limiter.crowded(),
-            bytes: self.limiter.bytes() + self.more.iter().map(|(_, limiter)| limiter.bytes()).sum::<usize>(),
+            bytes: self.limiter.bytes()
+                + self.more.iter().map(|(_, limiter)| limiter.bytes()).sum::<usize>()
+                + self.leases.as_ref().map_or(0, |leases| leases.bytes()),
         }
     }
 }

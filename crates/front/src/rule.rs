@@ -81,7 +81,7 @@ pub enum Part {
     Person,
     /// What kind of person is signed in.
     Kind,
-    /// The host that was asked for, however it is spelled; whoever names none is one tenant more.
+    /// The host that was asked for, however it is spelled and on whatever port; whoever names none is one tenant more.
     Tenant,
     /// Which of the rule's routes it is.
     Route,
@@ -364,7 +364,7 @@ impl Hash for Key<'_> {
                     by.and_then(By::signer).hash(state);
                 }
                 Part::Kind => self.actor.and_then(kind).hash(state),
-                Part::Tenant => Tenant::of(self.seen.host, self.seen.secure).hash(state),
+                Part::Tenant => Tenant::of(self.seen.host).hash(state),
                 Part::Route => self.route.hash(state),
                 Part::ApiKey => self.seen.fields.get(&X_API_KEY).hash(state),
                 Part::Field(name) => self.seen.fields.get(name).hash(state),

@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::Notify;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::{Block, blocks::Blocks};
 
@@ -15,9 +16,13 @@ use crate::{Block, blocks::Blocks};
 const PENDING_MAX: usize = 100_000;
 
 /// A block that was made or taken back here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BlockChange {
+    /// The front made it by itself: where others have one of its network that lasts longer, that stays.
     Made(Block),
+    /// An operator made it, longer or shorter than what there was.
+    Ordered(Block),
     TakenBack(IpNet),
 }
 
@@ -26,7 +31,7 @@ impl BlockChange {
     #[must_use]
     pub const fn network(&self) -> IpNet {
         match self {
-            Self::Made(block) => block.network,
+            Self::Made(block) | Self::Ordered(block) => block.network,
             Self::TakenBack(network) => *network,
         }
     }
@@ -69,15 +74,37 @@ impl SharedBlocks {
         self.grown.notified().await;
     }
 
-    /// The others have forgotten everything: what this node knows is told again.
-    pub(crate) fn tell_again(&self, blocks: &Blocks) {
+    /// Networks that others may take back.
+    pub(crate) fn known(&self) -> Vec<IpNet> {
+        self.view().iter().flat_map(|view| view.known.iter().copied()).collect()
+    }
+
+    /// Begins with the blocks of a process before this one, of which the others know those of the networks `known` (all, if
+    /// it does not say), and with the changes of which it had not told them.
+    pub(crate) fn go_on(&self, blocks: &[Block], known: Option<Vec<IpNet>>, untold: Vec<BlockChange>) {
+        self.begin();
+        let known: HashSet<IpNet> =
+            known.unwrap_or_else(|| blocks.iter().map(|block| block.network).collect()).into_iter().collect();
+        for block in blocks.iter().filter(|block| !known.contains(&block.network)) {
+            self.note(BlockChange::Made(block.clone()));
+        }
+        if let Some(view) = self.view().as_mut() {
+            view.known = known;
+        }
+        untold.into_iter().for_each(|change| self.note(change));
+    }
+
+    /// The others have forgotten everything: what this node knows of them is told again. Was there anything?
+    pub(crate) fn tell_again(&self, blocks: &Blocks) -> bool {
         let mut view = self.view();
-        let Some(view) = view.as_mut() else { return };
+        let Some(view) = view.as_mut() else { return false };
+        let knew = !view.known.is_empty();
         for block in blocks.list(PENDING_MAX).into_iter().filter(|block| view.known.contains(&block.network))
         {
             view.pending.entry(block.network).or_insert(BlockChange::Made(block));
         }
         view.known.clear();
+        knew
     }
 
     /// At most so many changes that the others have not heard of.
@@ -86,8 +113,9 @@ impl SharedBlocks {
         view.iter().flat_map(|view| view.pending.values().take(most).cloned()).collect()
     }
 
-    /// The others know these, unless they were changed again since.
-    pub(crate) fn told(&self, changes: &[BlockChange]) {
+    /// The others know these, unless they were changed again since; but those of the networks `left` they have no room
+    /// for, and they stay with this node.
+    pub(crate) fn told(&self, changes: &[BlockChange], left: &HashSet<IpNet>) {
         let mut view = self.view();
         let Some(view) = view.as_mut() else { return };
         for change in changes {
@@ -95,8 +123,14 @@ impl SharedBlocks {
             if view.pending.get(&network) == Some(change) {
                 view.pending.remove(&network);
             }
-            if matches!(change, BlockChange::Made(_)) {
-                view.known.insert(network);
+            match change {
+                BlockChange::Made(_) | BlockChange::Ordered(_) if left.contains(&network) => {
+                    view.known.remove(&network);
+                }
+                BlockChange::Made(_) | BlockChange::Ordered(_) => {
+                    view.known.insert(network);
+                }
+                BlockChange::TakenBack(_) => {}
             }
         }
     }
@@ -178,10 +212,27 @@ mod tests {
         assert_eq!(shared.pending(10), std::slice::from_ref(&change));
         let again = BlockChange::Made(one);
         shared.note(again.clone());
-        shared.told(&[change]);
+        shared.told(&[change], &HashSet::new());
         assert_eq!(shared.pending(10), std::slice::from_ref(&again), "it was changed again meanwhile");
-        shared.told(&[again]);
+        shared.told(&[again], &HashSet::new());
         assert_eq!(shared.pending(10), []);
+    }
+
+    #[test]
+    fn what_the_others_have_no_room_for_stays_with_this_node() {
+        let (shared, blocks) = start();
+        let (one, other) = (block("192.0.2.1/32", 9000), block("192.0.2.2/32", 9000));
+        let changes = [BlockChange::Ordered(one.clone()), BlockChange::Made(other.clone())];
+        for (block, change) in [&one, &other].into_iter().zip(&changes) {
+            blocks.add(block.clone()).expect("there is room");
+            shared.note(change.clone());
+        }
+        shared.told(&changes, &HashSet::from([other.network]));
+        assert_eq!(shared.pending(10), [], "they are not asked again and again");
+        shared.see(vec![one], &blocks);
+        assert_eq!(networks(&blocks), ["192.0.2.1/32", "192.0.2.2/32"]);
+        shared.see(Vec::new(), &blocks);
+        assert_eq!(networks(&blocks), ["192.0.2.2/32"], "nobody else can take it back");
     }
 
     #[test]
@@ -189,10 +240,28 @@ mod tests {
         let (shared, blocks) = start();
         let one = block("192.0.2.1/32", 9000);
         shared.see(vec![one.clone()], &blocks);
-        shared.tell_again(&blocks);
+        assert!(shared.tell_again(&blocks), "it knew something");
+        assert!(!shared.tell_again(&blocks));
         assert_eq!(shared.pending(10), [BlockChange::Made(one)]);
         shared.see(Vec::new(), &blocks);
         assert_eq!(networks(&blocks), ["192.0.2.1/32"]);
+    }
+
+    #[test]
+    fn a_process_that_goes_on_tells_what_the_one_before_had_not_told() {
+        let (shared, blocks) = start();
+        let [known, own, new] =
+            ["192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"].map(|network| block(network, 9000));
+        let all = [known.clone(), own.clone(), new.clone()];
+        all.iter().for_each(|block| blocks.add(block.clone()).expect("there is room"));
+        let back = BlockChange::TakenBack("192.0.2.4/32".parse().expect("a network"));
+        let untold = vec![BlockChange::Ordered(new.clone()), back.clone()];
+        shared.go_on(&all, Some(vec![known.network]), untold);
+        let pending = [BlockChange::Made(own.clone()), BlockChange::Ordered(new), back];
+        assert_eq!(shared.pending(10), pending);
+        shared.told(&pending, &HashSet::from([own.network]));
+        shared.see(Vec::new(), &blocks);
+        assert_eq!(networks(&blocks), ["192.0.2.2/32"], "the others took the rest back");
     }
 
     #[test]

@@ -10,6 +10,62 @@ use crate::{Bound, Place, Tally};
 /// Longest boundary between the parts of a form (RFC 2046, section 5.1.1), and its two hyphens.
 const BOUNDARY_BYTES_MAX: usize = 72;
 
+/// As what readers take a backslash in quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    /// As any other sign.
+    Plain,
+    /// What stands behind it ends no quotes (RFC 9110, section 5.6.4).
+    Escaped,
+}
+
+const QUOTES: [Quotes; 2] = [Quotes::Plain, Quotes::Escaped];
+
+/// Which boundaries a reader takes for the end of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cut {
+    before: Before,
+    /// Must its line end with it, but for its last hyphens and spaces?
+    alone: bool,
+}
+
+/// What must stand before a boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Anything,
+    Lf,
+    CrLf,
+}
+
+/// From the most lenient reader to the strictest (RFC 2046, section 5.1.1).
+const CUTS: [Cut; 6] = [
+    Cut { before: Before::Anything, alone: false },
+    Cut { before: Before::Anything, alone: true },
+    Cut { before: Before::Lf, alone: false },
+    Cut { before: Before::Lf, alone: true },
+    Cut { before: Before::CrLf, alone: false },
+    Cut { before: Before::CrLf, alone: true },
+];
+
+impl Cut {
+    /// Does a reader of this kind take the boundary for one that stands there?
+    fn takes(self, before: &[u8], behind: &[u8]) -> bool {
+        let begins = match self.before {
+            Before::Anything => true,
+            Before::Lf => before.is_empty() || before.ends_with(b"\n"),
+            Before::CrLf => before.is_empty() || before.ends_with(b"\r\n"),
+        };
+        begins && (!self.alone || ends_line(behind))
+    }
+}
+
+/// Is there nothing in a line behind its boundary but the hyphens of the last one, and spaces?
+fn ends_line(behind: &[u8]) -> bool {
+    let behind = behind.strip_prefix(b"--").unwrap_or(behind);
+    let text = behind.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
+    text.is_none_or(|byte| *byte == b'\n')
+}
+
 /// How a body is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
@@ -57,28 +113,42 @@ impl Written {
 
 /// What stands between parts, with its hyphens.
 fn boundary(content_type: &[u8]) -> Option<Vec<u8>> {
-    let value = only(parameters(content_type, b"boundary"))?;
+    let [value, other] = QUOTES.map(|quotes| only(parameters(content_type, b"boundary", quotes)));
+    let value = value.filter(|_| value == other)?;
     let boundary = [b"--", value].concat();
     (3..=BOUNDARY_BYTES_MAX).contains(&boundary.len()).then_some(boundary)
 }
 
 /// The parts of a field between semicolons that stand in no quotes.
-fn parts_of(field: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut quoted = false;
+fn parts_of(field: &[u8], quotes: Quotes) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut literal) = (false, false);
     field.split(move |byte| {
-        quoted ^= *byte == b'"';
+        let is_literal = std::mem::take(&mut literal);
+        match byte {
+            b'\\' => literal = quotes == Quotes::Escaped && quoted && !is_literal,
+            b'"' => quoted ^= !is_literal,
+            _ => {}
+        }
         *byte == b';' && !quoted
     })
 }
 
 /// The values of the parameters of this name in a field, without the quotes they may stand in.
-fn parameters<'a>(field: &'a [u8], name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
-    parts_of(field).skip(1).filter_map(move |part| {
+fn parameters<'a>(field: &'a [u8], name: &'static [u8], quotes: Quotes) -> impl Iterator<Item = &'a [u8]> {
+    parts_of(field, quotes).skip(1).filter_map(move |part| {
         let part = part.trim_ascii();
         let (own, value) = part.split_at(memchr(b'=', part)?);
         let value = value[1..].trim_ascii();
         let bare = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
         own.trim_ascii().eq_ignore_ascii_case(name).then_some(bare)
+    })
+}
+
+/// What the lines of a head say of how their part is to be taken.
+fn dispositions(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| {
+        let name = memchr(b':', line).map_or(*line, |colon| &line[..colon]);
+        name.trim_ascii_end().eq_ignore_ascii_case(b"content-disposition")
     })
 }
 
@@ -115,36 +185,64 @@ impl Tally<'_> {
         }
     }
 
+    /// Readers are not of one mind where a part ends: what any of them takes for one is looked at.
     fn parts(&mut self, boundary: &[u8], form: bool, bytes: &[u8]) {
-        let mut starts = memmem::find_iter(bytes, boundary).map(|at| at + boundary.len()).peekable();
-        if starts.peek().is_none() {
-            self.value(Place::Body, bytes, false);
+        let all: Vec<usize> = memmem::find_iter(bytes, boundary).collect();
+        let mut seen: Vec<Vec<usize>> = Vec::new();
+        for cut in CUTS {
+            let takes = |at: &usize| cut.takes(&bytes[..*at], &bytes[*at + boundary.len()..]);
+            let starts: Vec<usize> = all.iter().copied().filter(takes).collect();
+            // Of what honest senders write there is one reading.
+            if seen.contains(&starts) {
+                continue;
+            }
+            if starts.is_empty() {
+                self.value(Place::Body, bytes, false);
+            }
+            for (number, start) in starts.iter().enumerate() {
+                let end = starts.get(number + 1).copied();
+                let part = &bytes[start + boundary.len()..end.unwrap_or(bytes.len())];
+                let is_cut_off = end.is_none() && self.beyond == Some(Bound::Bytes);
+                self.part(form, part, is_cut_off);
+            }
+            seen.push(starts);
         }
-        while let Some(start) = starts.next() {
-            let end = starts.peek().map_or(bytes.len(), |next| next - boundary.len());
-            self.part(form, &bytes[start..end.max(start)]);
+    }
+
+    fn part(&mut self, form: bool, part: &[u8], is_cut_off: bool) {
+        // Some readers take lines that end in LF alone.
+        let ends = [(b"\r\n\r\n".as_slice(), 4), (b"\n\r\n", 3), (b"\n\n", 2)];
+        let found = ends.map(|(end, length)| memmem::find(part, end).map(|at| (at, at + length)));
+        let Some((at, content)) = found.into_iter().flatten().min() else {
+            // Somebody may read a value where there is no head; one that is not all there may go on.
+            if !is_cut_off || dispositions(part).next().is_none() {
+                self.value(Place::Body, part.trim_ascii(), false);
+            }
+            return;
+        };
+        self.part_with(form, &part[..at], &part[content..]);
+        if let Some((at, behind)) = found[0]
+            && behind != content
+        {
+            self.part_with(form, &part[..at], &part[behind..]);
         }
     }
 
     /// What files hold is not looked at: it is not for anybody's database or page.
-    fn part(&mut self, form: bool, part: &[u8]) {
-        // Some readers take lines that end in LF alone.
-        let ends = [(b"\r\n\r\n".as_slice(), 4), (b"\n\n", 2)];
-        let found = ends.iter().filter_map(|(end, length)| Some((memmem::find(part, end)?, *length)));
-        let Some((at, length)) = found.min() else { return };
-        let (head, content) = (&part[..at], &part[at + length..]);
-        let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-        let disposition = lines.find(|line| {
-            line.get(..20).is_some_and(|name| name.eq_ignore_ascii_case(b"content-disposition:"))
-        });
-        let disposition = disposition.unwrap_or_default();
-        let named = parameters(disposition, b"name").next().is_some();
-        let name = only(parameters(disposition, b"name")).unwrap_or_default();
-        for file in parameters(disposition, b"filename") {
-            self.pair(Place::Body, name, file, false);
+    fn part_with(&mut self, form: bool, head: &[u8], content: &[u8]) {
+        let disposition = only(dispositions(head)).unwrap_or_default();
+        let [name, other] = QUOTES.map(|quotes| only(parameters(disposition, b"name", quotes)));
+        let name = name.filter(|_| name == other).unwrap_or_default();
+        let (mut named, mut is_file) = (false, true);
+        for quotes in QUOTES {
+            named |= dispositions(head).any(|line| parameters(line, b"name", quotes).next().is_some());
+            for file in dispositions(head).flat_map(|line| parameters(line, b"filename", quotes)) {
+                self.pair(Place::Body, name, file, false);
+            }
+            // A file without a name is a field to many readers.
+            is_file &=
+                only(parameters(disposition, b"filename", quotes)).is_some_and(|file| !file.is_empty());
         }
-        // A file without a name is a field to many readers.
-        let is_file = only(parameters(disposition, b"filename")).is_some_and(|file| !file.is_empty());
         if !is_file && (form || named) {
             self.pair(Place::Body, name, content.trim_ascii_end(), false);
         }
@@ -153,8 +251,10 @@ impl Tally<'_> {
     /// What stands between tags, and in quotes inside of them.
     fn markup(&mut self, bytes: &[u8]) {
         let declares = memmem::find(bytes, b"<!ENTITY").is_some();
-        let elsewhere = memmem::find(bytes, b"<!DOCTYPE").is_some_and(|at| {
-            let head = bytes[at..].split(|byte| matches!(byte, b'>' | b'[')).next().unwrap_or_default();
+        // One may stand in a comment, and the real one behind it.
+        let elsewhere = memmem::find_iter(bytes, b"<!DOCTYPE").any(|at| {
+            let head = &bytes[at + 1..];
+            let head = head.split(|byte| matches!(byte, b'>' | b'[' | b'<')).next().unwrap_or_default();
             memmem::find(head, b"SYSTEM").is_some() || memmem::find(head, b"PUBLIC").is_some()
         });
         if declares || elsewhere {
@@ -365,8 +465,46 @@ mod tests {
             assert!(found(form, &disposed(rest)), "{rest}");
         }
         assert!(!found(form, &disposed("name=q; filename=a.txt")));
+        // A quoted filename to who knows of no backslash, and part of another parameter to who does; and the other way round.
+        for rest in ["name=q; x=\"\\\"; filename=\\\"y\"", "name=q; x=\"\\\"; y=\"; filename=a.txt"] {
+            assert!(found(form, &disposed(rest)), "{rest}");
+        }
+        assert!(!found(form, &disposed("name=q; filename=\"C:\\a.txt\"")));
+        assert!(!found(form, &disposed("name=q; filename=\"a \\\"b\\\".txt\"")));
         let attached = part("content-type: image/png\r\ncontent-disposition: attachment");
         assert!(!found("multipart/mixed; boundary=x", &attached), "it is no field of anybody's form");
+    }
+
+    #[test]
+    fn wherever_a_reader_may_end_a_part_its_value_is_looked_at() {
+        let form = "multipart/form-data; boundary=b";
+        let q = "Content-Disposition: form-data; name=\"q\"";
+        let file = "Content-Disposition: form-data; name=\"f\"; filename=\"a.txt\"";
+        for body in [
+            format!("--b\r\n{q}\r\n\r\nx--b<script>alert(1)</script>\r\n--b--"),
+            format!("--b\r\n{q}\r\n\r\n<scr--bipt>alert(1)</script>\r\n--b--")
+                .replace("scr--bipt", "script--b"),
+            format!("--b\r\n{q}\r\n\r\n1 or --b1=1\r\n--b--").replace("--b1", "/*\n--b\r*/ 1"),
+            format!("--b\r\n{file}\r\n\r\nx\n--b\n{q}\n\n1 or 1=1\r\n--b--"),
+            format!("--b\r\n{q}\r\n\r\nx\r\n--bc\r\n<script>alert(1)</script>\r\n--b--"),
+            "--b\r\n1 or 1=1\r\n--b--".to_owned(),
+            format!("x--b\r\n{file}\r\n\r\n1 or 1=1"),
+        ] {
+            assert!(found(form, &body), "{body}");
+        }
+        let parts = format!("--b\r\n{file}\r\n\r\n1 or 1=1\r\n--b\r\n{q}\r\n\r\nfine\r\n--b--\r\n");
+        assert!(!found(form, &parts), "what files hold is theirs");
+        assert!(!found(form, &parts.replace("\r\n", "\n")));
+    }
+
+    #[test]
+    fn the_head_of_a_part_ends_where_any_reader_ends_it() {
+        let form = "multipart/form-data; boundary=b";
+        let q = "Content-Disposition: form-data; name=\"q\"";
+        let file = "Content-Disposition: form-data; name=\"f\"; filename=\"a.txt\"";
+        assert!(found(form, &format!("--b\r\n{q}\n\r\n1 or 1=1\r\n--b--")));
+        assert!(found(form, &format!("--b\r\n{file}\n\n{q}\r\n\r\n1 or 1=1\r\n--b--")));
+        assert!(found(form, &format!("--b\r\nX: y\n\n{file}\r\n\r\n1 or 1=1\r\n--b--")));
     }
 
     #[test]
@@ -380,6 +518,7 @@ mod tests {
         );
         assert!(found(xml, "<!DOCTYPE x SYSTEM \"http://x.example/x.dtd\"><x/>"));
         assert!(!found(xml, "<!DOCTYPE html><p>fine</p>"));
+        assert!(found(xml, "<!-- <!DOCTYPE html> --><!DOCTYPE x PUBLIC \"y\" \"http://x.example/x\"><x/>"));
         assert!(found("text/xml", "<!DOCTYPE x [<!ENTITY y SYSTEM \"file:///z\">]><x>&y;</x>"));
     }
 

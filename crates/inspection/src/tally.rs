@@ -2,6 +2,10 @@
 
 use crate::{Bound, Class, Classes, Inspector, Place, normal::normal, plain};
 
+/// Values of a head, without those that are plain, that are read as SQL, which takes longer than all else: so many of
+/// which no rule speaks, and so many others.
+const READ_MAX: usize = 256;
+
 /// What is not looked for, or not looked at, in a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Exempt<'a> {
@@ -50,6 +54,8 @@ pub struct Tally<'a> {
     worst: Option<Suspicion<'a>>,
     /// Of a body: heads are bounded by whoever reads them.
     values_left: usize,
+    /// Values of a head that are still read as SQL: those of which no rule speaks, and the others.
+    read_left: [usize; 2],
     /// Beyond which there was more that nobody looked at.
     pub(crate) beyond: Option<Bound>,
 }
@@ -64,6 +70,7 @@ impl<'a> Tally<'a> {
             first: None,
             worst: None,
             values_left: inspector.bounds.values_max.get(),
+            read_left: [READ_MAX; 2],
             beyond: None,
         }
     }
@@ -102,12 +109,21 @@ impl<'a> Tally<'a> {
             inspector.matches(place, bare, |rule| self.count(rule));
         }
         if matches!(place, Place::Query | Place::Field | Place::Body) {
-            inspector.read_tokens(&normal.decoded, |rule| self.count(rule));
+            let read = place == Place::Body || self.may_read();
+            inspector.read_tokens(&normal.decoded, read, |rule| self.count(rule));
         }
         let found = self.of_value();
         if found.map(|found| found.score) > self.worst.map(|worst| worst.score) {
             self.worst = found;
         }
+    }
+
+    /// Is this value of a head to be read as SQL? Thousands of them would keep a processor busy for long.
+    fn may_read(&mut self) -> bool {
+        let left = &mut self.read_left[usize::from(self.first.is_some())];
+        let may = *left > 0;
+        *left = left.saturating_sub(1);
+        may
     }
 
     /// Looks at the cookies of a field.
@@ -154,5 +170,30 @@ impl<'a> Tally<'a> {
         let score = self.scores.iter().fold(0, |sum: u32, score| sum.saturating_add(*score));
         let class = Class::ALL.into_iter().max_by_key(|class| self.scores[*class as usize])?;
         Some(Suspicion { score, class, rule: &self.inspector.rules[first].name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(query: &str) -> Option<u32> {
+        let inspector = Inspector::standard();
+        let tally = inspector.begin("/", Some(query), Exempt::default())?;
+        tally.suspicion().map(|suspicion| suspicion.score)
+    }
+
+    #[test]
+    fn what_is_not_read_any_more_in_a_long_head_is_taken_for_what_it_may_be() {
+        let (attack, many) = ("q=1+or+1%3D1", 1000);
+        for dull in ["(b)&", "a='&", "a=(b)&", "&", "a=1&"] {
+            let query = format!("{}{attack}", dull.repeat(many));
+            assert!(score(&query) >= Some(5), "behind {dull}");
+        }
+        let (few, more) = ("a=(b)&".repeat(200), "a=(b)&".repeat(400));
+        assert_eq!(score(&few), None);
+        assert_eq!(score(&more), Some(4), "not all of it was read: alone that refuses nothing");
+        let honest = format!("{more}q=it's");
+        assert!(score(&honest) < Some(5), "what a rule speaks of is read for longer");
     }
 }

@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -15,7 +15,7 @@ use std::{
 use clock::Stopwatch;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
 
-use crate::quota::{Leased, Quota, Used};
+use crate::quota::{Algorithm, Leased, Quota, QuotaConfig, Used};
 
 const PARTS: usize = 64;
 
@@ -27,6 +27,9 @@ const TRIP_EVERY: u64 = SECOND / TRIPS_PER_SECOND;
 
 /// How long nobody is asked after nobody has answered.
 const AWAY: u64 = SECOND / 4;
+
+/// How long somebody waits for a lease that another asks for.
+const QUEUE_MAX: Duration = Duration::from_secs(2);
 
 /// How often somebody else may have been quicker before we go on alone.
 const TRIES: u32 = 8;
@@ -42,6 +45,10 @@ const FIRST_PARTS: u32 = 20;
 
 /// What keys nobody has room for share.
 const CROWD: u128 = 0;
+
+/// What a key takes: its place in the table, and what is held, with its lock and its counts.
+const KEY_BYTES: usize =
+    size_of::<(u128, Arc<AsyncMutex<Held>>)>() + 1 + size_of::<AsyncMutex<Held>>() + 2 * size_of::<usize>();
 
 /// How often a part that is full is looked through for room: a flood of new keys must not cost a search for each.
 const SWEEP_EVERY: u64 = SECOND / 4;
@@ -100,6 +107,8 @@ pub struct Leases {
     ahead: AtomicI64,
     keys_max: usize,
     parts: Box<[Mutex<Part>]>,
+    /// Which of them is swept next.
+    next_part: AtomicUsize,
 }
 
 /// A part of the keys.
@@ -160,6 +169,24 @@ impl fmt::Debug for Shared {
     }
 }
 
+impl QuotaConfig {
+    /// Can all of it pass at one node that leases it? Each lease of a bucket is for what it holds at most, and journeys for
+    /// one key are few.
+    #[must_use]
+    pub fn can_be_leased(&self) -> bool {
+        let Self { algorithm, limit, window_ms, burst, .. } = *self;
+        let burst = u64::from(burst.unwrap_or(limit).get());
+        let second_ms = 1000;
+        match algorithm {
+            Algorithm::TokenBucket => {
+                u64::from(limit.get()) * second_ms <= burst * TRIPS_PER_SECOND * window_ms.get()
+            }
+            Algorithm::FixedWindow | Algorithm::SlidingWindow | Algorithm::SubBuckets => true,
+            Algorithm::EvenSpacing => false,
+        }
+    }
+}
+
 impl Leases {
     /// Of the quota of this name, which about so many nodes share, for at most so many keys at once.
     #[must_use]
@@ -172,6 +199,7 @@ impl Leases {
             ahead: AtomicI64::new(0),
             keys_max: keys_max.div_ceil(PARTS),
             parts: (0..PARTS).map(|_| Mutex::default()).collect(),
+            next_part: AtomicUsize::new(0),
         }
     }
 
@@ -179,16 +207,19 @@ impl Leases {
     /// none will.
     #[must_use]
     pub fn take_at_once(&self, key: u128) -> Option<Taken> {
-        let held = self.held(key);
+        let (_, held) = self.held(key);
         let mut held = held.try_lock().ok()?;
         held.take(self.now())
     }
 
     /// Decides about one request of `key`, by asking if need be.
     pub async fn take(&self, quota: &Quota, key: u128) -> Taken {
-        let place = self.held(key);
-        // Whoever comes meanwhile waits here for the same lease.
-        let mut held = place.lock().await;
+        let (key, place) = self.held(key);
+        // Whoever comes meanwhile waits here for the same lease, and not for ever: where each lease is for few, a crowd
+        // would be let through one by one.
+        let Ok(mut held) = tokio::time::timeout(QUEUE_MAX, place.lock()).await else {
+            return Taken::Refused { retry_after: QUEUE_MAX };
+        };
         if let Some(taken) = held.take(self.now()) {
             return taken;
         }
@@ -244,22 +275,42 @@ impl Leases {
         Taken::Away
     }
 
-    fn held(&self, key: u128) -> Arc<AsyncMutex<Held>> {
+    /// What is held of a key, and as which it counts, here and where all nodes count: those for whom there is no room count
+    /// as one.
+    fn held(&self, key: u128) -> (u128, Arc<AsyncMutex<Held>>) {
         let part = usize::try_from(key >> 64 & 0xFFFF).unwrap_or_default() % PARTS;
         let mut part = self.parts[part].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = key;
         if part.held.len() >= self.keys_max && !part.held.contains_key(&key) {
             let now = self.now();
             if part.swept == 0 || now >= part.swept + SWEEP_EVERY {
                 part.swept = now.max(1);
-                part.held.retain(|_, held| {
-                    Arc::strong_count(held) > 1 || held.try_lock().is_ok_and(|held| held.counts(now))
-                });
+                part.sweep(now);
             }
             if part.held.len() >= self.keys_max {
-                return part.held.entry(CROWD).or_default().clone();
+                key = CROWD;
             }
         }
-        part.held.entry(key).or_default().clone()
+        (key, part.held.entry(key).or_default().clone())
+    }
+
+    /// Forgets keys of which nothing is held any more, so that a flood of them does not keep its room for ever. To be
+    /// called now and then: each time a few are looked at.
+    pub fn sweep(&self) {
+        let at = self.next_part.fetch_add(1, Relaxed) % PARTS;
+        let mut part = self.parts[at].lock().unwrap_or_else(PoisonError::into_inner);
+        part.sweep(self.now());
+    }
+
+    /// About how much memory they take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let entries: usize = self
+            .parts
+            .iter()
+            .map(|part| part.lock().unwrap_or_else(PoisonError::into_inner).held.capacity())
+            .sum();
+        entries * KEY_BYTES
     }
 
     fn now(&self) -> u64 {
@@ -276,6 +327,19 @@ impl Leases {
         let there = i64::try_from(now_us.saturating_mul(1000)).unwrap_or(i64::MAX);
         let here = i64::try_from(self.now()).unwrap_or(i64::MAX);
         self.ahead.store(there.saturating_sub(here).max(1), Relaxed);
+    }
+}
+
+impl Part {
+    fn sweep(&mut self, now: u64) {
+        let before = self.held.len();
+        self.held.retain(|_, held| {
+            Arc::strong_count(held) > 1 || held.try_lock().is_ok_and(|held| held.counts(now))
+        });
+        // After a flood the room goes back, and not after every lull.
+        if self.held.len() * 4 < before {
+            self.held.shrink_to_fit();
+        }
     }
 }
 

@@ -1,14 +1,17 @@
 //! A waiting room: the shell around its arithmetic.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    panic::resume_unwind,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use clock::{Clock, Timestamp};
 use limiter::Shared;
 use serde::Serialize;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::{
     Bearer, Keys, Lots, Reason, Serving, Standing, Token, Word,
@@ -128,13 +131,53 @@ pub struct Room {
     block: Mutex<Block>,
     persons: Mutex<Persons>,
     /// Whoever leases a block does so for all who wait for one.
-    leasing: AsyncMutex<()>,
+    leasing: Arc<AsyncMutex<()>>,
+    /// How many wait for one now.
     queueing: AtomicU64,
     tending: AsyncMutex<()>,
     /// A quarter of how long a pass is good without use, for those who look at nothing else.
     stretch_ms: AtomicU64,
     /// Until then passes come back that a process before this one gave out.
     learns_until_ms: u64,
+}
+
+/// Somebody who waits for a block, and may go before it comes.
+#[derive(Debug)]
+struct Queueing<'a>(&'a AtomicU64);
+
+impl<'a> Queueing<'a> {
+    fn up(queueing: &'a AtomicU64) -> Self {
+        queueing.fetch_add(1, Relaxed);
+        Self(queueing)
+    }
+}
+
+impl Drop for Queueing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A number on its way to whoever drew it: if they have gone meanwhile it is left out.
+#[derive(Debug)]
+struct Drawn {
+    number: u64,
+    from: Option<Arc<Room>>,
+}
+
+impl Drawn {
+    fn take(mut self) -> u64 {
+        self.from = None;
+        self.number
+    }
+}
+
+impl Drop for Drawn {
+    fn drop(&mut self) {
+        if let Some(room) = &self.from {
+            room.view().leave_out(self.number..self.number + 1);
+        }
+    }
 }
 
 impl Room {
@@ -152,7 +195,7 @@ impl Room {
             view: Mutex::new(view),
             block: Mutex::default(),
             persons: Mutex::default(),
-            leasing: AsyncMutex::default(),
+            leasing: Arc::default(),
             queueing: AtomicU64::new(0),
             tending: AsyncMutex::default(),
         }
@@ -220,7 +263,7 @@ impl Room {
 
     /// Draws a number for somebody who has none, and tells what comes of it. A person who is known has one number,
     /// wherever they come from.
-    pub async fn arrive(&self, person: Option<&[u8]>) -> Step {
+    pub async fn arrive(self: &Arc<Self>, person: Option<&[u8]>) -> Step {
         let person = person.map(|person| self.keys.person(person));
         let number = match person {
             Some(person) => self.number_of(person).await,
@@ -304,7 +347,7 @@ impl Room {
         self.block.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn number_of(&self, person: u128) -> u64 {
+    async fn number_of(self: &Arc<Self>, person: u128) -> u64 {
         let known = self.persons.lock().unwrap_or_else(PoisonError::into_inner).number_of(person);
         if let Some(number) = known {
             return number;
@@ -314,14 +357,18 @@ impl Room {
     }
 
     /// The number that a person has on all nodes: this one, if they had none, or had one that is over.
-    async fn settle_on(&self, person: u128, drawn: u64, over: u64) -> u64 {
-        let kept = |before: u64| if before == 0 || before - 1 == over { drawn + 1 } else { before };
-        let number = self.desk.change(Key::Person(person), kept).await.saturating_sub(1);
-        if number != drawn {
-            self.view().leave_out(drawn..drawn + 1);
-        }
-        self.remember(person, number);
-        number
+    async fn settle_on(self: &Arc<Self>, person: u128, drawn: u64, over: u64) -> u64 {
+        let room = self.clone();
+        self.to_the_end(async move {
+            let kept = |before: u64| if before == 0 || before - 1 == over { drawn + 1 } else { before };
+            let number = room.desk.change(Key::Person(person), kept).await.saturating_sub(1);
+            if number != drawn {
+                room.view().leave_out(drawn..drawn + 1);
+            }
+            room.remember(person, number);
+            number
+        })
+        .await
     }
 
     fn remember(&self, person: u128, number: u64) {
@@ -329,18 +376,33 @@ impl Room {
     }
 
     /// A number that nobody else has.
-    async fn draw(&self) -> u64 {
+    async fn draw(self: &Arc<Self>) -> u64 {
         if let Some(number) = self.draw_from_block() {
             return number;
         }
-        self.queueing.fetch_add(1, Relaxed);
-        let _leasing = self.leasing.lock().await;
-        let number = match self.draw_from_block() {
+        let _queueing = Queueing::up(&self.queueing);
+        let leasing = self.leasing.clone().lock_owned().await;
+        match self.draw_from_block() {
             Some(number) => number,
-            None => self.lease().await,
-        };
-        self.queueing.fetch_sub(1, Relaxed);
-        number
+            None => self.to_the_end(self.clone().lease(leasing)).await.take(),
+        }
+    }
+
+    /// Does to the end what others hear of, whether or not whoever asked for it stays: half of it would be done there and
+    /// not known here.
+    async fn to_the_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        if self.desk.is_alone() {
+            // Nobody is asked, so nothing is waited for.
+            return work.await;
+        }
+        match tokio::spawn(work).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The process ends, and nobody is answered any more.
+                Err(_ended) => std::future::pending().await,
+            },
+        }
     }
 
     fn draw_from_block(&self) -> Option<u64> {
@@ -355,7 +417,7 @@ impl Room {
 
     /// Takes a block for those who wait for one, and for those who are likely to come as long as it lasts; one number of it
     /// is taken.
-    async fn lease(&self) -> u64 {
+    async fn lease(self: Arc<Self>, _leasing: OwnedMutexGuard<()>) -> Drawn {
         let soon = {
             let block = self.block();
             block.likely(self.desk.now_ms())
@@ -374,7 +436,7 @@ impl Room {
         let next = Block { next: first + 1, end: leased, until_ms, drawn: 1 };
         let before = std::mem::replace(&mut *self.block(), next);
         self.view().leave_out(before.next..before.end);
-        first
+        Drawn { number: first, from: Some(self) }
     }
 
     /// Opens the room when it is time: whoever had drawn a number until then takes part in the lots.

@@ -1,25 +1,32 @@
 //! A list that all nodes write on and go by, each line until its end: what stands there, and that it has changed.
 
+use std::collections::HashSet;
+
 use redis::{Cmd, Value, cmd};
 
 use super::{Link, LinkError, Redis};
 
-/// Writes and takes away lines, and gives the board another version. There is room for so many lines; what is beyond it
-/// is not written.
-const WRITE: &str = "local lines, at = tonumber(ARGV[3]), 4 \
+/// Writes and takes away lines, and gives the board another version; tells the names for which there was no room.
+const WRITE: &str = "local lines, at, left = tonumber(ARGV[4]), 5, {} \
     for _ = 1, lines do \
-      if redis.call('HEXISTS', KEYS[1], ARGV[at]) == 1 or redis.call('HLEN', KEYS[1]) < tonumber(ARGV[2]) then \
-        redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1]) \
-        redis.call('ZADD', KEYS[2], ARGV[at + 2], ARGV[at]) \
+      local set, name, ends = ARGV[at] == 'set', ARGV[at + 1], ARGV[at + 3] \
+      local stands = redis.call('ZSCORE', KEYS[2], name) \
+      local room = tonumber(ARGV[2]) \
+      if set then room = room + tonumber(ARGV[3]) end \
+      if not stands and redis.call('HLEN', KEYS[1]) >= room then \
+        left[#left + 1] = name \
+      elseif set or not stands or tonumber(stands) < tonumber(ends) then \
+        redis.call('HSET', KEYS[1], name, ARGV[at + 2]) \
+        redis.call('ZADD', KEYS[2], ends, name) \
       end \
-      at = at + 3 \
+      at = at + 4 \
     end \
     for gone = at, #ARGV do \
       redis.call('HDEL', KEYS[1], ARGV[gone]) \
       redis.call('ZREM', KEYS[2], ARGV[gone]) \
     end \
     redis.call('SET', KEYS[3], ARGV[1]) \
-    return 1";
+    return left";
 
 /// Takes away lines that are over, and tells what stands there unless the caller knows it.
 const READ: &str = "local time = redis.call('TIME') \
@@ -49,6 +56,33 @@ pub struct Line {
     pub until_ms: u64,
 }
 
+/// A change of a board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LineChange {
+    /// It stands there so from now on, whatever stood there.
+    Set(Line),
+    /// It stands there at least until then: one of its name that ends later stays as it is.
+    Prolong(Line),
+    /// None of this name stands there any more.
+    TakeAway(String),
+}
+
+/// How many lines a board has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoardRoom {
+    pub lines: usize,
+    /// More of them, for lines that are set.
+    pub set_beyond: usize,
+}
+
+impl BoardRoom {
+    /// All that may stand there.
+    #[must_use]
+    pub const fn all(self) -> usize {
+        self.lines + self.set_beyond
+    }
+}
+
 /// What stands on a board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Board {
@@ -58,24 +92,36 @@ pub struct Board {
 }
 
 impl Redis {
-    /// Writes these lines and takes those of these names away; tells whether it was done.
-    pub(crate) async fn write_board(&self, name: &str, lines: &[Line], gone: &[String], most: usize) -> bool {
-        let Some(mut link) = self.link() else { return false };
+    /// Makes these changes, and tells the names of lines for which there was no room; nothing if they were not made.
+    pub(crate) async fn write_board(
+        &self,
+        name: &str,
+        changes: &[LineChange],
+        room: BoardRoom,
+    ) -> Option<HashSet<String>> {
+        let mut link = self.link()?;
         let version = format!("{:016x}", u64::from_le_bytes(clock::Clock::System.random()));
+        let (mut lines, mut gone) = (Vec::new(), Vec::new());
+        for change in changes {
+            match change {
+                LineChange::Set(line) => lines.push(("set", line)),
+                LineChange::Prolong(line) => lines.push(("prolong", line)),
+                LineChange::TakeAway(name) => gone.push(name.as_str()),
+            }
+        }
         let mut write = self.script(WRITE, name);
-        write.arg(version).arg(most).arg(lines.len());
-        for Line { name, text, until_ms } in lines {
-            write.arg(name).arg(text).arg(until_ms);
+        write.arg(version).arg(room.lines).arg(room.set_beyond).arg(lines.len());
+        for (how, Line { name, text, until_ms }) in lines {
+            write.arg(how).arg(name).arg(text).arg(until_ms);
         }
         write.arg(gone);
-        let written = self.patiently(&mut link, &write).await.is_some();
-        if written {
-            let mut hint = cmd("PUBLISH");
-            hint.arg(self.board_channel()).arg(name);
-            // Whoever does not hear it looks by and by.
-            let _hinted = self.patiently(&mut link, &hint).await;
-        }
-        written
+        let left = self.patiently(&mut link, &write).await?;
+        let mut hint = cmd("PUBLISH");
+        hint.arg(self.board_channel()).arg(name);
+        // Whoever does not hear it looks by and by.
+        let _hinted = self.patiently(&mut link, &hint).await;
+        let Value::Array(left) = left else { return None };
+        left.iter().map(text).collect()
     }
 
     /// What stands on a board, at most so many lines, unless it still has the version that the caller knows. Nothing if
@@ -116,12 +162,13 @@ impl Redis {
     }
 }
 
+fn text(value: &Value) -> Option<String> {
+    let Value::BulkString(text) = value else { return None };
+    String::from_utf8(text.clone()).ok()
+}
+
 fn read(value: &Value) -> Option<Board> {
     let Value::Array(parts) = value else { return None };
-    let text = |value: &Value| {
-        let Value::BulkString(text) = value else { return None };
-        String::from_utf8(text.clone()).ok()
-    };
     let (version, lines) = parts.split_first()?;
     let lines = lines.chunks_exact(3).map(|line| {
         let [name, words, until] = line else { return None };

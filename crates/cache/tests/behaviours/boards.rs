@@ -1,15 +1,15 @@
 //! Lists that all nodes write on and go by.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use cache::{Board, Cache, Line};
+use cache::{Board, BoardRoom, Cache, Line, LineChange};
 use clock::Clock;
 use peers::Redis;
 use telemetry::Metrics;
 
 use crate::redis::at;
 
-const ROOM: usize = 5;
+const ROOM: BoardRoom = BoardRoom { lines: 5, set_beyond: 2 };
 
 fn node(redis: &Redis) -> Cache {
     Cache::open(Clock::System, &Metrics::new(), &at([redis.url()])).expect("threads can be started")
@@ -20,11 +20,10 @@ fn line(name: &str, ms: u64) -> Line {
     Line { name: name.to_owned(), text: format!("about {name}"), until_ms }
 }
 
-async fn write(node: &Cache, lines: &[Line], gone: &[&str]) {
-    let gone: Vec<_> = gone.iter().map(|name| (*name).to_owned()).collect();
+async fn write(node: &Cache, changes: &[LineChange]) -> HashSet<String> {
     for _ in 0..2400 {
-        if node.write_board("test", lines, &gone, ROOM).await {
-            return;
+        if let Some(left) = node.write_board("test", changes, ROOM).await {
+            return left;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
@@ -33,7 +32,7 @@ async fn write(node: &Cache, lines: &[Line], gone: &[&str]) {
 
 async fn read(node: &Cache, known: &str) -> Option<Board> {
     for _ in 0..2400 {
-        if let Some(told) = node.read_board("test", known, ROOM).await {
+        if let Some(told) = node.read_board("test", known, ROOM.all()).await {
             return told;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
@@ -52,7 +51,7 @@ async fn what_one_node_writes_another_reads_until_it_is_over_or_taken_away() {
     let nothing = read(&other, "").await.expect("a board");
     assert_eq!((nothing.version.as_str(), nothing.lines.len()), ("", 0));
     let (long, short) = (line("long", 3_600_000), line("short", 400));
-    write(&one, &[long.clone(), short], &[]).await;
+    write(&one, &[LineChange::Prolong(long.clone()), LineChange::Prolong(short)]).await;
     let board = read(&other, "").await.expect("a board");
     assert_eq!(board.lines.iter().find(|found| found.name == "long"), Some(&long));
     assert_eq!(read(&other, &board.version).await, None, "it has not changed");
@@ -65,22 +64,42 @@ async fn what_one_node_writes_another_reads_until_it_is_over_or_taken_away() {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     assert_eq!(left, 1, "what is over is gone");
-    write(&other, &[], &["long"]).await;
+    write(&other, &[LineChange::TakeAway("long".to_owned())]).await;
     let board = read(&one, &board.version).await.expect("another version");
     assert_eq!(names(&board), [""; 0]);
 }
 
 #[tokio::test]
-async fn a_board_has_room_for_so_many_lines_and_they_can_be_changed() {
+async fn a_board_has_room_for_so_many_lines_and_tells_for_which_it_has_none() {
     let redis = Redis::start().expect("Redis starts");
     let node = node(&redis);
-    let lines: Vec<_> = (0..9).map(|number| line(&format!("line-{number}"), 3_600_000)).collect();
-    write(&node, &lines, &[]).await;
-    assert_eq!(read(&node, "").await.expect("a board").lines.len(), ROOM);
+    let named = |number: usize| line(&format!("line-{number}"), 3_600_000);
+    let left =
+        write(&node, &(0..9).map(|number| LineChange::Prolong(named(number))).collect::<Vec<_>>()).await;
+    assert_eq!(left, (5..9).map(|number| format!("line-{number}")).collect());
+    assert_eq!(read(&node, "").await.expect("a board").lines.len(), 5);
+    let left = write(&node, &(7..12).map(|number| LineChange::Set(named(number))).collect::<Vec<_>>()).await;
+    assert_eq!(
+        left,
+        (9..12).map(|number| format!("line-{number}")).collect(),
+        "there is more room for these"
+    );
     let longer = Line { text: "changed".to_owned(), ..line("line-0", 7_200_000) };
-    write(&node, std::slice::from_ref(&longer), &[]).await;
+    assert!(write(&node, &[LineChange::Prolong(longer.clone())]).await.is_empty(), "it stands there already");
     let board = read(&node, "").await.expect("a board");
-    assert_eq!((board.lines.len(), board.lines.first()), (ROOM, Some(&longer)), "the longest first");
+    assert_eq!((board.lines.len(), board.lines.first()), (ROOM.all(), Some(&longer)), "the longest first");
+}
+
+#[tokio::test]
+async fn a_line_is_made_shorter_only_by_who_means_it() {
+    let redis = Redis::start().expect("Redis starts");
+    let node = node(&redis);
+    let (long, short) = (line("a", 3_600_000), line("a", 60_000));
+    write(&node, &[LineChange::Prolong(long.clone())]).await;
+    assert!(write(&node, &[LineChange::Prolong(short.clone())]).await.is_empty());
+    assert_eq!(read(&node, "").await.expect("a board").lines, [long]);
+    write(&node, &[LineChange::Set(short.clone())]).await;
+    assert_eq!(read(&node, "").await.expect("a board").lines, [short]);
 }
 
 #[tokio::test]
@@ -90,7 +109,7 @@ async fn whoever_waits_is_told_of_a_change() {
     let _joined = read(&other, "").await;
     let waiting = tokio::spawn(async move { other.board_changed("test").await });
     for _ in 0..2400 {
-        write(&one, &[line("a", 60_000)], &[]).await;
+        write(&one, &[LineChange::Prolong(line("a", 60_000))]).await;
         if waiting.is_finished() {
             return;
         }

@@ -1,6 +1,6 @@
 //! Networks that are blocked for a while: by operators, by inspection, and by other nodes.
 
-use std::net::IpAddr;
+use std::{collections::HashSet, net::IpAddr};
 
 use ipnet::IpNet;
 use problem::Problem;
@@ -23,19 +23,24 @@ impl Front {
         if self.0.blocks.covers(&block) {
             return Ok(());
         }
-        self.block_by(block, None)
+        self.add_block(block, None)
     }
 
-    /// The same, and tells who decided it.
+    /// Lets nobody in from there for so long, longer or shorter than until now, as an operator said: this one.
     ///
     /// # Errors
     /// When there are too many blocks.
-    pub fn block_by(&self, block: Block, by: Option<String>) -> Result<(), BlockError> {
+    pub fn block_by(&self, block: Block, by: String) -> Result<(), BlockError> {
+        self.add_block(block, Some(by))
+    }
+
+    fn add_block(&self, block: Block, by: Option<String>) -> Result<(), BlockError> {
+        let change = if by.is_some() { BlockChange::Ordered } else { BlockChange::Made };
         self.0.blocks.add(block.clone())?;
         let Block { network, until, reason } = block.clone();
         let incident = Incident::now(IncidentKind::NetworkBlocked, &reason, &self.0.clock);
         self.0.incidents.tell(Incident { network: Some(network), until: Some(until), by, ..incident });
-        self.0.shared_blocks.note(BlockChange::Made(block));
+        self.0.shared_blocks.note(change(block));
         Ok(())
     }
 
@@ -84,9 +89,9 @@ impl Front {
         self.0.shared_blocks.pending(most)
     }
 
-    /// Other nodes know these.
-    pub fn blocks_shared(&self, changes: &[BlockChange]) {
-        self.0.shared_blocks.told(changes);
+    /// Other nodes know these, but for blocks of the networks `left`, for which they have no room: they stay with this node.
+    pub fn blocks_shared(&self, changes: &[BlockChange], left: &HashSet<IpNet>) {
+        self.0.shared_blocks.told(changes, left);
     }
 
     /// Waits until a block is made or taken back here.
@@ -94,9 +99,9 @@ impl Front {
         self.0.shared_blocks.changed().await;
     }
 
-    /// Other nodes have forgotten everything, and are to be told again.
-    pub fn share_blocks_again(&self) {
-        self.0.shared_blocks.tell_again(&self.0.blocks);
+    /// Other nodes have forgotten everything, and are to be told again; tells whether there is anything to tell.
+    pub fn share_blocks_again(&self) -> bool {
+        self.0.shared_blocks.tell_again(&self.0.blocks)
     }
 
     /// Goes by the blocks that all nodes share; tells how many were new.

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use ipnet::IpNet;
+
 use super::{Front, PoisonError};
-use crate::{AttackMode, Block};
+use crate::{AttackMode, Block, BlockChange};
 
 /// So many blocks are told; each takes some hundred bytes.
 const BLOCKS_MAX: usize = 100_000;
@@ -13,6 +15,10 @@ const BLOCKS_MAX: usize = 100_000;
 #[serde(default)]
 pub struct FrontKnown {
     blocks: Vec<Block>,
+    /// Those of them that all nodes know, and may take back; nothing where the process that tells knows nothing of it.
+    shared: Option<Vec<IpNet>>,
+    /// What other nodes have not heard of.
+    untold: Vec<BlockChange>,
     attack: Option<AttackMode>,
 }
 
@@ -21,13 +27,21 @@ impl Front {
     #[must_use]
     pub fn known(&self) -> FrontKnown {
         let watch = self.0.siege.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        FrontKnown { blocks: self.0.blocks.list(BLOCKS_MAX), attack: watch.by_hand }
+        FrontKnown {
+            blocks: self.0.blocks.list(BLOCKS_MAX),
+            shared: Some(self.0.shared_blocks.known()),
+            untold: self.0.shared_blocks.pending(BLOCKS_MAX),
+            attack: watch.by_hand,
+        }
     }
 
-    /// Goes on with what the front of another process knew, which told of it when it came to know it. Where blocks are `shared` with
-    /// other nodes they come from there: somebody may have taken them back.
-    pub fn go_on(&self, FrontKnown { blocks, attack }: FrontKnown, shared: bool) {
-        for block in blocks.into_iter().filter(|_| !shared) {
+    /// Goes on with what the front of another process knew, which told of it when it came to know it. Where blocks are `with_others`
+    /// they hold until those are heard, who may have taken them back; what they have not heard of is told them.
+    pub fn go_on(&self, FrontKnown { blocks, shared, untold, attack }: FrontKnown, with_others: bool) {
+        if with_others {
+            self.0.shared_blocks.go_on(&blocks, shared, untold);
+        }
+        for block in blocks {
             // Beyond the room that there is, whoever floods again is blocked again.
             let _full = self.0.blocks.add(block);
         }

@@ -1,6 +1,6 @@
 //! Decisions that take a journey: what all nodes share, and this one has none of.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use clock::Stopwatch;
 use limiter::{Taken, Verdict};
@@ -14,6 +14,27 @@ pub(crate) struct Owing {
     pub(super) owed: Vec<Owed>,
     /// What this node has let pass, and takes back if another does not.
     pub(super) booked: Vec<Booked>,
+    pub(crate) client: Option<IpAddr>,
+}
+
+/// Gives back what was booked, unless all let the request pass: also if its caller goes while others are asked.
+struct GiveBack<'a> {
+    owing: &'a Owing,
+    since_start: &'a Stopwatch,
+    passed: bool,
+}
+
+impl Drop for GiveBack<'_> {
+    fn drop(&mut self) {
+        if !self.passed {
+            let now = nanos(self.since_start);
+            self.owing.booked.iter().for_each(|booked| booked.give_back(now));
+        }
+    }
+}
+
+fn nanos(since_start: &Stopwatch) -> u64 {
+    u64::try_from(since_start.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// One rule that others have to be asked about.
@@ -26,14 +47,11 @@ pub(super) struct Owed {
 impl Owing {
     /// May the request go on? If not, how long it has to wait.
     pub(crate) async fn settle(&self, since_start: &Stopwatch) -> Result<(), Duration> {
-        let now = || u64::try_from(since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let mut give_back = GiveBack { owing: self, since_start, passed: false };
         for owed in &self.owed {
-            if let Err(retry_after) = owed.settle(now).await {
-                let now = now();
-                self.booked.iter().for_each(|booked| booked.give_back(now));
-                return Err(retry_after);
-            }
+            owed.settle(|| nanos(since_start)).await.inspect_err(|_| owed.rule.tell(self.client))?;
         }
+        give_back.passed = true;
         Ok(())
     }
 }

@@ -136,6 +136,54 @@ async fn what_the_fleet_refuses_uses_nothing_of_what_this_node_counts() {
 }
 
 #[tokio::test]
+async fn whoever_goes_while_the_fleet_is_asked_uses_nothing_of_what_this_node_counts() {
+    let own = rule("node", "algorithm = \"fixed-window\", limit = 3", "by = [\"address\"]");
+    let by = "by = [\"header:x-who\", \"address\"]\nshare = \"fleet\"";
+    let fleet = rule("fleet", "algorithm = \"fixed-window\", limit = 3", by);
+    let (front, _) = front(&format!("{own}{fleet}"), Some(Shared::by(|_| std::future::pending())));
+    let name = HeaderName::from_static("x-who");
+    for _ in 0..10 {
+        let who = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("one"))]);
+        let mut admitted = ask(&front, None, &who).expect("this node lets it pass");
+        let turn = admitted.turn().expect("others are asked");
+        tokio::select! {
+            biased;
+            _ = front.take(turn) => panic!("nobody answers"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    assert_eq!(passes(&front, &HeaderMap::new(), 10), 3);
+}
+
+#[tokio::test]
+async fn what_the_fleet_refuses_is_told_of_and_counts_for_an_attack() {
+    let by = "by = [\"address\"]\nshare = \"fleet\"";
+    let fleet = rule("fleet", "algorithm = \"fixed-window\", limit = 1, block-ms = 60000", by);
+    let refused = Shared::by(|ask: Ask| {
+        // Somebody has used all of it at another node.
+        let found = 1_700_000_060_000_000_000 | 1 << 63;
+        let told = Told { replaced: ask.known == found, found, now_us: 1_700_000_000_000_000 };
+        std::future::ready(Some(told))
+    });
+    let (front, _) = front(&fleet, Some(refused));
+    assert!(!passes_at_last(&front, &HeaderMap::new()).await);
+    assert_eq!(front.turned_away(), 1);
+    let told: Vec<_> = front.incidents().due().iter().map(|incident| incident.reason.clone()).collect();
+    assert_eq!(told, ["fleet"]);
+}
+
+#[test]
+fn a_bucket_too_small_to_be_shared_is_no_setting() {
+    let rules = |burst| {
+        let quota = format!("algorithm = \"token-bucket\", limit = 360000000, burst = {burst}");
+        settings(&rule("pages", &quota, "by = [\"address\"]\nshare = \"fleet\""))
+    };
+    let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000), 1);
+    let opens = |burst| Front::new(&rules(burst), &clock, &Metrics::new(), None, [0; 32]).is_ok();
+    assert!(opens(12_500) && !opens(12_499), "a hundred thousand a second, eight times a second");
+}
+
+#[tokio::test]
 async fn a_strict_limit_leaves_a_node_its_part_less_what_it_gave_when_nobody_can_be_asked() {
     let strict =
         rule("strict", "algorithm = \"fixed-window\", limit = 6", "by = [\"address\"]\nshare = \"strict\"");
@@ -159,7 +207,11 @@ fn a_limit_by_tenant_is_not_avoided_by_the_spelling_of_the_host() {
         front(&rule("tenant", "algorithm = \"fixed-window\", limit = 2", "by = [\"tenant\"]"), None);
     let passes = |host| ask(&front, host, &HeaderMap::new()).is_ok();
     assert!(passes(Some("ex.com")) && passes(Some("Ex.com:80")));
-    assert!(["ex.com.", "ex.com:080", "EX.COM"].into_iter().all(|host| !passes(Some(host))));
+    assert!(
+        ["ex.com.", "ex.com:080", "EX.COM", "ex.com:8080", "ex.com:1"]
+            .into_iter()
+            .all(|host| !passes(Some(host)))
+    );
     assert!(passes(Some("ex.org")), "another tenant");
     assert!(passes(None) && passes(None) && !passes(None), "whoever names none is counted");
 }

@@ -245,3 +245,60 @@ async fn whoever_one_node_blocks_is_blocked_by_all_until_it_is_over() {
     fleet.clock.advance(Duration::from_secs(15));
     assert_eq!(fleet.ask_alone(4, 1).await, Taken::Passed);
 }
+
+#[tokio::test]
+async fn newcomers_for_whom_there_is_no_room_count_as_one_where_all_nodes_count() {
+    let asked: Arc<Mutex<std::collections::HashSet<String>>> = Arc::default();
+    let (kept, names, clock) = (Mutex::default(), asked.clone(), Clock::System);
+    let there = clock.clone();
+    let shared = Shared::by(move |ask: Ask| {
+        names.lock().expect("nobody panicked").insert(ask.key.clone());
+        let told = exchange(&kept, &ask, &there);
+        async move { Some(told) }
+    });
+    let shared = shared.sleeping(|_| async {});
+    let leases = Leases::new("q", shared, 1, clock.stopwatch(), PARTS);
+    let quota = Fleet::new(Algorithm::FixedWindow, 8, 1_000_000).quota;
+    for key in 1..=20 {
+        let _taken = leases.take(&quota, key).await;
+    }
+    // All of these keys have one part.
+    let crowd = format!("q:{CROWD:032x}");
+    assert_eq!(*asked.lock().expect("nobody panicked"), [format!("q:{:032x}", 1), crowd].into());
+}
+
+#[tokio::test]
+async fn keys_of_which_nothing_is_held_take_no_memory_for_long() {
+    let fleet = Fleet::new(Algorithm::FixedWindow, 10, 1000);
+    for key in 0..2000_u128 {
+        assert_eq!(fleet.ask_alone(0, key << 64).await, Taken::Passed);
+    }
+    let full = fleet.nodes[0].bytes();
+    assert!(full >= 2000 * KEY_BYTES, "{full}");
+    fleet.clock.advance(Duration::from_secs(5));
+    (0..PARTS).for_each(|_| fleet.nodes[0].sweep());
+    assert!(fleet.nodes[0].bytes() < full / 20, "{}", fleet.nodes[0].bytes());
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_lease_of_others_for_long() {
+    let fleet = Fleet::in_time(Algorithm::FixedWindow, 100, 1000);
+    let (_key, held) = fleet.nodes[0].held(1);
+    let _leasing = held.lock().await;
+    let taken = fleet.ask_alone(0, 1).await;
+    assert_eq!(taken, Taken::Refused { retry_after: QUEUE_MAX });
+}
+
+#[test]
+fn a_bucket_that_holds_less_than_what_comes_between_two_journeys_cannot_be_leased() {
+    let bucket = |limit, window_ms, burst| QuotaConfig {
+        algorithm: Algorithm::TokenBucket,
+        limit: NonZeroU32::new(limit).expect("positive"),
+        window_ms: NonZeroU64::new(window_ms).expect("positive"),
+        burst: NonZeroU32::new(burst),
+        block_ms: None,
+    };
+    assert!(bucket(1000, 1000, 0).can_be_leased() && bucket(1000, 1000, 125).can_be_leased());
+    assert!(!bucket(1000, 1000, 124).can_be_leased() && !bucket(9, 1000, 1).can_be_leased());
+    assert!(bucket(480, 60_000, 1).can_be_leased());
+}

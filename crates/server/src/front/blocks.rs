@@ -1,16 +1,17 @@
 //! Blocks that all nodes of a fleet go by: written in Redis by whoever makes them, read from there by all.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use cache::{Board, Cache, Line};
+use cache::{Board, BoardRoom, Cache, Line, LineChange};
 use clock::Timestamp;
 use edge::{Block, BlockChange, Front};
 use telemetry::{Metrics, instruments::gauge::Gauge};
 use tokio::sync::watch;
 
 const BOARD: &str = "blocks";
-/// Blocks that a fleet shares. A node may have more of its own.
-const SHARED_MAX: usize = 20_000;
+/// Blocks that a fleet shares, and those of operators beyond them: a flood must not keep an operator from blocking it. A
+/// node may have more of its own.
+const ROOM: BoardRoom = BoardRoom { lines: 20_000, set_beyond: 5000 };
 /// Changes that are written at once.
 const WRITTEN_MAX: usize = 500;
 /// How often it is looked whether anything has changed; hints come sooner.
@@ -48,11 +49,12 @@ impl Instruments {
 pub(crate) async fn share(front: Front, cache: Cache, metrics: Metrics, mut stop: watch::Receiver<bool>) {
     front.share_blocks();
     let instruments = Instruments::register(&metrics);
-    let mut known = String::new();
+    let (mut known, mut is_full) = (String::new(), false);
     while !*stop.borrow() {
-        let together = write(&front, &cache).await && read(&front, &cache, &mut known, &instruments).await;
+        let together =
+            write(&front, &cache, &mut is_full).await && read(&front, &cache, &mut known, &instruments).await;
         instruments.together.set(together.into());
-        let unshared = front.blocks_to_share(SHARED_MAX).len();
+        let unshared = front.blocks_to_share(ROOM.all()).len();
         instruments.unshared.set(i64::try_from(unshared).unwrap_or(i64::MAX));
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
@@ -64,38 +66,37 @@ pub(crate) async fn share(front: Front, cache: Cache, metrics: Metrics, mut stop
 }
 
 /// Tells the others what was changed here; is all told?
-async fn write(front: &Front, cache: &Cache) -> bool {
+async fn write(front: &Front, cache: &Cache, is_full: &mut bool) -> bool {
     loop {
         let changes = front.blocks_to_share(WRITTEN_MAX);
         if changes.is_empty() {
             return true;
         }
-        let (mut lines, mut gone) = (Vec::new(), Vec::new());
-        for change in &changes {
-            match change {
-                BlockChange::Made(block) => lines.push(line(block)),
-                BlockChange::TakenBack(network) => gone.push(network.to_string()),
-            }
+        let lines: Vec<_> = changes.iter().map(written).collect();
+        let Some(left) = cache.write_board(BOARD, &lines, ROOM).await else { return false };
+        if !left.is_empty() && !*is_full {
+            tracing::warn!(
+                code = "server/blocks-full",
+                "nodes share as many blocks as there is room for: more stay with the node that makes them"
+            );
         }
-        if !cache.write_board(BOARD, &lines, &gone, SHARED_MAX).await {
-            return false;
-        }
-        front.blocks_shared(&changes);
+        *is_full = !left.is_empty();
+        let left: HashSet<_> = left.iter().filter_map(|network| network.parse().ok()).collect();
+        front.blocks_shared(&changes, &left);
     }
 }
 
 /// Goes by what all share; could they be asked?
 async fn read(front: &Front, cache: &Cache, known: &mut String, instruments: &Instruments) -> bool {
-    let Some(told) = cache.read_board(BOARD, known, SHARED_MAX).await else { return false };
+    let Some(told) = cache.read_board(BOARD, known, ROOM.all()).await else { return false };
     let Some(Board { version, lines }) = told else { return true };
-    if version.is_empty() && !known.is_empty() {
+    if version.is_empty() && (front.share_blocks_again() || !known.is_empty()) {
         // Redis has lost what it knew: whoever still knows it writes it again.
         tracing::warn!(
             code = "server/blocks-lost",
             "Redis has lost the blocks: this node writes its own again"
         );
         known.clear();
-        front.share_blocks_again();
         return true;
     }
     instruments.shared.set(i64::try_from(lines.len()).unwrap_or(i64::MAX));
@@ -105,6 +106,14 @@ async fn read(front: &Front, cache: &Cache, known: &mut String, instruments: &In
     }
     *known = version;
     true
+}
+
+fn written(change: &BlockChange) -> LineChange {
+    match change {
+        BlockChange::Made(block) => LineChange::Prolong(line(block)),
+        BlockChange::Ordered(block) => LineChange::Set(line(block)),
+        BlockChange::TakenBack(network) => LineChange::TakeAway(network.to_string()),
+    }
 }
 
 fn line(block: &Block) -> Line {

@@ -85,7 +85,7 @@ async fn block(
     let reason: String = reason.unwrap_or_else(|| "operator".to_owned()).chars().take(80).collect();
     let block = Block { network: network.trunc(), until, reason };
     let full = |error| Problem::conflict("server/too-many-blocks", error);
-    front.block_by(block, Some(asker(&actor, peer))).map_err(full)?;
+    front.block_by(block, asker(&actor, peer)).map_err(full)?;
     // Which network, the list of blocks says while it lasts: one address is a person's, and the log keeps it longer.
     let prefix_length = network.prefix_len();
     tracing::info!(code = "server/network-blocked", prefix_length, seconds, "an operator blocked a network");

@@ -22,7 +22,7 @@ const BEGIN: u64 = 1_700_000_000_000;
 
 struct Fleet {
     clock: Clock,
-    nodes: Vec<Room>,
+    nodes: Vec<Arc<Room>>,
     away: Arc<AtomicBool>,
     trips: Arc<AtomicU64>,
 }
@@ -81,7 +81,9 @@ impl Fleet {
                 (!gone).then_some(told)
             }
         });
-        let node = |_| Room::new("sale", terms, Keys::of(&KEY, "sale"), clock.clone(), Some(shared.clone()));
+        let node = |_| {
+            Arc::new(Room::new("sale", terms, Keys::of(&KEY, "sale"), clock.clone(), Some(shared.clone())))
+        };
         Self { nodes: (0..NODES).map(node).collect(), clock, away, trips }
     }
 
@@ -187,7 +189,7 @@ proptest! {
                     turns(dice / (each + 1) % 50).await;
                     fleet.come(usize::try_from(dice ^ each).unwrap_or_default() % NODES).await
                 }));
-                let (guests, _) = tokio::join!(guests, join_all(fleet.nodes.iter().map(Room::tend)));
+                let (guests, _) = tokio::join!(guests, join_all(fleet.nodes.iter().map(|node| node.tend())));
                 inside += guests.iter().filter(|guest| guest.inside).count();
                 assert!(inside as u64 <= capacity, "{inside} are inside, and {capacity} may be");
             }
@@ -335,7 +337,7 @@ async fn nodes_go_on_alone_at_their_part_of_the_rate_and_find_together_again() {
     fleet.away.store(false, Relaxed);
     fleet.pass(300).await;
     fleet.pass(300).await;
-    let states: Vec<RoomState> = fleet.nodes.iter().map(Room::state).collect();
+    let states: Vec<RoomState> = fleet.nodes.iter().map(|node| node.state()).collect();
     assert!(states.iter().all(|state| !state.alone && state.issued == states[0].issued), "{states:?}");
     let next = fleet.come(3).await;
     assert!(number(next.token) > number(alone.token), "no number is given out again");
@@ -353,6 +355,33 @@ async fn a_crowd_costs_few_journeys_and_no_memory() {
     assert!(trips < 500, "{trips} journeys for 20,000 people");
     assert_eq!(fleet.nodes[0].persons.lock().expect("unpoisoned").len(), 0);
     assert!(fleet.nodes[0].view().endings.len() <= 2);
+}
+
+#[tokio::test]
+async fn whoever_goes_while_they_draw_takes_nobodys_room() {
+    let fleet = Fleet::new(Terms { turn_ms: 600_000, ..terms(10, 500_000) });
+    fleet.tend().await;
+    for polls in 0..60 {
+        let crowd = (0..5).map(|_| fleet.nodes[0].arrive(None));
+        tokio::select! {
+            biased;
+            came = join_all(crowd) => panic!("nobody is quick enough to be answered: {came:?}"),
+            () = turns(polls % 2) => {}
+        }
+        fleet.pass(200).await;
+    }
+    assert_eq!(fleet.nodes[0].queueing.load(Relaxed), 0, "nobody waits for a block any more");
+    for _ in 0..10 {
+        fleet.pass(100).await;
+    }
+    let issued = fleet.nodes[0].state().issued;
+    let mut guests = Vec::new();
+    for _ in 0..3 {
+        guests.push(fleet.come(0).await);
+        fleet.pass(200).await;
+    }
+    assert_eq!(fleet.nodes[0].view().issued, issued + 3, "no more is drawn than there are callers");
+    assert!(guests.iter_mut().all(|guest| fleet.ask(0, guest)), "{:?}", fleet.nodes[0].state());
 }
 
 #[tokio::test]
@@ -398,7 +427,7 @@ async fn those_inside_stay_inside_however_long_a_pass_is_good_from_now_on() {
 #[tokio::test]
 async fn a_process_that_begins_again_alone_goes_on_where_it_was() {
     let clock = Clock::manual(Timestamp::from_millis(BEGIN), 1);
-    let begin = || Room::new("sale", terms(5, 1000), Keys::of(&KEY, "sale"), clock.clone(), None);
+    let begin = || Arc::new(Room::new("sale", terms(5, 1000), Keys::of(&KEY, "sale"), clock.clone(), None));
     let before = begin();
     before.tend().await;
     let mut tokens = Vec::new();
@@ -428,7 +457,7 @@ async fn whoever_is_inside_is_counted_once_by_a_process_that_begins_again_on_oth
         let clock = Clock::manual(Timestamp::from_millis(BEGIN + 1234), 1);
         let begin = |idle_ms| {
             let terms = Terms { idle_ms, ..terms(5, 1000) };
-            Room::new("sale", terms, Keys::of(&KEY, "sale"), clock.clone(), None)
+            Arc::new(Room::new("sale", terms, Keys::of(&KEY, "sale"), clock.clone(), None))
         };
         let before = begin(idle_before);
         before.tend().await;
