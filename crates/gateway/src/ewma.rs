@@ -111,16 +111,18 @@ impl SharedEwma {
         self.failed().at(now_ms, decay_ms)
     }
 
-    /// One more answer; how long one took that failed says nothing.
-    pub(crate) fn tell(&self, took_us: Option<u64>, now_ms: u64, decay_ms: u64) {
-        if let Some(took_us) = took_us {
-            let told = self.read().with(took_us, now_ms, decay_ms);
-            self.cost_us.store(told.cost_us, Relaxed);
-            self.at_ms.store(told.at_ms, Relaxed);
-        }
-        let failed = self.failed();
-        if failed.millionths > 0 || took_us.is_none() {
-            let told = failed.with(took_us.is_none(), now_ms, decay_ms);
+    /// One more request, which took so long.
+    pub(crate) fn took(&self, took_us: u64, now_ms: u64, decay_ms: u64) {
+        let told = self.read().with(took_us, now_ms, decay_ms);
+        self.cost_us.store(told.cost_us, Relaxed);
+        self.at_ms.store(told.at_ms, Relaxed);
+    }
+
+    /// One more request came to its end.
+    pub(crate) fn ended(&self, failed: bool, now_ms: u64, decay_ms: u64) {
+        let share = self.failed();
+        if share.millionths > 0 || failed {
+            let told = share.with(failed, now_ms, decay_ms);
             self.failed_millionths.store(told.millionths, Relaxed);
             self.failed_at_ms.store(told.at_ms, Relaxed);
         }

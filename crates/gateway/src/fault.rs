@@ -139,8 +139,12 @@ impl From<Fault> for Problem {
                 let detail = "the body did not arrive whole, so that it was not passed on whole";
                 Self::bad_request("gateway/broken-body", detail)
             }
-            // It says when to come again, and is nobody's fault who asked.
-            Fault::NoPlace(no_place) => no_place.into(),
+            Fault::NoPlace(no_place) => {
+                let told = Self::from(no_place);
+                let detail = "more is asked of this server than it can do: it passed on the beginning of what was asked, and \
+                              not the rest";
+                Self::unavailable(told.code(), detail, told.retry_after().unwrap_or(Duration::from_secs(1)))
+            }
             Fault::Unfit => {
                 let detail = "what is asked cannot be said in HTTP/2, which the server behind this one speaks: its host \
                               is empty, or its fields are too many";

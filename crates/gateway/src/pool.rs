@@ -265,7 +265,7 @@ impl Pool {
     /// Would it take a request now? Asking changes nothing.
     pub(crate) fn is_there(&self, now_ms: u64) -> bool {
         let rests = self.is_tripped.load(Relaxed) && self.open_for(now_ms).is_some();
-        let takes = |member: &Member| member.weight > 0 && member.upstream.is_well();
+        let takes = |member: &Member| member.weight > 0 && member.upstream.is_available(now_ms);
         !rests && self.members.iter().any(takes)
     }
 
@@ -309,12 +309,15 @@ impl Pool {
         let Some(place) = self.members.iter().position(|member| member.upstream.number == number) else {
             return;
         };
+        // It had no time to answer: that says nothing of it.
+        if took < patience {
+            return;
+        }
         let upstream = &self.members[place].upstream;
         if self.measures() {
             upstream.costs(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), now_ms);
         }
-        if took >= patience && upstream.has_lost(now_ms, &self.config.ejection, self.may_eject(place, now_ms))
-        {
+        if upstream.has_lost(now_ms, &self.config.ejection, self.may_eject(place, now_ms)) {
             self.tell_ejected(upstream);
         }
     }
@@ -473,7 +476,7 @@ mod tests {
         fail(&after, 0, 5);
         unwell(&after, 1);
         assert_eq!(chosen(&after, 1_001, &[]), Some(0), "it was left alone while the other was well");
-        assert!(after.is_there(1_001));
+        assert!(!after.is_there(1_001), "another pool of its route takes its share, if there is one");
         let mut alone = pool(&[("a:1", ""), ("b:1", "")]);
         alone.members[1].weight = 0;
         fail(&alone, 0, 50);
@@ -491,6 +494,7 @@ mod tests {
         };
         (0..50).for_each(|_| overtaken(49));
         assert!(pool.members[0].upstream.is_available(1_001), "it had no time to answer");
+        assert_eq!(pool.members[0].upstream.cost_us(1_000), 0, "and nobody knows how long it takes");
         (0..5).for_each(|_| overtaken(80));
         assert!(!pool.members[0].upstream.is_available(1_001));
         assert!(pool.members[0].upstream.cost_us(1_000) >= 80_000);

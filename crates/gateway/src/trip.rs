@@ -90,7 +90,7 @@ impl Trip<'_> {
         }
     }
 
-    /// A second attempt begins elsewhere, if there is anybody else, when the first takes long; whichever answers first is
+    /// A second attempt begins elsewhere, if there is anybody else, when the first takes long; whichever serves first is
     /// heard.
     async fn attempt_twice(
         &self,
@@ -114,8 +114,8 @@ impl Trip<'_> {
         let mut none = None;
         let second = pin!(self.attempt(&others, other, &mut none));
         let (arrived, late, since) = match select(first, second).await {
-            Either::Left((Err(_), second)) => return second.await,
-            Either::Right((Err(_), first)) => return first.await,
+            Either::Left((arrived, second)) if !serves(&arrived) => return second.await.or(arrived),
+            Either::Right((arrived, first)) if !serves(&arrived) => return first.await.or(arrived),
             Either::Left((arrived, _)) => (arrived, other, hedged),
             Either::Right((arrived, _)) => (arrived, one, begun),
         };
@@ -205,6 +205,11 @@ impl Trip<'_> {
         let head = poll_fn(|cx| exchange.poll_answer(cx, self.asked)).await?;
         Ok((head, exchange))
     }
+}
+
+/// Is it an answer after which nobody else need be asked?
+fn serves(arrived: &Result<Arrived, Fault>) -> bool {
+    arrived.as_ref().is_ok_and(|arrived| !is_away(&arrived.head))
 }
 
 /// Does an answer say that whoever gave it cannot do its work now, and perhaps another can?

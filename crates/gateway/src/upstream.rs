@@ -129,7 +129,8 @@ impl Upstream {
     /// It answered, and not with a failure.
     pub(crate) fn succeeded(&self, took_us: u64, now_ms: u64, measured: bool) {
         if measured {
-            self.cost.tell(Some(took_us), now_ms, EWMA_DECAY_MS);
+            self.cost.took(took_us, now_ms, EWMA_DECAY_MS);
+            self.cost.ended(false, now_ms, EWMA_DECAY_MS);
         }
         if self.failed_in_a_row.load(Relaxed) > 0 {
             self.failed_in_a_row.store(0, Relaxed);
@@ -139,7 +140,7 @@ impl Upstream {
 
     /// It was asked for so long, and did not answer.
     pub(crate) fn costs(&self, took_us: u64, now_ms: u64) {
-        self.cost.tell(Some(took_us), now_ms, EWMA_DECAY_MS);
+        self.cost.took(took_us, now_ms, EWMA_DECAY_MS);
     }
 
     /// It failed. Is it ejected for that?
@@ -151,7 +152,8 @@ impl Upstream {
         measured: bool,
     ) -> bool {
         if measured {
-            self.cost.tell(None, now_ms, EWMA_DECAY_MS);
+            // How long it took to fail says nothing.
+            self.cost.ended(true, now_ms, EWMA_DECAY_MS);
         }
         self.failed.fetch_add(1, Relaxed);
         self.has_lost(now_ms, config, may_eject)

@@ -305,6 +305,25 @@ async fn who_loses_every_race_is_left_alone_and_nobody_races_alone() {
 }
 
 #[tokio::test]
+async fn a_slow_answer_is_better_than_a_quick_refusal_of_the_other() {
+    let slow = Upstream::start(|asked, stream| {
+        if asked.path() != "/health" {
+            std::thread::park_timeout(Duration::from_millis(400));
+        }
+        answer(stream, "", "slow")
+    });
+    let away = Upstream::start(|asked, stream| match asked.path() {
+        "/health" => answer(stream, "", "well"),
+        _ => status(stream, "503 Away"),
+    });
+    let pool =
+        "balance = \"round-robin\"\nretries = { hedge-after-ms = 50 }\nejection = { failures-max = 1000 }";
+    let gateway = Gateway::start(&settings(&[&slow, &away], pool)).expect("it starts");
+    assert_eq!(bodies(&gateway.client(), 6).await["slow"], 6);
+    assert!(away.asked() >= 1, "it was raced");
+}
+
+#[tokio::test]
 async fn answers_that_two_readers_could_cut_differently_are_refused() {
     const SHAPES: [&str; 7] = [
         "content-length: 5\r\ncontent-length: 5\r\n\r\nhello",
