@@ -133,7 +133,9 @@ impl Future for Filling {
                     }
                 }
                 Some(Err(error)) => {
-                    this.plan = None;
+                    if let Some(plan) = this.plan.take() {
+                        plan.lead.failed();
+                    }
                     this.give(Piece::Failed(error));
                     return Poll::Ready(());
                 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use http::{HeaderMap, header};
-use moka::{ops::compute::Op, sync::Cache as Moka};
+use moka::sync::Cache as Moka;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -238,8 +238,7 @@ impl ResponseCache {
         Joined::Lead(Lead { cache: self.clone(), crowd: crowd.clone(), drops, is_late, done })
     }
 
-    /// Keeps an answer, unless it may be one that was dropped since it was asked for. Others there are left alone then: they
-    /// may have come afterwards.
+    /// Keeps an answer, unless it may be one that was dropped since it was asked for.
     pub fn keep(&self, lead: &Lead, kept: Kept) {
         let key = &lead.crowd.key;
         self.passing.invalidate(&lead.crowd);
@@ -257,24 +256,16 @@ impl ResponseCache {
             variants.push(kept.clone());
             Arc::new(variants)
         });
-        // Looked at again: whoever drops says so first, and looks for what is there afterwards.
+        // Looked at again: whoever drops says so first, and looks for what is there afterwards. What was dropped meanwhile may
+        // have been put back beside this.
         if self.is_late(lead) {
-            self.take_out(key, &kept);
+            self.kept.invalidate(key);
         }
     }
 
     /// Was something dropped that may be what is asked for here?
     fn is_late(&self, lead: &Lead) -> bool {
         self.drops.load(Relaxed) != lead.drops || lead.is_late.load(Relaxed)
-    }
-
-    fn take_out(&self, key: &Arc<str>, kept: &Arc<Kept>) {
-        self.kept.entry(key.clone()).and_compute_with(|known| {
-            let Some(known) = known else { return Op::Nop };
-            let others: Vec<_> =
-                known.value().iter().filter(|known| !Arc::ptr_eq(known, kept)).cloned().collect();
-            if others.is_empty() { Op::Remove } else { Op::Put(Arc::new(others)) }
-        });
     }
 
     /// Drops what is kept for this address, and what is being asked for there.
@@ -326,9 +317,13 @@ impl ResponseCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Keeping, kept::Varies};
+    use crate::{Keeping, Plan, filling, kept::Varies};
     use bytes::Bytes;
+    use edge::Content;
+    use futures_util::stream;
     use http::{HeaderValue, StatusCode};
+    use http_body::Frame;
+    use http_body_util::{BodyExt, StreamBody};
 
     fn kept(fresh_s: u64, tags: &[&str], varies: Varies) -> Kept {
         let second = Duration::from_secs;
@@ -472,15 +467,22 @@ mod tests {
         cache.drop_tags(vec!["x".to_owned()]);
         let Joined::Lead(in_time) = cache.join(&Crowd::of("a", &named)) else { panic!("nobody asks yet") };
         cache.keep(&in_time, kept(10, &["new"], Varies::of(&[header::COOKIE], &named, &HeaderMap::new())));
-        let old = Arc::new(kept(10, &["x"], nothing()));
         cache.keep(&late, kept(10, &["x"], nothing()));
         let (found, _) = cache.look("a", &named, 0).expect("it is kept");
         assert_eq!((found.tags.as_slice(), has(&cache, "a", 0)), (&["new".into()][..], None));
-        // As if it had been kept while something was dropped.
-        cache.take_out(&"a".into(), &old);
-        assert!(cache.look("a", &named, 0).is_some());
-        cache.take_out(&"a".into(), &found);
-        assert!(cache.look("a", &named, 0).is_none());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_an_answer_that_breaks_off_hears_that_it_failed() {
+        let cache = ResponseCache::new(&CacheConfig::default());
+        let lead = lead(&cache, "a");
+        let Joined::Wait(mut waiting) = cache.join(&crowd("a")) else { panic!("somebody asks already") };
+        let pieces = [Ok(Frame::data(Bytes::from_static(b"te"))), Err(std::io::Error::other("lost"))];
+        let body = Content::new(StreamBody::new(stream::iter(pieces)));
+        let plan = Plan { cache: cache.clone(), lead, kept: kept(10, &[], nothing()) };
+        assert!(filling(body, plan).collect().await.is_err());
+        assert!(waiting.end().await);
+        assert_eq!(has(&cache, "a", 0), None);
     }
 
     #[test]
