@@ -41,7 +41,7 @@ use crate::{
         BodyInspection, Found, Inspection, InspectionConfig, InspectionError, InspectionState, Teller,
     },
     instruments::Instruments,
-    limits::{Limits, Making, Owing},
+    limits::{Limits, Making, Owing, Refused},
     networks::{Networks, Standing},
     rooms::Arrival,
     shared_blocks::SharedBlocks,
@@ -400,8 +400,11 @@ impl Front {
     /// When it does not come.
     pub async fn take(&self, turn: Turn) -> Result<Option<(HeaderName, HeaderValue)>, TurnedAway> {
         if let Some(owing) = &turn.owing {
-            let limited = |wait| {
-                self.0.siege.turned_away.note(owing.client);
+            let limited = |refused| {
+                let (Refused::Beyond(wait) | Refused::Crowded(wait)) = refused;
+                if let Refused::Beyond(_) = refused {
+                    self.0.siege.turned_away.note(owing.client);
+                }
                 TurnedAway::Limited(too_many_problem(wait))
             };
             owing.settle(&self.0.since_start).await.map_err(limited)?;

@@ -22,7 +22,7 @@ use limiter::{
     Verdict, WHOLE_PERMILLE,
 };
 use owing::Owed;
-pub(crate) use owing::Owing;
+pub(crate) use owing::{Owing, Refused};
 use serde::{Deserialize, Serialize};
 use telemetry::instruments::{counter::Counter, gauge::Gauge};
 
@@ -326,7 +326,7 @@ fn take_shared(
                 owed.rule.tell(client);
                 return Err(owed.rule.refuse(retry_after));
             }
-            Some(Taken::Away) | None => owing.get_or_insert_default().owed.push(owed),
+            Some(Taken::Away | Taken::Crowded { .. }) | None => owing.get_or_insert_default().owed.push(owed),
         }
     }
     Ok(owing.map(|owing| {

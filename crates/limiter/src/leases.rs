@@ -92,6 +92,10 @@ pub enum Taken {
     Refused {
         retry_after: Duration,
     },
+    /// Others waited for the same lease for too long.
+    Crowded {
+        retry_after: Duration,
+    },
     /// Nobody could be asked.
     Away,
 }
@@ -218,7 +222,7 @@ impl Leases {
         // Whoever comes meanwhile waits here for the same lease, and not for ever: where each lease is for few, a crowd
         // would be let through one by one.
         let Ok(mut held) = tokio::time::timeout(QUEUE_MAX, place.lock()).await else {
-            return Taken::Refused { retry_after: QUEUE_MAX };
+            return Taken::Crowded { retry_after: QUEUE_MAX };
         };
         if let Some(taken) = held.take(self.now()) {
             return taken;
@@ -332,12 +336,11 @@ impl Leases {
 
 impl Part {
     fn sweep(&mut self, now: u64) {
-        let before = self.held.len();
         self.held.retain(|_, held| {
             Arc::strong_count(held) > 1 || held.try_lock().is_ok_and(|held| held.counts(now))
         });
         // After a flood the room goes back, and not after every lull.
-        if self.held.len() * 4 < before {
+        if self.held.len() * 4 < self.held.capacity() {
             self.held.shrink_to_fit();
         }
     }

@@ -37,6 +37,15 @@ fn nanos(since_start: &Stopwatch) -> u64 {
     u64::try_from(since_start.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Why a request does not go on, and how long it has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It is beyond a limit.
+    Beyond(Duration),
+    /// Others waited before it for what nodes share: nobody knows whether it is.
+    Crowded(Duration),
+}
+
 /// One rule that others have to be asked about.
 #[derive(Debug)]
 pub(super) struct Owed {
@@ -45,11 +54,15 @@ pub(super) struct Owed {
 }
 
 impl Owing {
-    /// May the request go on? If not, how long it has to wait.
-    pub(crate) async fn settle(&self, since_start: &Stopwatch) -> Result<(), Duration> {
+    /// May the request go on?
+    pub(crate) async fn settle(&self, since_start: &Stopwatch) -> Result<(), Refused> {
         let mut give_back = GiveBack { owing: self, since_start, passed: false };
         for owed in &self.owed {
-            owed.settle(|| nanos(since_start)).await.inspect_err(|_| owed.rule.tell(self.client))?;
+            let settled = owed.settle(|| nanos(since_start)).await;
+            if let Err(Refused::Beyond(_)) = settled {
+                owed.rule.tell(self.client);
+            }
+            settled?;
         }
         give_back.passed = true;
         Ok(())
@@ -74,7 +87,7 @@ impl Owed {
         }
     }
 
-    async fn settle(&self, now: impl Fn() -> u64) -> Result<(), Duration> {
+    async fn settle(&self, now: impl Fn() -> u64) -> Result<(), Refused> {
         let Self { rule, key } = self;
         let taken = match &rule.leases {
             Some(leases) => leases.take(&rule.quota_now(), *key).await,
@@ -85,9 +98,10 @@ impl Owed {
                 self.note(now());
                 Ok(())
             }
-            Taken::Refused { retry_after } => Err(rule.refuse(retry_after)),
+            Taken::Refused { retry_after } => Err(Refused::Beyond(rule.refuse(retry_after))),
+            Taken::Crowded { retry_after } => Err(Refused::Crowded(rule.refuse(retry_after))),
             Taken::Away => match rule.limiter.decide(key, 1, now()).verdict {
-                Verdict::Refuse { retry_after } => Err(rule.refuse(retry_after)),
+                Verdict::Refuse { retry_after } => Err(Refused::Beyond(rule.refuse(retry_after))),
                 Verdict::Pass | Verdict::PassAfter(_) => Ok(()),
             },
         }

@@ -286,7 +286,7 @@ async fn nobody_waits_for_a_lease_of_others_for_long() {
     let (_key, held) = fleet.nodes[0].held(1);
     let _leasing = held.lock().await;
     let taken = fleet.ask_alone(0, 1).await;
-    assert_eq!(taken, Taken::Refused { retry_after: QUEUE_MAX });
+    assert_eq!(taken, Taken::Crowded { retry_after: QUEUE_MAX });
 }
 
 #[test]
