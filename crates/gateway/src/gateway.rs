@@ -210,7 +210,7 @@ impl Gateway {
         self.0.refused.load(Relaxed)
     }
 
-    // Said with all it is, where `async fn` would hold the request twice.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold what it is given twice")]
     pub(crate) fn handle(
         self,
         mut request: Request<Content>,
