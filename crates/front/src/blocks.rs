@@ -26,6 +26,9 @@ pub struct Block {
     pub until: Timestamp,
     /// Why, in a word: the rule that was broken, or `operator`.
     pub reason: String,
+    /// Did an operator make it? Such blocks have more room among those that all nodes share, and keep it.
+    #[serde(default)]
+    pub ordered: bool,
 }
 
 /// There is no room for another block.
@@ -53,13 +56,14 @@ struct Standing {
 struct Over {
     until: Timestamp,
     reason: String,
+    ordered: bool,
 }
 
 impl Standing {
-    fn insert(&mut self, Block { network, until, reason }: Block) {
+    fn insert(&mut self, Block { network, until, reason, ordered }: Block) {
         self.remove(network);
         let network = network.trunc();
-        self.tries.insert(network, Over { until, reason });
+        self.tries.insert(network, Over { until, reason, ordered });
         self.ends.insert((until, network));
     }
 
@@ -125,15 +129,24 @@ impl Blocks {
         standing.tries.any_around(block.network.trunc(), |over| block.until <= over.until)
     }
 
-    /// At most so many of them.
+    /// Did an operator block exactly this network?
+    pub(crate) fn is_ordered(&self, network: IpNet) -> bool {
+        let standing = self.standing.read().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        standing.tries.get(network).is_some_and(|over| over.ordered && now < over.until)
+    }
+
+    /// At most so many of them, those of operators first.
     pub(crate) fn list(&self, most: usize) -> Vec<Block> {
         let standing = self.standing.read().unwrap_or_else(PoisonError::into_inner);
         let block = |(network, over): (IpNet, &Over)| Block {
             network,
             until: over.until,
             reason: over.reason.clone(),
+            ordered: over.ordered,
         };
-        standing.tries.iter().take(most).map(block).collect()
+        let of = |ordered| standing.tries.iter().filter(move |(_, over)| over.ordered == ordered);
+        of(true).chain(of(false)).take(most).map(block).collect()
     }
 
     pub(crate) fn len(&self) -> i64 {
@@ -147,7 +160,12 @@ mod tests {
     use std::time::Duration;
 
     fn block(network: &str, until: Timestamp) -> Block {
-        Block { network: network.parse().expect("a network"), until, reason: "test".to_owned() }
+        Block {
+            network: network.parse().expect("a network"),
+            until,
+            reason: "test".to_owned(),
+            ordered: false,
+        }
     }
 
     fn after(clock: &Clock, seconds: u64) -> Timestamp {

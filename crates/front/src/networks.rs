@@ -81,6 +81,14 @@ impl<T> Tries<T> {
         }
     }
 
+    /// The value of exactly this network.
+    pub(crate) fn get(&self, network: IpNet) -> Option<&T> {
+        match network.trunc() {
+            IpNet::V4(network) => self.v4.get(&network),
+            IpNet::V6(network) => self.v6.get(&network),
+        }
+    }
+
     /// Is there a network around this address whose value is such?
     pub(crate) fn any(&self, address: IpAddr, wanted: impl Fn(&T) -> bool) -> bool {
         self.any_around(address.to_canonical().into(), wanted)

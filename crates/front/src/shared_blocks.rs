@@ -19,7 +19,7 @@ const PENDING_MAX: usize = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BlockChange {
-    /// The front made it by itself: where others have one of its network that lasts longer, that stays.
+    /// The front made it by itself, or tells it again: where others have one of its network that lasts longer, that stays.
     Made(Block),
     /// An operator made it, longer or shorter than what there was.
     Ordered(Block),
@@ -33,6 +33,14 @@ impl BlockChange {
         match self {
             Self::Made(block) | Self::Ordered(block) => block.network,
             Self::TakenBack(network) => *network,
+        }
+    }
+
+    /// Is it what an operator wants?
+    const fn is_ordered(&self) -> bool {
+        match self {
+            Self::Made(block) => block.ordered,
+            Self::Ordered(_) | Self::TakenBack(_) => true,
         }
     }
 }
@@ -107,10 +115,12 @@ impl SharedBlocks {
         knew
     }
 
-    /// At most so many changes that the others have not heard of.
+    /// At most so many changes that the others have not heard of; first what operators want, while there is room for it.
     pub(crate) fn pending(&self, most: usize) -> Vec<BlockChange> {
         let view = self.view();
-        view.iter().flat_map(|view| view.pending.values().take(most).cloned()).collect()
+        let Some(view) = view.as_ref() else { return Vec::new() };
+        let of = |ordered| view.pending.values().filter(move |change| change.is_ordered() == ordered);
+        of(true).chain(of(false)).take(most).cloned().collect()
     }
 
     /// The others know these, unless they were changed again since; but those of the networks `left` they have no room
@@ -147,11 +157,13 @@ impl SharedBlocks {
             }
         }
         let mut new = 0;
-        for block in all {
+        for mut block in all {
             if view.pending.contains_key(&block.network) {
                 continue;
             }
             new += usize::from(!view.known.contains(&block.network));
+            // Who makes it longer may not have heard that an operator made it.
+            block.ordered |= blocks.is_ordered(block.network);
             // Without room for another this node goes without.
             let _full = blocks.add(block);
         }
@@ -171,7 +183,7 @@ mod tests {
 
     fn block(network: &str, until: u64) -> Block {
         let network = network.parse().expect("a network");
-        Block { network, until: Timestamp::from_millis(until), reason: "test".to_owned() }
+        Block { network, until: Timestamp::from_millis(until), reason: "test".to_owned(), ordered: false }
     }
 
     fn start() -> (SharedBlocks, Blocks) {
@@ -248,6 +260,30 @@ mod tests {
     }
 
     #[test]
+    fn blocks_of_operators_stay_theirs_and_are_told_again_first() {
+        let (shared, blocks) = start();
+        let made = ["192.0.2.1/32", "192.0.2.2/32"].map(|network| block(network, 9000));
+        let ordered = Block { ordered: true, ..block("192.0.2.3/32", 9000) };
+        let mut all = made.to_vec();
+        all.push(ordered.clone());
+        shared.see(all, &blocks);
+        assert_eq!(
+            blocks.list(1),
+            std::slice::from_ref(&ordered),
+            "a process that goes on hears of it first"
+        );
+        shared.see([&made[..], &[block("192.0.2.3/32", 9500)]].concat(), &blocks);
+        let ordered = Block { until: Timestamp::from_millis(9500), ..ordered };
+        let told = blocks.list(10);
+        assert!(shared.tell_again(&blocks));
+        assert_eq!(shared.pending(1), [BlockChange::Made(ordered.clone())]);
+        assert_eq!(shared.pending(10).len(), 3);
+        let (shared, _) = start();
+        shared.go_on(&told, Some(Vec::new()), Vec::new());
+        assert_eq!(shared.pending(1), [BlockChange::Made(ordered)], "nor does a new process forget it");
+    }
+
+    #[test]
     fn a_process_that_goes_on_tells_what_the_one_before_had_not_told() {
         let (shared, blocks) = start();
         let [known, own, new] =
@@ -257,7 +293,7 @@ mod tests {
         let back = BlockChange::TakenBack("192.0.2.4/32".parse().expect("a network"));
         let untold = vec![BlockChange::Ordered(new.clone()), back.clone()];
         shared.go_on(&all, Some(vec![known.network]), untold);
-        let pending = [BlockChange::Made(own.clone()), BlockChange::Ordered(new), back];
+        let pending = [BlockChange::Ordered(new), back, BlockChange::Made(own.clone())];
         assert_eq!(shared.pending(10), pending);
         shared.told(&pending, &HashSet::from([own.network]));
         shared.see(Vec::new(), &blocks);

@@ -9,13 +9,13 @@ use super::{Link, LinkError, Redis};
 /// Writes and takes away lines, and gives the board another version; tells the names for which there was no room.
 const WRITE: &str = "local lines, at, left = tonumber(ARGV[4]), 5, {} \
     for _ = 1, lines do \
-      local set, name, ends = ARGV[at] == 'set', ARGV[at + 1], ARGV[at + 3] \
+      local how, name, ends = ARGV[at], ARGV[at + 1], ARGV[at + 3] \
       local stands = redis.call('ZSCORE', KEYS[2], name) \
       local room = tonumber(ARGV[2]) \
-      if set then room = room + tonumber(ARGV[3]) end \
+      if how ~= 'prolong' then room = room + tonumber(ARGV[3]) end \
       if not stands and redis.call('HLEN', KEYS[1]) >= room then \
         left[#left + 1] = name \
-      elseif set or not stands or tonumber(stands) < tonumber(ends) then \
+      elseif how == 'set' or not stands or tonumber(stands) < tonumber(ends) then \
         redis.call('HSET', KEYS[1], name, ARGV[at + 2]) \
         redis.call('ZADD', KEYS[2], ends, name) \
       end \
@@ -63,6 +63,8 @@ pub enum LineChange {
     Set(Line),
     /// It stands there at least until then: one of its name that ends later stays as it is.
     Prolong(Line),
+    /// The same for one that was set before, and has the room of those.
+    Keep(Line),
     /// None of this name stands there any more.
     TakeAway(String),
 }
@@ -71,7 +73,7 @@ pub enum LineChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BoardRoom {
     pub lines: usize,
-    /// More of them, for lines that are set.
+    /// More of them, for lines that are set, and kept.
     pub set_beyond: usize,
 }
 
@@ -106,6 +108,7 @@ impl Redis {
             match change {
                 LineChange::Set(line) => lines.push(("set", line)),
                 LineChange::Prolong(line) => lines.push(("prolong", line)),
+                LineChange::Keep(line) => lines.push(("keep", line)),
                 LineChange::TakeAway(name) => gone.push(name.as_str()),
             }
         }

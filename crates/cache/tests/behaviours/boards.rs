@@ -103,6 +103,20 @@ async fn a_line_is_made_shorter_only_by_who_means_it() {
 }
 
 #[tokio::test]
+async fn a_line_that_is_kept_has_the_room_of_one_that_is_set_and_makes_none_shorter() {
+    let redis = Redis::start().expect("Redis starts");
+    let node = node(&redis);
+    let named = |number: usize| line(&format!("line-{number}"), 3_600_000);
+    write(&node, &(0..5).map(|number| LineChange::Prolong(named(number))).collect::<Vec<_>>()).await;
+    let left = write(&node, &(5..8).map(|number| LineChange::Keep(named(number))).collect::<Vec<_>>()).await;
+    assert_eq!(left, HashSet::from(["line-7".to_owned()]));
+    let (short, long) = (line("line-5", 60_000), line("line-6", 7_200_000));
+    write(&node, &[LineChange::Keep(short.clone()), LineChange::Keep(long.clone())]).await;
+    let lines = read(&node, "").await.expect("a board").lines;
+    assert!(lines.contains(&long) && !lines.contains(&short), "{lines:?}");
+}
+
+#[tokio::test]
 async fn whoever_waits_is_told_of_a_change() {
     let redis = Redis::start().expect("Redis starts");
     let (one, other) = (node(&redis), node(&redis));

@@ -220,12 +220,15 @@ fn whoever_is_blocked_is_refused_until_it_is_over() {
     let ask = |address: &str| rig.ask("GET", "/hello", &format!("x-forwarded-for: {address}\r\n"), "");
     let until = |seconds: u64| Timestamp::from_millis(Clock::System.now().millis() + seconds * 1000);
     let network = "192.0.2.0/24".parse().expect("a network");
-    let block = |seconds| Block { network, until: until(seconds), reason: "test".to_owned() };
+    let block = |seconds| Block { network, until: until(seconds), reason: "test".to_owned(), ordered: false };
     assert_eq!(ask("192.0.2.7").status, 200);
     rig.front.block(block(3600)).expect("there is room");
     ask("192.0.2.7").refuses(403, "edge/blocked");
     assert_eq!(ask("192.0.3.7").status, 200);
     assert_eq!(rig.front.state(10).blocks[0].network, network);
+    rig.front.block_by(block(60), "somebody".to_owned()).expect("there is room");
+    rig.front.block(block(3600)).expect("there is room");
+    assert!(rig.front.state(10).blocks[0].ordered, "it is longer, and an operator's still");
     assert!(rig.front.unblock(network, None));
     assert_eq!(ask("192.0.2.7").status, 200);
     rig.front.block(block(0)).expect("there is room");

@@ -15,7 +15,8 @@ use crate::{
 };
 
 impl Front {
-    /// Lets nobody in from there for so long, as the front decided by itself. What is blocked for longer already stays so, and why.
+    /// Lets nobody in from there for so long, as the front decided by itself. What is blocked for longer already stays so, and why;
+    /// what an operator blocked for less stays an operator's.
     ///
     /// # Errors
     /// When there are too many blocks.
@@ -23,7 +24,8 @@ impl Front {
         if self.0.blocks.covers(&block) {
             return Ok(());
         }
-        self.add_block(block, None)
+        let ordered = self.0.blocks.is_ordered(block.network);
+        self.add_block(Block { ordered, ..block }, None)
     }
 
     /// Lets nobody in from there for so long, longer or shorter than until now, as an operator said: this one.
@@ -31,13 +33,13 @@ impl Front {
     /// # Errors
     /// When there are too many blocks.
     pub fn block_by(&self, block: Block, by: String) -> Result<(), BlockError> {
-        self.add_block(block, Some(by))
+        self.add_block(Block { ordered: true, ..block }, Some(by))
     }
 
     fn add_block(&self, block: Block, by: Option<String>) -> Result<(), BlockError> {
         let change = if by.is_some() { BlockChange::Ordered } else { BlockChange::Made };
         self.0.blocks.add(block.clone())?;
-        let Block { network, until, reason } = block.clone();
+        let Block { network, until, reason, .. } = block.clone();
         let incident = Incident::now(IncidentKind::NetworkBlocked, &reason, &self.0.clock);
         self.0.incidents.tell(Incident { network: Some(network), until: Some(until), by, ..incident });
         self.0.shared_blocks.note(change(block));
@@ -72,7 +74,8 @@ impl Front {
         let now = u64::try_from(self.0.since_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         if let Some(time) = table.floods.strike(peer, now) {
             let until = self.0.clock.now().plus(time);
-            let block = Block { network: network_of(peer), until, reason: "flood".to_owned() };
+            let block =
+                Block { network: network_of(peer), until, reason: "flood".to_owned(), ordered: false };
             // Without room for another, each of their connections costs what one costs.
             let _full = self.block(block);
         }
@@ -135,7 +138,8 @@ impl Front {
             && let Some(time) = inspection.strike(client, now)
         {
             let until = self.0.clock.now().plus(time);
-            let block = Block { network: network_of(client), until, reason: "inspection".to_owned() };
+            let block =
+                Block { network: network_of(client), until, reason: "inspection".to_owned(), ordered: false };
             // Without room for another it is refused request by request.
             let _full = self.block(block);
         }

@@ -9,6 +9,8 @@ use telemetry::{Metrics, instruments::gauge::Gauge};
 use tokio::sync::watch;
 
 const BOARD: &str = "blocks";
+/// Before the reason of a block that an operator made, so that whoever reads of it can write it again as such.
+const ORDERED: &str = "operator: ";
 /// Blocks that a fleet shares, and those of operators beyond them: a flood must not keep an operator from blocking it. A
 /// node may have more of its own.
 const ROOM: BoardRoom = BoardRoom { lines: 20_000, set_beyond: 5000 };
@@ -110,19 +112,43 @@ async fn read(front: &Front, cache: &Cache, known: &mut String, instruments: &In
 
 fn written(change: &BlockChange) -> LineChange {
     match change {
-        BlockChange::Made(block) => LineChange::Prolong(line(block)),
-        BlockChange::Ordered(block) => LineChange::Set(line(block)),
+        BlockChange::Made(block) if block.ordered => LineChange::Keep(line(block, true)),
+        BlockChange::Made(block) => LineChange::Prolong(line(block, false)),
+        BlockChange::Ordered(block) => LineChange::Set(line(block, true)),
         BlockChange::TakenBack(network) => LineChange::TakeAway(network.to_string()),
     }
 }
 
-fn line(block: &Block) -> Line {
-    let Block { network, until, reason } = block;
-    Line { name: network.to_string(), text: reason.clone(), until_ms: until.millis() }
+fn line(Block { network, until, reason, .. }: &Block, ordered: bool) -> Line {
+    let text = if ordered { format!("{ORDERED}{reason}") } else { reason.clone() };
+    Line { name: network.to_string(), text, until_ms: until.millis() }
 }
 
 /// Nothing if it is none of ours.
 fn block(line: &Line) -> Option<Block> {
     let until = Timestamp::from_millis(line.until_ms);
-    Some(Block { network: line.name.parse().ok()?, until, reason: line.text.clone() })
+    let of_operator = line.text.strip_prefix(ORDERED);
+    let reason = of_operator.unwrap_or(&line.text).to_owned();
+    Some(Block { network: line.name.parse().ok()?, until, reason, ordered: of_operator.is_some() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_reads_of_an_operators_block_writes_it_again_as_one() {
+        let network = "192.0.2.0/24".parse().expect("a network");
+        let until = Timestamp::from_millis(9000);
+        for ordered in [true, false] {
+            let told = Block { network, until, reason: "flood".to_owned(), ordered };
+            let change = if ordered { BlockChange::Ordered } else { BlockChange::Made };
+            let (LineChange::Set(line) | LineChange::Prolong(line)) = written(&change(told.clone())) else {
+                panic!("it is written");
+            };
+            assert_eq!(block(&line).as_ref(), Some(&told));
+            let again = if ordered { LineChange::Keep } else { LineChange::Prolong };
+            assert_eq!(written(&BlockChange::Made(told)), again(line));
+        }
+    }
 }

@@ -83,7 +83,7 @@ async fn block(
     }
     let until = Timestamp::from_millis(Clock::System.now().millis().saturating_add(seconds * 1000));
     let reason: String = reason.unwrap_or_else(|| "operator".to_owned()).chars().take(80).collect();
-    let block = Block { network: network.trunc(), until, reason };
+    let block = Block { network: network.trunc(), until, reason, ordered: true };
     let full = |error| Problem::conflict("server/too-many-blocks", error);
     front.block_by(block, asker(&actor, peer)).map_err(full)?;
     // Which network, the list of blocks says while it lasts: one address is a person's, and the log keeps it longer.
