@@ -157,6 +157,9 @@ async fn slots_that_move_and_masters_that_die_are_followed() {
     one.put("emma", 11);
     assert_eq!(one.edition("emma").await, Some(11));
     other.cache.drop_tags(&[tag("emma")]);
+    // Who is not there when something is told hears nothing of it.
+    one.until_joined().await;
+    other.until_joined().await;
     until_shared(&one, &other, "killed").await;
     work_together(&one, &other, 12..16).await;
 }
